@@ -1,0 +1,54 @@
+# Every target sets up what it needs: a machine with python3 (3.11 or newer) and make is enough.
+.DEFAULT_GOAL := help
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+UV := uv==0.13.9
+
+.PHONY: help demo test lint bench lock clean
+
+help:  ## Say what can be made
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-6s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: $(VENV)/.run  ## Run the portal on a sandbox of the Developer API, with sample people and keys
+	@$(BIN)/python manage.py demo
+
+test: $(VENV)/.dev  ## Run the tests; the browser tests need Debian's chromium
+	$(BIN)/python -m pytest
+
+lint: $(VENV)/.dev  ## Check style, types and templates
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy portal keys sandbox bench
+	$(BIN)/djlint --quiet --lint templates
+	$(BIN)/djhtml --check --tabwidth 2 $$(git ls-files 'templates/*.html')
+	$(BIN)/python manage.py makemigrations --check --dry-run
+
+bench: $(VENV)/.run  ## Measure the sandbox, which every other figure rests on
+	$(BIN)/python -m bench.sandbox_lists
+
+lock: $(VENV)/.tools  ## Resolve the pinned, hashed dependencies anew
+	$(BIN)/uv pip compile -q --upgrade $(LOCK) pyproject.toml -o requirements.txt
+	$(BIN)/uv pip compile -q --upgrade $(LOCK) pyproject.toml --group dev -o requirements-dev.txt
+
+LOCK := --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate
+
+clean:  ## Forget the demo's data and the virtual environment
+	rm -rf $(VENV) .demo .mypy_cache .pytest_cache .ruff_cache
+
+$(VENV)/.tools:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed; set PYTHON."; exit 1; }
+	@echo "Setting up $(VENV) ..."
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/pip install -q --disable-pip-version-check $(UV) || echo "uv is not to be had here; pip does it, more slowly."
+	@touch $@
+
+# uv where it is, pip where it is not; both check the hashes.
+install = @if [ -x $(BIN)/uv ]; then $(BIN)/uv pip install -q --python $(BIN)/python --require-hashes -r $(1); \
+	else $(BIN)/pip install -q --disable-pip-version-check --require-hashes -r $(1); fi && touch $@
+
+$(VENV)/.run: requirements.txt | $(VENV)/.tools
+	$(call install,requirements.txt)
+
+$(VENV)/.dev: requirements-dev.txt | $(VENV)/.tools
+	$(call install,requirements-dev.txt)
