@@ -1,0 +1,348 @@
+"""The Developer API's key part: one method an operation, and every failure turned into one of ours.
+
+Documentation: https://zuplo.com/docs/api/api-keys-consumers (and -keys, -managers, -buckets).
+"""
+
+import json
+import logging
+import random
+import time
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from email.utils import parsedate_to_datetime
+from typing import Any, NoReturn, TypeVar
+from urllib.parse import quote, urlencode
+
+from django.conf import settings
+from django.utils import timezone
+
+from keys.errors import (
+    ApiError,
+    ApiMisconfigured,
+    ApiRefused,
+    ApiUnavailable,
+    NotFound,
+    OddAnswer,
+    OutcomeUnknown,
+)
+from keys.transport import CALL_SECONDS, Answer, Deadline, NoAnswer, NotSent, send
+from keys.types import ID, NAME, ApiKey, Consumer, FullKey, NewConsumer, same_time, wire_time
+
+logger = logging.getLogger(__name__)
+T = TypeVar("T")
+
+PAGE_SIZE = 1000  # the documented maximum
+PAGES_AT_MOST = 100
+WAIT_AT_MOST = 2.0
+WAIT_TOLD_AT_MOST = 3600
+LOOK_SECONDS = 1.5
+MASKED = {"key-format": "masked"}
+VISIBLE = {"key-format": "visible"}
+WITH_ALL = {"include-api-keys": "true", "include-managers": "true", "include-manager-invites": "true"}
+
+
+class DeveloperAPI:
+    """The consumers of one bucket, for the time of one page.
+
+    Reads are tried twice, writes once unless they surely did not arrive. A write without a usable answer
+    raises `OutcomeUnknown`; every other error means that nothing was done.
+    """
+
+    def __init__(self, bucket: str, deadline: Deadline) -> None:
+        self._account = f"/v1/accounts/{_segment(settings.ZUPLO_ACCOUNT)}/key-buckets/{_segment(bucket)}"
+        self._deadline = deadline
+
+    # Consumers
+
+    def consumers_of(self, email: str) -> list[Consumer]:
+        """All consumers that the API finds for a manager's address, with managers and masked keys."""
+        params = {"manager-email": email} | WITH_ALL | MASKED
+        return self._list("/consumers", params, Consumer.from_json, lambda consumer: consumer.name)
+
+    def consumer(self, name: str) -> Consumer:
+        """One consumer with managers and masked keys; raises `NotFound`."""
+        return self._call("GET", _consumer(name), WITH_ALL | MASKED, decode=_only(Consumer.from_json, name))
+
+    def full_keys(self, name: str) -> list[FullKey]:
+        """The keys of one consumer with their values."""
+        path = _consumer(name) + "/keys"
+        return self._list(path, VISIBLE, _full_key(name), lambda full: full.key.id)
+
+    def create_consumer(
+        self, new: NewConsumer, *, key_label: str, key_ends: datetime | None
+    ) -> tuple[Consumer, list[FullKey]]:
+        """Make a consumer and its first key in one call; raises `ApiRefused` (409) when the name is taken."""
+        body = {
+            "name": new.name,
+            "description": new.label,
+            "managers": [dict(manager) for manager in new.managers],
+            "tags": dict(new.tags),
+            "metadata": dict(new.metadata),
+            "apiKeys": [_key_body(key_label, key_ends)],
+        }
+        return self._call("POST", "/consumers", body=body, decode=_only(_consumer_with_values, new.name))
+
+    def rename_consumer(self, name: str, label: str) -> None:
+        self._call("PATCH", _consumer(name), body={"description": label}, decode=_anything)
+
+    def roll_keys(self, name: str, *, old_keys_end: datetime) -> None:
+        """Make one new key without an end, and give some of the old keys that end.
+
+        Which of them is said differently in the reference ("no expiration date"), in the self-serve guide
+        (all that have not expired) and in the leak guide (all), and the new key need not be in the answer:
+        look for both afterwards.
+        """
+        body = {"expiresOn": wire_time(old_keys_end)}
+        self._call("POST", _consumer(name) + "/roll-key", body=body, decode=_anything)
+
+    # Keys
+
+    def full_key(self, name: str, key_id: str) -> FullKey:
+        """One key with its value, "" if the API keeps it hidden."""
+        return self._call("GET", _key(name, key_id), VISIBLE, decode=_full_key(name, key_id))
+
+    def create_key(self, name: str, *, label: str, ends: datetime | None) -> FullKey:
+        body = _key_body(label, ends)
+        return self._call("POST", _consumer(name) + "/keys", body=body, decode=_full_key(name))
+
+    def rename_key(self, name: str, key_id: str, label: str) -> None:
+        decode = _changed_key(name, key_id, lambda key: key.label == label)
+        self._call("PATCH", _key(name, key_id), body={"description": label}, decode=decode)
+
+    def end_key(self, name: str, key_id: str, at: datetime) -> None:
+        decode = _changed_key(name, key_id, lambda key: same_time(key.expires_on, at))
+        self._call("PATCH", _key(name, key_id), body={"expiresOn": wire_time(at)}, decode=decode)
+
+    def delete_key(self, name: str, key_id: str) -> None:
+        self._call("DELETE", _key(name, key_id), decode=_anything)
+
+    # The account
+
+    def who_am_i(self) -> str:
+        """The account that the token belongs to, "" where the API does not say."""
+        data = self._call("GET", "", decode=_anything, root="/v1/who-am-i")
+        account = data.get("account") if isinstance(data, dict) else None
+        return account if isinstance(account, str) else ""
+
+    # How calls are made
+
+    def _list(
+        self, path: str, params: dict[str, str], decode: Callable[[Any], T], identity: Callable[[T], str]
+    ) -> list[T]:
+        """All pages, each item once. Neither `total` nor `limit` is sure to be in an answer."""
+        found: dict[str, T] = {}
+        offset = 0
+        for _page in range(PAGES_AT_MOST):
+            window = {"limit": str(PAGE_SIZE), "offset": str(offset)}
+            page = self._call("GET", path, params | window, decode=_page_of)
+            known = len(found)
+            for data in page["data"]:
+                item = decode(data)
+                found.setdefault(identity(item), item)
+            offset += len(page["data"])
+            total, limit = page.get("total"), page.get("limit")
+            enough = isinstance(total, int) and offset >= total
+            short = isinstance(limit, int) and len(page["data"]) < limit
+            if len(found) == known or enough or short:
+                return list(found.values())
+        raise OddAnswer("a list that does not end")
+
+    def _call(
+        self,
+        method: str,
+        path: str,
+        params: Mapping[str, str] | None = None,
+        *,
+        decode: Callable[[Any], T],
+        body: Any = None,
+        root: str = "",
+    ) -> T:
+        url = settings.ZUPLO_API_URL + (root or self._account + path)
+        if params:
+            url += "?" + urlencode(params, quote_via=quote)
+        encoded = None if body is None else json.dumps(body).encode()
+        answer = self._answer(method, url, encoded)
+        try:
+            if 200 <= answer.status < 300:
+                return decode(_json(answer))
+            self._refuse(answer)
+        except OddAnswer as odd:
+            logger.warning("odd answer to %s, status %s: %s", method, answer.status, odd)
+            if method == "GET":
+                raise
+            raise OutcomeUnknown(f"{method} was answered oddly: {odd}") from odd
+
+    def _answer(self, method: str, url: str, body: bytes | None) -> Answer:
+        """The first usable answer of at most two tries."""
+        headers = {
+            "Authorization": f"Bearer {settings.ZUPLO_API_KEY}",
+            "Accept": "application/json, application/problem+json",
+            "Accept-Encoding": "identity",
+        }
+        if body is not None:
+            headers["Content-Type"] = "application/json"
+        try:
+            return self._once(method, url, headers, body)
+        except _TryAgain as first:
+            wait = first.wait
+        if wait > min(WAIT_AT_MOST, self._deadline.left() / 2):
+            raise ApiUnavailable("told to wait", min(round(wait), WAIT_TOLD_AT_MOST))
+        time.sleep(wait + random.uniform(0.02, 0.2))  # noqa: S311, no secret depends on it
+        try:
+            return self._once(method, url, headers, body)
+        except _TryAgain as second:
+            raise ApiUnavailable(second.reason, min(round(second.wait), WAIT_TOLD_AT_MOST) or None) from None
+
+    def _once(self, method: str, url: str, headers: Mapping[str, str], body: bytes | None) -> Answer:
+        """One try. Raises `_TryAgain` where another is safe, `OutcomeUnknown` where a write may be done."""
+        is_read = method == "GET"
+        # After a write time is kept back, to look what became of it.
+        seconds = min(CALL_SECONDS, self._deadline.left() - (0 if is_read else LOOK_SECONDS))
+        if seconds <= 0.05:
+            raise ApiUnavailable("no time left for another call")
+        try:
+            answer = send(method, url, headers=headers, body=body, seconds=seconds)
+        except NotSent as problem:
+            raise _TryAgain(str(problem)) from None
+        except NoAnswer as problem:
+            logger.warning("%s was not answered: %s", method, problem)
+            if not is_read:
+                raise OutcomeUnknown(f"{method} was not answered: {problem}") from None
+            if problem.slow:
+                raise ApiUnavailable(str(problem)) from None
+            raise _TryAgain(str(problem)) from None
+        if answer.status == 429 or (is_read and answer.status == 503):
+            raise _TryAgain(f"status {answer.status}", wait=_retry_after(answer))
+        if answer.status >= 500:
+            logger.warning("%s was answered with status %s", method, answer.status)
+            if not is_read:
+                raise OutcomeUnknown(f"{method} was answered with status {answer.status}")
+            raise _TryAgain(f"status {answer.status}")
+        return answer
+
+    def _refuse(self, answer: Answer) -> NoReturn:
+        """Raise what a status other than success means."""
+        if answer.status == 404:
+            raise NotFound("the Developer API knows no such thing")
+        if answer.status in {401, 403}:
+            # Never a customer's doing: we send no guard that could fail for one consumer only.
+            logger.critical("the Developer API refuses the management token: status %s", answer.status)
+            raise ApiMisconfigured(f"status {answer.status}")
+        if 400 <= answer.status < 500:
+            raise ApiRefused(f"status {answer.status}: {_trace(answer)}", code=answer.status)
+        raise OddAnswer(f"status {answer.status}")
+
+
+class _TryAgain(Exception):
+    """The call was surely not done, or is a read: one more try after `wait` seconds does no harm."""
+
+    def __init__(self, reason: str, wait: float = 0) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.wait = wait
+
+
+def _segment(name: str) -> str:
+    """The name as a part of a path; raises `NotFound` for what no consumer or key can be called."""
+    if not NAME.fullmatch(name):
+        raise NotFound("not a name")
+    return name
+
+
+def _consumer(name: str) -> str:
+    return f"/consumers/{_segment(name)}"
+
+
+def _key(name: str, key_id: str) -> str:
+    if not ID.fullmatch(key_id):
+        raise NotFound("not an id")
+    return f"{_consumer(name)}/keys/{key_id}"
+
+
+def _key_body(label: str, ends: datetime | None) -> dict[str, str]:
+    """Only what is meant: a key without `expiresOn` never ends."""
+    return {"description": label} | ({"expiresOn": wire_time(ends)} if ends else {})
+
+
+def _json(answer: Answer) -> Any:
+    """The body as JSON, None when empty; NaN, bottomless nesting and endless numbers are odd."""
+    if not answer.body:
+        return None
+    try:
+        return json.loads(answer.body, parse_constant=_no_constant)
+    except (ValueError, RecursionError) as problem:
+        raise OddAnswer(f"no JSON: {type(problem).__name__}") from None
+
+
+def _no_constant(name: str) -> NoReturn:
+    raise ValueError(name)
+
+
+def _anything(data: Any) -> Any:
+    return data
+
+
+def _page_of(data: Any) -> dict[str, Any]:
+    if not isinstance(data, dict) or not isinstance(data.get("data"), list):
+        raise OddAnswer("no list")
+    return data
+
+
+def _only(decode: Callable[[Any], T], name: str) -> Callable[[Any], T]:
+    """Decode, and refuse the answer when it is about another consumer than asked for."""
+
+    def checked(data: Any) -> T:
+        if not isinstance(data, dict) or data.get("name") != name:
+            raise OddAnswer("an answer about another consumer")
+        return decode(data)
+
+    return checked
+
+
+def _full_key(name: str, key_id: str = "") -> Callable[[Any], FullKey]:
+    def checked(data: Any) -> FullKey:
+        full = FullKey.from_json(data, name)
+        if key_id and full.key.id != key_id:
+            raise OddAnswer("an answer about another key")
+        return full
+
+    return checked
+
+
+def _changed_key(name: str, key_id: str, is_as_asked: Callable[[ApiKey], bool]) -> Callable[[Any], None]:
+    """A changed key may come back or not; if it does it must be the right one, and changed as asked."""
+
+    def checked(data: Any) -> None:
+        if not data:
+            return
+        key = ApiKey.from_json(data, name)
+        if key.id != key_id or not is_as_asked(key):
+            raise OddAnswer("a key that was not changed as asked")
+
+    return checked
+
+
+def _consumer_with_values(data: Any) -> tuple[Consumer, list[FullKey]]:
+    consumer = Consumer.from_json(data)
+    return consumer, [FullKey.from_json(item, consumer.name) for item in data.get("apiKeys") or []]
+
+
+def _retry_after(answer: Answer) -> float:
+    """Seconds to wait by the answer's Retry-After, a number or a date; 0 where it says nothing usable."""
+    value = answer.headers.get("retry-after", "").strip()
+    if value.isascii() and value.isdigit():
+        return float(value[:9])
+    try:
+        return max(0.0, (parsedate_to_datetime(value) - timezone.now()).total_seconds())
+    except (TypeError, ValueError, OverflowError):
+        return 0.0
+
+
+def _trace(answer: Answer) -> str:
+    """The id by which the vendor's support finds the request; the rest of the body is not to be logged."""
+    try:
+        data = _json(answer)
+        request_id = data["trace"]["requestId"]
+    except (ApiError, TypeError, KeyError):
+        return "no trace"
+    return request_id if isinstance(request_id, str) and ID.fullmatch(request_id) else "no trace"

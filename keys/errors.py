@@ -1,0 +1,101 @@
+"""What can go wrong with keys: a few kinds, each meaning a different next step.
+
+`str(error)` is for the log. The texts are for the customer, and hold nothing that the Developer API said.
+"""
+
+from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy as _
+
+Text = str | Promise
+
+
+class ApiError(Exception):
+    """A key operation did not go as asked: the base of all kinds."""
+
+    status = 503
+    title: Text = _("The key service is unavailable")
+    text: Text = _("The service that keeps your keys did not answer as it should.")
+    changed: Text = _("Nothing was changed.")
+    advice: Text = _("Your keys go on working. Please try again in a minute.")
+    retry_after: int | None = None
+
+
+class NotFound(ApiError):
+    """There is no such thing for this person: missing, malformed and somebody else's look the same."""
+
+    status = 404
+
+
+class NotAllowed(ApiError):
+    """One of our own rules says no; the sentence given is shown to the customer."""
+
+    status = 403
+    title = _("This is not possible")
+
+    def __init__(self, text: Text, advice: Text = "") -> None:
+        super().__init__(str(text))
+        self.text = text
+        self.advice = advice
+
+
+class Busy(ApiError):
+    """Another change to the same consumer has not ended yet."""
+
+    status = 409
+    title = _("Another change is still being made")
+    text = _("Somebody, perhaps you in another window, is changing these keys right now.")
+    advice = _("Please try again in a few seconds.")
+
+
+class ValueHidden(ApiError):
+    """The Developer API shows a mask where the full key was asked for."""
+
+    status = 409
+    title = _("This key cannot be shown")
+    text = _("The key service shows a key only once, when it is made.")
+    advice = _("If you no longer have the key, rotate it: the new key is shown to you then.")
+
+
+class ApiUnavailable(ApiError):
+    """No usable answer, and surely nothing was done: ask again later."""
+
+    def __init__(self, reason: str, retry_after: int | None = None) -> None:
+        super().__init__(reason)
+        self.retry_after = retry_after
+
+
+class ApiRefused(ApiError):
+    """The Developer API understood and said no; `code` is its HTTP status."""
+
+    status = 502
+    title = _("The key service refused")
+    text = _("The service that keeps your keys did not accept this change.")
+    advice = _("Reload the page to see where things stand. If it happens again, please contact support.")
+
+    def __init__(self, reason: str, code: int) -> None:
+        super().__init__(reason)
+        self.code = code
+
+
+class ApiMisconfigured(ApiError):
+    """The Developer API does not accept the portal's own token: only the operator can help."""
+
+    title = _("The portal is not set up correctly")
+    text = _("The portal cannot sign in to the service that keeps your keys.")
+    advice = _("The operator has been told. Your keys go on working; please try again later.")
+
+
+class OddAnswer(ApiError):
+    """An answer of another shape, or about another object, than asked for: not to be used."""
+
+    status = 502
+    title = _("The key service gave an unusable answer")
+
+
+class OutcomeUnknown(ApiError):
+    """A write may or may not have been done: look before saying anything, and never send it again."""
+
+    title = _("We could not confirm this change")
+    text = _("The service that keeps your keys did not say whether it was done.")
+    changed = _("It may or may not have been done.")
+    advice = _("Reload the page in a minute to see where things stand before you try again.")

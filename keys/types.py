@@ -1,0 +1,250 @@
+"""Consumers, keys and managers in our words: the wire's names and odd shapes stop here.
+
+Whatever the Developer API sends is checked before use; an answer of another shape raises `OddAnswer`. A full
+key lives only in `FullKey`: an `ApiKey` keeps the last four characters, even if a full one was sent.
+"""
+
+import re
+import unicodedata
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from django.utils import timezone
+from django.utils.timesince import timeuntil
+from django.utils.translation import gettext as _
+
+from keys.errors import NotFound, OddAnswer
+
+SOON = timedelta(days=7)
+TEXT_LIMIT = 500
+
+# Wider than the published [a-z0-9-], as guides show names like org_123. No dot: "." and ".." fold paths.
+NAME = re.compile(r"[A-Za-z0-9_:-]{1,128}")
+ID = re.compile(r"[A-Za-z0-9_-]{1,128}")
+VALUE = re.compile(r"[!-~]{1,512}")
+_DIRECTIONS = {"LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"}
+
+
+@dataclass(frozen=True, slots=True)
+class Manager:
+    """An e-mail address that may manage a consumer, invited or added."""
+
+    email: str
+
+    @classmethod
+    def from_json(cls, data: Any) -> "Manager":
+        return cls(email=_text(_object(data), "email"))
+
+
+@dataclass(frozen=True, slots=True)
+class ApiKey:
+    """A key as lists show it: all but its value."""
+
+    id: str
+    consumer: str
+    label: str
+    ending: str
+    created_on: datetime
+    expires_on: datetime | None = None
+
+    @classmethod
+    def from_json(cls, data: Any, consumer: str) -> "ApiKey":
+        data = _object(data)
+        created_on = _time(data, "createdOn")
+        if created_on is None:
+            raise OddAnswer("a key without createdOn")
+        return cls(
+            id=_match(ID, data, "id"),
+            consumer=consumer,
+            label=_text(data, "description"),
+            ending=_ending(_text(data, "key")),
+            created_on=created_on,
+            expires_on=_time(data, "expiresOn"),
+        )
+
+    @property
+    def title(self) -> str:
+        return self.label or _("Unnamed key")
+
+    @property
+    def masked(self) -> str:
+        return "••••••••" + self.ending
+
+    @property
+    def is_ended(self) -> bool:
+        return self.expires_on is not None and self.expires_on <= timezone.now()
+
+    @property
+    def time_left(self) -> str:
+        """The time to the end in words, "" for a key that never ends."""
+        return timeuntil(self.expires_on, depth=1) if self.expires_on else ""
+
+    @property
+    def ends_soon(self) -> bool:
+        return self.expires_on is not None and timezone.now() < self.expires_on <= timezone.now() + SOON
+
+
+@dataclass(frozen=True, slots=True)
+class FullKey:
+    """A key with its value; the value is "" where the Developer API showed a mask, or nothing, instead."""
+
+    key: ApiKey
+    value: str = field(repr=False)
+
+    @classmethod
+    def from_json(cls, data: Any, consumer: str) -> "FullKey":
+        key = ApiKey.from_json(data, consumer)
+        value = _object(data).get("key") or ""
+        if looks_masked(value):
+            return cls(key, "")
+        if not VALUE.fullmatch(value):
+            raise OddAnswer("a key's value is not usable")
+        return cls(key, value)
+
+
+@dataclass(frozen=True, slots=True)
+class Consumer:
+    """Who owns keys: its keys are newest first."""
+
+    name: str
+    label: str
+    managers: tuple[Manager, ...]
+    keys: tuple[ApiKey, ...]
+
+    @classmethod
+    def from_json(cls, data: Any) -> "Consumer":
+        data = _object(data)
+        name = _match(NAME, data, "name")
+        # Which field holds invited managers is in no public text: any that speaks of invites will do.
+        invites = [item for key in data if "invite" in key.lower() for item in _objects(data, key)]
+        keys = [ApiKey.from_json(item, name) for item in _objects(data, "apiKeys")]
+        return cls(
+            name=name,
+            label=_text(data, "description"),
+            managers=tuple(map(Manager.from_json, _objects(data, "managers") + invites)),
+            keys=newest_first(keys),
+        )
+
+    @property
+    def title(self) -> str:
+        return self.label or self.name
+
+    @property
+    def live_keys(self) -> list[ApiKey]:
+        return [key for key in self.keys if not key.is_ended]
+
+    @property
+    def ended_keys(self) -> list[ApiKey]:
+        return [key for key in self.keys if key.is_ended]
+
+    @property
+    def key_ids(self) -> set[str]:
+        return {key.id for key in self.keys}
+
+    def key(self, key_id: str) -> ApiKey:
+        """The key of that id; raises `NotFound` unless it stands in this consumer's own list."""
+        for key in self.keys:
+            if key.id == key_id:
+                return key
+        raise NotFound(f"{self.name} has no key {key_id}")
+
+    def with_key(self, key: ApiKey) -> "Consumer":
+        """This consumer with the key added, or put in the place of the one with its id."""
+        others = [other for other in self.keys if other.id != key.id]
+        return replace(self, keys=newest_first([*others, key]))
+
+    def without_key(self, key_id: str) -> "Consumer":
+        return replace(self, keys=tuple(key for key in self.keys if key.id != key_id))
+
+
+@dataclass(frozen=True, slots=True)
+class NewConsumer:
+    """A consumer to be made. Names follow the published pattern [a-z0-9-]{1,128}; tags: at most 5."""
+
+    name: str
+    label: str
+    managers: tuple[Mapping[str, str], ...]
+    tags: Mapping[str, str] = field(default_factory=dict)
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+
+
+def newest_first(keys: Iterable[ApiKey]) -> tuple[ApiKey, ...]:
+    """Sorted by us: the order of the Developer API's lists is not documented."""
+    return tuple(sorted(keys, key=lambda key: (key.created_on, key.id), reverse=True))
+
+
+def looks_masked(value: str) -> bool:
+    """Whether this is no full key; masks differ between sources, these marks are common to all."""
+    return not value or any(mark in value for mark in ("*", "•", "…", "..."))
+
+
+def same_time(one: datetime | None, other: datetime | None) -> bool:
+    """Whether two ends are the same to the second; the wire keeps milliseconds, and may round."""
+    if one is None or other is None:
+        return one is other
+    return abs(one - other) < timedelta(seconds=1)
+
+
+def wire_time(moment: datetime) -> str:
+    """RFC 3339 in UTC with milliseconds, as the Developer API writes it."""
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def harmless(text: str) -> str:
+    """The text on one line, without control and direction characters, and cut to a sane length."""
+    if len(text) > TEXT_LIMIT:
+        text = text[:TEXT_LIMIT] + "…"
+    if text.isascii() and text.isprintable():
+        return text
+    return "".join(" " if sign.isspace() else "\ufffd" if _is_harmful(sign) else sign for sign in text)
+
+
+def _is_harmful(sign: str) -> bool:
+    return unicodedata.category(sign) in {"Cc", "Cs"} or unicodedata.bidirectional(sign) in _DIRECTIONS
+
+
+def _ending(value: str) -> str:
+    # Common to every documented mask: the last four characters are the key's own. A short value shows none.
+    return value[-4:] if len(value) >= 12 and not looks_masked(value[-4:]) else ""
+
+
+def _object(data: Any) -> dict[str, Any]:
+    if not isinstance(data, dict):
+        raise OddAnswer(f"{type(data).__name__} where an object should be")
+    return data
+
+
+def _objects(data: dict[str, Any], field: str) -> list[dict[str, Any]]:
+    items = data.get(field) or []
+    if not isinstance(items, list):
+        raise OddAnswer(f"{field} is no list")
+    return [_object(item) for item in items]
+
+
+def _text(data: dict[str, Any], field: str) -> str:
+    """A text made harmless; null, absent and "" are the same."""
+    value = data.get(field)
+    if value is not None and not isinstance(value, str):
+        raise OddAnswer(f"{field} is no text")
+    return harmless(value or "")
+
+
+def _match(pattern: re.Pattern[str], data: dict[str, Any], field: str) -> str:
+    value = data.get(field)
+    if not isinstance(value, str) or not pattern.fullmatch(value):
+        raise OddAnswer(f"{field} is not usable")
+    return value
+
+
+def _time(data: dict[str, Any], field: str) -> datetime | None:
+    """RFC 3339; old guides send bare dates, which are taken as UTC. Null and absent are the same."""
+    value = data.get(field)
+    if value is None or value == "":
+        return None
+    try:
+        moment = datetime.fromisoformat(value)
+        return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
+    except (TypeError, ValueError, OverflowError) as problem:
+        raise OddAnswer(f"{field} is no time") from problem
