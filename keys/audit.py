@@ -1,0 +1,118 @@
+"""The only writer of the audit log. Its rows also make sure that a form, and a consumer, is changed once at a time."""
+
+import logging
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+from django.db import IntegrityError, transaction
+from django.utils import timezone
+
+from keys.access import Actor
+from keys.errors import ApiError, Busy, NotAllowed, NotFound, OutcomeUnknown
+from keys.models import Action, AuditEvent, Outcome
+from keys.types import ApiKey
+
+logger = logging.getLogger(__name__)
+
+WAIT_SECONDS = 3.0
+ABANDONED = timedelta(seconds=30)  # no request lives that long, so its worker has died
+
+
+class Repeated(Exception):
+    """The form was sent before: `event` says how that ended."""
+
+    def __init__(self, event: AuditEvent) -> None:
+        super().__init__(f"event {event.pk}")
+        self.event = event
+
+
+@contextmanager
+def recorded(
+    actor: Actor,
+    action: Action,
+    environment: str,
+    consumer: str,
+    key_id: str = "",
+    *,
+    token: UUID | None = None,
+    lock: str = "",
+) -> Iterator[AuditEvent]:
+    """Write "started", do the work inside, write how it ended.
+
+    Raises `Repeated` when the token was used before, and `Busy` when the lock is not free in a few seconds.
+    """
+    event = AuditEvent(
+        action=action,
+        environment=environment,
+        consumer=consumer,
+        key_id=key_id,
+        token=token,
+        lock=f"{environment}/{lock}" if lock else None,
+        user_id=actor.user_id,
+        email=actor.email,
+        address=actor.address,
+        reference=actor.reference,
+    )
+    _begin(event)
+    try:
+        yield event
+    except (NotFound, NotAllowed) as refusal:
+        _close(event, Outcome.REFUSED, refusal)
+        raise
+    except OutcomeUnknown as unknown:
+        _close(event, Outcome.UNCONFIRMED, unknown)
+        raise
+    except ApiError as failure:
+        _close(event, Outcome.FAILED, failure)
+        raise
+    except BaseException as surprise:
+        _close(event, Outcome.UNCONFIRMED, surprise)
+        raise
+    _close(event, Outcome.DONE if event.outcome == Outcome.STARTED else Outcome(event.outcome))
+
+
+def note(event: AuditEvent, key: ApiKey | None = None, **facts: Any) -> dict[str, Any]:
+    """Store what is wanted before the work begins, so that it can be told later whether it was done."""
+    if key:
+        event.key_id, event.key_label, event.key_ending = key.id, key.label, key.ending
+    event.facts |= facts
+    event.save(update_fields=["consumer", "key_id", "key_label", "key_ending", "facts"])
+    return facts
+
+
+def _begin(event: AuditEvent) -> None:
+    give_up = time.monotonic() + WAIT_SECONDS
+    while True:
+        try:
+            with transaction.atomic():
+                event.save(force_insert=True)
+        except IntegrityError:
+            first = AuditEvent.objects.filter(token=event.token).first() if event.token else None
+            if first and (first.outcome != Outcome.STARTED or time.monotonic() > give_up):
+                raise Repeated(first) from None
+        else:
+            return
+        _free_abandoned(event.lock)
+        if time.monotonic() > give_up:
+            raise Busy(f"{event.lock} is locked")
+        time.sleep(0.1)
+
+
+def _free_abandoned(lock: str | None) -> None:
+    """A change whose worker died holds no lock; whether it was done nobody has said yet."""
+    abandoned = AuditEvent.objects.filter(lock=lock, started_at__lt=timezone.now() - ABANDONED)
+    abandoned.update(lock=None, outcome=Outcome.UNCONFIRMED)
+
+
+def _close(event: AuditEvent, outcome: Outcome, problem: BaseException | None = None) -> None:
+    event.outcome = outcome
+    event.ended_at = timezone.now()
+    event.lock = None
+    event.save(update_fields=["outcome", "ended_at", "lock", "facts"])
+    reason = f"{type(problem).__name__}: {problem}" if isinstance(problem, ApiError) else type(problem).__name__
+    level = logging.INFO if problem is None else logging.WARNING
+    logger.log(level, "%s %s: event %s, %s", event.action, outcome, event.pk, reason if problem else "as asked")

@@ -1,0 +1,65 @@
+"""The audit log: who did what to which key, for whom, from where, and how it ended. Never a secret in it."""
+
+from django.conf import settings
+from django.db import models
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+
+class Action(models.TextChoices):
+    REVEAL = "key:reveal", _("Revealed a key")
+    COPY = "key:copy", _("Copied a key")
+    CREATE = "key:create", _("Created a key")
+    ROTATE = "key:rotate", _("Rotated a key")
+    ROTATE_ALL = "consumer:rotate-all", _("Rotated all keys")
+    RENAME = "key:rename", _("Renamed a key")
+    CHANGE_END = "key:change-end", _("Changed when a key ends")
+    DELETE = "key:delete", _("Deleted a key")
+    RENAME_CONSUMER = "consumer:rename", _("Renamed a consumer")
+
+
+class Outcome(models.TextChoices):
+    STARTED = "started", _("Started")
+    DONE = "done", _("Done")
+    PARTLY = "partly", _("Partly done")
+    REFUSED = "refused", _("Refused")
+    FAILED = "failed", _("Not done")
+    UNCONFIRMED = "unconfirmed", _("Not confirmed")
+
+
+class AuditEvent(models.Model):
+    """One reveal or change, written as "started" before the remote call and closed with its outcome.
+
+    `token` is the one-time token of the form, so that one form is carried out once. `lock` names the consumer
+    that a change is being made to, and is empty again when that has ended. Both are unique in the database,
+    so this holds over any number of processes.
+    """
+
+    started_at = models.DateTimeField(default=timezone.now, db_index=True)
+    ended_at = models.DateTimeField(null=True)
+    action = models.CharField(max_length=32, choices=Action)
+    outcome = models.CharField(max_length=16, choices=Outcome, default=Outcome.STARTED)
+    token = models.UUIDField(null=True, unique=True)
+    lock = models.CharField(max_length=200, null=True, unique=True)  # noqa: DJ001, empty must not be unique
+
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+", db_constraint=False
+    )
+    email = models.CharField("e-mail address", max_length=320)
+    address = models.CharField("network address", max_length=45, blank=True)
+    reference = models.CharField(max_length=64, blank=True)
+
+    environment = models.CharField(max_length=64)
+    consumer = models.CharField(max_length=128, blank=True)
+    key_id = models.CharField(max_length=128, blank=True)
+    key_label = models.CharField(max_length=600, blank=True)
+    key_ending = models.CharField(max_length=8, blank=True)
+    facts = models.JSONField(default=dict, blank=True)
+    """What was wanted and what was there before, so that a later look can tell whether it was done."""
+
+    class Meta:
+        ordering = ("-started_at", "-id")
+        indexes = [models.Index(fields=["environment", "consumer", "-started_at"], name="audit_by_consumer")]
+
+    def __str__(self) -> str:
+        return f"{self.action} {self.outcome} by {self.email}"

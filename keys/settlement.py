@@ -1,0 +1,112 @@
+"""Writes made sure of: where an answer leaves it open whether a write was done, a look at the consumer tells.
+
+What was wanted is noted as facts before the write, so that the same can be told after a crash.
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+from django.utils.dateparse import parse_datetime
+
+from keys.developer_api import DeveloperAPI
+from keys.errors import ApiError, ApiRefused, NotFound, OutcomeUnknown
+from keys.types import ApiKey, Consumer, FullKey, NewConsumer, newest_first, same_time
+
+Facts = dict[str, Any]
+
+
+def confirmed(api: DeveloperAPI, name: str, write: Callable[[], None], is_done: Callable[[Consumer], bool]) -> None:
+    """Write to a consumer; raises `OutcomeUnknown` when even a look does not show it done."""
+    try:
+        write()
+    except (OutcomeUnknown, NotFound) as doubt:
+        if not is_done(_look(api, name, doubt)):
+            raise
+
+
+def end_key(api: DeveloperAPI, key: ApiKey, at: datetime) -> None:
+    confirmed(
+        api,
+        key.consumer,
+        lambda: api.end_key(key.consumer, key.id, at),
+        lambda now: same_time(now.key(key.id).expires_on, at),
+    )
+
+
+def facts_of_new_key(keys: Iterable[ApiKey], label: str, ends: datetime | None) -> Facts:
+    """What to note before a key is made, beside the keys that are there."""
+    return {"label": label, "ends": ends and ends.isoformat(), "before": sorted(key.id for key in keys)}
+
+
+def is_new_key(facts: Facts, key: ApiKey) -> bool:
+    """Whether this is the key that was to be made."""
+    return key.id not in facts["before"] and key.label == facts["label"] and same_time(key.expires_on, _ends(facts))
+
+
+def make_key(api: DeveloperAPI, name: str, facts: Facts) -> FullKey:
+    """A new key by the facts noted, with its value if the API shows it."""
+    try:
+        full = api.create_key(name, label=facts["label"], ends=_ends(facts))
+        if not is_new_key(facts, full.key):
+            raise OutcomeUnknown("another key came back than was to be made")
+    except OutcomeUnknown as doubt:
+        key = next((key for key in _look(api, name, doubt).keys if is_new_key(facts, key)), None)
+        if key is None:
+            raise
+        full = FullKey(key, "")
+    return with_value(api, full)
+
+
+def make_consumer(api: DeveloperAPI, new: NewConsumer, facts: Facts) -> tuple[Consumer, FullKey]:
+    """A new consumer and its first key. Its name is a random one, so whatever bears it was made here."""
+    try:
+        consumer, keys = api.create_consumer(new, key_label=facts["label"], key_ends=_ends(facts))
+    except OutcomeUnknown as doubt:
+        consumer = _look(api, new.name, doubt)
+        keys = [FullKey(key, "") for key in consumer.keys]
+    return consumer, with_value(api, keys[0]) if keys else make_key(api, consumer.name, facts)
+
+
+def roll_keys(api: DeveloperAPI, before: Consumer, old_ends: datetime, facts: Facts) -> tuple[Consumer, FullKey]:
+    """Roll a consumer's keys: as it is afterwards, and its new key. Where there is no roll-key a key is made."""
+    doubt = None
+    try:
+        api.roll_keys(before.name, old_keys_end=old_ends)
+    except (NotFound, ApiRefused):
+        return before, make_key(api, before.name, facts)
+    except OutcomeUnknown as unknown:
+        doubt = unknown
+    for _try in range(2):
+        try:
+            fulls = api.full_keys(before.name)
+        except ApiError as failure:
+            raise doubt or OutcomeUnknown("rolled, but the keys could not be listed") from failure
+        now = replace(before, keys=newest_first(full.key for full in fulls))
+        fresh = [full for full in fulls if full.key.id not in facts["before"]]
+        if fresh:
+            return now, max(fresh, key=lambda full: full.key.created_on)
+    if doubt:
+        raise doubt
+    return now, make_key(api, before.name, facts)
+
+
+def with_value(api: DeveloperAPI, full: FullKey) -> FullKey:
+    """A key just made with its value, for which one more call may be needed; a failure hides no key."""
+    try:
+        return full if full.value else api.full_key(full.key.consumer, full.key.id)
+    except ApiError:
+        return full
+
+
+def _look(api: DeveloperAPI, name: str, doubt: ApiError) -> Consumer:
+    """The consumer after a doubtful write; raises the doubt again if it cannot be had."""
+    try:
+        return api.consumer(name)
+    except ApiError:
+        raise doubt from None
+
+
+def _ends(facts: Facts) -> datetime | None:
+    return parse_datetime(facts["ends"]) if facts["ends"] else None
