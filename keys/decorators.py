@@ -1,0 +1,71 @@
+"""Gives views the key ring of whoever is signed in."""
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+from allauth.account.adapter import get_adapter
+from allauth.account.models import EmailAddress
+from django.conf import settings
+from django.contrib.auth.views import redirect_to_login
+from django.http import Http404, HttpRequest, HttpResponse
+from django.urls import reverse
+from django.views.decorators.cache import never_cache
+from django.views.decorators.vary import vary_on_headers
+from django_htmx.middleware import HtmxDetails
+
+from keys.access import Actor
+from keys.developer_api import DeveloperAPI
+from keys.service import KeyRing
+from keys.transport import Deadline
+
+PAGE_SECONDS = 9.5
+
+View = Callable[..., HttpResponse]
+
+
+class Request(HttpRequest):
+    """A request as `HtmxMiddleware` leaves it."""
+
+    htmx: HtmxDetails
+
+
+def with_keyring(view: View) -> View:
+    """Call the view with the signed-in person's key ring for the environment in the URL, the first by default.
+
+    Answers are for this one person at this one moment, and differ for htmx.
+    """
+
+    @never_cache
+    @vary_on_headers("HX-Request")
+    @functools.wraps(view)
+    def signed_in(request: Request, environment: str | None = None, **parts: Any) -> HttpResponse:
+        environment = environment or next(iter(settings.ZUPLO_BUCKETS))
+        if environment not in settings.ZUPLO_BUCKETS:
+            raise Http404
+        if not request.user.is_authenticated:
+            page = reverse("keys:environment", args=[environment])
+            return redirect_to_login(request.get_full_path() if request.method == "GET" else page)
+        return view(request, keyring_for(request, environment), **parts)
+
+    return signed_in
+
+
+def keyring_for(request: Request, environment: str) -> KeyRing:
+    """The keys of the person signed in; what upstream does for this answer must end in time for the page."""
+    api = DeveloperAPI(settings.ZUPLO_BUCKETS[environment], Deadline(PAGE_SECONDS))
+    return KeyRing(actor_of(request), environment, api)
+
+
+def actor_of(request: Request) -> Actor:
+    """The person signed in, by every address that they have proved to be theirs."""
+    user_id = request.user.pk
+    if user_id is None:
+        raise PermissionError("nobody is signed in")
+    proved = EmailAddress.objects.filter(user_id=user_id, verified=True).order_by("-primary", "email")
+    return Actor(
+        user_id=user_id,
+        emails=tuple(proved.values_list("email", flat=True)),
+        address=get_adapter(request).get_client_ip(request),
+        reference=getattr(request, "reference", ""),
+    )

@@ -1,0 +1,126 @@
+"""What people may type or choose; a form offers these fields, and nothing else can be changed."""
+
+import uuid
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Any
+
+from django import forms
+from django.core.exceptions import ValidationError
+from django.utils import timezone
+from django.utils.formats import date_format
+from django.utils.translation import gettext_lazy as _
+
+from keys.types import harmless
+
+LABEL_LENGTH = 100
+LIFETIMES = {"7": _("7 days"), "30": _("30 days"), "60": _("60 days"), "90": _("90 days")}
+ON_A_DATE = "date"
+NEVER = "never"
+GRACES = {
+    "now": (timedelta(0), _("Now")),
+    "1h": (timedelta(hours=1), _("In 1 hour")),
+    "24h": (timedelta(hours=24), _("In 24 hours")),
+    "3d": (timedelta(days=3), _("In 3 days")),
+    "7d": (timedelta(days=7), _("In 7 days")),
+    "14d": (timedelta(days=14), _("In 14 days")),
+}
+# "Now" lies a little in the past, so that it has come by every clock.
+A_MOMENT = timedelta(minutes=1)
+
+
+class OnceForm(forms.Form):
+    """A form that is carried out once: however often it is sent, it bears the same token."""
+
+    token = forms.UUIDField(widget=forms.HiddenInput, initial=uuid.uuid4)
+
+
+def readable(value: str) -> None:
+    if harmless(value) != value:
+        raise ValidationError(_("Please leave out control and direction characters."), code="unreadable")
+
+
+def label_field(help_text: Any = "") -> forms.CharField:
+    return forms.CharField(label=_("Label"), max_length=LABEL_LENGTH, validators=[readable], help_text=help_text)
+
+
+class LabelForm(OnceForm):
+    label = label_field()
+
+
+class CreateForm(OnceForm):
+    label = label_field(_("Where the key is used, for instance “Production server”."))
+    ends = forms.ChoiceField(label=_("Ends"), widget=forms.RadioSelect, initial="90")
+    ends_on = forms.DateField(
+        label=_("Date"),
+        required=False,
+        widget=forms.DateInput({"type": "date"}, format="%Y-%m-%d"),
+        help_text=_("The key works to the end of this day (UTC)."),
+    )
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        today = timezone.now()
+        lasting = [(days, f"{name} ({_day(today + timedelta(days=int(days)))})") for days, name in LIFETIMES.items()]
+        field = self.fields["ends"]
+        assert isinstance(field, forms.ChoiceField)  # noqa: S101, for the type checker
+        field.choices = [*lasting, (ON_A_DATE, _("On a date")), (NEVER, _("Never"))]
+
+    def clean_ends_on(self) -> date | None:
+        day: date | None = self.cleaned_data["ends_on"]
+        if self.cleaned_data.get("ends") != ON_A_DATE:
+            return None
+        if day is None:
+            raise ValidationError(_("Please choose the date."), code="required")
+        if day < timezone.now().date():
+            raise ValidationError(_("This day has passed."), code="past")
+        return day
+
+    @property
+    def key_ends(self) -> datetime | None:
+        """When the key is to end; None is never."""
+        ends = self.cleaned_data["ends"]
+        if ends == NEVER:
+            return None
+        if ends == ON_A_DATE:
+            return datetime.combine(self.cleaned_data["ends_on"], time(23, 59, 59), UTC)
+        return timezone.now() + timedelta(days=int(ends))
+
+
+class RotateForm(OnceForm):
+    grace = forms.ChoiceField(label=_("The old key ends"), widget=forms.RadioSelect, initial="24h")
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        now = timezone.now()
+        field = self.fields["grace"]
+        assert isinstance(field, forms.ChoiceField)  # noqa: S101, for the type checker
+        field.choices = [
+            (code, f"{name} ({_minute(now + grace)})" if grace else name) for code, (grace, name) in GRACES.items()
+        ]
+
+    @property
+    def old_ends(self) -> datetime:
+        grace, _name = GRACES[self.cleaned_data["grace"]]
+        return timezone.now() + (grace or -A_MOMENT)
+
+
+class EndForm(OnceForm):
+    ends_on = forms.DateTimeField(
+        label=_("Ends (UTC)"),
+        widget=forms.DateTimeInput({"type": "datetime-local"}, format="%Y-%m-%dT%H:%M"),
+    )
+
+    def clean_ends_on(self) -> datetime:
+        """A time that has just passed means now: forms are filled in slowly."""
+        ends: datetime = self.cleaned_data["ends_on"]
+        if ends < timezone.now() - timedelta(hours=1):
+            raise ValidationError(_("This time has passed."), code="past")
+        return ends
+
+
+def _day(moment: datetime) -> str:
+    return date_format(moment, "j M Y")
+
+
+def _minute(moment: datetime) -> str:
+    return date_format(moment, "j M Y, H:i") + " UTC"

@@ -1,0 +1,187 @@
+"""The API Keys page and its verbs: form in, one call of the key ring, template out."""
+
+import uuid
+from typing import Any
+
+from django.conf import settings
+from django.contrib import messages
+from django.core.paginator import Paginator
+from django.http import HttpResponse, HttpResponseRedirect
+from django.shortcuts import render
+from django.urls import reverse
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
+from django_htmx.http import trigger_client_event
+
+from keys.decorators import Request, with_keyring
+from keys.forms import CreateForm, EndForm, LabelForm, OnceForm, RotateForm
+from keys.models import Action
+from keys.provisioning import provisioning
+from keys.service import Change, KeyRing, renewed_end
+from keys.types import Consumer
+
+CONSUMERS_ON_A_PAGE = 25
+require_form = require_http_methods(["GET", "HEAD", "POST"])
+
+
+@require_safe
+@with_keyring
+def page(request: Request, ring: KeyRing) -> HttpResponse:
+    consumers = Paginator(ring.consumers(), CONSUMERS_ON_A_PAGE).get_page(request.GET.get("page"))
+    context = {"consumers": consumers, "environments": list(settings.ZUPLO_BUCKETS), "addresses": ring.actor.emails}
+    return render(request, "keys/page.html", _of(ring) | context)
+
+
+@require_POST
+@with_keyring
+def reveal(request: Request, ring: KeyRing, name: str, key_id: str) -> HttpResponse:
+    full = ring.reveal(name, key_id)
+    context = _of(ring) | {"key": full.key, "value": full.value}
+    if request.htmx:
+        return render(request, "keys/_key.html", context)
+    return _dialog(request, ring, "keys/_revealed.html", **context)
+
+
+@require_POST
+@with_keyring
+def copy(request: Request, ring: KeyRing, name: str, key_id: str) -> HttpResponse:
+    """The bare key for the script that puts it on the clipboard; without the script a page to copy from."""
+    full = ring.reveal(name, key_id, action=Action.COPY)
+    if request.htmx:
+        return HttpResponse(full.value, content_type="text/plain; charset=utf-8")
+    return _dialog(request, ring, "keys/_revealed.html", key=full.key, value=full.value, copying=True)
+
+
+@require_form
+@with_keyring
+def create(request: Request, ring: KeyRing, name: str = "") -> HttpResponse:
+    form = CreateForm(_sent(request))
+    if form.is_valid():
+        wanted = {"label": form.cleaned_data["label"], "ends": form.key_ends, "token": form.cleaned_data["token"]}
+        change = ring.create(name, **wanted) if name else ring.create_first(**wanted)
+        return _new_key(request, ring, change)
+    consumer = ring.consumer(name) if name else None
+    provisioning().may_create(ring.actor, consumer)
+    return _dialog(request, ring, "keys/_create.html", form, consumer=consumer)
+
+
+@require_form
+@with_keyring
+def rotate(request: Request, ring: KeyRing, name: str, key_id: str) -> HttpResponse:
+    form = RotateForm(_sent(request))
+    if form.is_valid():
+        change = ring.rotate(name, key_id, old_ends=form.old_ends, token=form.cleaned_data["token"])
+        return _new_key(request, ring, change)
+    key = ring.consumer(name).key(key_id)
+    return _dialog(request, ring, "keys/_rotate.html", form, key=key, new_key_ends=renewed_end(key))
+
+
+@require_form
+@with_keyring
+def rotate_all(request: Request, ring: KeyRing, name: str) -> HttpResponse:
+    form = RotateForm(_sent(request))
+    if form.is_valid():
+        change = ring.rotate_all(name, old_ends=form.old_ends, token=form.cleaned_data["token"])
+        return _new_key(request, ring, change)
+    return _dialog(request, ring, "keys/_rotate_all.html", form, consumer=ring.consumer(name))
+
+
+@require_form
+@with_keyring
+def rename(request: Request, ring: KeyRing, name: str, key_id: str) -> HttpResponse:
+    form = LabelForm(_sent(request))
+    if form.is_valid():
+        change = ring.rename(name, key_id, **form.cleaned_data)
+        return _changed(request, ring, change, _("The key has its new label."))
+    key = ring.consumer(name).key(key_id)
+    form.initial["label"] = key.label
+    return _dialog(request, ring, "keys/_rename.html", form, key=key)
+
+
+@require_form
+@with_keyring
+def rename_consumer(request: Request, ring: KeyRing, name: str) -> HttpResponse:
+    form = LabelForm(_sent(request))
+    if form.is_valid():
+        change = ring.rename_consumer(name, **form.cleaned_data)
+        return _changed(request, ring, change, _("The new label is saved."))
+    consumer = ring.consumer(name)
+    form.initial["label"] = consumer.label
+    return _dialog(request, ring, "keys/_rename_consumer.html", form, consumer=consumer)
+
+
+@require_form
+@with_keyring
+def change_end(request: Request, ring: KeyRing, name: str, key_id: str) -> HttpResponse:
+    form = EndForm(_sent(request))
+    if form.is_valid():
+        ends, token = form.cleaned_data["ends_on"], form.cleaned_data["token"]
+        change = ring.change_end(name, key_id, ends=ends, token=token)
+        return _changed(request, ring, change, _("The key has its new end."))
+    key = ring.consumer(name).key(key_id)
+    form.initial["ends_on"] = key.expires_on
+    return _dialog(request, ring, "keys/_end.html", form, key=key)
+
+
+@require_form
+@with_keyring
+def delete(request: Request, ring: KeyRing, name: str, key_id: str) -> HttpResponse:
+    form = OnceForm(_sent(request))
+    if form.is_valid():
+        change = ring.delete(name, key_id, token=form.cleaned_data["token"])
+        return _changed(
+            request, ring, change, _("The key is deleted. The gateway may take up to 60 seconds to notice.")
+        )
+    consumer = ring.consumer(name)
+    key = consumer.key(key_id)
+    return _dialog(request, ring, "keys/_delete.html", form, key=key, last=consumer.live_keys == [key])
+
+
+# What views share
+
+
+def _sent(request: Request) -> Any:
+    return request.POST if request.method == "POST" else None
+
+
+def _of(ring: KeyRing) -> dict[str, Any]:
+    return {"environment": ring.environment, "can_reveal": ring.can_reveal}
+
+
+def _page_url(ring: KeyRing, consumer: Consumer | None = None) -> str:
+    anchor = f"#consumer-{consumer.name}" if consumer else ""
+    return reverse("keys:environment", args=[ring.environment]) + anchor
+
+
+def _dialog(
+    request: Request, ring: KeyRing, partial: str, form: OnceForm | None = None, **context: Any
+) -> HttpResponse:
+    """The partial for htmx, or a page around it; 422 when the form came back with errors."""
+    context |= _of(ring) | {"form": form, "back": _page_url(ring), "partial": partial}
+    status = 422 if form and form.is_bound else 200
+    return render(request, partial if request.htmx else "keys/dialog.html", context, status=status)
+
+
+def _changed(request: Request, ring: KeyRing, change: Change, notice: str) -> HttpResponse:
+    """The consumer as it is now for htmx, or back to the page."""
+    if request.htmx:
+        response = render(request, "keys/_changed.html", _of(ring) | {"consumer": change.consumer, "notice": notice})
+        return trigger_client_event(response, "dialog:close")
+    messages.success(request, notice)
+    return HttpResponseRedirect(_page_url(ring, change.consumer), status=303)
+
+
+def _new_key(request: Request, ring: KeyRing, change: Change) -> HttpResponse:
+    """The one answer that holds the new key."""
+    return _dialog(
+        request,
+        ring,
+        "keys/_new_key.html",
+        headline=_("Your new key"),
+        change=change,
+        key=change.key,
+        value=change.value,
+        consumer=change.consumer,
+        gateway_url=settings.GATEWAY_URL,
+        token=uuid.uuid4(),
+    )
