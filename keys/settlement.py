@@ -80,16 +80,33 @@ def roll_keys(api: DeveloperAPI, before: Consumer, old_ends: datetime, facts: Fa
         doubt = unknown
     for _try in range(2):
         try:
-            fulls = api.full_keys(before.name)
+            fulls = _keys_with_values(api, before.name)
         except ApiError as failure:
             raise doubt or OutcomeUnknown("rolled, but the keys could not be listed") from failure
         now = replace(before, keys=newest_first(full.key for full in fulls))
         fresh = [full for full in fulls if full.key.id not in facts["before"]]
         if fresh:
-            return now, max(fresh, key=lambda full: full.key.created_on)
+            return _shown(api, now, max(fresh, key=lambda full: full.key.created_on), facts)
     if doubt:
         raise doubt
     return now, make_key(api, before.name, facts)
+
+
+def _shown(api: DeveloperAPI, now: Consumer, rolled: FullKey, facts: Facts) -> tuple[Consumer, FullKey]:
+    """The rolled consumer, with a new key that can be shown: nobody could use one whose value is kept hidden.
+
+    A bucket may show keys only as they are made, and roll-key shows none; POST keys does.
+    """
+    if rolled.value:
+        return now, rolled
+    try:
+        made = make_key(api, now.name, facts | {"before": [*facts["before"], rolled.key.id]})
+        if not made.value:
+            return now.with_key(made.key), made
+        api.delete_key(now.name, rolled.key.id)
+    except ApiError:
+        return now, rolled
+    return now.without_key(rolled.key.id), made
 
 
 def with_value(api: DeveloperAPI, full: FullKey) -> FullKey:
@@ -98,6 +115,14 @@ def with_value(api: DeveloperAPI, full: FullKey) -> FullKey:
         return full if full.value else api.full_key(full.key.consumer, full.key.id)
     except ApiError:
         return full
+
+
+def _keys_with_values(api: DeveloperAPI, name: str) -> list[FullKey]:
+    try:
+        return api.full_keys(name)
+    except ApiRefused:
+        # One way to say that this bucket shows no values: then the keys without them.
+        return [FullKey(key, "") for key in api.consumer(name).keys]
 
 
 def _look(api: DeveloperAPI, name: str, doubt: ApiError) -> Consumer:

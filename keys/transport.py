@@ -87,6 +87,9 @@ def _body(response: requests.Response) -> bytes:
     body: bytes = response.raw.read(BODY_LIMIT + 1, decode_content=False)
     if len(body) > BODY_LIMIT:
         raise NoAnswer("a body over the limit")
+    # urllib3 lets a body pass that ends early, when more was asked for than it announced.
+    if response.headers.get("content-length", str(len(body))) != str(len(body)):
+        raise NoAnswer("a body cut short")
     return body
 
 

@@ -1,0 +1,222 @@
+"""The API Keys page: whose keys it shows, and what it says when there are none."""
+
+import pytest
+from bs4 import BeautifulSoup, Tag
+from django.test import Client
+from pytest_django.fixtures import Settings
+
+from sandbox import Sandbox
+from tests.verbs import FULL_KEY, acme, in_time
+
+pytestmark = pytest.mark.django_db
+
+
+def page_of(client: Client, url: str = "/keys/") -> BeautifulSoup:
+    response = client.get(url)
+    assert response.status_code == 200
+    assert "no-store" in response["Cache-Control"]
+    assert "HX-Request" in response["Vary"]
+    assert not FULL_KEY.search(response.content.decode())
+    return BeautifulSoup(response.content, "html.parser")
+
+
+def consumers_on(page: BeautifulSoup) -> list[str]:
+    return [element["data-consumer"] for element in page.select("[data-consumer]")]
+
+
+def buttons(element: Tag) -> list[str]:
+    return [button.get_text(strip=True) for button in element.find_all("button")]
+
+
+def test_it_shows_the_keys_of_every_consumer_that_lists_the_address(sandbox: Sandbox, ann_client: Client) -> None:
+    """One upstream call for one address: that is the floor."""
+    keys = acme(sandbox)
+    sandbox.add_consumer("mobile", managers=["Ann@ACME.test"], keys=[{"description": "iOS app"}])
+    sandbox.add_consumer("globex", label="Globex", managers=["ben@acme.test"], keys=[{"description": "Reporting"}])
+    page = page_of(ann_client)
+    assert consumers_on(page) == ["acme", "mobile"]
+    (call,) = sandbox.journal()
+    assert (call.method, call.status) == ("GET", 200)
+    assert "manager-email=ann%40acme.test" in call.query
+    assert "key-format=masked" in call.query
+    row = page.select_one(f"[data-key={keys[0]['id']}]")
+    assert row is not None
+    assert "CI" in row.get_text()
+    assert keys[0]["key"][-4:] in row.get_text()
+    assert "Active" in row.get_text()
+    assert buttons(row) == ["Copy", "Reveal", "Rotate", "Change end", "Rename", "Delete"]
+    assert buttons(page.select_one("[data-consumer=acme] header")) == ["Rename", "Rotate all", "Create key"]
+
+
+def test_every_verified_address_counts(sandbox: Sandbox, make_person, client_of) -> None:
+    """A person with three addresses is asked for three times; the same consumer is shown once."""
+    acme(sandbox)
+    sandbox.add_consumer("home", managers=["ann@home.test", "ann@acme.test"])
+    person = make_person("ann@acme.test", "ann@home.test", "ann@third.test")
+    assert consumers_on(page_of(client_of(person))) == ["acme", "home"]
+    assert len(sandbox.journal()) == 3
+
+
+def test_an_address_arrives_as_it_is_stored(sandbox: Sandbox, make_person, client_of) -> None:
+    """A5: nothing in an address is read as a piece of a query."""
+    address = "a+b&manager-email=ben@acme.test%20#/"
+    sandbox.add_consumer("plus", managers=[address])
+    assert consumers_on(page_of(client_of(make_person(address)))) == ["plus"]
+
+
+def test_look_alike_addresses_are_others(sandbox: Sandbox, make_person, client_of) -> None:
+    """A4: the Kelvin sign is no k, and the long s no s, whatever the Developer API thinks."""
+    sandbox.add_consumer("kate", managers=["kate@boss.test"])
+    sandbox.fault("GET", "*/consumers", "filter_ignored", times=0)
+    for address in ("\u212aate@boss.test", "kate@bo\u017fs.test", "kate@boss.test ", "xkate@boss.test"):
+        assert consumers_on(page_of(client_of(make_person(address)))) == []
+
+
+def test_the_filter_is_not_trusted(sandbox: Sandbox, mallory_client: Client) -> None:
+    """C2: what does not list one's own address is not shown, whatever the Developer API answers."""
+    acme(sandbox)
+    sandbox.fault("GET", "*/consumers", "filter_ignored", times=0)
+    assert consumers_on(page_of(mallory_client)) == []
+
+
+def test_keys_are_masked_even_if_full_ones_come(sandbox: Sandbox, ann_client: Client) -> None:
+    """E1: the portal masks by itself."""
+    keys = acme(sandbox)
+    body = {"data": [sandbox.consumer("acme")]}
+    sandbox.fault("GET", "*/consumers", "wrong_type", body=body)
+    page = page_of(ann_client)
+    assert keys[0]["key"][-4:] in page.get_text()
+
+
+def test_states_are_said_in_a_word(sandbox: Sandbox, ann_client: Client) -> None:
+    sandbox.add_consumer(
+        "acme",
+        managers=["ann@acme.test"],
+        keys=[
+            {"description": "Lasting"},
+            {"description": "Later", "expiresOn": in_time(days=40).isoformat()},
+            {"description": "Soon", "expiresOn": in_time(days=3, hours=1).isoformat()},
+            {"description": "Over", "expiresOn": in_time(days=-2).isoformat()},
+        ],
+    )
+    page = page_of(ann_client)
+    text = {row.strong.get_text(): " ".join(row.get_text(" ").split()) for row in page.select("[data-key]")}
+    assert "Active" in text["Lasting"]
+    assert "Never ends" in text["Lasting"]
+    assert "Active" in text["Later"]
+    assert "Ends in 3" in text["Soon"]
+    assert "Ended" in text["Over"]
+    ended = page.select_one("main details")
+    assert "1 ended key" in ended.get_text()
+    assert [row.strong.get_text() for row in ended.select("[data-key]")] == ["Over"]
+    assert buttons(ended.select_one("[data-key]")) == ["Delete"]
+
+
+@pytest.mark.parametrize("sort", ["newest", "oldest", "id", "shuffled"])
+def test_keys_stand_newest_first_in_any_case(sort: str, sandbox: Sandbox, ann_client: Client) -> None:
+    keys = [{"description": f"Key {n}", "createdOn": in_time(days=-n).isoformat()} for n in (3, 1, 2)]
+    sandbox.add_consumer("acme", managers=["ann@acme.test"], keys=keys)
+    sandbox.set(sort=sort)
+    assert [row.strong.get_text() for row in page_of(ann_client).select("[data-key]")] == ["Key 1", "Key 2", "Key 3"]
+
+
+def test_a_newcomer_is_led_to_the_first_key(sandbox: Sandbox, ann_client: Client) -> None:
+    page = page_of(ann_client)
+    assert "Create your first key" in page.get_text()
+    assert "ann@acme.test" in page.main.get_text()
+    assert buttons(page.main) == ["Create key"]
+
+
+def test_without_a_proved_address_nothing_is_asked_for(sandbox: Sandbox, unverified, client_of) -> None:
+    """A1: the page leads to proving one; the Developer API never hears of the address."""
+    acme(sandbox)
+    page = page_of(client_of(unverified))
+    assert "Confirm your e-mail address" in page.get_text()
+    assert consumers_on(page) == []
+    assert sandbox.journal() == []
+
+
+@pytest.mark.parametrize("kind", ["drop", "not_json", "truncated", "wrong_type", "deep", "gzip_bomb", "redirect"])
+def test_an_outage_never_looks_like_no_keys(kind: str, sandbox: Sandbox, ann_client: Client) -> None:
+    acme(sandbox)
+    options = {"location": "http://127.0.0.1:9/"} if kind == "redirect" else {}
+    sandbox.fault("GET", "*", kind, times=0, **options)
+    response = ann_client.get("/keys/")
+    assert response.status_code in {502, 503}
+    page = response.content.decode()
+    assert "Create your first key" not in page
+    assert response["X-Request-ID"] in page
+    assert "no-store" in response["Cache-Control"]
+    sandbox.clear_faults()
+    assert consumers_on(page_of(ann_client)) == ["acme"]
+
+
+def test_a_rejected_token_is_the_operators_trouble(
+    sandbox: Sandbox, ann_client: Client, settings: Settings, caplog: pytest.LogCaptureFixture
+) -> None:
+    """G9: said as such, told to the operator, and not tried again."""
+    settings.ZUPLO_API_KEY = "expired"
+    response = ann_client.get("/keys/")
+    assert response.status_code == 503
+    assert "not set up correctly" in response.content.decode()
+    assert len(sandbox.journal()) == 1
+    assert "CRITICAL" in caplog.text
+    assert "expired" not in caplog.text
+
+
+def test_many_consumers_are_paged(sandbox: Sandbox, ann_client: Client) -> None:
+    for number in range(60):
+        sandbox.add_consumer(f"team-{number:02}", managers=["ann@acme.test"])
+    assert consumers_on(page_of(ann_client)) == [f"team-{number:02}" for number in range(25)]
+    assert consumers_on(page_of(ann_client, "/keys/?page=3")) == [f"team-{number:02}" for number in range(50, 60)]
+    assert "Page 3 of 3" in page_of(ann_client, "/keys/?page=99").get_text()
+
+
+def test_more_than_one_upstream_page_is_read(sandbox: Sandbox, ann_client: Client) -> None:
+    """G12: more than 1,000 consumers are all found, each once, in whatever order they come."""
+    for number in range(1003):
+        sandbox.add_consumer(f"team-{number:04}", managers=["ann@acme.test"])
+    sandbox.set(sort="shuffled")
+    assert "Page 41 of 41" in page_of(ann_client, "/keys/?page=41").get_text()
+    assert len(sandbox.journal()) == 2
+
+
+def test_each_environment_has_its_page(two_environments: Sandbox, ann_client: Client) -> None:
+    sandbox = two_environments
+    acme(sandbox)
+    sandbox.add_consumer("acme-preview", managers=["ann@acme.test"], bucket=sandbox.buckets[1])
+    page = page_of(ann_client)
+    assert consumers_on(page) == ["acme"]
+    links = {link.get_text(strip=True): link["href"] for link in page.select(".segments a")}
+    assert links == {"production": "/keys/production/", "preview": "/keys/preview/"}
+    assert consumers_on(page_of(ann_client, "/keys/preview/")) == ["acme-preview"]
+    assert ann_client.get("/keys/staging/").status_code == 404
+
+
+def test_one_environment_needs_no_switch(sandbox: Sandbox, ann_client: Client) -> None:
+    assert page_of(ann_client).select(".segments") == []
+
+
+def test_removing_a_manager_takes_effect_at_once(sandbox: Sandbox, ann_client: Client) -> None:
+    """C6: nothing of the last answer is kept."""
+    acme(sandbox)
+    assert consumers_on(page_of(ann_client)) == ["acme"]
+    sandbox.set_managers("acme", ["ben@acme.test"])
+    assert consumers_on(page_of(ann_client)) == []
+
+
+def test_an_invited_manager_is_one(sandbox: Sandbox, ann_client: Client) -> None:
+    sandbox.add_consumer("acme", invites=["ann@acme.test"])
+    sandbox.set(manager_email="with_invites")
+    assert consumers_on(page_of(ann_client)) == ["acme"]
+
+
+def test_hostile_text_is_shown_as_text(sandbox: Sandbox, ann_client: Client) -> None:
+    """F2: markup, direction marks and control characters from upstream do nothing."""
+    acme(sandbox)
+    sandbox.fault("GET", "*/consumers", "hostile", times=0)
+    page = page_of(ann_client)
+    assert "<script>alert(1)</script>" in page.get_text()
+    assert not page.find_all("img", attrs={"onerror": True})
+    assert not [script for script in page.find_all("script") if "alert" in script.get_text()]
+    assert not set("\u202e\u2066\x00\x1b\x7f") & set(page.decode())

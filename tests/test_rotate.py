@@ -1,0 +1,177 @@
+"""Rotate, one key and all: the new key comes first, and no old key ever lives longer for it."""
+
+import uuid
+from datetime import datetime
+
+import pytest
+from bs4 import BeautifulSoup
+from django.http import HttpResponse
+from django.test import Client
+
+from keys.models import AuditEvent, Outcome
+from sandbox import Sandbox
+from tests.verbs import FULL_KEY, about, acme, ends, in_time, named, new_keys
+
+pytestmark = pytest.mark.django_db
+GRACES = {
+    "now": in_time(minutes=-1),
+    "1h": in_time(hours=1),
+    "24h": in_time(hours=24),
+    "3d": in_time(days=3),
+    "7d": in_time(days=7),
+    "14d": in_time(days=14),
+}
+
+
+def url_of(sandbox: Sandbox, label: str, verb: str = "rotate") -> str:
+    (key,) = named(sandbox.keys("acme"), label)
+    return f"/keys/production/acme/{key['id']}/{verb}/"
+
+
+def rotate(client: Client, url: str, grace: str = "24h", **options: object) -> HttpResponse:
+    return client.post(url, {"grace": grace, "token": str(uuid.uuid4())}, **options)
+
+
+def test_the_form_offers_times_with_their_dates(sandbox: Sandbox, ann_client: Client) -> None:
+    acme(sandbox)
+    page = BeautifulSoup(ann_client.get(url_of(sandbox, "CI")).content, "html.parser")
+    radios = page.select("input[name=grace]")
+    assert [radio["value"] for radio in radios] == list(GRACES)
+    assert [radio["value"] for radio in radios if radio.has_attr("checked")] == ["24h"]
+    for radio, moment in zip(radios[1:], list(GRACES.values())[1:], strict=True):
+        assert f"{moment.day} {moment:%b %Y}" in radio.parent.get_text()
+
+
+@pytest.mark.parametrize("grace", GRACES)
+def test_the_old_key_ends_at_the_time_chosen(grace: str, sandbox: Sandbox, ann_client: Client) -> None:
+    acme(sandbox)
+    response = rotate(ann_client, url_of(sandbox, "CI"), grace)
+    old, new = named(sandbox.keys("acme"), "CI")
+    assert about(ends(old), GRACES[grace])
+    assert new["expiresOn"] is None
+    assert FULL_KEY.findall(response.content.decode())[0] == new["key"]
+    assert sandbox.authorizes(new["key"])
+    assert sandbox.authorizes(old["key"]) is (grace != "now")
+
+
+def test_a_key_that_ends_sooner_is_not_made_to_live_longer(sandbox: Sandbox, ann_client: Client) -> None:
+    """Its own end stays, without another call; the new key lives as long as the old one was made for."""
+    before = acme(sandbox)
+    rotate(ann_client, url_of(sandbox, "Laptop"), "14d")
+    old, new = named(sandbox.keys("acme"), "Laptop")
+    assert old["expiresOn"] == before[1]["expiresOn"]
+    assert about(ends(new), in_time(days=5))
+    assert [call.method for call in sandbox.journal()] == ["GET", "POST"]
+
+
+def test_an_ended_key_is_not_rotated(sandbox: Sandbox, ann_client: Client) -> None:
+    sandbox.add_consumer("acme", managers=["ann@acme.test"], keys=[{"description": "Over", "expiresOn": "2026-01-01"}])
+    response = rotate(ann_client, url_of(sandbox, "Over"))
+    assert response.status_code == 403
+    assert "has ended" in response.content.decode()
+    assert len(sandbox.keys("acme")) == 1
+
+
+@pytest.mark.parametrize("htmx", [False, True], ids=["page", "htmx"])
+def test_a_half_done_rotation_says_so_and_offers_to_finish(htmx: bool, sandbox: Sandbox, ann_client: Client) -> None:
+    """G7: the new key is shown, the old one is said to go on, and one button ends it."""
+    acme(sandbox)
+    headers = {"HX-Request": "true"} if htmx else {}
+    sandbox.fault("PATCH", "*", "status", status=500, times=1)
+    response = rotate(ann_client, url_of(sandbox, "CI"), headers=headers)
+    assert response.status_code == 200
+    old, new = named(sandbox.keys("acme"), "CI")
+    assert old["expiresOn"] is None
+    assert AuditEvent.objects.get().outcome == Outcome.PARTLY
+    page = BeautifulSoup(response.content, "html.parser")
+    assert new["key"] in page.get_text()
+    assert "could not be ended" in page.get_text()
+    form = page.find("button", string="End the old key").find_parent("form")
+    fields = {field["name"]: field["value"] for field in form.select("input[name]")}
+    finished = ann_client.post(form["action"], fields, headers=headers)
+    assert finished.status_code == (200 if htmx else 303)
+    assert about(ends(named(sandbox.keys("acme"), "CI")[0]), in_time(hours=24))
+
+
+def test_no_old_key_is_ended_when_no_new_one_was_made(sandbox: Sandbox, ann_client: Client) -> None:
+    before = acme(sandbox)
+    sandbox.fault("POST", "*/keys", "status", status=400)
+    response = rotate(ann_client, url_of(sandbox, "CI"), "now")
+    assert response.status_code == 502
+    assert "Nothing was changed" in response.content.decode()
+    assert sandbox.keys("acme") == before
+
+
+# All keys of a consumer
+
+
+def mixed(sandbox: Sandbox) -> dict[str, datetime | None]:
+    """Keys of every kind, and when each ends."""
+    lives = {
+        "never": None,
+        "in an hour": in_time(hours=1),
+        "in a month": in_time(days=30),
+        "ended": in_time(days=-3),
+    }
+    keys = [{"description": label, "expiresOn": end and end.isoformat()} for label, end in lives.items()]
+    sandbox.add_consumer("acme", managers=["ann@acme.test"], keys=keys)
+    return lives
+
+
+@pytest.mark.parametrize("scope", ["none_ending", "unexpired", "all"])
+@pytest.mark.parametrize("answer", ["empty", "object", "key", "consumer"])
+@pytest.mark.parametrize("grace", ["now", "3d"])
+def test_every_old_key_ends_at_the_earlier_time(
+    scope: str, answer: str, grace: str, sandbox: Sandbox, ann_client: Client
+) -> None:
+    """Under every reading of roll-key: min(its own end, the time chosen), and what has ended stays ended."""
+    lives = mixed(sandbox)
+    before = sandbox.keys("acme")
+    sandbox.set(roll_scope=scope, roll_answer=answer)
+    response = rotate(ann_client, "/keys/production/acme/rotate-all/", grace)
+    after = sandbox.keys("acme")
+    (new,) = new_keys(before, after)
+    assert new["expiresOn"] is None
+    assert FULL_KEY.findall(response.content.decode())[0] == new["key"]
+    for key in after:
+        if key != new:
+            own = lives[key["description"]]
+            expected = own if own and own < GRACES[grace] else GRACES[grace]
+            assert about(ends(key), expected), key["description"]
+
+
+def test_without_roll_key_a_key_is_made_and_the_others_ended(sandbox: Sandbox, ann_client: Client) -> None:
+    mixed(sandbox)
+    before = sandbox.keys("acme")
+    sandbox.fault("POST", "*/roll-key", "status", status=404, times=0)
+    assert rotate(ann_client, "/keys/production/acme/rotate-all/", "now").status_code == 200
+    after = sandbox.keys("acme")
+    (new,) = new_keys(before, after)
+    assert [sandbox.authorizes(key["key"]) for key in after] == [key == new for key in after]
+
+
+@pytest.mark.parametrize("kind", ["drop", "status", "not_json"])
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_a_roll_without_an_answer_is_looked_into(kind: str, when: str, sandbox: Sandbox, ann_client: Client) -> None:
+    """G5: done is said only if it is seen to be done."""
+    lives = mixed(sandbox)
+    before = sandbox.keys("acme")
+    sandbox.fault("POST", "*/roll-key", kind, when=when)
+    response = rotate(ann_client, "/keys/production/acme/rotate-all/", "3d")
+    after = sandbox.keys("acme")
+    if when == "after":
+        assert response.status_code == 200
+        (new,) = new_keys(before, after)
+        assert new["key"] in response.content.decode()
+        assert about(ends(named(after, "in a month")[0]), GRACES["3d"])
+        assert about(ends(named(after, "in an hour")[0]), lives["in an hour"])
+    else:
+        assert response.status_code == 503
+        assert "may or may not have been done" in response.content.decode()
+        assert after == before
+
+
+def test_there_must_be_a_key_to_rotate(sandbox: Sandbox, ann_client: Client) -> None:
+    sandbox.add_consumer("acme", managers=["ann@acme.test"])
+    assert rotate(ann_client, "/keys/production/acme/rotate-all/").status_code == 403
+    assert sandbox.keys("acme") == []
