@@ -1,0 +1,143 @@
+"""The desk: takes each request past the journal and the faults to the API, or to the control endpoint."""
+
+from typing import Any
+from urllib.parse import parse_qs
+
+from sandbox.api import Api
+from sandbox.database import Database
+from sandbox.distortions import distorted
+from sandbox.faults import KINDS, Fault, Faults, made
+from sandbox.journal import Journal
+from sandbox.messages import Answer, Document, Problem, Request
+from sandbox.switches import SWITCHES, Switches, checked
+
+CONTROL_PATH = "/_sandbox"
+
+EXPLAINED: Document = {
+    "choices": {name: {"allowed": one.allowed, "meaning": one.meaning} for name, one in SWITCHES.items()},
+    "kinds": {name: {"options": sorted(one.options), "meaning": one.meaning} for name, one in KINDS.items()},
+}
+
+
+class Desk:
+    """Everything the server knows, free of sockets."""
+
+    def __init__(self, database: Database, switches: Switches, *, account: str, buckets: list[str], token: str) -> None:
+        self.database = database
+        self.switches = switches
+        self.faults = Faults()
+        self.journal = Journal()
+        self._buckets = buckets
+        self._api = Api(database, switches, account=account, token=token)
+        self._add_buckets()
+
+    def answer(self, request: Request) -> Answer | None:
+        """The answer, or None when the connection is to be closed without one."""
+        if request.path == CONTROL_PATH:
+            return self._control(request)
+        number = self.journal.open(request, authorized=self._api.accepts(request))
+        fault = self.faults.due(request.method, request.path)
+        answer = self._worked(request, fault) if fault else self._api.answer(request)
+        self.journal.complete(
+            number,
+            status=answer.status if answer and not answer.silent else None,
+            fault=fault.kind if fault else None,
+            committed=answer is not None and answer.committed,
+        )
+        if answer is None or answer.silent:
+            return None
+        return answer if self._held(fault, "after") else None
+
+    def _worked(self, request: Request, fault: Fault) -> Answer | None:
+        """The answer under a fault; None if the sandbox stopped while the call was held."""
+        if not fault.works:
+            return distorted(fault, Answer(200, {}))
+        match fault.kind:
+            case "delay" if not self._held(fault, "before"):
+                return None
+            case "filter_ignored":
+                return self._api.answer(request.without("manager-email"))
+            case "stale":
+                return self._api.answer(request, past=True, seconds=fault.options["seconds"])
+            case "doubled":
+                answer = self._api.answer(request)
+                self._api.answer(request)
+                return answer
+        return distorted(fault, self._api.answer(request))
+
+    def _held(self, fault: Fault | None, moment: str) -> bool:
+        """Wait if the fault delays at this moment; False if the sandbox stopped meanwhile."""
+        if fault is None or fault.kind != "delay" or fault.when != moment:
+            return True
+        return self.faults.pause(fault.options["seconds"])
+
+    # Control, by HTTP and in process
+
+    def arm(self, fault: Fault) -> None:
+        if fault.kind == "stale":
+            self.database.keeps_copies = True
+        self.faults.arm(fault)
+
+    def clear_faults(self) -> None:
+        self.faults.clear()
+        self.database.forget_copies()
+
+    def reset(self) -> None:
+        """As at start, but empty. Held calls are let go, so that none reaches into what comes next."""
+        self.faults.release()
+        self.clear_faults()
+        self.journal.clear()
+        self.switches.reset()
+        self._api.forget_rate()
+        with self.database.writing() as store:
+            store.empty()
+        self._add_buckets()
+
+    def _add_buckets(self) -> None:
+        with self.database.writing() as store:
+            for name in self._buckets:
+                if store.bucket(name) is None:
+                    store.add_bucket(name)
+
+    def _control(self, request: Request) -> Answer:
+        try:
+            if request.problem:
+                raise request.problem
+            if request.method == "POST":
+                self._change(request.document)
+            elif request.method != "GET":
+                return Answer(405, {"error": "GET or POST."}, headers={"allow": "GET, POST"})
+        except (Problem, ValueError, TypeError) as error:
+            return Answer(400, {"error": str(error)})
+        return Answer(200, self._state(with_journal=parse_qs(request.query).get("journal") != ["0"]))
+
+    def _change(self, wish: Any) -> None:
+        """Check all of it before any of it is done."""
+        allowed = ("reset", "clear", "set", "faults")
+        if not isinstance(wish, dict) or not set(wish) <= set(allowed):
+            raise ValueError(f"The body must be an object of {', '.join(allowed)}.")
+        clear, changes = wish.get("clear", []), wish.get("set", {})
+        if not isinstance(clear, list) or not all(name in ("faults", "journal") for name in clear):
+            raise ValueError("clear must be a list of faults, journal.")
+        if not isinstance(changes, dict):
+            raise ValueError("set must be an object of switches.")
+        checked(changes)
+        specs = wish.get("faults", [])
+        if not isinstance(specs, list) or not all(isinstance(spec, dict) for spec in specs):
+            raise ValueError("faults must be a list of objects.")
+        faults = [made(spec) for spec in specs]
+        if wish.get("reset"):
+            self.reset()
+        if "faults" in clear:
+            self.clear_faults()
+        if "journal" in clear:
+            self.journal.clear()
+        self.switches.set(changes)
+        for fault in faults:
+            self.arm(fault)
+
+    def _state(self, *, with_journal: bool) -> Document:
+        document: Document = {"switches": self.switches.current, "faults": self.faults.as_list()}
+        if with_journal:
+            document["journal"] = self.journal.as_list()
+        return document | EXPLAINED

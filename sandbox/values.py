@@ -1,0 +1,51 @@
+"""The values on the wire: ids, key values and their masks, dates."""
+
+import random
+import re
+import uuid
+import zlib
+from base64 import b64encode
+from datetime import UTC, datetime
+
+_DATE = re.compile(r"\d{4}-\d\d-\d\d(T\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d))?", re.ASCII | re.IGNORECASE)
+
+
+def mint_id(prefix: str) -> str:
+    """An opaque id, as the published examples look: 24 letters and digits, 32 for a bucket."""
+    some = random.randbytes(24 if prefix == "bckt" else 18)
+    return f"{prefix}_{b64encode(some, altchars=b'xX').decode()}"
+
+
+def mint_key() -> str:
+    """A key with a true checksum: the last part is the CRC-32 of the 32 hex characters before it."""
+    body = uuid.uuid4().hex
+    return f"zpka_{body}_{zlib.crc32(body.encode()):08x}"
+
+
+def mask(value: str, style: str) -> str:
+    """The value with most of it hidden. Short values, which a caller may choose, show less."""
+    if len(value) < 32:
+        return "****" + (value[-4:] if len(value) >= 12 else "")
+    if style == "stars":
+        return "****" + value[-8:]
+    return f"{value[:9]}...{value[-13:] if style == 'long' else value[-4:]}"
+
+
+def written(moment: datetime) -> str:
+    """RFC 3339 in UTC with milliseconds, so that the order of texts is the order of time."""
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def now() -> str:
+    return written(datetime.now(UTC))
+
+
+def read_date(text: str) -> str:
+    """The date in the one form we store; a bare day is its midnight UTC. Raises ValueError."""
+    if not _DATE.fullmatch(text):
+        raise ValueError("not an RFC 3339 date")
+    moment = datetime.fromisoformat(text.upper())
+    try:
+        return written(moment if moment.tzinfo else moment.replace(tzinfo=UTC))
+    except OverflowError as error:
+        raise ValueError("outside the calendar") from error
