@@ -2,24 +2,26 @@
 
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 from django.db import IntegrityError, transaction
+from django.db.models import Q
 from django.utils import timezone
 
 from keys.access import Actor
-from keys.errors import ApiError, Busy, NotAllowed, NotFound, OutcomeUnknown
-from keys.models import Action, AuditEvent, Outcome
+from keys.errors import ApiError, Busy, NotAllowed, NotFound, OutcomeUnknown, TooMany
+from keys.models import NOT_DONE, READS, Action, AuditEvent, Outcome
 from keys.types import ApiKey
 
 logger = logging.getLogger(__name__)
 
 WAIT_SECONDS = 3.0
 ABANDONED = timedelta(seconds=30)  # no request lives that long, so its worker has died
+LAG = timedelta(seconds=60)  # for which lists of the Developer API may not show a change
 
 
 class Repeated(Exception):
@@ -60,7 +62,7 @@ def recorded(
     _begin(event)
     try:
         yield event
-    except (NotFound, NotAllowed) as refusal:
+    except (NotFound, NotAllowed, TooMany) as refusal:
         _close(event, Outcome.REFUSED, refusal)
         raise
     except OutcomeUnknown as unknown:
@@ -82,6 +84,44 @@ def note(event: AuditEvent, key: ApiKey | None = None, **facts: Any) -> dict[str
     event.facts |= facts
     event.save(update_fields=["consumer", "key_id", "key_label", "key_ending", "facts"])
     return facts
+
+
+def note_made(event: AuditEvent, key: ApiKey) -> None:
+    """Store which key a change made."""
+    note(event, key if event.action == Action.CREATE else None, new=key.id, new_ending=key.ending)
+
+
+def lately(actor: Actor, environment: str, consumers: Collection[str]) -> list[AuditEvent]:
+    """Changes to these consumers, and consumers made by this person, that lists may not show yet; oldest first.
+
+    And such of which nobody knows yet whether they were done, unless they are under way.
+    """
+    now = timezone.now()
+    of_these = Q(consumer__in=consumers) | Q(user_id=actor.user_id, facts__has_key="manager")
+    recent = Q(started_at__gte=now - LAG, outcome__in=[Outcome.DONE, Outcome.PARTLY])
+    events = AuditEvent.objects.filter(of_these, recent | unsettled(now), environment=environment)
+    return list(events.exclude(action__in=READS).order_by("started_at", "pk"))
+
+
+def unsettled(now: datetime) -> Q:
+    """Events of which nobody knows how they ended: not those under way, nor reveals, which no look can settle."""
+    unconfirmed = Q(outcome=Outcome.UNCONFIRMED) & ~Q(action__in=READS)
+    return unconfirmed | Q(outcome=Outcome.STARTED, started_at__lt=now - ABANDONED)
+
+
+def settle(event: AuditEvent, outcome: Outcome, made: ApiKey | None) -> None:
+    """Close an event later, unless somebody else did so meanwhile."""
+    event.outcome = outcome
+    if made:
+        event.facts |= {"new": made.id, "new_ending": made.ending}
+        if event.action == Action.CREATE:
+            event.key_id, event.key_label, event.key_ending = made.id, made.label, made.ending
+    fields = ("outcome", "facts", "key_id", "key_label", "key_ending")
+    closed = {name: getattr(event, name) for name in fields} | {"ended_at": timezone.now(), "lock": None}
+    if outcome in NOT_DONE:
+        closed["token"] = None
+    if AuditEvent.objects.filter(unsettled(timezone.now()), pk=event.pk).update(**closed):
+        logger.info("%s %s: event %s, settled by a later look", event.action, outcome, event.pk)
 
 
 def _begin(event: AuditEvent) -> None:
@@ -112,7 +152,9 @@ def _close(event: AuditEvent, outcome: Outcome, problem: BaseException | None = 
     event.outcome = outcome
     event.ended_at = timezone.now()
     event.lock = None
-    event.save(update_fields=["outcome", "ended_at", "lock", "facts"])
+    if outcome in NOT_DONE:
+        event.token = None  # the form may be sent again
+    event.save(update_fields=["outcome", "ended_at", "lock", "token", "facts"])
     reason = f"{type(problem).__name__}: {problem}" if isinstance(problem, ApiError) else type(problem).__name__
     level = logging.INFO if problem is None else logging.WARNING
     logger.log(level, "%s %s: event %s, %s", event.action, outcome, event.pk, reason if problem else "as asked")

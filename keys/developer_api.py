@@ -5,27 +5,23 @@ Documentation: https://zuplo.com/docs/api/api-keys-consumers (and -keys, -manage
 
 import json
 import logging
-import random
-import time
 from collections.abc import Callable, Mapping
 from datetime import datetime
-from email.utils import parsedate_to_datetime
 from typing import Any, NoReturn, TypeVar
 from urllib.parse import quote, urlencode
 
 from django.conf import settings
-from django.utils import timezone
 
+from keys import calls
 from keys.errors import (
     ApiError,
     ApiMisconfigured,
     ApiRefused,
-    ApiUnavailable,
     NotFound,
     OddAnswer,
     OutcomeUnknown,
 )
-from keys.transport import CALL_SECONDS, Answer, Deadline, NoAnswer, NotSent, send
+from keys.transport import Answer, Deadline
 from keys.types import ID, NAME, ApiKey, Consumer, FullKey, NewConsumer, same_time, wire_time
 
 logger = logging.getLogger(__name__)
@@ -33,9 +29,6 @@ T = TypeVar("T")
 
 PAGE_SIZE = 1000  # the documented maximum
 PAGES_AT_MOST = 100
-WAIT_AT_MOST = 2.0
-WAIT_TOLD_AT_MOST = 3600
-LOOK_SECONDS = 1.5
 MASKED = {"key-format": "masked"}
 VISIBLE = {"key-format": "visible"}
 WITH_ALL = {"include-api-keys": "true", "include-managers": "true", "include-manager-invites": "true"}
@@ -161,7 +154,7 @@ class DeveloperAPI:
         if params:
             url += "?" + urlencode(params, quote_via=quote)
         encoded = None if body is None else json.dumps(body).encode()
-        answer = self._answer(method, url, encoded)
+        answer = calls.answer_to(method, url, encoded, self._deadline)
         try:
             if 200 <= answer.status < 300:
                 return decode(_json(answer))
@@ -171,54 +164,6 @@ class DeveloperAPI:
             if method == "GET":
                 raise
             raise OutcomeUnknown(f"{method} was answered oddly: {odd}") from odd
-
-    def _answer(self, method: str, url: str, body: bytes | None) -> Answer:
-        """The first usable answer of at most two tries."""
-        headers = {
-            "Authorization": f"Bearer {settings.ZUPLO_API_KEY}",
-            "Accept": "application/json, application/problem+json",
-            "Accept-Encoding": "identity",
-        }
-        if body is not None:
-            headers["Content-Type"] = "application/json"
-        try:
-            return self._once(method, url, headers, body)
-        except _TryAgain as first:
-            wait = first.wait
-        if wait > min(WAIT_AT_MOST, self._deadline.left() / 2):
-            raise ApiUnavailable("told to wait", min(round(wait), WAIT_TOLD_AT_MOST))
-        time.sleep(wait + random.uniform(0.02, 0.2))  # noqa: S311, no secret depends on it
-        try:
-            return self._once(method, url, headers, body)
-        except _TryAgain as second:
-            raise ApiUnavailable(second.reason, min(round(second.wait), WAIT_TOLD_AT_MOST) or None) from None
-
-    def _once(self, method: str, url: str, headers: Mapping[str, str], body: bytes | None) -> Answer:
-        """One try. Raises `_TryAgain` where another is safe, `OutcomeUnknown` where a write may be done."""
-        is_read = method == "GET"
-        # After a write time is kept back, to look what became of it.
-        seconds = min(CALL_SECONDS, self._deadline.left() - (0 if is_read else LOOK_SECONDS))
-        if seconds <= 0.05:
-            raise ApiUnavailable("no time left for another call")
-        try:
-            answer = send(method, url, headers=headers, body=body, seconds=seconds)
-        except NotSent as problem:
-            raise _TryAgain(str(problem)) from None
-        except NoAnswer as problem:
-            logger.warning("%s was not answered: %s", method, problem)
-            if not is_read:
-                raise OutcomeUnknown(f"{method} was not answered: {problem}") from None
-            if problem.slow:
-                raise ApiUnavailable(str(problem)) from None
-            raise _TryAgain(str(problem)) from None
-        if answer.status == 429 or (is_read and answer.status == 503):
-            raise _TryAgain(f"status {answer.status}", wait=_retry_after(answer))
-        if answer.status >= 500:
-            logger.warning("%s was answered with status %s", method, answer.status)
-            if not is_read:
-                raise OutcomeUnknown(f"{method} was answered with status {answer.status}")
-            raise _TryAgain(f"status {answer.status}")
-        return answer
 
     def _refuse(self, answer: Answer) -> NoReturn:
         """Raise what a status other than success means."""
@@ -231,15 +176,6 @@ class DeveloperAPI:
         if 400 <= answer.status < 500:
             raise ApiRefused(f"status {answer.status}: {_trace(answer)}", code=answer.status)
         raise OddAnswer(f"status {answer.status}")
-
-
-class _TryAgain(Exception):
-    """The call was surely not done, or is a read: one more try after `wait` seconds does no harm."""
-
-    def __init__(self, reason: str, wait: float = 0) -> None:
-        super().__init__(reason)
-        self.reason = reason
-        self.wait = wait
 
 
 def _segment(name: str) -> str:
@@ -325,17 +261,6 @@ def _changed_key(name: str, key_id: str, is_as_asked: Callable[[ApiKey], bool]) 
 def _consumer_with_values(data: Any) -> tuple[Consumer, list[FullKey]]:
     consumer = Consumer.from_json(data)
     return consumer, [FullKey.from_json(item, consumer.name) for item in data.get("apiKeys") or []]
-
-
-def _retry_after(answer: Answer) -> float:
-    """Seconds to wait by the answer's Retry-After, a number or a date; 0 where it says nothing usable."""
-    value = answer.headers.get("retry-after", "").strip()
-    if value.isascii() and value.isdigit():
-        return float(value[:9])
-    try:
-        return max(0.0, (parsedate_to_datetime(value) - timezone.now()).total_seconds())
-    except (TypeError, ValueError, OverflowError):
-        return 0.0
 
 
 def _trace(answer: Answer) -> str:

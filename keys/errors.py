@@ -47,6 +47,19 @@ class Busy(ApiError):
     advice = _("Please try again in a few seconds.")
 
 
+class TooMany(ApiError):
+    """The person does this more often than the operator lets anybody: wait."""
+
+    status = 429
+    title = _("That was a lot in a short time")
+    text = _("To protect your keys, only so many may be shown or changed in a minute.")
+    advice = ""
+
+    def __init__(self, limit: int, retry_after: int) -> None:
+        super().__init__(f"more than {limit} in a minute")
+        self.retry_after = retry_after
+
+
 class ValueHidden(ApiError):
     """The Developer API shows a mask where the full key was asked for."""
 

@@ -18,6 +18,10 @@ class Action(models.TextChoices):
     RENAME_CONSUMER = "consumer:rename", _("Renamed a consumer")
 
 
+READS = {Action.REVEAL, Action.COPY}
+MAKING = {Action.CREATE, Action.ROTATE, Action.ROTATE_ALL}
+
+
 class Outcome(models.TextChoices):
     STARTED = "started", _("Started")
     DONE = "done", _("Done")
@@ -27,12 +31,16 @@ class Outcome(models.TextChoices):
     UNCONFIRMED = "unconfirmed", _("Not confirmed")
 
 
+OPEN = {Outcome.STARTED, Outcome.UNCONFIRMED}
+NOT_DONE = {Outcome.REFUSED, Outcome.FAILED}
+
+
 class AuditEvent(models.Model):
     """One reveal or change, written as "started" before the remote call and closed with its outcome.
 
-    `token` is the one-time token of the form, so that one form is carried out once. `lock` names the consumer
-    that a change is being made to, and is empty again when that has ended. Both are unique in the database,
-    so this holds over any number of processes.
+    `token` is the one-time token of the form, so that one form is carried out once; it is given back if surely
+    nothing was done. `lock` names the consumer that a change is being made to, until that has ended. Both are
+    unique in the database, so this holds over any number of processes.
     """
 
     started_at = models.DateTimeField(default=timezone.now, db_index=True)
@@ -59,7 +67,10 @@ class AuditEvent(models.Model):
 
     class Meta:
         ordering = ("-started_at", "-id")
-        indexes = [models.Index(fields=["environment", "consumer", "-started_at"], name="audit_by_consumer")]
+        indexes = [
+            models.Index(fields=["environment", "consumer", "-started_at"], name="audit_by_consumer"),
+            models.Index(fields=["started_at"], condition=models.Q(outcome__in=sorted(OPEN)), name="audit_open"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.action} {self.outcome} by {self.email}"

@@ -1,8 +1,8 @@
 """The verbs: what a person can do with keys. Every one passes the gate itself and is recorded."""
 
 import functools
-from collections.abc import Callable
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, TypeVar, cast
@@ -13,11 +13,11 @@ from django.core.cache import cache
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from keys import audit, settlement
+from keys import audit, limits, recent, settlement
 from keys.access import Actor, may_manage
 from keys.developer_api import DeveloperAPI
 from keys.errors import ApiError, ApiRefused, Busy, NotAllowed, NotFound, OutcomeUnknown, ValueHidden
-from keys.models import Action, AuditEvent, Outcome
+from keys.models import OPEN, Action, AuditEvent, Outcome
 from keys.provisioning import provisioning
 from keys.transport import Deadline
 from keys.types import ApiKey, Consumer, FullKey, same_time
@@ -76,15 +76,20 @@ class KeyRing:
             for consumer in self.api.consumers_of(email)
             if may_manage(self.actor, consumer)
         }
-        return sorted(found.values(), key=lambda consumer: (consumer.title.casefold(), consumer.name))
+        known = self._with_recent_changes(found) if self.actor.emails else found
+        return sorted(known.values(), key=lambda consumer: (consumer.title.casefold(), consumer.name))
 
     def consumer(self, name: str) -> Consumer:
         """The gate: the consumer as it is at this moment, if the person may manage it."""
         if not self.actor.emails:
             raise NotFound("nobody without a verified address manages anything")
-        consumer = self.api.consumer(name)
-        if not may_manage(self.actor, consumer):
-            raise NotFound("not a manager of this consumer")
+        try:
+            found = {name: self.api.consumer(name)}
+        except NotFound:
+            found = {}
+        consumer = self._with_recent_changes(found).get(name)
+        if consumer is None or not may_manage(self.actor, consumer):
+            raise NotFound("absent, or not this person's")
         return consumer
 
     @property
@@ -98,7 +103,7 @@ class KeyRing:
 
     def reveal(self, name: str, key_id: str, *, action: Action = Action.REVEAL) -> FullKey:
         """The key with its value; raises `ValueHidden` where the API shows only a mask."""
-        with audit.recorded(self.actor, action, self.environment, name, key_id) as event:
+        with self._recorded(action, name, key_id) as event:
             key = self.consumer(name).key(key_id)
             audit.note(event, key)
             full = self._visible(key)
@@ -117,7 +122,7 @@ class KeyRing:
             provisioning().may_create(self.actor, consumer)
             facts = audit.note(event, **settlement.facts_of_new_key(consumer.keys, label, ends))
             full = settlement.make_key(self.api, name, facts)
-            audit.note(event, full.key)
+            audit.note_made(event, full.key)
         return Change(consumer.with_key(full.key), full.key, full.value)
 
     @once
@@ -131,9 +136,10 @@ class KeyRing:
             provisioning().may_create(self.actor, None)
             new = provisioning().new_consumer(self.actor)
             event.consumer = new.name
-            facts = audit.note(event, **settlement.facts_of_new_key((), label, ends))
+            facts = settlement.facts_of_new_key((), label, ends)
+            audit.note(event, title=new.label, manager=self.actor.email, **facts)
             consumer, full = settlement.make_consumer(self.api, new, facts)
-            audit.note(event, full.key)
+            audit.note_made(event, full.key)
         return Change(consumer.with_key(full.key), full.key, full.value)
 
     @once
@@ -145,10 +151,10 @@ class KeyRing:
         with self._recorded(Action.ROTATE, name, key_id, token=token) as event:
             consumer = self.consumer(name)
             old = _live(consumer.key(key_id))
-            ends = end_after_rotation(old, old_ends)
+            ends = settlement.end_after_rotation(old, old_ends)
             facts = settlement.facts_of_new_key(consumer.keys, old.label, renewed_end(old))
             new = settlement.make_key(self.api, name, audit.note(event, old, old_ends=ends.isoformat(), **facts))
-            audit.note(event, new=new.key.id)
+            audit.note_made(event, new.key)
             unended = self._end_all(event, {old: ends})
         consumer = consumer.with_key(new.key).with_key(old if unended else replace(old, expires_on=ends))
         return Change(consumer, new.key, new.value, ends, unended)
@@ -223,9 +229,9 @@ class KeyRing:
             facts = settlement.facts_of_new_key(before.keys, "", None)
             audit.note(event, old_ends=old_ends.isoformat(), **facts)
             consumer, new = settlement.roll_keys(self.api, before, old_ends, facts)
-            audit.note(event, new=new.key.id)
+            audit.note_made(event, new.key)
             wanted = {
-                consumer.key(old.id): end_after_rotation(old, old_ends)
+                consumer.key(old.id): settlement.end_after_rotation(old, old_ends)
                 for old in before.keys
                 if old.id in consumer.key_ids
             }
@@ -245,10 +251,8 @@ class KeyRing:
             raise Busy(f"event {event.pk} has not ended")
         if event.outcome == Outcome.UNCONFIRMED:
             raise OutcomeUnknown(f"event {event.pk} was not confirmed")
-        if event.outcome not in {Outcome.DONE, Outcome.PARTLY}:
-            raise NotAllowed(_("This form was sent before, and nothing was changed then. Open it again."))
         consumer = self.consumer(event.consumer)
-        made = event.facts.get("new") or (event.key_id if event.action == Action.CREATE else "")
+        made = event.facts.get("new", "")
         if made not in consumer.key_ids:
             return Change(consumer)
         try:
@@ -256,10 +260,30 @@ class KeyRing:
         except ValueHidden:
             return Change(consumer, consumer.key(made))
 
+    def _with_recent_changes(self, found: dict[str, Consumer]) -> dict[str, Consumer]:
+        """What the Developer API answered, and what of our own changes it may not show yet.
+
+        Changes of which it was not known whether they were done are settled by this look.
+        """
+        known = dict(found)
+        for event in audit.lately(self.actor, self.environment, found):
+            consumer = known.get(event.consumer) or recent.new_consumer(event)
+            if consumer is None:
+                continue
+            if event.outcome in OPEN:
+                audit.settle(event, *settlement.settled(event, found.get(event.consumer), timezone.now()))
+            known[event.consumer] = recent.with_change(consumer, event)
+        return known
+
+    @contextmanager
     def _recorded(
-        self, action: Action, name: str = "", key_id: str = "", *, token: UUID, lock: str = ""
-    ) -> AbstractContextManager[AuditEvent]:
-        return audit.recorded(self.actor, action, self.environment, name, key_id, token=token, lock=lock or name)
+        self, action: Action, name: str = "", key_id: str = "", *, token: UUID | None = None, lock: str = ""
+    ) -> Iterator[AuditEvent]:
+        """A row in the audit log; for a change also the lock of the consumer. Counts against the person's limit."""
+        lock = (lock or name) if token else ""
+        with audit.recorded(self.actor, action, self.environment, name, key_id, token=token, lock=lock) as event:
+            limits.count(self.actor, action)
+            yield event
 
     def _visible(self, key: ApiKey) -> FullKey:
         try:
@@ -279,13 +303,6 @@ class KeyRing:
                 event.outcome = Outcome.PARTLY
                 unended.append(key)
         return tuple(unended)
-
-
-def end_after_rotation(key: ApiKey, old_ends: datetime) -> datetime:
-    """When an old key ends: as chosen, but never later than it would have; what has ended stays as it was."""
-    if key.expires_on is None:
-        return old_ends
-    return key.expires_on if key.is_ended else min(key.expires_on, old_ends)
 
 
 def renewed_end(key: ApiKey) -> datetime | None:

@@ -5,13 +5,14 @@ What was wanted is noted as facts before the write, so that the same can be told
 
 from collections.abc import Callable, Iterable
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.utils.dateparse import parse_datetime
 
 from keys.developer_api import DeveloperAPI
 from keys.errors import ApiError, ApiRefused, NotFound, OutcomeUnknown
+from keys.models import MAKING, Action, AuditEvent, Outcome
 from keys.types import ApiKey, Consumer, FullKey, NewConsumer, newest_first, same_time
 
 Facts = dict[str, Any]
@@ -109,6 +110,13 @@ def _shown(api: DeveloperAPI, now: Consumer, rolled: FullKey, facts: Facts) -> t
     return now.without_key(rolled.key.id), made
 
 
+def end_after_rotation(key: ApiKey, old_ends: datetime) -> datetime:
+    """When an old key ends: as chosen, but never later than it would have; what has ended stays as it was."""
+    if key.expires_on is None:
+        return old_ends
+    return key.expires_on if key.is_ended else min(key.expires_on, old_ends)
+
+
 def with_value(api: DeveloperAPI, full: FullKey) -> FullKey:
     """A key just made with its value, for which one more call may be needed; a failure hides no key."""
     try:
@@ -135,3 +143,48 @@ def _look(api: DeveloperAPI, name: str, doubt: ApiError) -> Consumer:
 
 def _ends(facts: Facts) -> datetime | None:
     return parse_datetime(facts["ends"]) if facts["ends"] else None
+
+
+# After a crash, or an answer that never came: what became of a change, told by the facts noted before it
+
+NOT_DONE_AFTER = timedelta(minutes=2)
+"""By then a write that does not show was not done: no request lives that long, and lists do not lag that long."""
+
+
+def settled(event: AuditEvent, consumer: Consumer | None, now: datetime) -> tuple[Outcome, ApiKey | None]:
+    """The outcome of a change, and the key that it made; `consumer` is as it is now, None when there is none."""
+    made = None
+    if consumer and event.action in MAKING and "before" in event.facts:
+        made = next((key for key in consumer.keys if is_new_key(event.facts, key)), None)
+    if consumer and _shows(event, consumer, made):
+        return Outcome.DONE, made
+    if made:
+        return Outcome.PARTLY, made
+    return (Outcome.FAILED if now - event.started_at > NOT_DONE_AFTER else Outcome.UNCONFIRMED), None
+
+
+def _shows(event: AuditEvent, consumer: Consumer, made: ApiKey | None) -> bool:
+    facts, keys = event.facts, {key.id: key for key in consumer.keys}
+    key = keys.get(event.key_id)
+    match event.action:
+        case Action.CREATE:
+            return made is not None
+        case Action.ROTATE:
+            return made is not None and (key is None or _ends_by(key, facts["old_ends"]))
+        case Action.ROTATE_ALL:
+            old = [keys[key_id] for key_id in facts["before"] if key_id in keys]
+            return made is not None and all(_ends_by(key, facts["old_ends"]) for key in old)
+        case Action.RENAME:
+            return key is not None and key.label == facts.get("label")
+        case Action.CHANGE_END:
+            return key is not None and "ends" in facts and same_time(key.expires_on, _ends(facts))
+        case Action.DELETE:
+            return key is None
+        case Action.RENAME_CONSUMER:
+            return bool(consumer.label == facts.get("label"))
+    return False
+
+
+def _ends_by(key: ApiKey, at: str) -> bool:
+    end = parse_datetime(at)
+    return key.expires_on is not None and end is not None and key.expires_on < end + timedelta(seconds=1)

@@ -54,7 +54,7 @@ def _samples() -> list[dict[str, Any]]:
             "created_on": _days(-60),
             "tags": {"org": "globex"},
             "metadata": {"plan": "enterprise"},
-            "managers": ["ben@acme.test"],
+            "managers": ["ann@acme.test", "ben@acme.test"],
             "keys": [{"description": "Reporting", "created_on": _days(-59.3)}],
         },
     ]

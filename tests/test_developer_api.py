@@ -155,18 +155,20 @@ def test_a_write_told_to_wait_is_sent_again(sandbox: Sandbox, api: DeveloperAPI)
     [
         ("30", 30),
         ("99999999999999999999", 3600),
-        (format_datetime(datetime.now(UTC) + timedelta(minutes=5), usegmt=True), 300),
-        (format_datetime(datetime.now(UTC) + timedelta(days=9999), usegmt=True), 3600),
+        (timedelta(minutes=5), 300),
+        (timedelta(days=9999), 3600),
     ],
 )
 def test_a_long_wait_is_told_and_not_waited_for(
-    retry_after: str, told: int, sandbox: Sandbox, api: DeveloperAPI
+    retry_after: str | timedelta, told: int, sandbox: Sandbox, api: DeveloperAPI
 ) -> None:
     """G8: whatever upstream says, nobody is asked to wait for more than an hour, and no worker sleeps."""
+    if isinstance(retry_after, timedelta):
+        retry_after = format_datetime(datetime.now(UTC) + retry_after, usegmt=True)
     sandbox.fault("*", "*", "status", status=429, retry_after=retry_after, times=0)
     with pytest.raises(ApiUnavailable) as busy:
         api.consumer("acme")
-    assert abs(busy.value.retry_after - told) <= 60
+    assert abs(busy.value.retry_after - told) <= 5
     assert len(sandbox.journal()) == 1
 
 

@@ -60,6 +60,18 @@ def test_a_lost_request_is_not_guessed_about(verb: Verb, htmx: bool, sandbox: Sa
     assert verb.done(before, sandbox.keys("acme"))
 
 
+@every_change
+def test_a_form_whose_change_surely_failed_may_be_sent_again(verb: Verb, sandbox: Sandbox, ann_client: Client) -> None:
+    """Nothing typed is lost: the same form does it when the Developer API is back."""
+    before = acme(sandbox)
+    url, token = verb.url(sandbox), str(uuid.uuid4())
+    sandbox.fault("GET", "*", "drop", times=2)
+    assert verb.send(ann_client, url, token).status_code == 503
+    assert verb.send(ann_client, url, token).status_code in {200, 303}
+    assert verb.done(before, sandbox.keys("acme"))
+    assert sorted(AuditEvent.objects.values_list("outcome", flat=True)) == [Outcome.DONE, Outcome.FAILED]
+
+
 def test_a_newcomers_lost_answer_is_looked_into(sandbox: Sandbox, ann_client: Client) -> None:
     sandbox.fault("POST", "*", "drop", when="after")
     form = {"label": "My app", "ends": "30", "token": str(uuid.uuid4())}

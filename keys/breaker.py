@@ -1,0 +1,35 @@
+"""Stops asking a Developer API that is down, and tries again by itself; known to all workers through the cache."""
+
+from django.core.cache import cache
+
+from keys.errors import ApiUnavailable
+
+FAILURES_AT_MOST = 5
+FAILURES_FOR = 30  # seconds without any failure after which earlier ones are forgotten
+OPEN_FOR = 60  # seconds after the last failure, should nobody ask meanwhile
+PROBE_EVERY = 5  # seconds; one call is let through to see whether it is up again
+
+_FAILURES, _OPEN, _PROBE = "keys:breaker:failures", "keys:breaker:open", "keys:breaker:probe"
+
+
+def let_through() -> bool:
+    """Whether anything failed lately; raises `ApiUnavailable` while the breaker is open, but for a probe."""
+    seen = cache.get_many([_FAILURES, _OPEN])
+    if _OPEN in seen and not cache.add(_PROBE, True, PROBE_EVERY):
+        raise ApiUnavailable("not asked, as it is down", retry_after=PROBE_EVERY)
+    return bool(seen)
+
+
+def failed() -> None:
+    cache.add(_FAILURES, 0, FAILURES_FOR)
+    try:
+        failures = cache.incr(_FAILURES)
+    except ValueError:  # forgotten between the two calls
+        return
+    cache.touch(_FAILURES, FAILURES_FOR)
+    if failures >= FAILURES_AT_MOST:
+        cache.set(_OPEN, True, OPEN_FOR)
+
+
+def succeeded() -> None:
+    cache.delete_many([_FAILURES, _OPEN, _PROBE])

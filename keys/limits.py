@@ -1,0 +1,25 @@
+"""How often one person may do a thing in a minute: counted in the shared cache, so over all workers."""
+
+import time
+
+from django.conf import settings
+from django.core.cache import cache
+
+from keys.access import Actor
+from keys.errors import TooMany
+from keys.models import READS, Action
+
+MINUTE = 60
+
+
+def count(actor: Actor, action: Action) -> None:
+    """Count one more; raises `TooMany`, with the seconds to wait, above the limit."""
+    kind, limit = "changes", settings.KEYS_CHANGES_PER_MINUTE
+    if action in READS:
+        kind, limit = "reads", settings.KEYS_REVEALS_PER_MINUTE
+    now = time.time()
+    counter = f"keys:limit:{kind}:{actor.user_id}:{int(now // MINUTE)}"
+    if cache.add(counter, 1, timeout=2 * MINUTE):
+        return
+    if cache.incr(counter) > limit:
+        raise TooMany(limit, retry_after=MINUTE - int(now % MINUTE))

@@ -1,0 +1,52 @@
+"""manage.py settle: find out what became of changes that nobody could confirm. Run it now and then, by a timer."""
+
+from collections import Counter
+from typing import Any
+
+from django.conf import settings
+from django.core.management.base import BaseCommand
+from django.utils import timezone
+
+from keys import audit, settlement
+from keys.developer_api import DeveloperAPI
+from keys.errors import ApiError, NotFound
+from keys.models import READS, AuditEvent, Outcome
+from keys.transport import Deadline
+from keys.types import Consumer
+
+SECONDS = 9.5
+
+
+class Command(BaseCommand):
+    help = (
+        "Settle reveals and changes whose outcome is not known, as after a worker died or the key service was silent."
+    )
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        outcomes: Counter[str] = Counter()
+        for event in AuditEvent.objects.filter(audit.unsettled(timezone.now())).iterator():
+            outcomes[self._settle(event)] += 1
+        self.stdout.write(", ".join(f"{number} {words}" for words, number in outcomes.items()) or "Nothing to settle.")
+
+    def _settle(self, event: AuditEvent) -> str:
+        """Close one event; in words what it was found to be."""
+        if event.action in READS:
+            # Whether a key was seen cannot be looked up. It is on record that it may have been.
+            audit.settle(event, Outcome.UNCONFIRMED, None)
+            return Outcome.UNCONFIRMED.label.lower()
+        bucket = settings.ZUPLO_BUCKETS.get(event.environment)
+        try:
+            consumer = _consumer(bucket, event.consumer) if bucket and event.consumer else None
+        except ApiError as problem:
+            self.stderr.write(f"Event {event.pk}: {problem}")
+            return "not looked at"
+        outcome, made = settlement.settled(event, consumer, timezone.now())
+        audit.settle(event, outcome, made)
+        return outcome.label.lower()
+
+
+def _consumer(bucket: str, name: str) -> Consumer | None:
+    try:
+        return DeveloperAPI(bucket, Deadline(SECONDS)).consumer(name)
+    except NotFound:
+        return None

@@ -1,0 +1,159 @@
+"""What nobody could confirm is settled by the next look; what lists do not show yet is known all the same."""
+
+import uuid
+from datetime import datetime, timedelta
+from io import StringIO
+
+import pytest
+from bs4 import BeautifulSoup
+from django.core.management import call_command
+from django.test import Client
+from django.utils import timezone
+
+from keys.models import READS, Action, AuditEvent, Outcome
+from sandbox import Sandbox
+from tests.verbs import CHANGES, FULL_KEY, MAKING, Verb, acme, by_action, new_keys
+
+pytestmark = pytest.mark.django_db
+every_change = pytest.mark.parametrize("verb", CHANGES, ids=by_action)
+
+
+def died(sandbox: Sandbox, client: Client, verb: Verb, *, done: bool, age: int = 300) -> AuditEvent:
+    """A change whose worker died while the Developer API was at work on it."""
+    sandbox.fault("GET", "*", "drop", nth=2, times=0)
+    for method in ("POST", "PATCH", "DELETE"):
+        sandbox.fault(method, "*", "drop", when="after" if done else "before", times=1)
+    verb.send(client, verb.url(sandbox))
+    sandbox.clear_faults()
+    event = AuditEvent.objects.get()
+    assert event.outcome == Outcome.UNCONFIRMED
+    started = timezone.now() - timedelta(seconds=age)
+    AuditEvent.objects.update(outcome=Outcome.STARTED, lock="production/acme", started_at=started, ended_at=None)
+    return event
+
+
+def settle() -> str:
+    out = StringIO()
+    call_command("settle", stdout=out, stderr=out)
+    return out.getvalue()
+
+
+@every_change
+@pytest.mark.parametrize("look", ["page", "command"])
+def test_what_was_done_is_found_done(verb: Verb, look: str, sandbox: Sandbox, ann_client: Client) -> None:
+    """H2, H6: the intent was stored before the call, so that a crash leaves nothing unexplained."""
+    acme(sandbox)
+    event = died(sandbox, ann_client, verb, done=True)
+    if look == "page":
+        assert ann_client.get("/keys/").status_code == 200
+    else:
+        settle()
+    event.refresh_from_db()
+    # Of a rotation only its first write was done.
+    expected = Outcome.PARTLY if verb.action in {Action.ROTATE, Action.ROTATE_ALL} else Outcome.DONE
+    assert (event.outcome, event.lock) == (expected, None)
+    assert event.ended_at is not None
+    if verb in MAKING:
+        assert event.facts["new"] in {key["id"] for key in sandbox.keys("acme")}
+
+
+@every_change
+def test_what_was_not_done_is_found_not_done_in_time(verb: Verb, sandbox: Sandbox, ann_client: Client) -> None:
+    """G5: not before it is sure, as the write might still come."""
+    acme(sandbox)
+    event = died(sandbox, ann_client, verb, done=False, age=60)
+    ann_client.get("/keys/")
+    event.refresh_from_db()
+    assert event.outcome == Outcome.UNCONFIRMED
+    AuditEvent.objects.update(started_at=timezone.now() - timedelta(minutes=3))
+    assert settle().strip() == "1 not done"
+    event.refresh_from_db()
+    assert event.outcome == Outcome.FAILED
+    assert settle().strip() == "Nothing to settle."
+
+
+def test_a_newcomers_consumer_is_found(sandbox: Sandbox, ann_client: Client) -> None:
+    sandbox.fault("GET", "*/consumers/*", "drop", times=0)
+    sandbox.fault("POST", "*", "drop", when="after")
+    form = {"label": "My app", "ends": "30", "token": str(uuid.uuid4())}
+    assert ann_client.post("/keys/production/create/", form).status_code == 503
+    sandbox.clear_faults()
+    assert settle().strip() == "1 done"
+    event = AuditEvent.objects.get()
+    assert event.key_id == sandbox.consumers()[0]["apiKeys"][0]["id"]
+
+
+def test_a_reveal_that_died_stays_unconfirmed(sandbox: Sandbox, ann_client: Client) -> None:
+    """It is on record that the key may have been seen."""
+    acme(sandbox)
+    for action in READS:
+        AuditEvent.objects.create(
+            action=action,
+            environment="production",
+            consumer="acme",
+            email="ann@acme.test",
+            started_at=timezone.now() - timedelta(minutes=5),
+        )
+    assert settle().strip() == "2 not confirmed"
+    assert settle().strip() == "Nothing to settle."
+
+
+def test_settling_waits_for_an_answer(sandbox: Sandbox, ann_client: Client) -> None:
+    acme(sandbox)
+    (verb,) = [verb for verb in CHANGES if verb.action == Action.DELETE]
+    event = died(sandbox, ann_client, verb, done=True)
+    sandbox.fault("GET", "*", "drop", times=0)
+    assert "1 not looked at" in settle()
+    event.refresh_from_db()
+    assert event.outcome == Outcome.STARTED
+
+
+@every_change
+def test_a_change_shows_at_once_although_lists_lag(verb: Verb, sandbox: Sandbox, ann_client: Client) -> None:
+    """G11: the page after a change is right, and the key just made can be worked with."""
+    before = acme(sandbox)
+    sandbox.fault("GET", "*/consumers", "stale", times=0)
+    sandbox.fault("GET", "*/consumers/acme", "stale", times=0)
+    verb.send(ann_client, verb.url(sandbox))
+    after = sandbox.keys("acme")
+    assert verb.done(before, after)
+    page = BeautifulSoup(ann_client.get("/keys/").content, "html.parser")
+    rows = {row["data-key"]: " ".join(row.get_text(" ").split()) for row in page.select("[data-key]")}
+    assert set(rows) == {key["id"] for key in after}
+    for key in after:
+        assert (key["description"] or "Unnamed key") in rows[key["id"]]
+        assert key["key"][-4:] in rows[key["id"]]
+        ends = f"{datetime.fromisoformat(key['expiresOn']):%d %b %Y}" if key["expiresOn"] else "Never ends"
+        assert ends.lstrip("0") in rows[key["id"]]
+    if verb.action == Action.RENAME_CONSUMER:
+        assert page.select_one("[data-consumer=acme] h2").get_text() == "Acme Ltd"
+    for key in new_keys(before, after):
+        response = ann_client.post(f"/keys/production/acme/{key['id']}/reveal/")
+        assert FULL_KEY.findall(response.content.decode())[0] == key["key"]
+
+
+def test_a_newcomers_consumer_shows_at_once_although_lists_lag(sandbox: Sandbox, ann_client: Client) -> None:
+    """Else a second consumer would be made."""
+    sandbox.fault("GET", "*", "stale", times=0)
+    form = {"label": "My app", "ends": "30", "token": str(uuid.uuid4())}
+    ann_client.post("/keys/production/create/", form)
+    (consumer,) = sandbox.consumers()
+    page = ann_client.get("/keys/").content.decode()
+    assert f'data-consumer="{consumer["name"]}"' in page
+    assert f'data-key="{consumer["apiKeys"][0]["id"]}"' in page
+    again = ann_client.post("/keys/production/create/", form | {"token": str(uuid.uuid4())})
+    assert again.status_code == 403
+    assert len(sandbox.consumers()) == 1
+
+
+def test_a_change_of_others_is_not_covered_up_for_long(sandbox: Sandbox, ann_client: Client) -> None:
+    """After a minute the Developer API alone is believed."""
+    acme(sandbox)
+    (verb,) = [verb for verb in CHANGES if verb.action == Action.RENAME]
+    verb.send(ann_client, verb.url(sandbox))
+    AuditEvent.objects.update(started_at=timezone.now() - timedelta(minutes=2))
+    sandbox.remove_consumer("acme")
+    sandbox.add_consumer("acme", managers=["ann@acme.test"], keys=[{"description": "Made elsewhere"}])
+    page = ann_client.get("/keys/").content.decode()
+    assert "Made elsewhere" in page
+    assert "Build" not in page
