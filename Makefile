@@ -11,7 +11,7 @@ help:  ## Say what can be made
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-6s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: $(VENV)/.run  ## Run the portal on a sandbox of the Developer API, with sample people and keys
-	@$(BIN)/python manage.py demo
+	@exec $(BIN)/python -m portal.demo --port "$${PORT:-8000}" --sandbox-port "$${SANDBOX_PORT:-8001}"
 
 test: $(VENV)/.dev  ## Run the tests; the browser tests need Debian's chromium
 	$(BIN)/python -m pytest
@@ -21,7 +21,7 @@ lint: $(VENV)/.dev  ## Check style, types and templates
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy portal keys sandbox bench
 	$(BIN)/djlint --quiet --lint templates
-	$(BIN)/djhtml --check --tabwidth 2 $$(git ls-files 'templates/*.html')
+	$(BIN)/djhtml --check --tabwidth 2 $$(find templates -name '*.html')
 	$(BIN)/python manage.py makemigrations --check --dry-run
 
 bench: $(VENV)/.run  ## Measure the sandbox, which every other figure rests on
@@ -43,9 +43,9 @@ $(VENV)/.tools:
 	@$(BIN)/pip install -q --disable-pip-version-check $(UV) || echo "uv is not to be had here; pip does it, more slowly."
 	@touch $@
 
-# uv where it is, pip where it is not; both check the hashes.
-install = @if [ -x $(BIN)/uv ]; then $(BIN)/uv pip install -q --python $(BIN)/python --require-hashes -r $(1); \
-	else $(BIN)/pip install -q --disable-pip-version-check --require-hashes -r $(1); fi && touch $@
+# uv where it works, pip where it does not; both check the hashes.
+install = @if [ -x $(BIN)/uv ] && $(BIN)/uv pip install -q --python $(BIN)/python --require-hashes -r $(1); then touch $@; \
+	else $(BIN)/pip install -q --disable-pip-version-check --require-hashes -r $(1) && touch $@; fi
 
 $(VENV)/.run: requirements.txt | $(VENV)/.tools
 	$(call install,requirements.txt)

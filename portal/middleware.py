@@ -1,18 +1,22 @@
-"""What every request of the site gets: a reference id, and a way out of a dialog to the sign-in page."""
+"""What every request of the site gets, in the order in which `settings.MIDDLEWARE` names it."""
 
-import logging
+import contextlib
+import ipaddress
+import re
 import uuid
 from collections.abc import Callable
-from contextvars import ContextVar
+from urllib.parse import urlencode
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import resolve_url
+from django.utils.cache import patch_vary_headers
 from django_htmx.http import HttpResponseClientRedirect
 
-GetResponse = Callable[[HttpRequest], HttpResponse]
+from portal import logs
+from portal.health import healthz, readyz
 
-_reference: ContextVar[str] = ContextVar("reference", default="-")
+GetResponse = Callable[[HttpRequest], HttpResponse]
 
 
 def reference(get_response: GetResponse) -> GetResponse:
@@ -20,23 +24,86 @@ def reference(get_response: GetResponse) -> GetResponse:
 
     def middleware(request: HttpRequest) -> HttpResponse:
         request.reference = uuid.uuid4().hex[:12]  # type: ignore[attr-defined]
-        token = _reference.set(request.reference)  # type: ignore[attr-defined]
+        token = logs.reference.set(request.reference)  # type: ignore[attr-defined]
         try:
             response = get_response(request)
         finally:
-            _reference.reset(token)
+            logs.reference.reset(token)
         response["X-Request-ID"] = request.reference  # type: ignore[attr-defined]
         return response
 
     return middleware
 
 
-class ReferenceFilter(logging.Filter):
-    """Puts the reference of the request being served on each log record."""
+def client_address(get_response: GetResponse) -> GetResponse:
+    """Make REMOTE_ADDR the client's address, which only the operator's own proxies are believed to know.
 
-    def filter(self, record: logging.LogRecord) -> bool:
-        record.reference = _reference.get()
-        return True
+    Each proxy adds the address that it sees at the end of X-Forwarded-For; what stands before is hearsay.
+    """
+
+    def middleware(request: HttpRequest) -> HttpResponse:
+        proxies = settings.TRUSTED_PROXY_COUNT
+        told = request.META.get("HTTP_X_FORWARDED_FOR", "").split(",")
+        if proxies and len(told) >= proxies:
+            with contextlib.suppress(ValueError):
+                request.META["REMOTE_ADDR"] = str(ipaddress.ip_address(told[-proxies].strip()))
+        return get_response(request)
+
+    return middleware
+
+
+def headers(get_response: GetResponse) -> GetResponse:
+    """Add the headers that neither Django nor the policy sends: nobody else may embed or use what is served."""
+
+    def middleware(request: HttpRequest) -> HttpResponse:
+        response = get_response(request)
+        response["Cross-Origin-Resource-Policy"] = "same-origin"
+        response["Permissions-Policy"] = "camera=(), geolocation=(), microphone=(), payment=(), usb=()"
+        return response
+
+    return middleware
+
+
+def health(get_response: GetResponse) -> GetResponse:
+    """Answer probes before anything looks at the Host header, the session or the database.
+
+    Probes ask by address, which no list of hosts can hold; nothing in the answers depends on the name.
+    """
+    answers = {"/healthz": healthz, "/readyz": readyz}
+
+    def middleware(request: HttpRequest) -> HttpResponse:
+        return answers.get(request.path_info, get_response)(request)
+
+    return middleware
+
+
+def nothing_is_stored(get_response: GetResponse) -> GetResponse:
+    """Keep pages out of every cache: they are about one person, and the Back button must not show a key.
+
+    A view that knows better says so itself.
+    """
+
+    def middleware(request: HttpRequest) -> HttpResponse:
+        response = get_response(request)
+        if not response.has_header("Cache-Control"):
+            response["Cache-Control"] = "no-store"
+            patch_vary_headers(response, ["Cookie", "HX-Request"])
+        return response
+
+    return middleware
+
+
+def small_bodies_only(get_response: GetResponse) -> GetResponse:
+    """Refuse what no form of the portal sends, before it is read: Django would spool an upload to the disk."""
+
+    def middleware(request: HttpRequest) -> HttpResponse:
+        length = request.META.get("CONTENT_LENGTH") or "0"
+        if not re.fullmatch(r"[0-9]{1,9}", length) or int(length) > settings.DATA_UPLOAD_MAX_MEMORY_SIZE:
+            words = "This request is too large. Please go back and send less.\n"
+            return HttpResponse(words, status=413, content_type="text/plain")
+        return get_response(request)
+
+    return middleware
 
 
 def sign_in_leaves_the_dialog(get_response: GetResponse) -> GetResponse:
@@ -51,7 +118,7 @@ def sign_in_leaves_the_dialog(get_response: GetResponse) -> GetResponse:
             target = response["Location"].partition("?")[0]
             if target == resolve_url(settings.LOGIN_URL):
                 page = request.htmx.current_url_abs_path or "/"  # type: ignore[attr-defined]
-                return HttpResponseClientRedirect(f"{target}?next={page}")
+                return HttpResponseClientRedirect(f"{target}?{urlencode({'next': page})}")
         return response
 
     return middleware

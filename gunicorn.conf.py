@@ -1,0 +1,33 @@
+"""How gunicorn serves the portal. Every value may be changed by GUNICORN_CMD_ARGS; these by variables."""
+
+import os
+
+wsgi_app = "portal.wsgi:application"
+bind = os.environ.get("BIND") or f"0.0.0.0:{os.environ.get('PORT') or '8000'}"
+
+# Throttles and short-lived marks live in the cache. Without Redis that is the memory of one process.
+workers = int(os.environ.get("WEB_CONCURRENCY") or (2 if os.environ.get("REDIS_URL") else 1))
+# Most of a request is waiting for the Developer API, so threads must cover delay times load.
+worker_class = "gthread"
+threads = int(os.environ.get("THREADS") or 16)
+worker_connections = 400
+backlog = 512
+keepalive = 5
+
+# A page is bounded to 10 seconds by the portal itself; a worker that says nothing for longer is stuck.
+timeout = 30
+graceful_timeout = 15
+max_requests = 10_000
+max_requests_jitter = 1_000
+
+limit_request_line = 4094
+limit_request_fields = 60
+limit_request_field_size = 8190
+
+worker_tmp_dir = "/dev/shm" if os.path.isdir("/dev/shm") else None  # noqa: S108, a disk can stall the heartbeat
+control_socket_disable = True
+proc_name = "portal"
+accesslog = "-" if os.environ.get("ACCESS_LOG") == "1" else None
+errorlog = "-"
+# Whom the portal believes about the client and the scheme is settled in its own settings.
+forwarded_allow_ips = ""

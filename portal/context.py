@@ -1,0 +1,23 @@
+"""What every template knows of the operator."""
+
+from django.conf import settings
+from django.http import HttpRequest
+
+from portal.theme import theme_url
+
+
+def site(request: HttpRequest) -> dict[str, str]:
+    return {
+        "portal_name": settings.PORTAL_NAME,
+        "portal_monogram": monogram(settings.PORTAL_NAME),
+        "portal_logo_url": settings.PORTAL_LOGO_URL,
+        "portal_support_url": settings.PORTAL_SUPPORT_URL,
+        "portal_docs_url": settings.PORTAL_DOCS_URL,
+        "portal_theme_url": theme_url(),
+        "reference": getattr(request, "reference", ""),
+    }
+
+
+def monogram(name: str) -> str:
+    """The first letters of the first two words, for an operator without a logo."""
+    return "".join(word[0] for word in name.split()[:2]).upper()

@@ -1,0 +1,29 @@
+"""manage.py sample_people PASSWORD EMAIL...: the people of the demo, with proved addresses."""
+
+from argparse import ArgumentParser
+from typing import Any
+
+from allauth.account.models import EmailAddress
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandError
+
+from portal.models import User
+
+
+class Command(BaseCommand):
+    help = "Make the sample people of the demo; only on a development machine."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("password")
+        parser.add_argument("emails", nargs="+")
+
+    def handle(self, *args: Any, password: str, emails: list[str], **options: Any) -> None:
+        if not settings.DEBUG:
+            raise CommandError("Sample people have a password that everybody knows: in debug mode only.")
+        for email in emails:
+            user, made = User.objects.get_or_create(email=email)
+            if made or not user.check_password(password):
+                user.set_password(password)
+            user.is_staff = user.is_superuser = email.startswith("sam@")
+            user.save()
+            EmailAddress.objects.update_or_create(user=user, email=email, defaults={"verified": True, "primary": True})

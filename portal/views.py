@@ -1,0 +1,28 @@
+"""The pages that are not about keys: home, and the last resort."""
+
+import logging
+
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.template.loader import render_to_string
+from django.views.decorators.http import require_safe
+
+from portal.context import site
+
+logger = logging.getLogger(__name__)
+
+
+@require_safe
+def home(request: HttpRequest) -> HttpResponse:
+    return render(request, "home.html")
+
+
+def server_error(request: HttpRequest) -> HttpResponse:
+    """The page for what nobody foresaw; it asks neither session nor database, which may be the trouble."""
+    try:
+        page = render_to_string("500.html", site(request))
+    except Exception:  # there must be an answer
+        logger.exception("The error page itself failed.")
+        reference = getattr(request, "reference", "")
+        return HttpResponse(f"Something went wrong. Reference: {reference}\n", status=500, content_type="text/plain")
+    return HttpResponse(page, status=500)

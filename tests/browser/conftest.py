@@ -1,0 +1,99 @@
+"""A real browser: Debian's chromium, driven by Playwright, against the portal on a real socket."""
+
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, sync_playwright
+
+ARGUMENTS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Every test in this folder needs the browser, and the rows that it has committed."""
+    here = Path(__file__).parent
+    for item in items:
+        if item.path.is_relative_to(here):
+            item.add_marker(pytest.mark.browser)
+            item.add_marker(pytest.mark.django_db(transaction=True))
+
+
+@pytest.fixture(scope="session")
+def chromium(chromium_path) -> Iterator[Browser]:
+    # Playwright runs an event loop in this thread, which Django takes for asynchronous code.
+    before = os.environ.get("DJANGO_ALLOW_ASYNC_UNSAFE")
+    os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=str(chromium_path), args=ARGUMENTS)
+        yield browser
+        browser.close()
+    if before is None:
+        del os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"]
+
+
+@dataclass
+class Watch:
+    """What went wrong in the pages: violations of the policy, and errors that no script caught."""
+
+    trouble: list[str] = field(default_factory=list)
+
+    def over(self, page: Page) -> None:
+        page.on("console", self._console)
+        page.on("pageerror", lambda error: self.trouble.append(f"page error: {error}"))
+
+    def _console(self, message: ConsoleMessage) -> None:
+        if "Content Security Policy" in message.text or "Content-Security-Policy" in message.text:
+            self.trouble.append(message.text)
+
+
+@pytest.fixture
+def open_page(chromium: Browser, live_server) -> Iterator[Callable[..., Page]]:
+    """Opens a page in a browser of its own; options as of a Playwright context (viewport, color_scheme, ...)."""
+    contexts: list[BrowserContext] = []
+    watch = Watch()
+
+    def open_page(*, clipboard: bool = True, **options: Any) -> Page:
+        permissions = ["clipboard-read", "clipboard-write"] if clipboard else []
+        context = chromium.new_context(base_url=live_server.url, permissions=permissions, **options)
+        context.set_default_timeout(5_000)
+        context.on("page", watch.over)
+        contexts.append(context)
+        return context.new_page()
+
+    yield open_page
+    for context in contexts:
+        context.close()
+    assert watch.trouble == []
+
+
+@pytest.fixture
+def page(open_page) -> Page:
+    return open_page()
+
+
+@pytest.fixture
+def page_without_js(open_page) -> Page:
+    return open_page(java_script_enabled=False)
+
+
+@pytest.fixture
+def sign_in(client_of, live_server, settings) -> Callable[[Page, Any], None]:
+    """Signs the person in by a session cookie, in the page's browser."""
+
+    def sign_in(page: Page, person: Any) -> None:
+        cookie = client_of(person).cookies[settings.SESSION_COOKIE_NAME]
+        page.context.add_cookies([{"name": cookie.key, "value": cookie.value, "url": live_server.url}])
+
+    return sign_in

@@ -1,0 +1,46 @@
+"""Signing up, in and out as people do it, with and without JavaScript."""
+
+import re
+
+import pytest
+from django.core import mail
+
+
+def last_code() -> str:
+    return re.search(r"^[A-Z]{4}-[A-Z]{4}$", mail.outbox[-1].body, re.MULTILINE)[0]
+
+
+@pytest.mark.parametrize("javascript", [True, False])
+def test_a_newcomer_signs_up_signs_out_and_signs_in_again(open_page, sandbox, javascript):
+    page = open_page(java_script_enabled=javascript)
+    page.goto("/")
+    page.get_by_role("link", name="Create an account").click()
+    page.get_by_label("E-mail").fill("new@startup.test")
+    page.get_by_role("button", name="Send me a code").click()
+    page.get_by_label("Code").fill(last_code())
+    page.get_by_label("Code").press("Enter")
+    page.wait_for_url("**/keys/")
+
+    page.goto("/accounts/logout/")
+    page.get_by_role("main").get_by_role("button", name="Sign out").click()
+    page.goto("/keys/")
+    page.wait_for_url("**/accounts/login/?next=/keys/")
+    page.get_by_label("E-mail address").first.fill("new@startup.test")
+    page.get_by_role("button", name="Send me a code").click()
+    page.get_by_label("Code").fill(last_code())
+    page.get_by_label("Code").press("Enter")
+    page.wait_for_url("**/keys/")
+
+
+def test_a_session_cookie_signs_in(page, sign_in, ann, sandbox):
+    sign_in(page, ann)
+    page.goto("/keys/")
+    assert page.url.endswith("/keys/")
+    page.goto("/accounts/email/")
+    assert page.get_by_text("ann@acme.test").first.is_visible()
+
+
+@pytest.mark.parametrize("path", ["/admin/", "/admin/portal/user/", "/admin/portal/user/add/"])
+def test_django_admin_works_under_the_policy(page, sign_in, sam, path):
+    sign_in(page, sam)
+    assert page.goto(path).status == 200

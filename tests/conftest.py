@@ -1,0 +1,180 @@
+"""People, a sandbox and clients for every test. Nothing of the portal is patched: settings point it at the sandbox.
+
+Ann manages, Ben shares, Mallory is a stranger, Sam is staff; one person has not proved his address.
+"""
+
+import os
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from allauth.account.models import EmailAddress
+from django.conf import settings as django_settings
+from django.contrib.auth import get_user_model
+from django.core.cache import cache
+from django.test import Client
+
+from sandbox import Sandbox
+
+NOWHERE = "http://127.0.0.1:9"  # nothing listens on the discard port
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    database = django_settings.DATABASES["default"]
+    if database["ENGINE"].endswith("sqlite3"):
+        # A file: threads of a live server lock each other out of a database in memory. One for each run.
+        name = str(Path(tempfile.gettempdir()) / f"portal-test-{os.getpid()}.sqlite3")
+        database["TEST"] = {**database.get("TEST", {}), "NAME": name}
+    # Static files as they stand in the folders; production's are collected.
+    django_settings.WHITENOISE_AUTOREFRESH = django_settings.WHITENOISE_USE_FINDERS = True
+
+
+@pytest.fixture(autouse=True)
+def alone(settings):
+    """No test speaks to anything outside, remembers another one, or hashes passwords slowly."""
+    settings.ZUPLO_API_URL = NOWHERE
+    settings.ZUPLO_API_KEY = "no-token-of-anybody"
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+    cache.clear()
+    _forget_probes()
+
+
+def _forget_probes() -> None:
+    from portal.health import PROBES
+
+    for probe in PROBES:
+        probe.asking = None
+
+
+# The Developer API
+
+
+@pytest.fixture(scope="session")
+def running_sandbox() -> Iterator[Sandbox]:
+    with Sandbox() as sandbox:
+        yield sandbox
+
+
+@pytest.fixture
+def sandbox(running_sandbox, settings) -> Sandbox:
+    """An empty account of the Developer API, which the portal uses."""
+    running_sandbox.reset()
+    settings.ZUPLO_API_URL = running_sandbox.url
+    settings.ZUPLO_ACCOUNT = running_sandbox.account
+    settings.ZUPLO_BUCKETS = {"production": running_sandbox.bucket}
+    settings.ZUPLO_API_KEY = running_sandbox.token
+    return running_sandbox
+
+
+@pytest.fixture
+def two_environments(sandbox, settings) -> Sandbox:
+    settings.ZUPLO_BUCKETS = {"production": sandbox.buckets[0], "preview": sandbox.buckets[1]}
+    return sandbox
+
+
+# People
+
+
+@pytest.fixture
+def make_person(db) -> Callable:
+    """Makes somebody with an address, proved or not, and with further ones."""
+
+    def make(email: str, *more: str, verified: bool = True, **fields: object):
+        user = get_user_model().objects.create_user(email, **fields)
+        for number, address in enumerate((email, *more)):
+            EmailAddress.objects.create(user=user, email=address, verified=verified, primary=not number)
+        return user
+
+    return make
+
+
+@pytest.fixture
+def ann(make_person):
+    return make_person("ann@acme.test")
+
+
+@pytest.fixture
+def ben(make_person):
+    return make_person("ben@acme.test")
+
+
+@pytest.fixture
+def mallory(make_person):
+    return make_person("mallory@evil.test")
+
+
+@pytest.fixture
+def unverified(make_person):
+    """Somebody who typed in Ann's address, and never proved it."""
+    return make_person("ann@acme.test", verified=False)
+
+
+@pytest.fixture
+def sam(make_person):
+    return make_person("sam@portal.test", is_staff=True, is_superuser=True)
+
+
+# Their browsers
+
+
+@pytest.fixture
+def client_of() -> Callable[..., Client]:
+    """A client in which this person is signed in; `strict=True` makes it enforce CSRF."""
+
+    def client_of(person=None, *, strict: bool = False) -> Client:
+        client = Client(enforce_csrf_checks=strict)
+        if person is not None:
+            client.force_login(person, backend="allauth.account.auth_backends.AuthenticationBackend")
+        return client
+
+    return client_of
+
+
+@pytest.fixture
+def ann_client(ann, client_of) -> Client:
+    return client_of(ann)
+
+
+@pytest.fixture
+def ben_client(ben, client_of) -> Client:
+    return client_of(ben)
+
+
+@pytest.fixture
+def mallory_client(mallory, client_of) -> Client:
+    return client_of(mallory)
+
+
+@pytest.fixture
+def sam_client(sam, client_of) -> Client:
+    return client_of(sam)
+
+
+# Browser tests need Debian's chromium: without it they are left out, and the run says so
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if CHROMIUM.exists() or os.environ.get("BROWSER") == "required":
+        return
+    left_out = [item for item in items if item.get_closest_marker("browser")]
+    if left_out:
+        items[:] = [item for item in items if item not in left_out]
+        config.hook.pytest_deselected(items=left_out)
+        config.stash[LEFT_OUT] = len(left_out)
+
+
+def pytest_terminal_summary(terminalreporter, config: pytest.Config) -> None:
+    if number := config.stash.get(LEFT_OUT, 0):
+        words = f"{number} browser tests were LEFT OUT: there is no {CHROMIUM}. Install Debian's chromium to run them."
+        terminalreporter.write_line(words, yellow=True, bold=True)
+
+
+LEFT_OUT = pytest.StashKey[int]()
+CHROMIUM = Path(os.environ.get("CHROMIUM") or "/usr/bin/chromium")
+
+
+@pytest.fixture(scope="session")
+def chromium_path() -> Path:
+    return CHROMIUM

@@ -1,0 +1,115 @@
+"""What must hold for the files of the project, whatever they do."""
+
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+from django.core.management import call_command
+from django.template.loader import get_template
+from django.test import override_settings
+
+from keys.access import Actor
+from keys.errors import NotAllowed
+
+ROOT = Path(__file__).resolve().parent.parent
+IGNORED = {".git", ".venv", ".demo", "node_modules", "staticfiles", "screenshots", "__pycache__"}
+
+
+def files(*patterns: str) -> list[Path]:
+    """The files that git knows or would take, or all where there is no git."""
+    command = ["git", "ls-files", "--cached", "--others", "--exclude-standard", "--", *patterns]
+    listed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    names = listed.stdout.splitlines() if listed.returncode == 0 else []
+    found = [ROOT / name for name in names] or [path for pattern in patterns for path in ROOT.rglob(pattern)]
+    return [path for path in found if path.is_file() and not IGNORED & set(path.parts)]
+
+
+def texts(*patterns: str) -> dict[str, str]:
+    found = {}
+    for path in files(*patterns):
+        try:
+            found[str(path.relative_to(ROOT))] = path.read_text(encoding="utf-8")
+        except UnicodeDecodeError:
+            continue
+    return found
+
+
+def test_no_file_holds_what_looks_like_a_real_key():
+    shape = re.compile(r"zpka_[0-9a-f]{32}_[0-9a-f]{8}")
+    assert [name for name, text in texts("*").items() if shape.search(text)] == []
+
+
+def test_templates_hold_no_script_or_style_of_their_own():
+    forbidden = re.compile(
+        r"""\sstyle\s*=|\son[a-z]+\s*=\s*["']|<style|javascript:|<script(?![^>]*\ssrc=)|\|safe\b""", re.I
+    )
+    hits = [
+        f"{name}: {match.group()}"
+        for name, text in texts("templates/*").items()
+        for match in forbidden.finditer(re.sub(r"\{#.*?#\}", "", text))
+    ]
+    assert hits == []
+
+
+def test_every_template_can_be_read():
+    names = [name.removeprefix("templates/") for name in texts("templates/*")]
+    assert names
+    for name in names:
+        get_template(name)
+
+
+def variables_in_the_code() -> set[str]:
+    settings = (ROOT / "portal" / "settings.py").read_text()
+    readers = r"""\b(?:text|needed|flag|number|names|web_address)\(\s*"([A-Z_]+)\""""
+    zuplo = re.search(r"_zuplo = \((.*?)\)", settings)[1]
+    gunicorn = re.findall(r"""environ\.get\(["']([A-Z_]+)""", (ROOT / "gunicorn.conf.py").read_text())
+    return {*re.findall(readers, settings), *re.findall(r"[A-Z_]+", zuplo), *gunicorn}
+
+
+def test_every_variable_is_written_down_and_no_other():
+    code = variables_in_the_code()
+    assert {"SECRET_KEY", "ZUPLO_BUCKETS", "PORT", "EMAIL_URL"} <= code
+    example = set(re.findall(r"^#?([A-Z_]+)=", (ROOT / ".env.example").read_text(), re.MULTILINE))
+    pages = (ROOT / "docs" / "configuration.md").read_text()
+    documented = set(re.findall(r"^\| `([A-Z_]+)`", pages, re.MULTILINE))
+    assert example - {"POSTGRES_PASSWORD"} == code
+    assert documented == code
+
+
+def test_links_in_the_documents_lead_somewhere():
+    broken = [
+        f"{name}: {target}"
+        for name, text in texts("README.md", "docs/*.md").items()
+        for target in re.findall(r"\]\((?!https?:|#)([^)#]+)", text)
+        if not ((ROOT / name).parent / target).exists()
+    ]
+    assert broken == []
+
+
+def test_the_example_of_own_provisioning_works(settings):
+    page = (ROOT / "docs" / "customising.md").read_text()
+    example: dict = {}
+    exec(re.search(r"```python\n(.*?)```", page, re.DOTALL)[1], example)  # noqa: S102, our own page
+    rule = example["Provisioning"]()
+    known = Actor(user_id=1, emails=("ann@acme.com", "ann@home.test"))
+    stranger = Actor(user_id=2, emails=("mallory@evil.test",))
+    rule.may_create(known, None)
+    with pytest.raises(NotAllowed, match="no contract"):
+        rule.may_create(stranger, None)
+    made = rule.new_consumer(known)
+    assert made.metadata == {"plan": "pro"}
+    assert re.fullmatch(r"[a-z0-9-]{1,128}", made.name)
+    assert [manager["email"] for manager in made.managers] == ["ann@acme.com"]
+
+
+def test_static_files_name_only_files_that_are_there(tmp_path):
+    """Production gives each file a name by its content, and stops on a reference to nothing."""
+    storage = {"BACKEND": "django.contrib.staticfiles.storage.ManifestStaticFilesStorage"}
+    with override_settings(STATIC_ROOT=tmp_path, STORAGES={"staticfiles": storage}):
+        call_command("collectstatic", "--noinput", "--verbosity=0")
+    assert (tmp_path / "staticfiles.json").exists()
+
+
+def test_migrations_are_complete(db):
+    call_command("makemigrations", "--check", "--dry-run", "--verbosity=0")
