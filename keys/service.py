@@ -13,7 +13,7 @@ from django.core.cache import cache
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from keys import audit, limits, recent, settlement
+from keys import audit, limits, notices, recent, settlement
 from keys.access import Actor, may_manage
 from keys.developer_api import DeveloperAPI
 from keys.errors import ApiError, ApiRefused, Busy, NotAllowed, NotFound, OutcomeUnknown, ValueHidden
@@ -34,6 +34,7 @@ class Change:
     `unended` are old keys that a rotation should have ended at `ends`, but could not.
     """
 
+    event: AuditEvent
     consumer: Consumer
     key: ApiKey | None = None
     value: str = field(default="", repr=False)
@@ -42,14 +43,16 @@ class Change:
 
 
 def once(verb: Verb) -> Verb:
-    """Carry a form out once: when it is sent again, its first result is the answer."""
+    """Carry a form out once, and tell the managers: when it is sent again, its first result is the answer."""
 
     @functools.wraps(verb)
     def verb_once(ring: "KeyRing", *args: Any, **kwargs: Any) -> Change:
         try:
-            return verb(ring, *args, **kwargs)
+            change = verb(ring, *args, **kwargs)
         except audit.Repeated as repeated:
             return ring.first_result(repeated.event)
+        notices.tell_managers(change.event, change.consumer)
+        return change
 
     return cast("Verb", verb_once)
 
@@ -123,7 +126,7 @@ class KeyRing:
             facts = audit.note(event, **settlement.facts_of_new_key(consumer.keys, label, ends))
             full = settlement.make_key(self.api, name, facts)
             audit.note_made(event, full.key)
-        return Change(consumer.with_key(full.key), full.key, full.value)
+        return Change(event, consumer.with_key(full.key), full.key, full.value)
 
     @once
     def create_first(self, *, label: str, ends: datetime | None, token: UUID) -> Change:
@@ -140,7 +143,7 @@ class KeyRing:
             audit.note(event, title=new.label, manager=self.actor.email, **facts)
             consumer, full = settlement.make_consumer(self.api, new, facts)
             audit.note_made(event, full.key)
-        return Change(consumer.with_key(full.key), full.key, full.value)
+        return Change(event, consumer.with_key(full.key), full.key, full.value)
 
     @once
     def rotate(self, name: str, key_id: str, *, old_ends: datetime, token: UUID) -> Change:
@@ -157,7 +160,7 @@ class KeyRing:
             audit.note_made(event, new.key)
             unended = self._end_all(event, {old: ends})
         consumer = consumer.with_key(new.key).with_key(old if unended else replace(old, expires_on=ends))
-        return Change(consumer, new.key, new.value, ends, unended)
+        return Change(event, consumer, new.key, new.value, ends, unended)
 
     @once
     def rename(self, name: str, key_id: str, *, label: str, token: UUID) -> Change:
@@ -172,7 +175,7 @@ class KeyRing:
                 lambda now: now.key(key_id).label == label,
             )
         renamed = replace(key, label=label)
-        return Change(consumer.with_key(renamed), renamed)
+        return Change(event, consumer.with_key(renamed), renamed)
 
     @once
     def change_end(self, name: str, key_id: str, *, ends: datetime, token: UUID) -> Change:
@@ -185,7 +188,7 @@ class KeyRing:
             audit.note(event, key, ends=ends.isoformat())
             settlement.end_key(self.api, key, ends)
         ended = replace(key, expires_on=ends)
-        return Change(consumer.with_key(ended), ended, ends=ends)
+        return Change(event, consumer.with_key(ended), ended, ends=ends)
 
     @once
     def delete(self, name: str, key_id: str, *, token: UUID) -> Change:
@@ -199,7 +202,7 @@ class KeyRing:
                 lambda: self.api.delete_key(name, key_id),
                 lambda now: key_id not in now.key_ids,
             )
-        return Change(consumer.without_key(key_id), key)
+        return Change(event, consumer.without_key(key_id), key)
 
     # Changing a consumer
 
@@ -214,7 +217,7 @@ class KeyRing:
                 lambda: self.api.rename_consumer(name, label),
                 lambda now: now.label == label,
             )
-        return Change(replace(consumer, label=label))
+        return Change(event, replace(consumer, label=label))
 
     @once
     def rotate_all(self, name: str, *, old_ends: datetime, token: UUID) -> Change:
@@ -239,7 +242,7 @@ class KeyRing:
         for rolled, ends in wanted.items():
             if rolled not in unended:
                 consumer = consumer.with_key(replace(rolled, expires_on=ends))
-        return Change(consumer, new.key, new.value, old_ends, unended)
+        return Change(event, consumer, new.key, new.value, old_ends, unended)
 
     # What verbs share
 
@@ -254,11 +257,11 @@ class KeyRing:
         consumer = self.consumer(event.consumer)
         made = event.facts.get("new", "")
         if made not in consumer.key_ids:
-            return Change(consumer)
+            return Change(event, consumer)
         try:
-            return Change(consumer, consumer.key(made), self.reveal(event.consumer, made).value)
+            return Change(event, consumer, consumer.key(made), self.reveal(event.consumer, made).value)
         except ValueHidden:
-            return Change(consumer, consumer.key(made))
+            return Change(event, consumer, consumer.key(made))
 
     def _with_recent_changes(self, found: dict[str, Consumer]) -> dict[str, Consumer]:
         """What the Developer API answered, and what of our own changes it may not show yet.

@@ -1,0 +1,89 @@
+"""H3: the managers of a consumer are told by mail what was done to its keys."""
+
+import uuid
+
+import pytest
+from django.core import mail
+from django.test import Client
+
+from keys.models import Action
+from sandbox import Sandbox
+from tests.verbs import CHANGES, FULL_KEY, VERBS, Verb, acme, by_action
+
+pytestmark = pytest.mark.django_db
+QUIET = {Action.REVEAL, Action.COPY, Action.RENAME, Action.RENAME_CONSUMER}
+told = pytest.mark.parametrize("verb", [verb for verb in VERBS if verb.action not in QUIET], ids=by_action)
+
+
+@told
+def test_every_manager_is_told_who_did_what(verb: Verb, sandbox: Sandbox, ann_client: Client) -> None:
+    """Without any secret, and once: the same form sent again tells nobody anew."""
+    keys = acme(sandbox)
+    url, token = verb.url(sandbox), str(uuid.uuid4())
+    for _ in range(2):
+        verb.send(ann_client, url, token)
+    assert sorted(message.to for message in mail.outbox) == [["ann@acme.test"], ["ben@acme.test"]]
+    message = mail.outbox[0]
+    assert message.subject == f"Acme Inc: {verb.action.label}"
+    text = message.body
+    for fact in (
+        "ann@acme.test",
+        "Acme Inc",
+        verb.action.label.lower(),
+        "production, from 127.0.0.1",
+        "/keys/production/",
+    ):
+        assert fact in text
+    if verb.on_key:
+        assert f"CI (ends with {keys[0]['key'][-4:]})" in text
+    assert not FULL_KEY.search(str(message.message()))
+
+
+@pytest.mark.parametrize("verb", [verb for verb in VERBS if verb.action in QUIET], ids=by_action)
+def test_what_changes_no_access_mails_nobody(verb: Verb, sandbox: Sandbox, ann_client: Client) -> None:
+    acme(sandbox)
+    verb.send(ann_client, verb.url(sandbox))
+    assert mail.outbox == []
+
+
+@told
+def test_what_was_not_done_mails_nobody(
+    verb: Verb, sandbox: Sandbox, ann_client: Client, mallory_client: Client
+) -> None:
+    acme(sandbox)
+    verb.send(mallory_client, verb.url(sandbox))
+    sandbox.fault("*", "*", "drop", times=0)
+    verb.send(ann_client, verb.url(sandbox))
+    assert mail.outbox == []
+
+
+@pytest.mark.parametrize("verb", CHANGES, ids=by_action)
+def test_trouble_with_mail_changes_nothing(verb: Verb, sandbox: Sandbox, ann_client: Client, settings) -> None:
+    """G15: nobody listens on that port."""
+    settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
+    settings.EMAIL_HOST, settings.EMAIL_PORT = "127.0.0.1", 9
+    before = acme(sandbox)
+    assert verb.send(ann_client, verb.url(sandbox)).status_code in {200, 303}
+    assert verb.done(before, sandbox.keys("acme"))
+
+
+def test_hostile_labels_and_addresses_do_no_harm(sandbox: Sandbox, ann_client: Client) -> None:
+    managers = ["ann@acme.test", "x@acme.test\nBcc: all@acme.test", "no address", "<script>@acme.test"]
+    label = "Evil\r\nBcc: all@acme.test\r\n\r\n{{ settings.SECRET_KEY }}"
+    sandbox.add_consumer("evil", label=label, managers=managers)
+    form = {"label": "{% now 'Y' %}<b>", "ends": "never", "token": str(uuid.uuid4())}
+    assert ann_client.post("/keys/production/evil/create/", form).status_code == 200
+    (message,) = mail.outbox
+    assert message.to == message.recipients() == ["ann@acme.test"]
+    assert "\n" not in message.subject
+    assert "{{ settings.SECRET_KEY }}" in message.subject
+    assert "{% now 'Y' %}<b>" in message.body
+
+
+def test_the_operator_may_keep_quiet(sandbox: Sandbox, ann_client: Client, settings) -> None:
+    settings.KEYS_MAIL_MANAGERS = False
+    acme(sandbox)
+    for verb in CHANGES:
+        if verb.action == Action.CREATE:
+            verb.send(ann_client, verb.url(sandbox))
+    assert mail.outbox == []
