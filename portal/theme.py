@@ -1,6 +1,7 @@
 """The operator's accent: any colour, made readable on the portal's light and dark paper.
 
-Lightness is moved in OKLCH, where it means what the eye sees, until the contrast holds; the hue stays.
+As text its lightness is moved in OKLCH, where it means what the eye sees, until the contrast holds; the hue stays.
+Buttons keep the very colour, under black or white text, unless it would be lost on the paper.
 """
 
 import hashlib
@@ -14,11 +15,12 @@ from django.urls import reverse
 from django.views.decorators.http import require_safe
 
 DEFAULT = "#3b50d6"
-CONTRAST = 4.5
-# Per scheme: the least favourable paper (hover in tokens.css), and the ink that stands on the accent.
+READABLE = 4.5
+VISIBLE = 1.3  # enough for a button's edge: its text is what is read
+# Per scheme: the least favourable paper (hover in tokens.css), and what cards are made of.
 PAPER = {"light": "#f1f2f4", "dark": "#20252c"}
-ON_ACCENT = {"light": "#ffffff", "dark": "#0e1013"}
 SURFACE = {"light": "#ffffff", "dark": "#15181d"}
+INKS = ("#ffffff", "#000000")  # one of them is readable on any colour
 A_YEAR = 60 * 60 * 24 * 365
 
 RGB = tuple[float, float, float]
@@ -37,6 +39,20 @@ def accents(colour: str) -> dict[str, str]:
     return {scheme: _readable(wanted, scheme) for scheme in PAPER}
 
 
+def fills(colour: str) -> dict[str, str]:
+    """What buttons are filled with in each scheme: the colour itself wherever it can be told from the paper."""
+    wanted = normal(colour)
+    return {
+        scheme: wanted if contrast(wanted, SURFACE[scheme]) >= VISIBLE else accent
+        for scheme, accent in accents(colour).items()
+    }
+
+
+def ink_on(fill: str) -> str:
+    """The better readable of white and black."""
+    return max(INKS, key=lambda ink: contrast(ink, fill))
+
+
 def normal(colour: str) -> str:
     """The colour as #rrggbb, without its opacity; the default if it is no hex colour."""
     colour = colour.strip().lower()
@@ -51,10 +67,17 @@ def normal(colour: str) -> str:
 @lru_cache(maxsize=8)
 def stylesheet(colour: str) -> str:
     """The custom properties that differ from tokens.css."""
-    accent = accents(colour)
-    strong = {"light": _mix(accent["light"], "#000000", 0.2), "dark": _mix(accent["dark"], "#ffffff", 0.3)}
-    soft = {scheme: _soft(accent[scheme], scheme) for scheme in accent}
-    rules = {"accent": accent, "accent-strong": strong, "on-accent": ON_ACCENT, "accent-soft": soft}
+    accent, fill = accents(colour), fills(colour)
+    on_fill = {scheme: ink_on(fill[scheme]) for scheme in fill}
+    # A pointer over a button moves its colour away from the text's, so that this stays readable.
+    away = {scheme: INKS[1 - INKS.index(on_fill[scheme])] for scheme in fill}
+    rules = {
+        "accent": accent,
+        "accent-soft": {scheme: _soft(accent[scheme], scheme) for scheme in accent},
+        "accent-fill": fill,
+        "accent-fill-strong": {scheme: _mix(fill[scheme], away[scheme], 0.2) for scheme in fill},
+        "on-accent-fill": on_fill,
+    }
     lines = [f"--{name}: light-dark({pair['light']}, {pair['dark']});" for name, pair in rules.items()]
     return "@layer tokens { :root { " + " ".join(lines) + " } }\n"
 
@@ -83,8 +106,7 @@ def _version(css: str) -> str:
 
 
 def _holds(colour: str, scheme: str) -> bool:
-    on_papers = (PAPER[scheme], _soft(colour, scheme), ON_ACCENT[scheme])
-    return all(contrast(colour, paper) >= CONTRAST for paper in on_papers)
+    return all(contrast(colour, paper) >= READABLE for paper in (PAPER[scheme], _soft(colour, scheme)))
 
 
 def _readable(colour: str, scheme: str) -> str:

@@ -21,9 +21,10 @@ SWEEP = [
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_every_colour_becomes_readable_as_text_and_under_text(scheme):
     for colour in SWEEP:
-        accent = theme.accents(colour)[scheme]
+        accent, fill = theme.accents(colour)[scheme], theme.fills(colour)[scheme]
         assert theme.contrast(accent, theme.PAPER[scheme]) >= 4.5, colour
-        assert theme.contrast(accent, theme.ON_ACCENT[scheme]) >= 4.5, colour
+        assert theme.contrast(fill, theme.ink_on(fill)) >= 4.5, colour
+        assert theme.contrast(fill, theme.SURFACE[scheme]) >= 1.3, colour
 
 
 def test_all_that_the_stylesheet_pairs_is_readable():
@@ -32,11 +33,14 @@ def test_all_that_the_stylesheet_pairs_is_readable():
         for place in (0, 1):
             token = {name: values[place] for name, *values in pairs}
             assert theme.contrast(token["accent"], token["accent-soft"]) >= 4.5, colour
-            assert theme.contrast(token["accent-strong"], token["on-accent"]) >= 4.5, colour
+            assert theme.contrast(token["accent-fill"], token["on-accent-fill"]) >= 4.5, colour
+            assert theme.contrast(token["accent-fill-strong"], token["on-accent-fill"]) >= 4.5, colour
 
 
 def test_a_readable_colour_is_left_alone_and_a_hue_is_kept():
     assert theme.accents("#3b50d6")["light"] == "#3b50d6"
+    assert theme.fills("#ffd400") == {"light": "#ffd400", "dark": "#ffd400"}
+    assert theme.ink_on("#ffd400") == "#000000"
     assert theme.accents("#8fa2ff")["dark"] == "#8fa2ff"
     red, green, blue = (int(theme.accents("#ffeb3b")["light"][place : place + 2], 16) for place in (1, 3, 5))
     assert red > blue
@@ -68,7 +72,7 @@ def test_the_least_favourable_paper_is_the_one_in_the_tokens():
         assert theme.contrast("#000000", theme.PAPER["light"]) <= theme.contrast("#000000", light)
         assert theme.contrast("#ffffff", theme.PAPER["dark"]) <= theme.contrast("#ffffff", dark)
     default = theme.stylesheet(theme.DEFAULT)
-    for name in ("accent", "accent-strong", "on-accent", "accent-soft"):
+    for name in ("accent", "accent-soft", "accent-fill", "accent-fill-strong", "on-accent-fill"):
         rule = re.search(rf"--{name}: light-dark\(.*?\);", default)
         assert rule
         assert rule[0] in tokens

@@ -85,16 +85,16 @@ storage or in the history. */
   let isStale = false; // An answer was about something that this page does not show yet.
 
   /** A new key that was neither copied nor dismissed on purpose. */
-  const guard = () => dialog().querySelector("[data-guard]");
+  const guard = () => document.querySelector("[data-guard]");
 
   function release() {
     guard()?.removeAttribute("data-guard");
-    const hint = dialog().querySelector("[data-guard-hint]");
-    if (hint) hint.textContent = "";
+    const place = document.querySelector("[data-guard-hint]");
+    if (place) place.textContent = "";
   }
 
   function hint() {
-    const place = dialog().querySelector("[data-guard-hint]");
+    const place = document.querySelector("[data-guard-hint]");
     if (place) place.textContent = word("copyFirst");
   }
 
@@ -302,8 +302,8 @@ storage or in the history. */
   });
 
   document.addEventListener("htmx:oobBeforeSwap", ({ detail }) => {
-    const isUnfolded = detail.target.querySelector("details[open]");
-    if (isUnfolded) detail.fragment.querySelector("details")?.setAttribute("open", "");
+    const isUnfolded = detail.target.querySelector(".ended[open]");
+    if (isUnfolded) detail.fragment.querySelector(".ended")?.setAttribute("open", "");
   });
 
   document.addEventListener("htmx:afterSwap", ({ detail }) => {
