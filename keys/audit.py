@@ -16,6 +16,7 @@ from keys.access import Actor
 from keys.errors import ApiError, Busy, NotAllowed, NotFound, OutcomeUnknown, TooMany
 from keys.models import NOT_DONE, READS, Action, AuditEvent, Outcome
 from keys.types import ApiKey
+from keys.waiting import give_back_connection
 
 logger = logging.getLogger(__name__)
 
@@ -41,19 +42,14 @@ def recorded(
     key_id: str = "",
     *,
     token: UUID | None = None,
-    lock: str = "",
 ) -> Iterator[AuditEvent]:
-    """Write "started", do the work inside, write how it ended.
-
-    Raises `Repeated` when the token was used before, and `Busy` when the lock is not free in a few seconds.
-    """
+    """Write "started", do the work inside, write how it ended. Raises `Repeated` when the token was used before."""
     event = AuditEvent(
         action=action,
         environment=environment,
         consumer=consumer,
         key_id=key_id,
         token=token,
-        lock=f"{environment}/{lock}" if lock else None,
         user_id=actor.user_id,
         email=actor.email,
         address=actor.address,
@@ -100,7 +96,7 @@ def lately(actor: Actor, environment: str, consumers: Collection[str]) -> list[A
     of_these = Q(consumer__in=consumers) | Q(user_id=actor.user_id, facts__has_key="manager")
     recent = Q(started_at__gte=now - LAG, outcome__in=[Outcome.DONE, Outcome.PARTLY])
     events = AuditEvent.objects.filter(of_these, recent | unsettled(now), environment=environment)
-    return list(events.exclude(action__in=READS).order_by("started_at", "pk"))
+    return list(events.exclude(action__in=READS).order_by("ended_at", "pk"))
 
 
 def unsettled(now: datetime) -> Q:
@@ -124,25 +120,51 @@ def settle(event: AuditEvent, outcome: Outcome, made: ApiKey | None) -> None:
         logger.info("%s %s: event %s, settled by a later look", event.action, outcome, event.pk)
 
 
+def lock(event: AuditEvent, name: str) -> bool:
+    """Hold the lock of that name until the event ends; whether anybody changed what it stands for meanwhile.
+
+    Raises `Busy` when it is not free in a few seconds.
+    """
+    wanted = f"{event.environment}/{name}"
+    for _wait in _waits():
+        event.lock = wanted
+        try:
+            with transaction.atomic():
+                event.save(update_fields=["lock"])
+        except IntegrityError:
+            event.lock = None
+            _free_abandoned(wanted)
+        else:
+            others = AuditEvent.objects.filter(environment=event.environment, consumer=name).exclude(pk=event.pk)
+            return others.filter(ended_at__gte=event.started_at).exclude(action__in=READS).exists()
+    raise Busy(f"{wanted} is locked")
+
+
 def _begin(event: AuditEvent) -> None:
-    give_up = time.monotonic() + WAIT_SECONDS
-    while True:
+    for _wait in _waits():
         try:
             with transaction.atomic():
                 event.save(force_insert=True)
         except IntegrityError:
-            first = AuditEvent.objects.filter(token=event.token).first() if event.token else None
-            if first and (first.outcome != Outcome.STARTED or time.monotonic() > give_up):
+            first = AuditEvent.objects.filter(token=event.token).first()
+            if first and first.outcome != Outcome.STARTED:
                 raise Repeated(first) from None
         else:
             return
-        _free_abandoned(event.lock)
-        if time.monotonic() > give_up:
-            raise Busy(f"{event.lock} is locked")
+    raise Busy("the same form is being carried out")
+
+
+def _waits() -> Iterator[None]:
+    """At once, then again and again for a few seconds."""
+    give_up = time.monotonic() + WAIT_SECONDS
+    yield
+    while time.monotonic() < give_up:
+        give_back_connection()
         time.sleep(0.1)
+        yield
 
 
-def _free_abandoned(lock: str | None) -> None:
+def _free_abandoned(lock: str) -> None:
     """A change whose worker died holds no lock; whether it was done nobody has said yet."""
     abandoned = AuditEvent.objects.filter(lock=lock, started_at__lt=timezone.now() - ABANDONED)
     abandoned.update(lock=None, outcome=Outcome.UNCONFIRMED)

@@ -13,6 +13,7 @@ from django.utils import timezone
 from keys import breaker
 from keys.errors import ApiUnavailable, OutcomeUnknown
 from keys.transport import CALL_SECONDS, Answer, Deadline, NoAnswer, NotSent, send
+from keys.waiting import give_back_connection
 
 logger = logging.getLogger(__name__)
 
@@ -38,13 +39,7 @@ def answer_to(method: str, url: str, body: bytes | None, deadline: Deadline) -> 
 
     Raises `ApiUnavailable` when nothing was done, `OutcomeUnknown` when a write may have been.
     """
-    headers = {
-        "Authorization": f"Bearer {settings.ZUPLO_API_KEY}",
-        "Accept": "application/json, application/problem+json",
-        "Accept-Encoding": "identity",
-    }
-    if body is not None:
-        headers["Content-Type"] = "application/json"
+    headers = _headers() | ({} if body is None else {"Content-Type": "application/json"})
     try:
         return _attempt(method, url, headers, body, deadline)
     except _TryAgain as first:
@@ -56,6 +51,23 @@ def answer_to(method: str, url: str, body: bytes | None, deadline: Deadline) -> 
         return _attempt(method, url, headers, body, deadline)
     except _TryAgain as second:
         raise ApiUnavailable(str(second), _told(second.wait)) from None
+
+
+def is_up(path: str, *, seconds: float) -> bool:
+    """Whether the Developer API answers a read of that path with success; for probes, who ask whatever went before."""
+    try:
+        url = settings.ZUPLO_API_URL + path
+        return 200 <= send("GET", url, headers=_headers(), body=None, seconds=seconds).status < 300
+    except (NotSent, NoAnswer):
+        return False
+
+
+def _headers() -> dict[str, str]:
+    return {
+        "Authorization": f"Bearer {settings.ZUPLO_API_KEY}",
+        "Accept": "application/json, application/problem+json",
+        "Accept-Encoding": "identity",
+    }
 
 
 def _attempt(method: str, url: str, headers: Mapping[str, str], body: bytes | None, deadline: Deadline) -> Answer:
@@ -80,6 +92,7 @@ def _attempt(method: str, url: str, headers: Mapping[str, str], body: bytes | No
 
 
 def _sent(method: str, url: str, headers: Mapping[str, str], body: bytes | None, deadline: Deadline) -> Answer:
+    give_back_connection()
     if not _places.acquire(timeout=max(0, min(PLACE_SECONDS, deadline.left()))):
         raise ApiUnavailable("too many calls at once", retry_after=round(PLACE_SECONDS))
     try:

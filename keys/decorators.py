@@ -2,6 +2,7 @@
 
 import functools
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any
 
 from allauth.account.adapter import get_adapter
@@ -14,8 +15,9 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.vary import vary_on_headers
 from django_htmx.middleware import HtmxDetails
 
-from keys.access import Actor
+from keys.access import PROVED_AT, Actor
 from keys.developer_api import DeveloperAPI
+from keys.models import Action
 from keys.service import KeyRing
 from keys.transport import Deadline
 
@@ -51,6 +53,20 @@ def with_keyring(view: View) -> View:
     return signed_in
 
 
+def with_proof(action: Action) -> Callable[[View], View]:
+    """Ask for the proof that the verb needs before its form is shown, rather than after it was filled in."""
+
+    def decorate(view: View) -> View:
+        @functools.wraps(view)
+        def proved(request: Request, ring: KeyRing, **parts: Any) -> HttpResponse:
+            ring.check_proof(action)
+            return view(request, ring, **parts)
+
+        return proved
+
+    return decorate
+
+
 def keyring_for(request: Request, environment: str) -> KeyRing:
     """The keys of the person signed in; what upstream does for this answer must end in time for the page."""
     api = DeveloperAPI(settings.ZUPLO_BUCKETS[environment], Deadline(PAGE_SECONDS))
@@ -62,10 +78,12 @@ def actor_of(request: Request) -> Actor:
     user_id = request.user.pk
     if user_id is None:
         raise PermissionError("nobody is signed in")
-    proved = EmailAddress.objects.filter(user_id=user_id, verified=True).order_by("-primary", "email")
+    addresses = EmailAddress.objects.filter(user_id=user_id, verified=True).order_by("-primary", "email")
+    proved_at = request.session.get(PROVED_AT)
     return Actor(
         user_id=user_id,
-        emails=tuple(proved.values_list("email", flat=True)),
+        emails=tuple(addresses.values_list("email", flat=True)),
         address=get_adapter(request).get_client_ip(request),
         reference=getattr(request, "reference", ""),
+        proved_at=datetime.fromtimestamp(proved_at, UTC) if proved_at else None,
     )

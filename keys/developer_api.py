@@ -76,7 +76,8 @@ class DeveloperAPI:
         return self._call("POST", "/consumers", body=body, decode=_only(_consumer_with_values, new.name))
 
     def rename_consumer(self, name: str, label: str) -> None:
-        self._call("PATCH", _consumer(name), body={"description": label}, decode=_anything)
+        decode = _changed(_only(Consumer.from_json, name), lambda consumer: consumer.label == label)
+        self._call("PATCH", _consumer(name), body={"description": label}, decode=decode)
 
     def roll_keys(self, name: str, *, old_keys_end: datetime) -> None:
         """Make one new key without an end, and give some of the old keys that end.
@@ -86,7 +87,7 @@ class DeveloperAPI:
         look for both afterwards.
         """
         body = {"expiresOn": wire_time(old_keys_end)}
-        self._call("POST", _consumer(name) + "/roll-key", body=body, decode=_anything)
+        self._call("POST", _consumer(name) + "/roll-key", body=body, decode=_nothing_or_an_object)
 
     # Keys
 
@@ -99,17 +100,22 @@ class DeveloperAPI:
         return self._call("POST", _consumer(name) + "/keys", body=body, decode=_full_key(name))
 
     def rename_key(self, name: str, key_id: str, label: str) -> None:
-        decode = _changed_key(name, key_id, lambda key: key.label == label)
+        decode = _changed(_this_key(name, key_id), lambda key: key.label == label)
         self._call("PATCH", _key(name, key_id), body={"description": label}, decode=decode)
 
     def end_key(self, name: str, key_id: str, at: datetime) -> None:
-        decode = _changed_key(name, key_id, lambda key: same_time(key.expires_on, at))
+        decode = _changed(_this_key(name, key_id), lambda key: same_time(key.expires_on, at))
         self._call("PATCH", _key(name, key_id), body={"expiresOn": wire_time(at)}, decode=decode)
 
     def delete_key(self, name: str, key_id: str) -> None:
-        self._call("DELETE", _key(name, key_id), decode=_anything)
+        self._call("DELETE", _key(name, key_id), decode=_nothing)
 
     # The account
+
+    def shows_keys(self) -> bool:
+        """Whether this bucket shows keys after their creation; True where it does not say."""
+        data = self._call("GET", "", decode=_anything)
+        return not isinstance(data, dict) or data.get("isRetrievable") is not False
 
     def who_am_i(self) -> str:
         """The account that the token belongs to, "" where the API does not say."""
@@ -245,17 +251,34 @@ def _full_key(name: str, key_id: str = "") -> Callable[[Any], FullKey]:
     return checked
 
 
-def _changed_key(name: str, key_id: str, is_as_asked: Callable[[ApiKey], bool]) -> Callable[[Any], None]:
-    """A changed key may come back or not; if it does it must be the right one, and changed as asked."""
-
-    def checked(data: Any) -> None:
-        if not data:
-            return
+def _this_key(name: str, key_id: str) -> Callable[[Any], ApiKey]:
+    def checked(data: Any) -> ApiKey:
         key = ApiKey.from_json(data, name)
-        if key.id != key_id or not is_as_asked(key):
-            raise OddAnswer("a key that was not changed as asked")
+        if key.id != key_id:
+            raise OddAnswer("an answer about another key")
+        return key
 
     return checked
+
+
+def _changed(decode: Callable[[Any], T], is_as_asked: Callable[[T], bool]) -> Callable[[Any], None]:
+    """What comes back must be the right thing, and changed as asked."""
+
+    def checked(data: Any) -> None:
+        if not is_as_asked(decode(data)):
+            raise OddAnswer("not changed as asked")
+
+    return checked
+
+
+def _nothing(data: Any) -> None:
+    if data is not None:
+        raise OddAnswer("an answer where none is due")
+
+
+def _nothing_or_an_object(data: Any) -> None:
+    if data is not None and not isinstance(data, dict):
+        raise OddAnswer("no object")
 
 
 def _consumer_with_values(data: Any) -> tuple[Consumer, list[FullKey]]:

@@ -24,6 +24,9 @@ class NotFound(ApiError):
     """There is no such thing for this person: missing, malformed and somebody else's look the same."""
 
     status = 404
+    title = _("This is not there any more")
+    text = _("It may have been deleted or changed meanwhile, perhaps by you in another window.")
+    advice = _("Reload the page to see where things stand.")
 
 
 class NotAllowed(ApiError):
@@ -38,6 +41,17 @@ class NotAllowed(ApiError):
         self.advice = advice
 
 
+class StepUpNeeded(ApiError):
+    """The sign-in is too old for this `wish`: first comes another proof of who is there. Nothing was sent upstream."""
+
+    status = 403
+    title = _("Please confirm that it is you")
+
+    def __init__(self, wish: Text) -> None:
+        super().__init__(f"too long ago to {wish}")
+        self.wish = wish
+
+
 class Busy(ApiError):
     """Another change to the same consumer has not ended yet."""
 
@@ -45,6 +59,15 @@ class Busy(ApiError):
     title = _("Another change is still being made")
     text = _("Somebody, perhaps you in another window, is changing these keys right now.")
     advice = _("Please try again in a few seconds.")
+
+
+class DoneBefore(ApiError):
+    """The form was sent before and carried out; what came of it cannot be shown now."""
+
+    title = _("This form was sent before")
+    text = _("It was carried out then, as far as it could be. What came of it cannot be shown at the moment.")
+    changed = _("Nothing was done a second time.")
+    advice = _("Reload the API keys page in a minute to see where things stand.")
 
 
 class TooMany(ApiError):

@@ -6,6 +6,7 @@ from typing import Any
 
 from django import forms
 from django.core.exceptions import ValidationError
+from django.http import QueryDict
 from django.utils import timezone
 from django.utils.formats import date_format
 from django.utils.translation import gettext_lazy as _
@@ -29,14 +30,23 @@ A_MOMENT = timedelta(minutes=1)
 
 
 class OnceForm(forms.Form):
-    """A form that is carried out once: however often it is sent, it bears the same token."""
+    """A form that is carried out once, however often it is sent."""
 
     token = forms.UUIDField(widget=forms.HiddenInput, initial=uuid.uuid4)
+
+    def __init__(self, data: QueryDict | None = None, *, url: str = "") -> None:
+        super().__init__(data)
+        self.url = url
+
+    def clean_token(self) -> uuid.UUID:
+        """The token of this very wish: with other words, or sent to another address, the same form is another one."""
+        said = sorted((name, self.data.get(name, "")) for name in self.fields)
+        return uuid.uuid5(self.cleaned_data["token"], repr((self.url, said)))
 
 
 def readable(value: str) -> None:
     if harmless(value) != value:
-        raise ValidationError(_("Please leave out control and direction characters."), code="unreadable")
+        raise ValidationError(_("Please leave out control characters and invisible ones."), code="unreadable")
 
 
 def label_field(help_text: Any = "") -> forms.CharField:
@@ -57,8 +67,8 @@ class CreateForm(OnceForm):
         help_text=_("The key works to the end of this day (UTC)."),
     )
 
-    def __init__(self, *args: Any, **options: Any) -> None:
-        super().__init__(*args, **options)
+    def __init__(self, data: QueryDict | None = None, *, url: str = "") -> None:
+        super().__init__(data, url=url)
         today = timezone.now()
         lasting = [(days, f"{name} ({_day(today + timedelta(days=int(days)))})") for days, name in LIFETIMES.items()]
         field = self.fields["ends"]
@@ -89,8 +99,8 @@ class CreateForm(OnceForm):
 class RotateForm(OnceForm):
     grace = forms.ChoiceField(label=_("The old key ends"), widget=forms.RadioSelect, initial="24h")
 
-    def __init__(self, *args: Any, **options: Any) -> None:
-        super().__init__(*args, **options)
+    def __init__(self, data: QueryDict | None = None, *, url: str = "") -> None:
+        super().__init__(data, url=url)
         now = timezone.now()
         field = self.fields["grace"]
         assert isinstance(field, forms.ChoiceField)  # noqa: S101, for the type checker

@@ -21,5 +21,9 @@ def count(actor: Actor, action: Action) -> None:
     counter = f"keys:limit:{kind}:{actor.user_id}:{int(now // MINUTE)}"
     if cache.add(counter, 1, timeout=2 * MINUTE):
         return
-    if cache.incr(counter) > limit:
+    try:
+        over = cache.incr(counter) > limit
+    except ValueError:  # forgotten between the two calls
+        return
+    if over:
         raise TooMany(limit, retry_after=MINUTE - int(now % MINUTE))

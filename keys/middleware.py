@@ -2,14 +2,18 @@
 
 import logging
 from collections.abc import Callable
+from urllib.parse import urlencode
 
-from django.http import HttpResponse
+from django.conf import settings
+from django.http import HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
+from django.urls import reverse
 from django.utils.cache import add_never_cache_headers
 from django.views.defaults import page_not_found
+from django_htmx.http import HttpResponseClientRedirect
 
 from keys.decorators import Request
-from keys.errors import ApiError, NotFound
+from keys.errors import ApiError, NotFound, StepUpNeeded
 
 logger = logging.getLogger(__name__)
 
@@ -22,7 +26,21 @@ class ExplainApiErrors:
         return self.get_response(request)
 
     def process_exception(self, request: Request, exception: Exception) -> HttpResponse | None:
+        if isinstance(exception, StepUpNeeded):
+            return to_step_up(request, exception)
         return explained(request, exception) if isinstance(exception, ApiError) else None
+
+
+def to_step_up(request: Request, error: StepUpNeeded) -> HttpResponse:
+    """Lead the whole page, never a dialog, to the proof; from there back to where this is offered again."""
+    logger.info("asked for a proof: %s", error)
+    request.session["interrupted"] = str(error.wish)
+    back = request.path
+    match = request.resolver_match
+    if match and match.url_name in {"reveal", "copy"}:  # these have no form to come back to
+        back = reverse("keys:environment", args=[match.kwargs["environment"]]) + f"#consumer-{match.kwargs['name']}"
+    url = f"{reverse(settings.STEP_UP_URL)}?{urlencode({'next': back})}"
+    return HttpResponseClientRedirect(url) if request.htmx else HttpResponseRedirect(url, status=303)
 
 
 def explained(request: Request, error: ApiError) -> HttpResponse:
@@ -34,8 +52,8 @@ def explained(request: Request, error: ApiError) -> HttpResponse:
     context = {
         "title": error.title,
         "text": error.text,
-        "changed": error.changed,
-        "advice": error.advice,
+        "changed": error.changed if request.method == "POST" else "",
+        "advice": "" if error.retry_after else error.advice,
         "retry_after": error.retry_after,
         "reference": getattr(request, "reference", ""),
     }

@@ -18,6 +18,17 @@ class Action(models.TextChoices):
     RENAME_CONSUMER = "consumer:rename", _("Renamed a consumer")
 
 
+WISHES = {
+    Action.REVEAL: _("reveal the key"),
+    Action.COPY: _("copy the key"),
+    Action.CREATE: _("create a key"),
+    Action.ROTATE: _("rotate the key"),
+    Action.ROTATE_ALL: _("rotate all keys"),
+    Action.CHANGE_END: _("change when the key ends"),
+    Action.DELETE: _("delete the key"),
+}
+"""What needs a sign-in that is not too old, in words that complete "You can now ..."; labels are free to change."""
+
 READS = {Action.REVEAL, Action.COPY}
 MAKING = {Action.CREATE, Action.ROTATE, Action.ROTATE_ALL}
 

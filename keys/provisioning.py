@@ -5,6 +5,7 @@ import secrets
 
 from django.conf import settings
 from django.utils.module_loading import import_string
+from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from keys.access import Actor
@@ -31,6 +32,14 @@ class Provisioning:
                     "Delete a key that you no longer need, and try again.",
                     limit,
                 ),
+            )
+
+    def may_rotate(self, actor: Actor, consumer: Consumer) -> None:
+        """Raise `NotAllowed` to refuse; rotating goes above the limit, as old keys live on, but not without end."""
+        if len(consumer.live_keys) >= 2 * settings.KEYS_PER_CONSUMER:
+            raise NotAllowed(
+                _("Too many keys that were rotated before are still working."),
+                advice=_("Wait until they end, or delete those that you no longer need, and try again."),
             )
 
     def new_consumer(self, actor: Actor) -> NewConsumer:

@@ -11,20 +11,22 @@ from datetime import datetime
 from django.utils.dateparse import parse_datetime
 
 from keys.models import Action, AuditEvent, Outcome
-from keys.settlement import end_after_rotation
+from keys.settlement import unended
 from keys.types import ApiKey, Consumer, Manager
+
+_DONE = {Outcome.DONE, Outcome.PARTLY}
 
 
 def with_change(consumer: Consumer, event: AuditEvent) -> Consumer:
     """The consumer as it is after the change, if that was done."""
-    if event.outcome not in {Outcome.DONE, Outcome.PARTLY}:
+    if event.outcome not in _DONE:
         return consumer
     return _AFTER[Action(event.action)](consumer, event)
 
 
 def new_consumer(event: AuditEvent) -> Consumer | None:
-    """The consumer that was made with a newcomer's first key."""
-    if "manager" not in event.facts:
+    """The consumer that was made with a newcomer's first key, if that was done."""
+    if "manager" not in event.facts or event.outcome not in _DONE:
         return None
     return Consumer(event.consumer, event.facts["title"], (Manager(event.facts["manager"]),), keys=())
 
@@ -40,19 +42,9 @@ def _with_new_key(consumer: Consumer, event: AuditEvent) -> Consumer:
 
 def _rotated(consumer: Consumer, event: AuditEvent) -> Consumer:
     consumer = _with_new_key(consumer, event)
-    return consumer if event.outcome == Outcome.PARTLY else _ended(consumer, event, {event.key_id})
-
-
-def _all_rotated(consumer: Consumer, event: AuditEvent) -> Consumer:
-    consumer = _with_new_key(consumer, event)
-    return consumer if event.outcome == Outcome.PARTLY else _ended(consumer, event, set(event.facts["before"]))
-
-
-def _ended(consumer: Consumer, event: AuditEvent, ids: set[str]) -> Consumer:
-    at = parse_datetime(event.facts["old_ends"])
-    for key in consumer.keys:
-        if at and key.id in ids:
-            consumer = consumer.with_key(replace(key, expires_on=end_after_rotation(key, at)))
+    if event.outcome == Outcome.DONE:
+        for key, at in unended(event, consumer).items():
+            consumer = consumer.with_key(replace(key, expires_on=at))
     return consumer
 
 
@@ -74,7 +66,7 @@ def _changed(consumer: Consumer, event: AuditEvent, change: Callable[[ApiKey], A
 _AFTER: dict[Action, Callable[[Consumer, AuditEvent], Consumer]] = {
     Action.CREATE: _with_new_key,
     Action.ROTATE: _rotated,
-    Action.ROTATE_ALL: _all_rotated,
+    Action.ROTATE_ALL: _rotated,
     Action.RENAME: _renamed,
     Action.CHANGE_END: _with_end,
     Action.DELETE: lambda consumer, event: consumer.without_key(event.key_id),

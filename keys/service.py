@@ -1,7 +1,8 @@
 """The verbs: what a person can do with keys. Every one passes the gate itself and is recorded."""
 
 import functools
-from collections.abc import Callable, Iterator
+import logging
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -13,14 +14,28 @@ from django.core.cache import cache
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from keys import audit, limits, notices, recent, settlement
-from keys.access import Actor, may_manage
+from keys import audit, calls, limits, notices, recent, settlement
+from keys.access import Actor, is_fresh, may_manage
 from keys.developer_api import DeveloperAPI
-from keys.errors import ApiError, ApiRefused, Busy, NotAllowed, NotFound, OutcomeUnknown, ValueHidden
-from keys.models import OPEN, Action, AuditEvent, Outcome
+from keys.errors import (
+    ApiError,
+    ApiMisconfigured,
+    ApiRefused,
+    ApiUnavailable,
+    DoneBefore,
+    NotAllowed,
+    NotFound,
+    OddAnswer,
+    OutcomeUnknown,
+    StepUpNeeded,
+    TooMany,
+    ValueHidden,
+)
+from keys.models import OPEN, WISHES, Action, AuditEvent, Outcome
 from keys.provisioning import provisioning
-from keys.transport import Deadline
 from keys.types import ApiKey, Consumer, FullKey, same_time
+
+logger = logging.getLogger(__name__)
 
 Verb = TypeVar("Verb", bound=Callable[..., "Change"])
 
@@ -31,7 +46,7 @@ HIDDEN_FOR = 600  # seconds during which Reveal is not offered, after the API sh
 class Change:
     """What a verb did: the consumer as it is now, the key concerned, and its value where it is to be shown.
 
-    `unended` are old keys that a rotation should have ended at `ends`, but could not.
+    `unended` are old keys that a rotation could not end, and when each was to end.
     """
 
     event: AuditEvent
@@ -39,7 +54,7 @@ class Change:
     key: ApiKey | None = None
     value: str = field(default="", repr=False)
     ends: datetime | None = None
-    unended: tuple[ApiKey, ...] = ()
+    unended: Mapping[ApiKey, datetime] = field(default_factory=dict)
 
 
 def once(verb: Verb) -> Verb:
@@ -68,6 +83,11 @@ class KeyRing:
         self.actor = actor
         self.environment = environment
         self.api = api
+
+    def check_proof(self, action: Action) -> None:
+        """Raises `StepUpNeeded` if the person proved too long ago who is there; every verb asks this first."""
+        if action in WISHES and not is_fresh(self.actor, timezone.now(), settings.STEP_UP_MINUTES):
+            raise StepUpNeeded(WISHES[action])
 
     # Looking
 
@@ -111,9 +131,16 @@ class KeyRing:
             audit.note(event, key)
             full = self._visible(key)
             if not full.value:
-                cache.set(self._hidden_flag, True, HIDDEN_FOR)
+                self._remember_hiding()
                 raise ValueHidden("a mask instead of the key")
             return full
+
+    def _remember_hiding(self) -> None:
+        """Offer no Reveal for a while, if it is the bucket that hides keys, and not this one key that is odd."""
+        try:
+            cache.set(self._hidden_flag, not self.api.shows_keys(), HIDDEN_FOR)
+        except ApiError:
+            logger.info("whether %s shows keys could not be told", self.environment)
 
     # Changing one key
 
@@ -121,22 +148,27 @@ class KeyRing:
     def create(self, name: str, *, label: str, ends: datetime | None, token: UUID) -> Change:
         """One more key; raises `NotAllowed` by the operator's rules."""
         with self._recorded(Action.CREATE, name, token=token) as event:
-            consumer = self.consumer(name)
+            consumer = self._locked(event)
             provisioning().may_create(self.actor, consumer)
             facts = audit.note(event, **settlement.facts_of_new_key(consumer.keys, label, ends))
             full = settlement.make_key(self.api, name, facts)
             audit.note_made(event, full.key)
         return Change(event, consumer.with_key(full.key), full.key, full.value)
 
+    def check_newcomer(self) -> None:
+        """Raises `NotAllowed` for who has keys already, or may have none."""
+        if not self.actor.emails:
+            raise NotAllowed(_("Please confirm your e-mail address first."))
+        if self.consumers():
+            raise NotAllowed(_("You have keys already. Reload the page, and create this one beside them."))
+        provisioning().may_create(self.actor, None)
+
     @once
     def create_first(self, *, label: str, ends: datetime | None, token: UUID) -> Change:
         """A newcomer's first key, in a consumer made for it."""
-        with self._recorded(Action.CREATE, lock=f"newcomer {self.actor.user_id}", token=token) as event:
-            if not self.actor.emails:
-                raise NotAllowed(_("Please confirm your e-mail address first."))
-            if self.consumers():
-                raise NotAllowed(_("You have keys already. Reload the page, and create this one beside them."))
-            provisioning().may_create(self.actor, None)
+        with self._recorded(Action.CREATE, token=token) as event:
+            audit.lock(event, f"newcomer {self.actor.user_id}")
+            self.check_newcomer()
             new = provisioning().new_consumer(self.actor)
             event.consumer = new.name
             facts = settlement.facts_of_new_key((), label, ends)
@@ -152,20 +184,20 @@ class KeyRing:
         The new key lives as long from now on as the old one was made for.
         """
         with self._recorded(Action.ROTATE, name, key_id, token=token) as event:
-            consumer = self.consumer(name)
-            old = _live(consumer.key(key_id))
-            ends = settlement.end_after_rotation(old, old_ends)
+            consumer = self._locked(event)
+            old = live(consumer.key(key_id))
+            provisioning().may_rotate(self.actor, consumer)
             facts = settlement.facts_of_new_key(consumer.keys, old.label, renewed_end(old))
-            new = settlement.make_key(self.api, name, audit.note(event, old, old_ends=ends.isoformat(), **facts))
+            facts = audit.note(event, old, old=settlement.ends_of_old([old], old_ends), **facts)
+            new = settlement.make_key(self.api, name, facts)
             audit.note_made(event, new.key)
-            unended = self._end_all(event, {old: ends})
-        consumer = consumer.with_key(new.key).with_key(old if unended else replace(old, expires_on=ends))
-        return Change(event, consumer, new.key, new.value, ends, unended)
+            consumer, unended = self._end_old(event, consumer.with_key(new.key), new)
+        return Change(event, consumer, new.key, new.value, consumer.key(old.id).expires_on, unended)
 
     @once
     def rename(self, name: str, key_id: str, *, label: str, token: UUID) -> Change:
         with self._recorded(Action.RENAME, name, key_id, token=token) as event:
-            consumer = self.consumer(name)
+            consumer = self._locked(event)
             key = consumer.key(key_id)
             audit.note(event, key, label=label)
             settlement.confirmed(
@@ -181,19 +213,21 @@ class KeyRing:
     def change_end(self, name: str, key_id: str, *, ends: datetime, token: UUID) -> Change:
         """An earlier end, or a first one; raises `NotAllowed` for a later one, as no key may live longer."""
         with self._recorded(Action.CHANGE_END, name, key_id, token=token) as event:
-            consumer = self.consumer(name)
-            key = _live(consumer.key(key_id))
-            if key.expires_on and ends > key.expires_on:
+            consumer = self._locked(event)
+            key = live(consumer.key(key_id))
+            is_so = same_time(key.expires_on, ends)
+            if key.expires_on and ends > key.expires_on and not is_so:
                 raise NotAllowed(_("A key cannot be made to live longer. Create or rotate a key instead."))
             audit.note(event, key, ends=ends.isoformat())
-            settlement.end_key(self.api, key, ends)
+            if not is_so:
+                settlement.end_key(self.api, key, ends)
         ended = replace(key, expires_on=ends)
         return Change(event, consumer.with_key(ended), ended, ends=ends)
 
     @once
     def delete(self, name: str, key_id: str, *, token: UUID) -> Change:
         with self._recorded(Action.DELETE, name, key_id, token=token) as event:
-            consumer = self.consumer(name)
+            consumer = self._locked(event)
             key = consumer.key(key_id)
             audit.note(event, key)
             settlement.confirmed(
@@ -209,7 +243,7 @@ class KeyRing:
     @once
     def rename_consumer(self, name: str, *, label: str, token: UUID) -> Change:
         with self._recorded(Action.RENAME_CONSUMER, name, token=token) as event:
-            consumer = self.consumer(name)
+            consumer = self._locked(event)
             audit.note(event, label=label)
             settlement.confirmed(
                 self.api,
@@ -226,22 +260,13 @@ class KeyRing:
         roll-key is documented in three ways; what it did is looked at, and put right key by key.
         """
         with self._recorded(Action.ROTATE_ALL, name, token=token) as event:
-            before = self.consumer(name)
-            if not before.live_keys:
-                raise NotAllowed(_("There is no key to rotate. Create one instead."))
+            before = self._locked(event)
+            check_rotate_all(before)
             facts = settlement.facts_of_new_key(before.keys, "", None)
-            audit.note(event, old_ends=old_ends.isoformat(), **facts)
-            consumer, new = settlement.roll_keys(self.api, before, old_ends, facts)
+            audit.note(event, old=settlement.ends_of_old(before.keys, old_ends), **facts)
+            rolled, new = settlement.roll_keys(self.api, before, old_ends, facts)
             audit.note_made(event, new.key)
-            wanted = {
-                consumer.key(old.id): settlement.end_after_rotation(old, old_ends)
-                for old in before.keys
-                if old.id in consumer.key_ids
-            }
-            unended = self._end_all(event, wanted)
-        for rolled, ends in wanted.items():
-            if rolled not in unended:
-                consumer = consumer.with_key(replace(rolled, expires_on=ends))
+            consumer, unended = self._end_old(event, rolled.with_key(new.key), new)
         return Change(event, consumer, new.key, new.value, old_ends, unended)
 
     # What verbs share
@@ -250,18 +275,23 @@ class KeyRing:
         """What the form brought about when it was sent first, as far as it can be told again."""
         if event.user_id != self.actor.user_id or event.environment != self.environment:
             raise NotAllowed(_("This form was used before. Open it again."))
-        if event.outcome == Outcome.STARTED:
-            raise Busy(f"event {event.pk} has not ended")
-        if event.outcome == Outcome.UNCONFIRMED:
-            raise OutcomeUnknown(f"event {event.pk} was not confirmed")
-        consumer = self.consumer(event.consumer)
-        made = event.facts.get("new", "")
-        if made not in consumer.key_ids:
-            return Change(event, consumer)
+        if event.outcome in OPEN:
+            raise OutcomeUnknown(f"event {event.pk} is {event.outcome}")
         try:
-            return Change(event, consumer, consumer.key(made), self.reveal(event.consumer, made).value)
+            consumer = self.consumer(event.consumer)
+            made = event.facts.get("new", "")
+            if made not in consumer.key_ids:
+                return Change(event, consumer)
+            change = Change(event, consumer, consumer.key(made), self._value_again(event.consumer, made))
+        except (ApiMisconfigured, ApiRefused, ApiUnavailable, OddAnswer, TooMany) as problem:
+            raise DoneBefore(f"event {event.pk}: {problem}") from problem
+        return replace(change, unended=settlement.unended(event, consumer))
+
+    def _value_again(self, name: str, key_id: str) -> str:
+        try:
+            return self.reveal(name, key_id).value
         except ValueHidden:
-            return Change(event, consumer, consumer.key(made))
+            return ""
 
     def _with_recent_changes(self, found: dict[str, Consumer]) -> dict[str, Consumer]:
         """What the Developer API answered, and what of our own changes it may not show yet.
@@ -270,23 +300,30 @@ class KeyRing:
         """
         known = dict(found)
         for event in audit.lately(self.actor, self.environment, found):
-            consumer = known.get(event.consumer) or recent.new_consumer(event)
-            if consumer is None:
-                continue
             if event.outcome in OPEN:
                 audit.settle(event, *settlement.settled(event, found.get(event.consumer), timezone.now()))
-            known[event.consumer] = recent.with_change(consumer, event)
+            if consumer := known.get(event.consumer) or recent.new_consumer(event):
+                known[event.consumer] = recent.with_change(consumer, event)
         return known
 
     @contextmanager
     def _recorded(
-        self, action: Action, name: str = "", key_id: str = "", *, token: UUID | None = None, lock: str = ""
+        self, action: Action, name: str = "", key_id: str = "", *, token: UUID | None = None
     ) -> Iterator[AuditEvent]:
-        """A row in the audit log; for a change also the lock of the consumer. Counts against the person's limit."""
-        lock = (lock or name) if token else ""
-        with audit.recorded(self.actor, action, self.environment, name, key_id, token=token, lock=lock) as event:
+        """A fresh proof of who is there, then a row in the audit log. Counts against the person's limit."""
+        self.check_proof(action)
+        with audit.recorded(self.actor, action, self.environment, name, key_id, token=token) as event:
             limits.count(self.actor, action)
             yield event
+
+    def _locked(self, event: AuditEvent) -> Consumer:
+        """The consumer that the event is about, to be changed by nobody else until the event ends.
+
+        The gate comes before the lock: who may not pass it learns nothing of locks, and holds up nobody.
+        """
+        consumer = self.consumer(event.consumer)
+        has_changed = audit.lock(event, event.consumer)
+        return self.consumer(event.consumer) if has_changed else consumer
 
     def _visible(self, key: ApiKey) -> FullKey:
         try:
@@ -295,17 +332,31 @@ class KeyRing:
             # What a bucket with isRetrievable false answers is documented nowhere; a refusal is one way.
             return FullKey(key, "")
 
-    def _end_all(self, event: AuditEvent, wanted: dict[ApiKey, datetime]) -> tuple[ApiKey, ...]:
-        """Give each key the end wanted, if it has another; those for which that failed are returned and recorded."""
-        unended = []
-        for key, at in wanted.items():
+    def _end_old(
+        self, event: AuditEvent, consumer: Consumer, new: FullKey
+    ) -> tuple[Consumer, Mapping[ApiKey, datetime]]:
+        """Give each old key its wanted end: the consumer afterwards, and those for which that failed.
+
+        While nobody could be shown the new key, every old one goes on.
+        """
+        late = settlement.unended(event, consumer)
+        failed = dict(late)
+        for key, at in late.items() if new.value else ():
             try:
-                if not same_time(key.expires_on, at):
-                    settlement.end_key(self.api, key, at)
+                settlement.end_key(self.api, key, at)
             except ApiError:
-                event.outcome = Outcome.PARTLY
-                unended.append(key)
-        return tuple(unended)
+                continue
+            del failed[key]
+            consumer = consumer.with_key(replace(key, expires_on=at))
+        if failed:
+            event.outcome = Outcome.PARTLY
+        return consumer, failed
+
+
+def check_rotate_all(consumer: Consumer) -> None:
+    """Raises `NotAllowed` where there is nothing to rotate."""
+    if not consumer.live_keys:
+        raise NotAllowed(_("There is no key to rotate. Create one instead."))
 
 
 def renewed_end(key: ApiKey) -> datetime | None:
@@ -313,22 +364,18 @@ def renewed_end(key: ApiKey) -> datetime | None:
     if key.expires_on is None:
         return None
     try:
-        return timezone.now() + (key.expires_on - key.created_on)
+        return max(key.expires_on, timezone.now() + (key.expires_on - key.created_on))
     except OverflowError:
         return key.expires_on
 
 
-def _live(key: ApiKey) -> ApiKey:
+def live(key: ApiKey) -> ApiKey:
+    """The key, unless it has ended: then raises `NotAllowed`."""
     if key.is_ended:
         raise NotAllowed(_("This key has ended already. Create a new one."))
     return key
 
 
 def key_service_ready() -> bool:
-    """Whether the Developer API answers within two seconds and takes our token."""
-    bucket = next(iter(settings.ZUPLO_BUCKETS.values()))
-    try:
-        DeveloperAPI(bucket, Deadline(2)).who_am_i()
-    except ApiError:
-        return False
-    return True
+    """Whether the Developer API answers within two seconds and takes our token. It does not move the breaker."""
+    return calls.is_up("/v1/who-am-i", seconds=2)

@@ -62,17 +62,27 @@ def make_key(api: DeveloperAPI, name: str, facts: Facts) -> FullKey:
 
 def make_consumer(api: DeveloperAPI, new: NewConsumer, facts: Facts) -> tuple[Consumer, FullKey]:
     """A new consumer and its first key. Its name is a random one, so whatever bears it was made here."""
+    doubt, keys = None, list[FullKey]()
     try:
         consumer, keys = api.create_consumer(new, key_label=facts["label"], key_ends=_ends(facts))
-    except OutcomeUnknown as doubt:
-        consumer = _look(api, new.name, doubt)
+    except OutcomeUnknown as unknown:
+        doubt = unknown
+    if not keys:
+        consumer = _look(api, new.name, doubt or OutcomeUnknown("a new consumer whose key does not show"))
         keys = [FullKey(key, "") for key in consumer.keys]
-    return consumer, with_value(api, keys[0]) if keys else make_key(api, consumer.name, facts)
+    if keys:
+        return consumer, with_value(api, keys[0])
+    if doubt:
+        raise doubt
+    return consumer, make_key(api, new.name, facts)
 
 
 def roll_keys(api: DeveloperAPI, before: Consumer, old_ends: datetime, facts: Facts) -> tuple[Consumer, FullKey]:
-    """Roll a consumer's keys: as it is afterwards, and its new key. Where there is no roll-key a key is made."""
-    doubt = None
+    """Roll a consumer's keys: as it is afterwards, and its new key. Where roll-key cannot be used a key is made."""
+    if any(key.expires_on and key.expires_on < old_ends for key in before.keys):
+        # By one reading roll-key would move this end to a later time, and nobody may be able to move it back.
+        return before, make_key(api, before.name, facts)
+    doubt = OutcomeUnknown("rolled, but no new key shows")
     try:
         api.roll_keys(before.name, old_keys_end=old_ends)
     except (NotFound, ApiRefused):
@@ -83,14 +93,13 @@ def roll_keys(api: DeveloperAPI, before: Consumer, old_ends: datetime, facts: Fa
         try:
             fulls = _keys_with_values(api, before.name)
         except ApiError as failure:
-            raise doubt or OutcomeUnknown("rolled, but the keys could not be listed") from failure
+            raise doubt from failure
         now = replace(before, keys=newest_first(full.key for full in fulls))
         fresh = [full for full in fulls if full.key.id not in facts["before"]]
         if fresh:
-            return _shown(api, now, max(fresh, key=lambda full: full.key.created_on), facts)
-    if doubt:
-        raise doubt
-    return now, make_key(api, before.name, facts)
+            lasting = [full for full in fresh if is_new_key(facts, full.key)]
+            return _shown(api, now, max(lasting or fresh, key=lambda full: full.key.created_on), facts)
+    raise doubt
 
 
 def _shown(api: DeveloperAPI, now: Consumer, rolled: FullKey, facts: Facts) -> tuple[Consumer, FullKey]:
@@ -102,19 +111,30 @@ def _shown(api: DeveloperAPI, now: Consumer, rolled: FullKey, facts: Facts) -> t
         return now, rolled
     try:
         made = make_key(api, now.name, facts | {"before": [*facts["before"], rolled.key.id]})
-        if not made.value:
-            return now.with_key(made.key), made
-        api.delete_key(now.name, rolled.key.id)
     except ApiError:
         return now, rolled
-    return now.without_key(rolled.key.id), made
+    try:
+        api.delete_key(now.name, rolled.key.id)
+    except ApiError:
+        return now.with_key(made.key), made  # the hidden one stays in sight, to be deleted by hand
+    return now.without_key(rolled.key.id).with_key(made.key), made
 
 
-def end_after_rotation(key: ApiKey, old_ends: datetime) -> datetime:
-    """When an old key ends: as chosen, but never later than it would have; what has ended stays as it was."""
-    if key.expires_on is None:
-        return old_ends
-    return key.expires_on if key.is_ended else min(key.expires_on, old_ends)
+def ends_of_old(keys: Iterable[ApiKey], old_ends: datetime) -> dict[str, str]:
+    """When each old key is to end: as chosen, but never later than it would have; what has ended stays as it was."""
+    return {
+        key.id: (
+            min(key.expires_on, old_ends) if key.expires_on and not key.is_ended else key.expires_on or old_ends
+        ).isoformat()
+        for key in keys
+    }
+
+
+def unended(event: AuditEvent, consumer: Consumer) -> dict[ApiKey, datetime]:
+    """The old keys that go on for longer than a rotation wants, and when they are to end."""
+    wanted = {key_id: parse_datetime(at) for key_id, at in event.facts.get("old", {}).items()}
+    late = {key: wanted.get(key.id) for key in consumer.keys}
+    return {key: at for key, at in late.items() if at and not _ends_by(key, at)}
 
 
 def with_value(api: DeveloperAPI, full: FullKey) -> FullKey:
@@ -169,11 +189,8 @@ def _shows(event: AuditEvent, consumer: Consumer, made: ApiKey | None) -> bool:
     match event.action:
         case Action.CREATE:
             return made is not None
-        case Action.ROTATE:
-            return made is not None and (key is None or _ends_by(key, facts["old_ends"]))
-        case Action.ROTATE_ALL:
-            old = [keys[key_id] for key_id in facts["before"] if key_id in keys]
-            return made is not None and all(_ends_by(key, facts["old_ends"]) for key in old)
+        case Action.ROTATE | Action.ROTATE_ALL:
+            return made is not None and not unended(event, consumer)
         case Action.RENAME:
             return key is not None and key.label == facts.get("label")
         case Action.CHANGE_END:
@@ -185,6 +202,5 @@ def _shows(event: AuditEvent, consumer: Consumer, made: ApiKey | None) -> bool:
     return False
 
 
-def _ends_by(key: ApiKey, at: str) -> bool:
-    end = parse_datetime(at)
-    return key.expires_on is not None and end is not None and key.expires_on < end + timedelta(seconds=1)
+def _ends_by(key: ApiKey, at: datetime) -> bool:
+    return key.expires_on is not None and key.expires_on < at + timedelta(seconds=1)

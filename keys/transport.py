@@ -58,7 +58,7 @@ def send(method: str, url: str, *, headers: Mapping[str, str], body: bytes | Non
 
     The reason of an error names its kind only: texts of `requests` hold the URL, and its objects the token.
     """
-    connect = min(CONNECT_SECONDS, seconds / 2)
+    connect = min(CONNECT_SECONDS, seconds / 4)
     try:
         response = _session().request(
             method,

@@ -24,7 +24,7 @@ TEXT_LIMIT = 500
 NAME = re.compile(r"[A-Za-z0-9_:-]{1,128}")
 ID = re.compile(r"[A-Za-z0-9_-]{1,128}")
 VALUE = re.compile(r"[!-~]{1,512}")
-_DIRECTIONS = {"LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"}
+_JOINER = "\u200d"  # holds emoji together
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,7 +193,7 @@ def wire_time(moment: datetime) -> str:
 
 
 def harmless(text: str) -> str:
-    """The text on one line, without control and direction characters, and cut to a sane length."""
+    """The text on one line, without control, direction and invisible characters, and cut to a sane length."""
     if len(text) > TEXT_LIMIT:
         text = text[:TEXT_LIMIT] + "…"
     if text.isascii() and text.isprintable():
@@ -202,7 +202,7 @@ def harmless(text: str) -> str:
 
 
 def _is_harmful(sign: str) -> bool:
-    return unicodedata.category(sign) in {"Cc", "Cs"} or unicodedata.bidirectional(sign) in _DIRECTIONS
+    return unicodedata.category(sign) in {"Cc", "Cf", "Cs"} and sign != _JOINER
 
 
 def _ending(value: str) -> str:

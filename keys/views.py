@@ -13,11 +13,11 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 from django_htmx.http import trigger_client_event
 
-from keys.decorators import Request, with_keyring
+from keys.decorators import Request, with_keyring, with_proof
 from keys.forms import CreateForm, EndForm, LabelForm, OnceForm, RotateForm
 from keys.models import Action
 from keys.provisioning import provisioning
-from keys.service import Change, KeyRing, renewed_end
+from keys.service import Change, KeyRing, check_rotate_all, live, renewed_end
 from keys.types import Consumer
 
 CONSUMERS_ON_A_PAGE = 25
@@ -39,7 +39,7 @@ def reveal(request: Request, ring: KeyRing, name: str, key_id: str) -> HttpRespo
     context = _of(ring) | {"key": full.key, "value": full.value}
     if request.htmx:
         return render(request, "keys/_key.html", context)
-    return _dialog(request, ring, "keys/_revealed.html", **context)
+    return _revealed(request, ring, **context)
 
 
 @require_POST
@@ -49,47 +49,55 @@ def copy(request: Request, ring: KeyRing, name: str, key_id: str) -> HttpRespons
     full = ring.reveal(name, key_id, action=Action.COPY)
     if request.htmx:
         return HttpResponse(full.value, content_type="text/plain; charset=utf-8")
-    return _dialog(request, ring, "keys/_revealed.html", key=full.key, value=full.value, copying=True)
+    return _revealed(request, ring, key=full.key, value=full.value, copying=True)
 
 
 @require_form
 @with_keyring
+@with_proof(Action.CREATE)
 def create(request: Request, ring: KeyRing, name: str = "") -> HttpResponse:
-    form = CreateForm(_sent(request))
+    form = CreateForm(_sent(request), url=request.path)
     if form.is_valid():
         wanted = {"label": form.cleaned_data["label"], "ends": form.key_ends, "token": form.cleaned_data["token"]}
         change = ring.create(name, **wanted) if name else ring.create_first(**wanted)
         return _new_key(request, ring, change)
     consumer = ring.consumer(name) if name else None
-    provisioning().may_create(ring.actor, consumer)
+    if consumer:
+        provisioning().may_create(ring.actor, consumer)
+    else:
+        ring.check_newcomer()
     return _dialog(request, ring, "keys/_create.html", form, consumer=consumer)
 
 
 @require_form
 @with_keyring
+@with_proof(Action.ROTATE)
 def rotate(request: Request, ring: KeyRing, name: str, key_id: str) -> HttpResponse:
-    form = RotateForm(_sent(request))
+    form = RotateForm(_sent(request), url=request.path)
     if form.is_valid():
         change = ring.rotate(name, key_id, old_ends=form.old_ends, token=form.cleaned_data["token"])
         return _new_key(request, ring, change)
-    key = ring.consumer(name).key(key_id)
+    key = live(ring.consumer(name).key(key_id))
     return _dialog(request, ring, "keys/_rotate.html", form, key=key, new_key_ends=renewed_end(key))
 
 
 @require_form
 @with_keyring
+@with_proof(Action.ROTATE_ALL)
 def rotate_all(request: Request, ring: KeyRing, name: str) -> HttpResponse:
-    form = RotateForm(_sent(request))
+    form = RotateForm(_sent(request), url=request.path)
     if form.is_valid():
         change = ring.rotate_all(name, old_ends=form.old_ends, token=form.cleaned_data["token"])
         return _new_key(request, ring, change)
-    return _dialog(request, ring, "keys/_rotate_all.html", form, consumer=ring.consumer(name))
+    consumer = ring.consumer(name)
+    check_rotate_all(consumer)
+    return _dialog(request, ring, "keys/_rotate_all.html", form, consumer=consumer)
 
 
 @require_form
 @with_keyring
 def rename(request: Request, ring: KeyRing, name: str, key_id: str) -> HttpResponse:
-    form = LabelForm(_sent(request))
+    form = LabelForm(_sent(request), url=request.path)
     if form.is_valid():
         change = ring.rename(name, key_id, **form.cleaned_data)
         return _changed(request, ring, change, _("The key has its new label."))
@@ -101,7 +109,7 @@ def rename(request: Request, ring: KeyRing, name: str, key_id: str) -> HttpRespo
 @require_form
 @with_keyring
 def rename_consumer(request: Request, ring: KeyRing, name: str) -> HttpResponse:
-    form = LabelForm(_sent(request))
+    form = LabelForm(_sent(request), url=request.path)
     if form.is_valid():
         change = ring.rename_consumer(name, **form.cleaned_data)
         return _changed(request, ring, change, _("The new label is saved."))
@@ -112,21 +120,23 @@ def rename_consumer(request: Request, ring: KeyRing, name: str) -> HttpResponse:
 
 @require_form
 @with_keyring
+@with_proof(Action.CHANGE_END)
 def change_end(request: Request, ring: KeyRing, name: str, key_id: str) -> HttpResponse:
-    form = EndForm(_sent(request))
+    form = EndForm(_sent(request), url=request.path)
     if form.is_valid():
         ends, token = form.cleaned_data["ends_on"], form.cleaned_data["token"]
         change = ring.change_end(name, key_id, ends=ends, token=token)
         return _changed(request, ring, change, _("The key has its new end."))
-    key = ring.consumer(name).key(key_id)
+    key = live(ring.consumer(name).key(key_id))
     form.initial["ends_on"] = key.expires_on
     return _dialog(request, ring, "keys/_end.html", form, key=key)
 
 
 @require_form
 @with_keyring
+@with_proof(Action.DELETE)
 def delete(request: Request, ring: KeyRing, name: str, key_id: str) -> HttpResponse:
-    form = OnceForm(_sent(request))
+    form = OnceForm(_sent(request), url=request.path)
     if form.is_valid():
         change = ring.delete(name, key_id, token=form.cleaned_data["token"])
         return _changed(
@@ -160,6 +170,13 @@ def _dialog(
     context |= _of(ring) | {"form": form, "back": _page_url(ring), "partial": partial}
     status = 422 if form and form.is_bound else 200
     return render(request, partial if request.htmx else "keys/dialog.html", context, status=status)
+
+
+def _revealed(request: Request, ring: KeyRing, **context: Any) -> HttpResponse:
+    """A page that shows a key for a minute: without the script nothing else takes it away again."""
+    response = _dialog(request, ring, "keys/_revealed.html", **context)
+    response["Refresh"] = f"60; url={_page_url(ring)}"
+    return response
 
 
 def _changed(request: Request, ring: KeyRing, change: Change, notice: str) -> HttpResponse:

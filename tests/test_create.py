@@ -61,6 +61,7 @@ def test_the_form_offers_ninety_days(sandbox: Sandbox, ann_client: Client) -> No
         ({"label": ""}, "required"),
         ({"label": "x" * 101}, "at most 100"),
         ({"label": "a\u202eb"}, "leave out"),
+        ({"label": "\u200b"}, "leave out"),
         ({"label": "a\x00b"}, "Null characters"),
         ({"ends": "date"}, "choose the date"),
         ({"ends": "date", "ends_on": "2020-01-01"}, "has passed"),

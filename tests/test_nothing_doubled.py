@@ -153,6 +153,27 @@ def test_a_change_under_way_makes_others_wait(sandbox: Sandbox, ann, ann_client:
     assert sandbox.keys("acme") == before
 
 
+def test_a_stranger_learns_nothing_of_locks(sandbox: Sandbox, ann, mallory_client: Client) -> None:
+    """C5: while a change is under way too, what is not one's own looks absent; and nobody is held up by strangers."""
+    acme(sandbox)
+    started(ann, seconds_ago=1)
+    for verb in CHANGES:
+        assert verb.send(mallory_client, verb.url(sandbox)).status_code == 404
+    assert not AuditEvent.objects.filter(lock__isnull=False).exclude(user=ann).exists()
+
+
+def test_the_same_form_with_other_words_is_another_one(sandbox: Sandbox, ann_client: Client) -> None:
+    """As after Back: nobody is told that something was done which was not."""
+    acme(sandbox)
+    token = str(uuid.uuid4())
+    for label in ("One", "Two"):
+        ann_client.post("/keys/production/acme/rename/", {"label": label, "token": token})
+        assert sandbox.consumer("acme")["description"] == label
+    (verb,) = [verb for verb in CHANGES if verb.action == Action.DELETE]
+    assert verb.send(ann_client, verb.url(sandbox), token).status_code == 303
+    assert named(sandbox.keys("acme"), "CI") == []
+
+
 def test_a_worker_that_died_blocks_nobody(sandbox: Sandbox, ann, ann_client: Client) -> None:
     """H6: what it began is said to be unconfirmed."""
     acme(sandbox)

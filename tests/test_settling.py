@@ -83,6 +83,26 @@ def test_a_newcomers_consumer_is_found(sandbox: Sandbox, ann_client: Client) -> 
     assert event.key_id == sandbox.consumers()[0]["apiKeys"][0]["id"]
 
 
+@pytest.mark.parametrize("action", [action for action in Action if action not in READS])
+def test_a_worker_that_died_before_it_noted_anything_breaks_no_page(
+    action: Action, sandbox: Sandbox, ann, ann_client: Client
+) -> None:
+    """H6: killed while it asked who may: nothing was done."""
+    acme(sandbox)
+    minutes = timedelta(minutes=5)
+    AuditEvent.objects.create(
+        action=action,
+        environment="production",
+        consumer="acme",
+        key_id=sandbox.keys("acme")[0]["id"],
+        user=ann,
+        email="ann@acme.test",
+        started_at=timezone.now() - minutes,
+    )
+    assert ann_client.get("/keys/").status_code == 200
+    assert AuditEvent.objects.get().outcome == Outcome.FAILED
+
+
 def test_a_reveal_that_died_stays_unconfirmed(sandbox: Sandbox, ann_client: Client) -> None:
     """It is on record that the key may have been seen."""
     acme(sandbox)

@@ -122,6 +122,28 @@ def test_a_key_that_is_kept_hidden_is_said_to_be(verb: str, reading: str, sandbo
     }
 
 
+def test_one_odd_key_hides_no_other(sandbox: Sandbox, ann_client: Client) -> None:
+    """Its own value looks like a mask; the bucket says that it shows keys."""
+    sandbox.add_consumer("acme", managers=["ann@acme.test"], keys=[{"description": "CI", "key": "odd...value"}])
+    assert ann_client.post(url_of(sandbox, "CI", "reveal")).status_code == 409
+    assert "Reveal" in ann_client.get("/keys/").content.decode()
+
+
+def test_a_key_that_is_gone_is_said_to_be_gone(sandbox: Sandbox, ann_client: Client) -> None:
+    acme(sandbox)
+    url = url_of(sandbox, "CI", "reveal")
+    sent(ann_client, url_of(sandbox, "CI", "delete"))
+    response = ann_client.post(url, headers={"HX-Request": "true"})
+    assert response.status_code == 404
+    assert "not there any more" in response.content.decode()
+
+
+@pytest.mark.parametrize("verb", ["reveal", "copy"])
+def test_without_the_script_a_page_with_a_key_leaves_by_itself(verb: str, sandbox: Sandbox, ann_client: Client) -> None:
+    acme(sandbox)
+    assert ann_client.post(url_of(sandbox, "CI", verb))["Refresh"] == "60; url=/keys/production/"
+
+
 def test_an_answer_about_another_key_is_not_shown(sandbox: Sandbox, ann_client: Client) -> None:
     """C4: refused and recorded."""
     keys = acme(sandbox)

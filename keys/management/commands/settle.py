@@ -24,7 +24,7 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         outcomes: Counter[str] = Counter()
-        for event in AuditEvent.objects.filter(audit.unsettled(timezone.now())).iterator():
+        for event in list(AuditEvent.objects.filter(audit.unsettled(timezone.now()))):
             outcomes[self._settle(event)] += 1
         self.stdout.write(", ".join(f"{number} {words}" for words, number in outcomes.items()) or "Nothing to settle.")
 
