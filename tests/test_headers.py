@@ -69,6 +69,7 @@ CACHED = {"theme", "static file"}
 
 
 def test_every_answer_has_the_headers(answers):
+    """F3: errors and fragments too."""
     for name, answer in answers.items():
         assert answer.status_code == STATUS.get(name, 200), name
         assert set(answer["Content-Security-Policy"].split("; ")) == POLICY, name
@@ -112,6 +113,7 @@ def test_plain_http_is_sent_to_the_portals_own_name(client, settings):
 
 @pytest.mark.parametrize("length", ["65537", "99999999999", "-1", "many"])
 def test_a_body_that_no_form_sends_is_refused_unread(client, length):
+    """F6: with a plain sentence."""
     response = client.generic("POST", "/accounts/login/", b"", CONTENT_LENGTH=length)
     assert response.status_code == 413
     assert "too large" in response.text
@@ -163,6 +165,7 @@ def record(message: str, *arguments: object) -> logging.LogRecord:
 
 
 def test_a_log_line_cannot_be_forged_and_holds_no_secret(settings):
+    """E8, H4: whatever names, paths and headers hold."""
     settings.ZUPLO_API_KEY = "management-token-1"
     key = "zpka_" + "0123456789abcdef" * 2 + "_" + "89abcdef"
     line = logged(record("Name %s", f"x\r\n2026-01-01 INFO forged\x1b[2J\x85\u2028 {key} management-token-1"))

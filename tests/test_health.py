@@ -30,6 +30,7 @@ def test_it_is_ready_when_all_neighbours_are(client, db, sandbox):
 
 
 def test_an_unreachable_key_service_is_told_apart_from_own_trouble(client, db):
+    """H5: by the line that names it."""
     response = client.get("/readyz")
     assert (response.status_code, lines(response)) == (503, ["database ok", "cache ok", UPSTREAM])
 
