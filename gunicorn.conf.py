@@ -1,18 +1,26 @@
 """How gunicorn serves the portal. Every value may be changed by GUNICORN_CMD_ARGS; these by variables."""
 
 import os
+import resource
 
 wsgi_app = "portal.wsgi:application"
 bind = os.environ.get("BIND") or f"0.0.0.0:{os.environ.get('PORT') or '8000'}"
 
 # Throttles and short-lived marks live in the cache. Without Redis that is the memory of one process.
 workers = int(os.environ.get("WEB_CONCURRENCY") or (2 if os.environ.get("REDIS_URL") else 1))
-# Most of a request is waiting for the Developer API, so threads must cover delay times load.
-worker_class = "gthread"
-threads = int(os.environ.get("THREADS") or 16)
-worker_connections = 400
+# Green threads: whoever waits, for the Developer API or for a slow client, keeps no other request waiting.
+worker_class = "portal.worker.Worker"
+worker_connections = int(os.environ.get("CONNECTIONS") or 2000)
 backlog = 512
+# Also the time that the line and the headers of a request may take, however slowly they drip in.
 keepalive = 5
+
+# Each connection is an open file; many systems begin with 1024 of them.
+_files, _most = resource.getrlimit(resource.RLIMIT_NOFILE)
+_wanted = worker_connections + 500
+if _files != resource.RLIM_INFINITY and _files < _wanted:
+    _wanted = _wanted if _most == resource.RLIM_INFINITY else min(_wanted, _most)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (_wanted, _most))
 
 # A page is bounded to 10 seconds by the portal itself; a worker that says nothing for longer is stuck.
 timeout = 30

@@ -1,24 +1,31 @@
-"""People in Django admin: looked at, disabled and given permissions; never signed in for."""
+"""People in Django admin: looked at, disabled and given permissions; never signed in for. And mails, without words."""
 
-import allauth.account.admin  # noqa: F401, registers what is taken back below
+import allauth.account.admin
+import allauth.mfa.admin
+import allauth.socialaccount.admin
+import allauth.usersessions.admin  # noqa: F401, these register what is taken back below
 from allauth.account.models import EmailAddress
+from allauth.mfa.models import Authenticator
+from allauth.socialaccount.models import SocialAccount, SocialApp, SocialToken
+from allauth.usersessions.models import UserSession
 from django.contrib import admin
 from django.http import HttpRequest
 
-from portal.models import User
+from portal.models import OutgoingMail, User
 
-# A proved address is access to keys. Its holder proves it; nobody ticks a box for him.
-admin.site.unregister(EmailAddress)
+# A proved address is access to keys, and so is a passkey, a provider's account or a session. Its holder proves it;
+# nobody ticks a box for him. Providers are named by the environment alone.
+for _model in (EmailAddress, Authenticator, SocialAccount, SocialApp, SocialToken, UserSession):
+    admin.site.unregister(_model)
 
 
-class AddressInline(admin.TabularInline):
-    model = EmailAddress
-    fields = readonly_fields = ("email", "verified", "primary")
-    verbose_name_plural = "e-mail addresses (proved by their holder)"
+class LookedAt(admin.TabularInline):
+    """For whoever may see the person; changed by nobody."""
+
     extra = 0
 
     def has_view_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
-        return True  # for whoever may see the person
+        return True
 
     def has_add_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
         return False
@@ -28,6 +35,23 @@ class AddressInline(admin.TabularInline):
 
     def has_delete_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
         return False
+
+
+class AddressInline(LookedAt):
+    model = EmailAddress
+    fields = readonly_fields = ("email", "verified", "primary")
+    verbose_name_plural = "e-mail addresses (proved by their holder)"
+
+
+class SecondFactorInline(LookedAt):
+    """For the person who has lost the phone and the recovery codes: a superuser takes the factor off."""
+
+    model = Authenticator
+    fields = readonly_fields = ("type", "created_at", "last_used_at")
+    verbose_name_plural = "passkeys and authenticator apps"
+
+    def has_delete_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
+        return bool(request.user.is_superuser)
 
 
 @admin.register(User)
@@ -47,7 +71,7 @@ class UserAdmin(admin.ModelAdmin):
         ("Dates", {"fields": ("last_login", "date_joined")}),
     )
     add_fieldsets = ((None, {"fields": ("email",), "description": "The person signs in by a mailed code."}),)
-    inlines = (AddressInline,)
+    inlines = (AddressInline, SecondFactorInline)
 
     def get_fieldsets(self, request: HttpRequest, obj: User | None = None):  # type: ignore[no-untyped-def]
         return self.fieldsets if obj else self.add_fieldsets
@@ -77,3 +101,25 @@ class UserAdmin(admin.ModelAdmin):
 def _may_touch(request: HttpRequest, person: User | None) -> bool:
     """Colleagues are a superuser's business."""
     return bool(request.user.is_superuser) or person is None or not (person.is_staff or person.is_superuser)
+
+
+@admin.register(OutgoingMail)
+class OutgoingMailAdmin(admin.ModelAdmin):
+    """Whether a mail has left. Never its body: it may hold the code that signs a customer in."""
+
+    list_display = ("subject", "to", "created_at", "sent_at", "failed_at", "attempts", "trouble")
+    list_filter = ("sent_at", "failed_at")
+    fields = readonly_fields = ("subject", "to", "created_at", "due_at", "sent_at", "failed_at", "attempts", "trouble")
+
+    @admin.display(description="to")
+    def to(self, mail: OutgoingMail) -> str:
+        return ", ".join(mail.recipients)
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: OutgoingMail | None = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: OutgoingMail | None = None) -> bool:
+        return False

@@ -7,4 +7,4 @@ class PortalConfig(AppConfig):
     name = "portal"
 
     def ready(self) -> None:
-        from portal import checks, identity  # noqa: F401, their checks and receivers register themselves
+        from portal import checks, identity, providers, step_up  # noqa: F401, their checks and receivers register themselves

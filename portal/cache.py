@@ -1,52 +1,92 @@
-"""Redis as a cache that may be down: then every look-up misses, nothing is kept, and no page fails for it."""
+"""Redis as a cache that may be down: meanwhile each process counts and remembers for itself, and no page fails."""
 
 import functools
 import logging
+import time
 from collections.abc import Callable
 from typing import Any
 
-from django.core.cache.backends.redis import RedisCache
+from django.core.cache.backends.locmem import LocMemCache
+from django.core.cache.backends.redis import RedisCache, RedisCacheClient
+from redis.backoff import NoBackoff
+from redis.exceptions import ConnectionError as Unconnected
 from redis.exceptions import RedisError
+from redis.retry import Retry
 
 logger = logging.getLogger(__name__)
 
+LEFT_ALONE = 5.0  # seconds after a failure, so that a silent Redis costs one page its time-out, not every page
+CONNECTION: dict[str, Any] = {
+    "socket_connect_timeout": 1,
+    "socket_timeout": 1,
+    "max_connections": 500,
+    # A kept connection that has ended is replaced at once; the library's own way is to wait for seconds.
+    "retry": Retry(NoBackoff(), 1, supported_errors=(Unconnected,)),
+}
+SPARE = {"MAX_ENTRIES": 100_000}
 
-def _else(answer: Any, name: str) -> Callable[..., Any]:
-    """The method of that name, whose answer without Redis is this one."""
-    method = getattr(RedisCache, name)
+
+class Server(RedisCacheClient):
+    """One Redis, for all threads of the process."""
+
+    down_until = 0.0
+
+
+@functools.cache
+def _server(urls: tuple[str, ...]) -> Server:
+    return Server(list(urls), **CONNECTION)
+
+
+def _or_spare(name: str) -> Callable[..., Any]:
+    """The method of that name, of Redis or, while that fails, of the process's own memory."""
+    method, spare = getattr(RedisCache, name), getattr(LocMemCache, name)
 
     @functools.wraps(method)
-    def forgiving(self: RedisCache, *args: Any, **options: Any) -> Any:
-        try:
-            return method(self, *args, **options)
-        except (RedisError, OSError) as problem:
-            logger.error("the cache is down: %s", type(problem).__name__)
-            return answer
+    def either(self: "ForgivingRedisCache", *args: Any, **options: Any) -> Any:
+        if not self.is_down:
+            try:
+                return method(self, *args, **options)
+            except (RedisError, OSError) as problem:
+                self._cache.down_until = time.monotonic() + LEFT_ALONE
+                logger.error("Redis is down, so each process counts for itself: %s", type(problem).__name__)
+        return spare(self.spare, *args, **options)
 
-    return forgiving
+    return either
 
 
 class ForgivingRedisCache(RedisCache):
-    add = _else(True, "add")
-    set = _else(None, "set")
-    touch = _else(False, "touch")
-    delete = _else(False, "delete")
-    has_key = _else(False, "has_key")
-    set_many = _else([], "set_many")
-    delete_many = _else(None, "delete_many")
-    clear = _else(False, "clear")
-    incr = _else(1, "incr")
+    def __init__(self, server: Any, params: dict[str, Any]) -> None:
+        super().__init__(server, params)
+        self._urls = (server,) if isinstance(server, str) else tuple(server)
+        self.spare = LocMemCache("spare", params | {"OPTIONS": SPARE})
 
-    def get(self, key: str, default: Any = None, version: int | None = None) -> Any:
-        try:
-            return super().get(key, default, version)
-        except (RedisError, OSError) as problem:
-            logger.error("the cache is down: %s", type(problem).__name__)
-            return default
+    @property
+    def _cache(self) -> Server:
+        return _server(self._urls)
 
-    def get_many(self, keys: Any, version: int | None = None) -> dict[str, Any]:
+    @property
+    def is_down(self) -> bool:
+        """Whether Redis failed a moment ago; then it is not asked."""
+        return time.monotonic() < self._cache.down_until
+
+    add = _or_spare("add")
+    get = _or_spare("get")
+    set = _or_spare("set")
+    touch = _or_spare("touch")
+    delete = _or_spare("delete")
+    has_key = _or_spare("has_key")
+    get_many = _or_spare("get_many")
+    set_many = _or_spare("set_many")
+    delete_many = _or_spare("delete_many")
+    clear = _or_spare("clear")
+    _incr = _or_spare("incr")
+
+    def incr(self, key: str, delta: int = 1, version: int | None = None) -> int:
         try:
-            return super().get_many(keys, version)
-        except (RedisError, OSError) as problem:
-            logger.error("the cache is down: %s", type(problem).__name__)
-            return {}
+            return int(self._incr(key, delta, version=version))
+        except ValueError:
+            if not self.is_down:
+                raise
+            # What Redis has counted so far is not known here: begin anew.
+            self.spare.add(key, 0, version=version)
+            return int(self.spare.incr(key, delta, version=version))

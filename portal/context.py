@@ -6,7 +6,7 @@ from django.http import HttpRequest
 from portal.theme import theme_url
 
 
-def site(request: HttpRequest) -> dict[str, str]:
+def site(request: HttpRequest) -> dict[str, str | bool]:
     return {
         "portal_name": settings.PORTAL_NAME,
         "portal_monogram": monogram(settings.PORTAL_NAME),
@@ -14,6 +14,10 @@ def site(request: HttpRequest) -> dict[str, str]:
         "portal_support_url": settings.PORTAL_SUPPORT_URL,
         "portal_docs_url": settings.PORTAL_DOCS_URL,
         "portal_theme_url": theme_url(),
+        "portal_url": settings.PORTAL_URL,
+        "local_sign_in": settings.LOCAL_SIGN_IN,
+        "local_sign_up": settings.LOCAL_SIGN_IN and settings.LOCAL_SIGN_UP,
+        "has_providers": bool(settings.SOCIALACCOUNT_PROVIDERS),
         "reference": getattr(request, "reference", ""),
     }
 

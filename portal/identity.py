@@ -1,32 +1,38 @@
-"""Identity, on top of allauth: how people sign in, whose an address is, how long a session lives."""
+"""Identity, on top of allauth: how people sign in, and whose an address is."""
 
 import logging
-from datetime import timedelta
 from smtplib import SMTPException
 from types import SimpleNamespace
 from typing import Any, cast
 from urllib.parse import urlsplit
 
-from allauth.account.adapter import DefaultAccountAdapter
+from allauth.account import signals
+from allauth.account.adapter import DefaultAccountAdapter, get_adapter
 from allauth.account.fields import PasswordField
-from allauth.account.forms import LoginForm
+from allauth.account.forms import LoginForm, SignupForm
 from allauth.account.models import EmailAddress
-from allauth.account.signals import email_confirmed
 from allauth.core.exceptions import ImmediateHttpResponse
+from allauth.mfa.models import Authenticator
+from allauth.socialaccount.models import SocialAccount
 from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth.models import AbstractBaseUser
-from django.contrib.auth.signals import user_logged_in
+from django.core.mail import EmailMessage
 from django.db import IntegrityError, transaction
 from django.dispatch import receiver
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
-from django.utils import timezone
+from django.urls import reverse
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
+from portal import outbox, second_factor, sessions
 from portal.models import User
 
 logger = logging.getLogger(__name__)
+
+SIGNED_UP, BY_CREDENTIAL = "signed_up", "by_credential"
+"""Which account this session has made, and which it has opened by something that was set up there before."""
 
 
 class SignInForm(LoginForm):
@@ -40,13 +46,35 @@ class SignInForm(LoginForm):
 
     def login(self, request: HttpRequest, redirect_url: str | None = None) -> HttpResponse:
         response: HttpResponse = super().login(request, redirect_url)
-        if isinstance(request.user, User):
-            limit_session(request, request.user)  # allauth gave it a length that each change renews
+        if request.user.is_authenticated:
+            sessions.limit(request, request.user)  # allauth gave it a length that each change renews
         return response
+
+
+class SignUpForm(SignupForm):
+    """Takes an address of the operator's choice only."""
+
+    def clean_email(self) -> str:
+        email = cast(str, super().clean_email())
+        if not domain_is_welcome(email):
+            raise get_adapter().validation_error("domain_not_welcome")
+        return email
+
+
+def domain_is_welcome(email: str) -> bool:
+    """Whether somebody with this address may make an account."""
+    return not settings.SIGN_UP_DOMAINS or email.rpartition("@")[2].lower() in settings.SIGN_UP_DOMAINS
 
 
 class AccountAdapter(DefaultAccountAdapter):
     """Mails that name the portal and point to it, wherever the request says that it went."""
+
+    error_messages = DefaultAccountAdapter.error_messages | {
+        "domain_not_welcome": _("Accounts are for addresses of certain companies only. Yours is not among them."),
+    }
+
+    def is_open_for_signup(self, request: HttpRequest) -> bool:
+        return bool(settings.LOCAL_SIGN_UP and settings.LOCAL_SIGN_IN)
 
     def save_user(self, request: HttpRequest, user: User, form: Any, commit: bool = True) -> User:
         try:
@@ -54,6 +82,37 @@ class AccountAdapter(DefaultAccountAdapter):
                 return cast(User, super().save_user(request, user, form, commit))
         except IntegrityError as problem:  # the same address, from another window, since the form was checked
             raise ImmediateHttpResponse(redirect(request.get_full_path())) from problem
+
+    # What is asked for before something that matters is ours to say, see `portal.step_up` and `portal.guard`
+
+    def is_reauthentication_required(self, *, app: str, **_kwargs: Any) -> bool:
+        """Never by allauth: it lets people without a password through."""
+        return False
+
+    def get_reauthentication_methods(self, user: Any) -> list[dict[str, Any]]:
+        """The strongest first, and nothing weaker than what the person has set up; a mailbox everybody has."""
+        ways = {way["id"]: way for way in super().get_reauthentication_methods(user)}
+        if second_factor.has_second_factor(user):
+            wanted = {
+                "mfa_reauthenticate:webauthn": gettext("Use a passkey"),
+                "mfa_reauthenticate": gettext("Use an authenticator app or a recovery code"),
+            }
+        else:
+            wanted = {"reauthenticate": gettext("Use your password")}
+        found = [ways[name] | {"description": words} for name, words in wanted.items() if name in ways]
+        if not second_factor.has_second_factor(user):
+            words = gettext("Use a mailed code")
+            found.append({"id": "step_up_code", "description": words, "url": reverse("step_up_code")})
+        return found
+
+    # Mail
+
+    def render_mail(
+        self, template_prefix: str, email: Any, context: dict[str, Any], headers: dict[str, str] | None = None
+    ) -> EmailMessage:
+        if "code" in context:
+            headers = (headers or {}) | {outbox.LIFETIME: str(settings.ACCOUNT_LOGIN_BY_CODE_TIMEOUT)}
+        return cast(EmailMessage, super().render_mail(template_prefix, email, context, headers))
 
     def send_mail(self, template_prefix: str, email: str, context: dict[str, Any]) -> None:
         """Send a mail that the person is waiting for; where that fails, say so and change nothing."""
@@ -73,8 +132,11 @@ class AccountAdapter(DefaultAccountAdapter):
             logger.error("Nobody was told of a change to account %s (%s).", user.pk, template_prefix)
 
     def _get_login_attempts_cache_key(self, request: HttpRequest, **credentials: Any) -> str:
-        # allauth's key holds the Host header, whose port the client may choose: a fresh set of tries for each.
-        return str(credentials.get("email", "")).lower()
+        # Counted for the account, whichever of its addresses is typed in. allauth's key holds the Host header as
+        # well, whose port the client may choose: a fresh set of tries for each.
+        email = str(credentials.get("email", "")).lower()
+        account = EmailAddress.objects.filter(email=email, verified=True).values_list("user_id", flat=True).first()
+        return f"account {account}" if account else email
 
 
 def mail_context(context: dict[str, Any]) -> dict[str, Any]:
@@ -89,32 +151,63 @@ def mail_context(context: dict[str, Any]) -> dict[str, Any]:
         "portal_name": settings.PORTAL_NAME,
         "portal_url": settings.PORTAL_URL,
         "portal_support_url": settings.PORTAL_SUPPORT_URL,
+        "sign_up_is_open": settings.LOCAL_SIGN_UP and settings.LOCAL_SIGN_IN,
     }
 
 
-@receiver(email_confirmed)
-def only_its_own_session_adds_an_address(request: HttpRequest, email_address: EmailAddress, **_kwargs: object) -> None:
-    """Refuse to prove a further address for an account that another session is signed in to.
+# Whose an account is
 
-    Whoever proves the first address of an account owns it. After that somebody else's code must not open it:
-    an address typed in by a stranger would lead its holder into the stranger's account, and his keys with him.
+
+@receiver(signals.user_signed_up)
+def remember_who_signed_up(request: HttpRequest, user: User, **_kwargs: object) -> None:
+    request.session[SIGNED_UP] = user.pk
+
+
+@receiver(signals.authentication_step_completed)
+def remember_what_was_used(request: HttpRequest, user: User, method: str, **_kwargs: object) -> None:
+    if method in {"password", "socialaccount", "mfa"}:
+        request.session[BY_CREDENTIAL] = user.pk
+
+
+@receiver(signals.email_confirmed)
+def whoever_proves_an_address(request: HttpRequest, email_address: EmailAddress, **_kwargs: object) -> None:
+    """Give an account to whoever proves its first address, and let nobody else add further ones.
+
+    Whoever proves the first address of an account owns it, and nothing that somebody else has set up there before
+    may open it any more. After that somebody else's code must not open it: an address typed in by a stranger would
+    lead its holder into the stranger's account, and his keys with him.
     """
-    if request.user.pk == email_address.user_id:
-        return
-    if not EmailAddress.objects.filter(user=email_address.user, verified=True).exclude(pk=email_address.pk).exists():
-        return
-    email_address.delete()
-    request.session.flush()
-    messages.error(request, _("There is no account with this address yet. Please sign up."))
-    raise ImmediateHttpResponse(redirect("account_signup"))
+    user = cast(User, email_address.user)
+    others = EmailAddress.objects.filter(user=user, verified=True).exclude(pk=email_address.pk)
+    if request.user.pk == user.pk:
+        if others.exists():
+            told = {"added_email": email_address.email}
+            for other in others:
+                get_adapter(request).send_notification_mail("account/email/email_added", user, told, other.email)
+            sessions.end_others(request, user)
+    elif not others.exists():
+        if user.pk not in (request.session.get(SIGNED_UP), request.session.get(BY_CREDENTIAL)):
+            evict_strangers(user)
+    else:
+        email_address.delete()
+        request.session.flush()
+        messages.error(request, _("There is no account with this address yet. Please sign up."))
+        raise ImmediateHttpResponse(redirect("account_signup"))
 
 
-@receiver(user_logged_in)
-def limit_the_session(request: HttpRequest, user: User, **_kwargs: object) -> None:
-    limit_session(request, user)
+def evict_strangers(user: User) -> None:
+    """Take away every way into the account that was set up before anybody had proved to own its address."""
+    social, _by_model = SocialAccount.objects.filter(user=user).delete()
+    factors, _by_model = Authenticator.objects.filter(user=user).delete()
+    if user.has_usable_password() or social or factors:
+        user.set_unusable_password()
+        user.save(update_fields=["password"])
+        user.end_sessions()
 
 
-def limit_session(request: HttpRequest, user: User) -> None:
-    """End the session at a fixed time from now, however busy it is; staff see more, so theirs is shorter."""
-    hours = min(settings.SESSION_HOURS, settings.STAFF_SESSION_HOURS) if user.is_staff else settings.SESSION_HOURS
-    request.session.set_expiry(timezone.now() + timedelta(hours=hours))
+@receiver(signals.email_removed)
+def tell_the_removed_address(request: HttpRequest, user: User, email_address: EmailAddress, **_kwargs: object) -> None:
+    """allauth tells the primary address; whoever loses an address should hear of it there as well."""
+    if email_address.verified:
+        told = {"deleted_email": email_address.email}
+        get_adapter(request).send_notification_mail("account/email/email_deleted", user, told, email_address.email)

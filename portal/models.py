@@ -1,10 +1,14 @@
-"""The people who sign in: an e-mail address is all that is known of them."""
+"""The people who sign in, of whom an e-mail address is all that is known, and the mails that go to them."""
 
+from collections.abc import Iterator
 from typing import Any, ClassVar
 
+from django.conf import settings
 from django.contrib.auth.models import AbstractUser, BaseUserManager
 from django.db import models
 from django.db.models.functions import Lower
+from django.utils import timezone
+from django.utils.crypto import salted_hmac
 
 
 class UserManager(BaseUserManager["User"]):
@@ -27,6 +31,8 @@ class UserManager(BaseUserManager["User"]):
 class User(AbstractUser):
     username = None  # type: ignore[assignment]
     email = models.EmailField("e-mail address", unique=True)
+    sessions_ended = models.PositiveIntegerField(default=0, editable=False)
+    """How often all sessions were ended: each session carries the number that was true when it began."""
 
     objects: ClassVar[UserManager] = UserManager()  # type: ignore[assignment]
 
@@ -39,3 +45,60 @@ class User(AbstractUser):
 
     def __str__(self) -> str:
         return self.email
+
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        """Whoever is disabled is signed out for good: enabling the account again brings no session back."""
+        super().save(*args, **kwargs)
+        if not self.is_active:
+            self.end_sessions()
+
+    def end_sessions(self) -> None:
+        """Sign the person out everywhere, on whatever server, with the next request."""
+        User.objects.filter(pk=self.pk).update(sessions_ended=models.F("sessions_ended") + 1)
+        self.refresh_from_db(fields=["sessions_ended"])
+
+    # Django compares these with what the session holds, on each request.
+
+    def get_session_auth_hash(self) -> str:
+        return self._hash_of_sessions(None)
+
+    def get_session_auth_fallback_hash(self) -> Iterator[str]:
+        for secret in settings.SECRET_KEY_FALLBACKS:
+            yield self._hash_of_sessions(secret)
+
+    def _hash_of_sessions(self, secret: str | bytes | None) -> str:
+        value = f"{self.password} {self.sessions_ended}"
+        return salted_hmac("portal.models.User", value, secret=secret, algorithm="sha256").hexdigest()
+
+
+class OutgoingMails(models.QuerySet["OutgoingMail"]):
+    def waiting(self) -> "OutgoingMails":
+        return self.filter(sent_at=None, failed_at=None)
+
+
+class OutgoingMail(models.Model):
+    """A mail on its way, see `portal.outbox`. Its words are wiped as soon as it is sent or given up."""
+
+    recipients = models.JSONField()
+    subject = models.CharField(max_length=998)
+    body = models.TextField(blank=True)
+    sender = models.CharField(max_length=998)
+    headers = models.JSONField(default=dict, blank=True)
+    created_at = models.DateTimeField(default=timezone.now)
+    due_at = models.DateTimeField()
+    useless_at = models.DateTimeField()
+    attempts = models.PositiveIntegerField(default=0)
+    trouble = models.CharField("last trouble", max_length=80, blank=True)
+    sent_at = models.DateTimeField(null=True)
+    failed_at = models.DateTimeField(null=True)
+
+    objects = OutgoingMails.as_manager()
+
+    class Meta:
+        ordering = ("-created_at", "-pk")
+        indexes = [
+            models.Index(fields=["due_at"], condition=models.Q(sent_at=None, failed_at=None), name="outgoing_mail_due")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.subject} to {', '.join(self.recipients)}"

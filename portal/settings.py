@@ -1,93 +1,24 @@
-"""Settings of the portal, and the only reader of the environment.
+"""Settings of the portal, as a list; `portal/environment.py` reads what they are made of.
 
 With nothing set this is a development machine: debug mode, answering to loopback names only, on SQLite and
 on the sandbox of the Developer API. Naming a host makes it production, where nothing that matters has a
-default: a missing or contradictory value stops the start with a sentence that names it. Any value may come
-from a file, by NAME_FILE. What needs Django loaded is checked in `portal/checks.py`.
+default: a missing or contradictory value stops the start with a sentence that names it. What needs Django
+loaded is checked in `portal/checks.py`.
 """
 
-import os
 import re
-from collections.abc import Iterable
 from email.utils import formataddr, parseaddr
 from pathlib import Path
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import urlsplit
 
 from csp.constants import NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
-from environ import Env
+
+from portal import environment
+from portal.environment import fitting, flag, names, needed, number, text, web_address
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 LOOPBACK = ["127.0.0.1", "localhost", "[::1]"]
-
-
-def text(name: str, default: str = "") -> str:
-    """The variable, or what the file says that NAME_FILE names; empty counts as not set."""
-    value, path = os.environ.get(name, "").strip(), os.environ.get(f"{name}_FILE", "").strip()
-    if value and path:
-        raise ImproperlyConfigured(f"{name} and {name}_FILE are both set. Keep one of them.")
-    if path:
-        try:
-            value = Path(path).read_text(encoding="utf-8").strip()
-        except (OSError, UnicodeDecodeError) as problem:
-            raise ImproperlyConfigured(f"{name}_FILE names {path}, which cannot be read.") from problem
-        if not value:
-            raise ImproperlyConfigured(f"{name}_FILE names {path}, which is empty.")
-    return value or default
-
-
-def needed(name: str, development: str) -> str:
-    """Like `text`, but only a development machine may leave it out."""
-    if value := text(name, development if DEBUG else ""):
-        return value
-    raise ImproperlyConfigured(f"{name} is not set. Set it, or set {name}_FILE to the file that holds it.")
-
-
-def fitting(name: str, value: str, pattern: str, rule: str) -> str:
-    """The value, if it fits. It is not repeated in the sentence: it may be a secret."""
-    if re.fullmatch(pattern, value):
-        return value
-    raise ImproperlyConfigured(f"{name} is malformed. {rule}")
-
-
-def flag(name: str, default: bool) -> bool:
-    value = text(name, str(default)).lower()
-    if value not in {"1", "true", "yes", "on", "0", "false", "no", "off"}:
-        raise ImproperlyConfigured(f"{name} is {value!r}. Use 1 or 0.")
-    return value in {"1", "true", "yes", "on"}
-
-
-def number(name: str, default: int, least: int = 1) -> int:
-    value = text(name, str(default))
-    if not re.fullmatch(r"[0-9]{1,6}", value) or int(value) < least:
-        raise ImproperlyConfigured(f"{name} is {value!r}. Use a whole number from {least} to 999999.")
-    return int(value)
-
-
-def names(name: str) -> list[str]:
-    return [part.strip() for part in text(name).split(",") if part.strip()]
-
-
-def web_address(name: str, default: str = "", *, https: bool = False) -> str:
-    """An http(s) URL without its last slash, or "" when not set; with `https`, plain http only to loopback."""
-    value = text(name, default).rstrip("/")
-    if not value:
-        return ""
-    try:
-        parts = urlsplit(value)
-        known = parts.scheme in {"http", "https"} and bool(parts.hostname) and (parts.port or True)
-    except ValueError:
-        known = False
-    if not known or parts.username or not re.fullmatch(r"[!-~]+", value):
-        raise ImproperlyConfigured(f"{name} is no web address. It must read like https://example.com/path.")
-    if https and parts.scheme == "http" and not is_loopback(parts):
-        raise ImproperlyConfigured(f"{name} is not encrypted. Use https; plain http is for loopback only.")
-    return value
-
-
-def is_loopback(parts: SplitResult) -> bool:
-    return (parts.hostname or "") in {"127.0.0.1", "localhost", "::1"}
-
 
 # The site
 
@@ -100,7 +31,7 @@ for _host in ALLOWED_HOSTS:
         r"[A-Za-z0-9][A-Za-z0-9.-]*|\[[0-9A-Fa-f:]+\]",
         "Name each host as in portal.example.com: no scheme, no port, no wildcard.",
     )
-DEBUG = flag("DEBUG", default=not ALLOWED_HOSTS)
+DEBUG = environment.development()
 if DEBUG and not set(ALLOWED_HOSTS) <= set(LOOPBACK):
     raise ImproperlyConfigured("DEBUG is on and ALLOWED_HOSTS names a public host. Set DEBUG=0.")
 if not DEBUG and not ALLOWED_HOSTS:
@@ -125,7 +56,7 @@ for _origin in CSRF_TRUSTED_ORIGINS:
         "Name each origin as in https://portal.example.com: no path, no wildcard.",
     )
 
-SECRET_KEY = needed("SECRET_KEY", development="only-for-development-" + "0123456789" * 3)
+SECRET_KEY = needed("SECRET_KEY", "only-for-development-" + "0123456789" * 3)
 if not DEBUG and (len(SECRET_KEY) < 50 or len(set(SECRET_KEY)) < 10 or SECRET_KEY.startswith("django-insecure-")):
     raise ImproperlyConfigured("SECRET_KEY is weak. Use at least 50 random characters.")
 
@@ -152,46 +83,21 @@ GATEWAY_URL = web_address("GATEWAY_URL", "https://api.example.com" if DEBUG else
 
 _zuplo = ("ZUPLO_API_URL", "ZUPLO_ACCOUNT", "ZUPLO_BUCKET", "ZUPLO_BUCKETS", "ZUPLO_API_KEY")
 _sandbox = DEBUG and not any(map(text, _zuplo))
-_segment = (r"[A-Za-z0-9_-]{1,128}", "Use letters, digits, hyphens and underscores.")
 ZUPLO_API_URL = web_address(
     "ZUPLO_API_URL", "http://127.0.0.1:8001" if _sandbox else "https://dev.zuplo.com", https=not DEBUG
 )
 ZUPLO_ACCOUNT = fitting(
-    "ZUPLO_ACCOUNT", needed("ZUPLO_ACCOUNT", development="acme-account" if _sandbox else ""), *_segment
+    "ZUPLO_ACCOUNT", needed("ZUPLO_ACCOUNT", "acme-account" if _sandbox else ""), *environment.SEGMENT
 )
 ZUPLO_API_KEY = fitting(
     "ZUPLO_API_KEY",
-    needed("ZUPLO_API_KEY", development="sandbox-token" if _sandbox else ""),
+    needed("ZUPLO_API_KEY", "sandbox-token" if _sandbox else ""),
     r"[!-~]+",
     "It is one word of printable ASCII characters.",
 )
 
-
 ZUPLO_CALLS_AT_ONCE = number("ZUPLO_CALLS_AT_ONCE", 32)
-
-
-def environments() -> dict[str, str]:
-    """The bucket of each environment, the default first: ZUPLO_BUCKETS=production:bucket,preview:bucket.
-
-    The names become parts of addresses, where "activity" means something else.
-    """
-    if not text("ZUPLO_BUCKETS"):
-        bucket = needed("ZUPLO_BUCKET", development="zprj-demo-production" if _sandbox else "")
-        return {"production": fitting("ZUPLO_BUCKET", bucket, *_segment)}
-    if text("ZUPLO_BUCKET"):
-        raise ImproperlyConfigured("ZUPLO_BUCKET and ZUPLO_BUCKETS are both set. Keep one of them.")
-    rule = "It must read like production:bucket,preview:bucket, each name once, of a-z, 0-9 and hyphens."
-    buckets: dict[str, str] = {}
-    for pair in names("ZUPLO_BUCKETS"):
-        fitting("ZUPLO_BUCKETS", pair, rf"(?!activity:)[a-z0-9-]{{1,32}}:{_segment[0]}", rule)
-        name, _, bucket = pair.partition(":")
-        if name in buckets:
-            raise ImproperlyConfigured(f"ZUPLO_BUCKETS names {name} twice. {rule}")
-        buckets[name] = bucket
-    return buckets
-
-
-ZUPLO_BUCKETS = environments()
+ZUPLO_BUCKETS = environment.environments("zprj-demo-production" if _sandbox else "")
 
 # What customers may do with keys
 
@@ -217,6 +123,12 @@ INSTALLED_APPS = [
     "django.contrib.staticfiles",
     "allauth",
     "allauth.account",
+    "allauth.mfa",
+    "allauth.usersessions",
+    "allauth.socialaccount",
+    "allauth.socialaccount.providers.openid_connect",
+    "allauth.socialaccount.providers.google",
+    "allauth.socialaccount.providers.github",
     "csp",
     "django_htmx",
     "heroicons",
@@ -235,8 +147,11 @@ MIDDLEWARE = [
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "portal.sessions.living_sessions_only",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "portal.guard.Guard",
+    "portal.providers.leaving_by_a_page",
     "allauth.account.middleware.AccountMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
     "portal.middleware.sign_in_leaves_the_dialog",
@@ -281,57 +196,13 @@ DATA_UPLOAD_MAX_NUMBER_FIELDS = 300
 
 # Where things are kept
 
-
-def scheme(name: str, value: str, known: Iterable[str]) -> str:
-    """The scheme of a URL; the URL itself is not repeated, for it may hold a password."""
-    found = value.partition(":")[0].lower()
-    if found not in known:
-        raise ImproperlyConfigured(f"{name} must begin with one of {', '.join(f'{one}://' for one in known)}.")
-    return found
-
-
-def parsed(name: str, value: str, parse: object) -> dict[str, object]:
-    try:
-        return dict(parse(value))  # type: ignore[operator]
-    except (ValueError, ImproperlyConfigured) as problem:
-        raise ImproperlyConfigured(f"{name} is malformed: special characters must be percent-encoded.") from problem
-
-
-def database() -> dict[str, object]:
-    url = needed("DATABASE_URL", development=f"sqlite:///{BASE_DIR / '.demo' / 'portal.sqlite3'}")
-    if scheme("DATABASE_URL", url, ("postgres", "postgresql", "sqlite")) != "sqlite":
-        found = parsed("DATABASE_URL", url, Env.db_url_config)
-        wanted = found.get("OPTIONS") or {}
-        pool = {"min_size": 1, "max_size": 4, "timeout": 5}
-        options = {"connect_timeout": 3, "pool": pool} | dict(wanted)  # type: ignore[call-overload]
-        return found | {"OPTIONS": options, "CONN_HEALTH_CHECKS": True}
-    path = url.partition("sqlite:///")[2]
-    if not path or path == ":memory:":
-        raise ImproperlyConfigured("DATABASE_URL names no file. It must read like sqlite:////var/lib/portal.sqlite3.")
-    if DEBUG:
-        Path(path).parent.mkdir(parents=True, exist_ok=True)
-    begin = "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;"
-    options = {"transaction_mode": "IMMEDIATE", "timeout": 20, "init_command": begin}
-    return {"ENGINE": "django.db.backends.sqlite3", "NAME": path, "OPTIONS": options}
-
-
-def cache() -> dict[str, object]:
-    url = text("REDIS_URL")
-    if not url:
-        return {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}
-    scheme("REDIS_URL", url, ("redis", "rediss", "unix"))
-    return {
-        "BACKEND": "portal.cache.ForgivingRedisCache",
-        "LOCATION": url,
-        "KEY_PREFIX": "portal",
-        "OPTIONS": {"socket_connect_timeout": 2, "socket_timeout": 2},
-    }
-
-
-DATABASES = {"default": database()}
+if not DEBUG and number("WEB_CONCURRENCY", 1) > 1 and not text("REDIS_URL"):
+    raise ImproperlyConfigured("WEB_CONCURRENCY needs REDIS_URL, or each process counts guesses for itself.")
+DATABASES = {"default": environment.database(BASE_DIR / ".demo" / "portal.sqlite3")}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
-CACHES = {"default": cache()}
-SESSION_ENGINE = "django.contrib.sessions.backends." + ("cached_db" if text("REDIS_URL") else "db")
+CACHES = {"default": environment.cache()}
+# In the database alone: a copy in Redis would outlive a sign-out during which Redis was not to be reached.
+SESSION_ENGINE = "django.contrib.sessions.backends.db"
 MESSAGE_STORAGE = "django.contrib.messages.storage.session.SessionStorage"
 
 # Sign-in: an e-mail address, proved by a code that works in the browser that asked for it, and nowhere else.
@@ -343,6 +214,7 @@ AUTHENTICATION_BACKENDS = [
     "django.contrib.auth.backends.ModelBackend",
     "allauth.account.auth_backends.AuthenticationBackend",
 ]
+PASSWORD_HASHERS = ["portal.hashers.PBKDF2PasswordHasher"]
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": f"django.contrib.auth.password_validation.{_name}"}
     for _name in ("UserAttributeSimilarityValidator", "MinimumLengthValidator", "CommonPasswordValidator")
@@ -352,7 +224,7 @@ LOGIN_REDIRECT_URL = "keys:page"
 LOGOUT_REDIRECT_URL = "home"
 
 ACCOUNT_ADAPTER = "portal.identity.AccountAdapter"
-ACCOUNT_FORMS = {"login": "portal.identity.SignInForm"}
+ACCOUNT_FORMS = {"login": "portal.identity.SignInForm", "signup": "portal.identity.SignUpForm"}
 ACCOUNT_USER_MODEL_USERNAME_FIELD = None
 ACCOUNT_LOGIN_METHODS = {"email"}
 ACCOUNT_SIGNUP_FIELDS = ["email*"]
@@ -389,18 +261,48 @@ ACCOUNT_RATE_LIMITS = {
     "reset_password": "20/m/ip,5/m/key",
     "change_password": "5/m/user",
     "reauthenticate": "10/m/user",
+    "step_up": "3/m/user",
 }
+# A proof for what matters is asked for by the portal itself: allauth would let people without a password through.
+STEP_UP_MINUTES = number("STEP_UP_MINUTES", 120)
+STEP_UP_URL = "step_up"
+# Passkeys, an authenticator app, recovery codes
+MFA_ADAPTER = "portal.second_factor.MFAAdapter"
+MFA_FORMS = {"add_webauthn": "portal.second_factor.AddPasskeyForm"}
+MFA_SUPPORTED_TYPES = ["webauthn", "totp", "recovery_codes"]
+MFA_PASSKEY_LOGIN_ENABLED = True
+MFA_TOTP_TOLERANCE = 1
+MFA_WEBAUTHN_ALLOW_INSECURE_ORIGIN = DEBUG  # http://localhost
+STAFF_SECOND_FACTOR = flag("STAFF_SECOND_FACTOR", default=not DEBUG)
+
+# Company sign-in
+SOCIALACCOUNT_PROVIDERS = environment.providers()
+SOCIALACCOUNT_ADAPTER = "portal.providers.ProviderAdapter"
+SOCIALACCOUNT_FORMS = {"signup": "portal.providers.ProviderSignUpForm"}
+SOCIALACCOUNT_EMAIL_AUTHENTICATION = False  # no account is opened without its own proof
+SOCIALACCOUNT_REQUESTS_TIMEOUT = 3
+LOCAL_SIGN_UP = flag("LOCAL_SIGN_UP", default=True)
+LOCAL_SIGN_IN = flag("LOCAL_SIGN_IN", default=True)
+if not LOCAL_SIGN_IN and not SOCIALACCOUNT_PROVIDERS:
+    raise ImproperlyConfigured("LOCAL_SIGN_IN is off and there is no provider: nobody could sign in.")
+SIGN_UP_DOMAINS = [domain.lower() for domain in names("SIGN_UP_DOMAINS")]
+for _domain in SIGN_UP_DOMAINS:
+    fitting("SIGN_UP_DOMAINS", _domain, r"[a-z0-9-]+(\.[a-z0-9-]+)+", "Name domains as in example.com,example.org.")
 
 SESSION_HOURS = number("SESSION_HOURS", 7 * 24)
 STAFF_SESSION_HOURS = number("STAFF_SESSION_HOURS", 12)
+SESSION_IDLE_MINUTES = number("SESSION_IDLE_MINUTES", 12 * 60)
+STAFF_SESSION_IDLE_MINUTES = number("STAFF_SESSION_IDLE_MINUTES", 60)
 SESSION_COOKIE_AGE = SESSION_HOURS * 60 * 60
 
-_email_url = needed("EMAIL_URL", development="terminal://")
-if DEBUG and _email_url == "terminal://":
-    EMAIL_BACKEND = "portal.terminal_mail.EmailBackend"
-else:
-    scheme("EMAIL_URL", _email_url, ("smtp", "smtp+tls", "smtp+ssl", "consolemail", "filemail", "dummymail"))
-    vars().update(parsed("EMAIL_URL", _email_url, Env.email_url_config))
+# Mail goes into a table first, see `portal/outbox.py`; what EMAIL_URL names delivers it.
+
+_mail = environment.mail()
+OUTBOX_BACKEND = _mail.pop("EMAIL_BACKEND")
+vars().update(_mail)
+EMAIL_BACKEND = "portal.outbox.EmailBackend"
+MAIL_IMMEDIATELY = flag("MAIL_IMMEDIATELY", default=True)
+
 EMAIL_TIMEOUT = 5
 DEFAULT_FROM_EMAIL = text("DEFAULT_FROM_EMAIL", formataddr((PORTAL_NAME, f"portal@{_portal.hostname}")))
 if "@" not in parseaddr(DEFAULT_FROM_EMAIL)[1] or not DEFAULT_FROM_EMAIL.isprintable():

@@ -5,7 +5,7 @@ from django.contrib import admin
 from django.urls import include, path
 from django.views.generic import RedirectView
 
-from portal import theme, views
+from portal import account, step_up, theme, views
 
 # One way to sign in, with its throttles, for staff too.
 admin.site.login = secure_admin_login(admin.site.login)  # type: ignore[method-assign]
@@ -14,6 +14,13 @@ urlpatterns = [
     path("", views.home, name="home"),
     path("theme.css", theme.theme_css, name="theme"),
     path("keys/", include("keys.urls")),
+    path("accounts/step-up/", step_up.ask, name="step_up"),
+    path("accounts/step-up/code/", step_up.by_code, name="step_up_code"),
+    # Under allauth's names and addresses, before allauth.
+    path("accounts/sessions/", account.devices, name="usersessions_list"),
+    path("accounts/sessions/<int:pk>/end/", account.end_device, name="end_device"),
+    path("accounts/3rdparty/", account.connections, name="socialaccount_connections"),
+    path("accounts/delete/", account.delete, name="account_delete"),
     path("accounts/", include("allauth.urls")),
     path("admin/password_change/", RedirectView.as_view(pattern_name="account_change_password")),
     path("admin/", admin.site.urls),

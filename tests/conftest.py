@@ -22,7 +22,7 @@ NOWHERE = "http://127.0.0.1:9"  # nothing listens on the discard port
 
 def pytest_configure(config: pytest.Config) -> None:
     database = django_settings.DATABASES["default"]
-    if database["ENGINE"].endswith("sqlite3"):
+    if "sqlite" in database["ENGINE"]:
         # A file: threads of a live server lock each other out of a database in memory. One for each run.
         name = str(Path(tempfile.gettempdir()) / f"portal-test-{os.getpid()}.sqlite3")
         database["TEST"] = {**database.get("TEST", {}), "NAME": name}
@@ -151,28 +151,53 @@ def sam_client(sam, client_of) -> Client:
     return client_of(sam)
 
 
-# Browser tests need Debian's chromium: without it they are left out, and the run says so
+# What needs more than Python is left out where that is missing, and the run says so
+
+
+CHROMIUM = Path(os.environ.get("CHROMIUM") or "/usr/bin/chromium")
+SERVICES = {
+    "DATABASE_URL": os.environ.get("TEST_POSTGRES_URL") or os.environ.get("DATABASE_URL", ""),
+    "REDIS_URL": os.environ.get("TEST_REDIS_URL") or os.environ.get("REDIS_URL", ""),
+}
+# For each marker: what is missing, whether it is there, and whether the run insists on it.
+NEEDED = {
+    "browser": (
+        f"there is no {CHROMIUM}. Install Debian's chromium to run them.",
+        CHROMIUM.exists(),
+        os.environ.get("BROWSER") == "required",
+    ),
+    "services": (
+        "there is no PostgreSQL or no Redis. To run them: .ci/services make test",
+        SERVICES["DATABASE_URL"].startswith("postgres") and bool(SERVICES["REDIS_URL"]),
+        os.environ.get("SERVICES") == "required",
+    ),
+}
+LEFT_OUT = pytest.StashKey[dict[str, int]]()
 
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    if CHROMIUM.exists() or os.environ.get("BROWSER") == "required":
-        return
-    left_out = [item for item in items if item.get_closest_marker("browser")]
-    if left_out:
-        items[:] = [item for item in items if item not in left_out]
-        config.hook.pytest_deselected(items=left_out)
-        config.stash[LEFT_OUT] = len(left_out)
+    config.stash[LEFT_OUT] = {}
+    for marker, (_words, there, required) in NEEDED.items():
+        left_out = [item for item in items if item.get_closest_marker(marker)]
+        if left_out and not there and not required:
+            items[:] = [item for item in items if item not in left_out]
+            config.hook.pytest_deselected(items=left_out)
+            config.stash[LEFT_OUT][marker] = len(left_out)
 
 
 def pytest_terminal_summary(terminalreporter, config: pytest.Config) -> None:
-    if number := config.stash.get(LEFT_OUT, 0):
-        words = f"{number} browser tests were LEFT OUT: there is no {CHROMIUM}. Install Debian's chromium to run them."
+    for marker, number in config.stash.get(LEFT_OUT, {}).items():
+        words = f"{number} {marker} tests were LEFT OUT: {NEEDED[marker][0]}"
         terminalreporter.write_line(words, yellow=True, bold=True)
 
 
-LEFT_OUT = pytest.StashKey[int]()
-CHROMIUM = Path(os.environ.get("CHROMIUM") or "/usr/bin/chromium")
+@pytest.fixture(scope="session")
+def services() -> dict[str, str]:
+    """Where the real PostgreSQL and the real Redis are."""
+    missing = [name for name, url in SERVICES.items() if not url]
+    assert not missing, f"{' and '.join(missing)} not set, and SERVICES=required"
+    return SERVICES
 
 
 @pytest.fixture(scope="session")

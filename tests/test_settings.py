@@ -64,6 +64,7 @@ def test_a_development_machine_needs_nothing():
 
 
 def test_check_deploy_is_silent_in_production(tmp_path):
+    """F7: with the settings as shipped."""
     code = (
         f"import pathlib; from portal import settings; settings.STATIC_ROOT = pathlib.Path({str(tmp_path)!r});"
         "from django.core.management import execute_from_command_line as run;"
@@ -126,6 +127,7 @@ def test_production_has_no_default_for_what_matters(name):
         ({"KEYS_PER_CONSUMER": "0"}, "KEYS_PER_CONSUMER is '0'."),
         ({"SESSION_HOURS": "1.5"}, "SESSION_HOURS is '1.5'."),
         ({"LOG_LEVEL": "LOUD"}, "LOG_LEVEL must be one of"),
+        ({"WEB_CONCURRENCY": "2"}, "WEB_CONCURRENCY needs REDIS_URL"),
     ],
     ids=lambda value: ",".join(f"{name}={words}" for name, words in value.items()) if isinstance(value, dict) else "",
 )
@@ -177,6 +179,7 @@ def test_provisioning_must_be_there_and_of_the_right_kind(path, module, code):
 
 
 def test_a_secret_may_come_from_a_file_whatever_stands_in_it(tmp_path):
+    """E6: so it can be replaced without a change of code."""
     file = tmp_path / "secret"
     file.write_text("$starts-with-a-dollar\n")
     settings = settings_of(**PRODUCTION | {"ZUPLO_API_KEY": None, "ZUPLO_API_KEY_FILE": str(file)})

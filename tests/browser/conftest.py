@@ -66,7 +66,7 @@ def open_page(chromium: Browser, live_server) -> Iterator[Callable[..., Page]]:
 
     def open_page(*, clipboard: bool = True, **options: Any) -> Page:
         permissions = ["clipboard-read", "clipboard-write"] if clipboard else []
-        context = chromium.new_context(base_url=live_server.url, permissions=permissions, **options)
+        context = chromium.new_context(**{"base_url": live_server.url, "permissions": permissions} | options)
         context.set_default_timeout(5_000)
         context.on("page", watch.over)
         contexts.append(context)

@@ -74,6 +74,7 @@ def test_a_revealed_key_is_masked_again_after_a_minute(anns_page: Page, keys: li
 
 
 def test_a_revealed_key_is_masked_when_nobody_looks(anns_page: Page, keys: list[dict[str, Any]]) -> None:
+    """E4: a page left alone, or left, shows no key."""
     button(row(anns_page, keys[0]), "Reveal").click()
     expect(row(anns_page, keys[0]).locator("code")).to_have_text(keys[0]["key"])
     anns_page.evaluate(
@@ -90,6 +91,7 @@ def test_a_revealed_key_is_masked_when_nobody_looks(anns_page: Page, keys: list[
 
 
 def test_back_and_forward_show_no_revealed_key(anns_page: Page, keys: list[dict[str, Any]]) -> None:
+    """E5: neither does the history, nor what the browser stores."""
     button(row(anns_page, keys[0]), "Reveal").click()
     expect(row(anns_page, keys[0]).locator("code")).to_have_text(keys[0]["key"])
     anns_page.goto("/")

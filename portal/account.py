@@ -1,0 +1,124 @@
+"""Pages of one's own account that allauth has not, or not as the portal needs them."""
+
+import re
+from typing import Any
+
+from allauth.account.adapter import get_adapter
+from allauth.account.models import EmailAddress
+from allauth.socialaccount.adapter import get_adapter as get_social_adapter
+from allauth.socialaccount.models import SocialAccount
+from allauth.usersessions.adapter import get_adapter as get_sessions_adapter
+from allauth.usersessions.models import UserSession
+from django.contrib import messages
+from django.contrib.auth import logout
+from django.contrib.auth.decorators import login_required
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_http_methods, require_POST
+
+from portal.models import User
+from portal.sessions import end_others
+
+page = require_http_methods(["GET", "HEAD", "POST"])
+
+_BROWSERS = (
+    ("Edge", r"Edg(?:e|A|iOS)?/"),
+    ("Opera", r"OPR/"),
+    ("Firefox", r"Firefox/|FxiOS/"),
+    ("Chrome", r"Chrome/|CriOS/|HeadlessChrome/"),
+    ("Safari", r"Safari/"),
+)
+_SYSTEMS = (
+    ("iPhone", r"iPhone"),
+    ("iPad", r"iPad"),
+    ("Android", r"Android"),
+    ("Windows", r"Windows"),
+    ("Mac", r"Mac OS X|Macintosh"),
+    ("ChromeOS", r"CrOS"),
+    ("Linux", r"Linux"),
+)
+
+
+def device_name(user_agent: str) -> str:
+    """What a person would call this browser; "" for what is none."""
+    browser = next((name for name, pattern in _BROWSERS if re.search(pattern, user_agent)), "")
+    system = next((name for name, pattern in _SYSTEMS if re.search(pattern, user_agent)), "")
+    if browser and system:
+        return _("%(browser)s on %(system)s") % {"browser": browser, "system": system}
+    return browser or system
+
+
+@login_required
+@page
+def devices(request: HttpRequest) -> HttpResponse:
+    """Where the person is signed in; the form signs them out everywhere else."""
+    user = _user(request)
+    if request.method == "POST":
+        end_others(request, user)
+        messages.success(request, _("You are signed out everywhere else."))
+        return redirect("usersessions_list")
+    found = sorted(UserSession.objects.purge_and_list(user), key=lambda one: one.last_seen_at, reverse=True)
+    listed = [
+        {"session": one, "name": device_name(one.user_agent), "is_current": one.is_current()}
+        for one in sorted(found, key=lambda one: not one.is_current())
+    ]
+    return render(request, "usersessions/usersession_list.html", {"devices": listed})
+
+
+@login_required
+@require_POST
+def end_device(request: HttpRequest, pk: int) -> HttpResponse:
+    session = get_object_or_404(UserSession, pk=pk, user=_user(request))
+    get_sessions_adapter().end_sessions([session])
+    messages.success(request, _("That device is signed out."))
+    return redirect("usersessions_list")
+
+
+@login_required
+@page
+def connections(request: HttpRequest) -> HttpResponse:
+    """Which providers lead to this account; any may be taken off, for a mailed code always leads in too."""
+    accounts = SocialAccount.objects.filter(user=_user(request))
+    if request.method == "POST":
+        account = get_object_or_404(accounts, pk=request.POST.get("account") or 0)
+        name = _provider_name(request, account)
+        account.delete()
+        get_adapter(request).send_notification_mail(
+            "socialaccount/email/account_disconnected", request.user, {"provider": name}
+        )
+        messages.success(request, _("%(provider)s does not lead to your account any more.") % {"provider": name})
+        return redirect("socialaccount_connections")
+    listed = [{"account": account, "name": _provider_name(request, account)} for account in accounts]
+    connected = {account.provider for account in accounts}
+    others = [one for one in get_social_adapter().list_providers(request) if one.sub_id not in connected]
+    return render(request, "socialaccount/connections.html", {"connections": listed, "others": others})
+
+
+def _provider_name(request: HttpRequest, account: SocialAccount) -> str:
+    names = {one.sub_id: one.name for one in get_social_adapter().list_providers(request)}
+    return str(names.get(account.provider, account.provider))
+
+
+@login_required
+@page
+def delete(request: HttpRequest) -> HttpResponse:
+    """The account goes, with its addresses, passkeys and sessions; keys and the audit log stay as they are."""
+    user = _user(request)
+    error = ""
+    if request.method == "POST":
+        if request.POST.get("sure") == "yes":
+            adapter = get_adapter(request)
+            for address in EmailAddress.objects.filter(user=user, verified=True):
+                adapter.send_notification_mail("account/email/account_deleted", user, email=address.email)
+            user.delete()
+            logout(request)
+            messages.success(request, _("Your account is deleted."))
+            return redirect("home")
+        error = _("Tick the box to confirm.")
+    return render(request, "account/delete.html", {"error": error}, status=422 if error else 200)
+
+
+def _user(request: HttpRequest) -> User:
+    user: Any = request.user
+    return User.objects.get(pk=user.pk)

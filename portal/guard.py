@@ -1,0 +1,110 @@
+"""Before a view is called: what must have been proved for this address, and whether it is open at all."""
+
+import logging
+from collections.abc import Callable
+from typing import cast
+
+from django.conf import settings
+from django.contrib import messages
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.urls import ResolverMatch, reverse
+from django.utils.translation import gettext as _
+
+from portal import providers, second_factor, step_up
+
+logger = logging.getLogger(__name__)
+
+GET_AND_POST, POST = ("GET", "HEAD", "POST"), ("POST",)
+
+PROVED = {
+    "account_change_password": POST,
+    "account_set_password": POST,
+    "account_email": POST,
+    "account_email_verification_sent": POST,
+    "account_delete": POST,
+    "mfa_activate_totp": GET_AND_POST,
+    "mfa_deactivate_totp": GET_AND_POST,
+    "mfa_add_webauthn": GET_AND_POST,
+    "mfa_edit_webauthn": POST,
+    "mfa_remove_webauthn": POST,
+    "mfa_generate_recovery_codes": POST,
+    "mfa_view_recovery_codes": GET_AND_POST,
+    "mfa_download_recovery_codes": GET_AND_POST,
+    "socialaccount_connections": POST,
+}
+"""Changes to the account, and what shows its secrets: they need a proof of a few minutes ago."""
+
+LOCAL = {
+    "account_signup",
+    "account_request_login_code",
+    "account_confirm_login_code",
+    "account_reset_password",
+    "account_confirm_password_reset_code",
+    "account_complete_password_reset",
+    "account_change_password",
+    "account_set_password",
+    "mfa_login_webauthn",
+}
+"""The ways in that are closed where people sign in by a provider only."""
+
+PROVIDERS = {
+    f"{provider}_{step}" for provider in ("openid_connect", "google", "github") for step in ("login", "callback")
+}
+GetResponse = Callable[[HttpRequest], HttpResponse]
+
+
+class Guard:
+    def __init__(self, get_response: GetResponse) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        return self.get_response(request)
+
+    def process_view(self, request: HttpRequest, *_view: object) -> HttpResponse | None:
+        match = cast(ResolverMatch, request.resolver_match)
+        name = match.url_name or ""
+        if "admin" in match.app_names:
+            return self._admin(request)
+        if name in PROVIDERS or name == "google_login_by_token":
+            return self._provider(request, name)
+        if not settings.LOCAL_SIGN_IN and self._is_local(request, name):
+            return redirect("account_login")
+        if request.method in PROVED.get(name, ()):
+            return self._proof(request, request.path)
+        return None
+
+    def process_exception(self, request: HttpRequest, problem: Exception) -> HttpResponse | None:
+        """A provider that is down, or answers nonsense, is not a failure of the portal."""
+        match = request.resolver_match
+        if match is None or match.url_name not in PROVIDERS:
+            return None
+        logger.error("Signing in by a provider failed: %r", problem, exc_info=problem)
+        return render(request, "socialaccount/authentication_error.html", status=502)
+
+    def _admin(self, request: HttpRequest) -> HttpResponse | None:
+        if request.user.is_authenticated and second_factor.must_set_one_up(request.user):
+            messages.warning(request, _("Colleagues need a second factor. Add a passkey or an authenticator app."))
+            return redirect("mfa_index")
+        return None
+
+    def _provider(self, request: HttpRequest, name: str) -> HttpResponse | None:
+        """Only those that the operator has set up; to connect one is a change to the account."""
+        provider = name.removesuffix("_login").removesuffix("_callback")
+        if provider not in settings.SOCIALACCOUNT_PROVIDERS:
+            raise Http404
+        if name.endswith("_login") and "connect" in (request.GET.get("process"), request.POST.get("process")):
+            return self._proof(request, reverse("socialaccount_connections"))
+        return None
+
+    def _is_local(self, request: HttpRequest, name: str) -> bool:
+        if name == "account_confirm_login_code" and providers.PENDING in request.session:
+            return False  # the proof of an account that a provider is to be joined with
+        return name in LOCAL or (name == "account_login" and request.method == "POST")
+
+    def _proof(self, request: HttpRequest, back: str) -> HttpResponse | None:
+        """Lead to the proof, if the last one was too long ago. Whoever is not signed in is not concerned."""
+        minutes = min(step_up.ACCOUNT_MINUTES, settings.STEP_UP_MINUTES)
+        if not request.user.is_authenticated or step_up.is_proved(request, minutes):
+            return None
+        return redirect(step_up.url_for(back))

@@ -1,0 +1,20 @@
+"""Passwords, hashed beside the green threads: half a second of arithmetic would hold up everybody else's pages."""
+
+from collections.abc import Callable
+from typing import Any
+
+import gevent
+from django.contrib.auth import hashers
+from gevent import monkey
+
+
+def beside(work: Callable[..., Any], *args: Any) -> Any:
+    """The result of the work, done by a thread of the operating system where green threads are in use."""
+    if not monkey.is_module_patched("threading"):
+        return work(*args)
+    return gevent.get_hub().threadpool.apply(work, args)
+
+
+class PBKDF2PasswordHasher(hashers.PBKDF2PasswordHasher):
+    def encode(self, password: str, salt: str, iterations: int | None = None) -> str:
+        return str(beside(super().encode, password, salt, iterations))

@@ -1,0 +1,45 @@
+"""Passkeys and authenticator apps: how they are called, and who must have one."""
+
+from typing import Any
+
+from allauth.mfa.adapter import DefaultMFAAdapter, get_adapter
+from allauth.mfa.models import Authenticator
+from allauth.mfa.webauthn.forms import AddWebAuthnForm
+from django import forms
+from django.conf import settings
+from django.utils.translation import gettext as _
+
+STRONG = [Authenticator.Type.TOTP, Authenticator.Type.WEBAUTHN]
+"""What counts as a second factor; recovery codes only stand in for one."""
+
+
+class MFAAdapter(DefaultMFAAdapter):
+    """Speaks of the portal by its name, wherever the request went."""
+
+    def get_totp_issuer(self) -> str:
+        return str(settings.PORTAL_NAME)
+
+    def get_public_key_credential_rp_entity(self) -> dict[str, str]:
+        return {**super().get_public_key_credential_rp_entity(), "name": settings.PORTAL_NAME}
+
+    def generate_authenticator_name(self, user: Any, type: Any) -> str:
+        number = Authenticator.objects.filter(user_id=user.pk, type=type).count() + 1
+        return _("Passkey %(number)s") % {"number": number}
+
+
+class AddPasskeyForm(AddWebAuthnForm):
+    """Every key is made a passkey: it signs in by itself, so it must check who holds it."""
+
+    passwordless = forms.BooleanField(required=False)
+
+    def clean_passwordless(self) -> bool:
+        return True
+
+
+def has_second_factor(user: Any) -> bool:
+    return bool(get_adapter().is_mfa_enabled(user, STRONG))
+
+
+def must_set_one_up(user: Any) -> bool:
+    """Whether this colleague has to set up a second factor before Django admin opens."""
+    return bool(settings.STAFF_SECOND_FACTOR and user.is_staff and not has_second_factor(user))

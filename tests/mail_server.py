@@ -1,0 +1,65 @@
+"""A mail server on a real socket, which takes mails, or says that it cannot."""
+
+import email
+import email.policy
+import socketserver
+import threading
+from email.message import EmailMessage
+from types import TracebackType
+
+
+class MailServer(socketserver.ThreadingTCPServer):
+    """Speaks as much SMTP as is needed; `refusal` answers every mail while it is set, `slow` makes each wait."""
+
+    daemon_threads = True
+    allow_reuse_address = True
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), _Conversation)
+        self.mails: list[EmailMessage] = []
+        self.refusal = ""
+        self.slow = threading.Event()
+        self.slow.set()
+        self.port = self.server_address[1]
+
+    def __enter__(self) -> "MailServer":
+        threading.Thread(target=self.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, problem: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.slow.set()
+        self.shutdown()
+        self.server_close()
+
+
+class _Conversation(socketserver.StreamRequestHandler):
+    server: MailServer
+
+    def handle(self) -> None:
+        self._say("220 ready")
+        while line := self.rfile.readline():
+            verb = line[:4].upper().strip()
+            if verb == b"DATA":
+                self._take()
+            elif verb == b"QUIT":
+                self._say("221 bye")
+                return
+            else:
+                self._say("250 fine")
+
+    def _take(self) -> None:
+        self._say("354 go on")
+        lines = []
+        while (line := self.rfile.readline()) not in {b".\r\n", b""}:
+            lines.append(line)
+        self.server.slow.wait(10)
+        if self.server.refusal:
+            self._say(self.server.refusal)
+            return
+        self.server.mails.append(email.message_from_bytes(b"".join(lines), policy=email.policy.default))
+        self._say("250 taken")
+
+    def _say(self, words: str) -> None:
+        self.wfile.write(f"{words}\r\n".encode())

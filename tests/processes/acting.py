@@ -1,0 +1,71 @@
+"""What people do, and how to wait for what comes of it."""
+
+import json
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import requests
+
+from bench.serving import Portal
+
+CSRF = "c" * 32
+
+
+def post(person: requests.Session, url: str, form: dict[str, str] | None = None, **options: Any) -> requests.Response:
+    person.cookies.set("csrftoken", CSRF, domain="127.0.0.1", path="/")
+    sent = (form or {}) | {"csrfmiddlewaretoken": CSRF}
+    return person.post(url, sent, timeout=options.pop("timeout", 60), allow_redirects=False, **options)
+
+
+def rows(portal: Portal, code: str) -> Any:
+    """What an expression over the portal's rows gives, evaluated in a process of its own."""
+    words = f"import json; from keys.models import *; from datetime import *; print(json.dumps({code}, default=str))"
+    return json.loads(portal.manage("shell", "--verbosity=0", "--command", words))
+
+
+@dataclass
+class AtOnce:
+    """Things that many people do at the same moment, each in a thread."""
+
+    results: list[Any] = field(default_factory=list)
+    threads: list[threading.Thread] = field(default_factory=list)
+
+    @classmethod
+    def start(cls, actions: list[Callable[[], Any]]) -> "AtOnce":
+        self, gate = cls([None] * len(actions)), threading.Barrier(len(actions))
+
+        def run(number: int, action: Callable[[], Any]) -> None:
+            gate.wait(30)
+            try:
+                self.results[number] = action()
+            except requests.RequestException as problem:
+                self.results[number] = problem
+
+        self.threads = [threading.Thread(target=run, args=pair, daemon=True) for pair in enumerate(actions)]
+        for thread in self.threads:
+            thread.start()
+        return self
+
+    @property
+    def waiting(self) -> int:
+        return sum(thread.is_alive() for thread in self.threads)
+
+    def all(self, seconds: float = 60) -> list[Any]:
+        end = time.monotonic() + seconds
+        for thread in self.threads:
+            thread.join(max(0, end - time.monotonic()))
+        assert not self.waiting, f"{self.waiting} are still waiting"
+        return self.results
+
+
+def until(come_true: Callable[[], Any], seconds: float = 30) -> Any:
+    """Wait for something to be true, and answer it."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if value := come_true():
+            return value
+        time.sleep(0.05)
+    raise AssertionError(f"This did not come true in {seconds} seconds: {come_true.__name__}")

@@ -1,0 +1,61 @@
+"""The same form, or many forms, sent at the same moment to two processes that share nothing but the database."""
+
+import uuid
+
+import pytest
+
+from bench.serving import browser
+from tests.processes.acting import AtOnce, post
+from tests.verbs import FULL_KEY
+
+AT_ONCE = 20
+BEING_MADE = "Another change is still being made"
+
+
+@pytest.fixture
+def submit(serve, stores, upstream):
+    """Sends twenty forms at once, half of them to each of two portals; the answers."""
+    values = {"KEYS_PER_CONSUMER": "5", "KEYS_CHANGES_PER_MINUTE": "1000"}
+    portals = [serve(stores, WEB_CONCURRENCY="1", **values) for _ in range(2)]
+    cookies = portals[0].sign_in(["ann@acme.test"])["ann@acme.test"].cookies.get_dict()
+
+    def submit(path: str, tokens: list[str]) -> list:
+        def send(number: int, token: str):
+            form = {"label": "New", "ends": "never", "token": token}
+            return lambda: post(browser(cookies), portals[number % 2].url + path, form)
+
+        return AtOnce.start([send(number, token) for number, token in enumerate(tokens)]).all()
+
+    return submit
+
+
+def test_one_form_sent_twenty_times_makes_one_key(submit, upstream):
+    """G6: each answer shows the key, or says that it is being made."""
+    upstream.add_consumer("acme", managers=["ann@acme.test"])
+    upstream.fault("POST", "*/keys", "delay", seconds=0.5)  # so that all of them meet
+    answers = submit("/keys/production/acme/create/", [str(uuid.uuid4())] * AT_ONCE)
+    (key,) = upstream.keys("acme")
+    assert sum(call.method == "POST" for call in upstream.journal()) == 1
+    for answer in answers:
+        assert (answer.status_code, FULL_KEY.findall(answer.text)[:1]) == (200, [key["key"]]) or (
+            answer.status_code == 409 and BEING_MADE in answer.text
+        )
+    assert any(answer.status_code == 200 for answer in answers)
+
+
+def test_twenty_forms_at_once_keep_to_the_limit(submit, upstream):
+    """The limit of keys holds, though each form alone would be within it."""
+    upstream.add_consumer("acme", managers=["ann@acme.test"], keys=[{"description": str(n)} for n in range(3)])
+    answers = submit("/keys/production/acme/create/", [str(uuid.uuid4()) for _ in range(AT_ONCE)])
+    assert len(upstream.keys("acme")) == 5
+    assert sorted({answer.status_code for answer in answers} - {409}) == [200, 403]
+    assert sum(answer.status_code == 200 for answer in answers) == 2
+    assert all("limit of 5 keys" in answer.text for answer in answers if answer.status_code == 403)
+
+
+def test_a_newcomers_twenty_forms_make_one_consumer(submit, upstream):
+    answers = submit("/keys/production/create/", [str(uuid.uuid4()) for _ in range(AT_ONCE)])
+    (consumer,) = upstream.consumers()
+    assert len(consumer["apiKeys"]) == 1
+    assert sum(answer.status_code == 200 for answer in answers) == 1
+    assert {answer.status_code for answer in answers} <= {200, 403, 409}

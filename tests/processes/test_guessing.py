@@ -1,0 +1,35 @@
+"""Whoever guesses has so many tries, not so many in each process, and none more for what he says of himself."""
+
+import pytest
+
+from bench.serving import browser
+from tests.processes.acting import AtOnce, post
+
+pytestmark = pytest.mark.services
+
+SET_PASSWORD = "from portal.models import User; u = User.objects.get(); u.set_password('open-sesame'); u.save()"
+
+
+def test_five_guesses_are_all_for_an_account_over_two_processes(serve, postgres_stores):
+    """A10: under made-up forwarding headers too; the right password comes too late then."""
+    portal = serve(postgres_stores, WEB_CONCURRENCY="2")
+    portal.sign_in(["ann@acme.test"])
+    portal.manage("shell", "--verbosity=0", "--command", SET_PASSWORD)
+
+    def guess(number: int, password: str) -> str:
+        claims = {"X-Forwarded-For": f"192.0.2.{number}", "X-Real-IP": f"192.0.2.{number}"}
+        entry = {"login": "ann@acme.test", "password": password}
+        return post(browser(), f"{portal.url}/accounts/login/", entry, headers=claims).text
+
+    answers = AtOnce.start([lambda number=number: guess(number, "guess") for number in range(20)]).all()
+    assert sum("are not correct" in answer for answer in answers) <= 5
+    assert "Too many failed" in guess(99, "open-sesame")
+
+
+def test_codes_for_one_address_are_counted_over_two_processes(serve, postgres_stores):
+    """A3"""
+    portal = serve(postgres_stores, WEB_CONCURRENCY="2")
+    portal.sign_in(["ann@acme.test"])
+    entry = {"login": "ann@acme.test"}
+    answers = AtOnce.start([lambda: post(browser(), f"{portal.url}/accounts/login/", entry)] * 12).all()
+    assert sum(answer.status_code == 302 for answer in answers) <= 3

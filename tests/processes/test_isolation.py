@@ -1,0 +1,114 @@
+"""What is slow or silent stays by itself: nobody else's pages wait for it."""
+
+import sqlite3
+import subprocess
+import sys
+import uuid
+
+import requests
+
+from bench.serving import ROOT, browser
+from tests.processes.acting import AtOnce, post, until
+
+PEOPLE = 40
+AT_ONCE = 32  # ZUPLO_CALLS_AT_ONCE as shipped
+
+
+def test_a_silent_key_service_holds_up_the_keys_pages_only(serve, stores, upstream):
+    """G13: forty people wait for it, and home, sign-in and probes answer; when it is back, so are the keys."""
+    upstream.add_consumer("acme", managers=["ann@acme.test"], keys=[{"description": "CI"}])
+    portal = serve(stores, ZUPLO_CALLS_AT_ONCE=str(AT_ONCE))
+    ann = portal.sign_in(["ann@acme.test"])["ann@acme.test"]
+    cookies = ann.cookies.get_dict()
+    workers = portal.workers()
+    upstream.fault("*", "*", "delay", seconds=300, times=0)
+
+    crowd = AtOnce.start([lambda: browser(cookies).get(f"{portal.url}/keys/", timeout=60)] * PEOPLE)
+    until(lambda: len(upstream.journal()) >= AT_ONCE)
+    for page in ("/", "/accounts/login/", "/healthz", "/static/css/base.css"):
+        assert requests.get(portal.url + page, timeout=20).status_code == 200
+    assert ann.get(f"{portal.url}/", timeout=20).status_code == 200  # signed in, so with a look into the database
+    assert crowd.waiting >= AT_ONCE, "those pages came only after the key service was given up"
+
+    for answer in crowd.all():
+        assert answer.status_code == 503
+        assert "key service" in answer.text
+        assert f"[{answer.headers['X-Request-ID']}] answered 503" in portal.log  # H1, by the right green thread
+    upstream.clear_faults()
+    until(lambda: ann.get(f"{portal.url}/keys/", timeout=20).status_code == 200, seconds=30)
+    assert portal.workers() == workers
+    assert "Traceback" not in portal.log
+
+
+def test_a_dripping_answer_is_given_up(serve, sqlite_stores, upstream):
+    """G1: deadlines count the whole, for green threads too."""
+    upstream.add_consumer("acme", managers=["ann@acme.test"], keys=[{"description": "CI"}])
+    portal = serve(sqlite_stores)
+    ann = portal.sign_in(["ann@acme.test"])["ann@acme.test"]
+    upstream.fault("*", "*", "drip", interval=0.5, times=0)
+    answer = ann.get(f"{portal.url}/keys/", timeout=30)  # the whole drip would take many minutes
+    assert (answer.status_code, "key service" in answer.text) == (503, True)
+
+
+def test_a_locked_database_file_holds_up_only_who_writes(serve, sqlite_stores, upstream, tmp_path):
+    """G15: something else, such as a clean-up, holds the file; pages that do not write are served."""
+    upstream.add_consumer("acme", managers=["ann@acme.test"], keys=[{"description": "CI"}])
+    portal = serve(sqlite_stores)
+    ann = portal.sign_in(["ann@acme.test"])["ann@acme.test"]
+    form = {"label": "New", "ends": "never", "token": str(uuid.uuid4())}
+    holder = sqlite3.connect(tmp_path / "portal.sqlite3", isolation_level=None)
+    holder.execute("BEGIN IMMEDIATE")
+    creating = AtOnce.start([lambda: post(ann, f"{portal.url}/keys/production/acme/create/", form)])
+    for _ in range(20):
+        for page in ("/", "/accounts/login/", "/healthz"):
+            assert requests.get(portal.url + page, timeout=5).status_code == 200
+    assert creating.waiting
+    assert upstream.keys("acme")[1:] == []
+    holder.execute("ROLLBACK")
+    (made,) = creating.all()
+    assert made.status_code == 200
+    assert len(upstream.keys("acme")) == 2
+
+
+def test_a_mail_server_that_says_nothing_holds_up_no_page_about_keys(serve, sqlite_stores, upstream, silent_port):
+    """G15: somebody waits for a mailed code, Ann makes a key."""
+    upstream.add_consumer("acme", managers=["ann@acme.test"])
+    portal = serve(sqlite_stores, EMAIL_URL=f"smtp://127.0.0.1:{silent_port}")
+    ann = portal.sign_in(["ann@acme.test", "ben@acme.test"])["ann@acme.test"]
+    mails = AtOnce.start(
+        [lambda: post(browser(), f"{portal.url}/accounts/login/", {"login": "ben@acme.test", "password": ""})] * 2
+    )
+    form = {"label": "New", "ends": "never", "token": str(uuid.uuid4())}
+    assert post(ann, f"{portal.url}/keys/production/acme/create/", form, timeout=5).status_code == 200
+    assert ann.get(f"{portal.url}/keys/", timeout=5).status_code == 200
+    assert all(answer.status_code < 500 for answer in mails.all())
+
+
+def test_hashing_a_password_lets_others_run():
+    """Without this each wrong password would stop all pages of a worker for half a second."""
+    code = """
+from gevent import monkey; monkey.patch_all()
+import gevent, django
+django.setup()
+from django.contrib.auth.hashers import check_password, make_password
+turns = []
+def count():
+    while True:
+        turns.append(1)
+        gevent.sleep(0.001)
+gevent.spawn(count)
+gevent.sleep(0.01)
+before = len(turns)
+stored = make_password("open-sesame")
+print(len(turns) - before, stored.split("$")[0], check_password("open-sesame", stored), check_password("x", stored))
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=ROOT,
+        env={"DJANGO_SETTINGS_MODULE": "portal.settings"},
+        capture_output=True,
+        text=True,
+    )
+    turns, *words = done.stdout.split()
+    assert words == ["pbkdf2_sha256", "True", "False"], done.stderr
+    assert int(turns) > 5

@@ -1,0 +1,90 @@
+"""How often somebody may try, counted for the account and for the client, over all processes."""
+
+import time
+
+import pytest
+from allauth.mfa.totp.internal.auth import TOTP, format_hotp_value, generate_totp_secret, hotp_value
+from django.core import mail
+from django.test import Client
+
+from tests.people import LOGIN, sign_in, signed_in_as
+
+pytestmark = pytest.mark.django_db
+
+
+def test_five_wrong_passwords_close_the_account_to_guesses_from_everywhere(ann):
+    """A10: see tests/processes/test_guessing.py for several processes."""
+    ann.set_password("open-sesame")
+    ann.save()
+    for number in range(5):
+        # another address, another port in the Host header, another claim of a proxy: nothing gives more tries
+        Client(
+            REMOTE_ADDR=f"192.0.2.{number}", HTTP_HOST=f"127.0.0.1:{number + 1}", HTTP_X_FORWARDED_FOR="198.51.100.1"
+        ).post(LOGIN, {"login": "ann@acme.test", "password": "guess"})
+    late = Client(REMOTE_ADDR="192.0.2.99", HTTP_HOST="127.0.0.1:99")
+    late.post(LOGIN, {"login": "ann@acme.test", "password": "open-sesame"})
+    assert signed_in_as(late) is None
+
+
+def test_only_so_many_codes_are_mailed_to_one_address(ann):
+    """A3"""
+    for number in range(5):
+        Client(REMOTE_ADDR=f"192.0.2.{number}").post(LOGIN, {"login": "ann@acme.test"})
+    assert len(mail.outbox) == 3
+
+
+def test_only_so_many_codes_are_asked_for_by_one_client(db):
+    """A3"""
+    answers = [Client().post(LOGIN, {"login": f"person-{number}@acme.test"}) for number in range(25)]
+    assert len(mail.outbox) == 20
+    assert answers[-1].status_code == 200
+
+
+def test_a_client_is_told_apart_by_what_the_trusted_proxies_say(settings):
+    """A10"""
+    settings.TRUSTED_PROXY_COUNT = 1
+    for number in range(25):
+        heard = f"203.0.113.{number}, 192.0.2.{number}"
+        Client(HTTP_X_FORWARDED_FOR=heard).post(LOGIN, {"login": f"person-{number}@acme.test"})
+    assert len(mail.outbox) == 25
+    for number in range(25):
+        Client(HTTP_X_FORWARDED_FOR=f"203.0.113.{number}, 198.51.100.9").post(
+            LOGIN, {"login": f"other-{number}@acme.test"}
+        )
+    assert len(mail.outbox) == 45
+
+
+def test_guesses_at_any_address_of_an_account_count_together(make_person):
+    """A10: and those at its proof count with them."""
+    ann = make_person("ann@acme.test", "ann@home.test", "ann@work.test")
+    ann.set_password("open-sesame")
+    ann.save()
+    for address in ("ann@acme.test", "ann@home.test", "ann@work.test", "ANN@home.test", "ann@acme.test"):
+        Client().post(LOGIN, {"login": address, "password": "guess"})
+    for address in ("ann@acme.test", "ann@home.test", "ann@work.test"):
+        late = Client()
+        late.post(LOGIN, {"login": address, "password": "open-sesame"})
+        assert signed_in_as(late) is None
+
+
+def test_a_closed_account_still_opens_by_a_code(ann):
+    """A10: whoever guesses at somebody's password does not lock the owner out."""
+    for _ in range(6):
+        Client().post(LOGIN, {"login": "ann@acme.test", "password": "guess"})
+    owner = Client()
+    sign_in(owner, "ann@acme.test")
+    assert signed_in_as(owner) == "ann@acme.test"
+
+
+def test_guesses_at_a_second_factor_are_counted_for_the_account(ann):
+    """A10: however often the guesser begins anew."""
+    secret = generate_totp_secret()
+    TOTP.activate(ann, secret)
+    right = format_hotp_value(hotp_value(secret, int(time.time()) // 30))
+    guesses = [f"{number:06}" for number in range(6) if f"{number:06}" != right][:5]
+    browser = Client()
+    sign_in(browser, "ann@acme.test")
+    for guess in guesses:
+        browser.post("/accounts/2fa/authenticate/", {"code": guess})
+    browser.post("/accounts/2fa/authenticate/", {"code": right})
+    assert signed_in_as(browser) is None
