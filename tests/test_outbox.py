@@ -1,6 +1,7 @@
 """Mail goes into a table in the request, and leaves by itself; no request waits for a mail server."""
 
 import os
+import re
 import signal
 import statistics
 import subprocess
@@ -183,7 +184,7 @@ def test_the_worker_runs_until_it_is_told_to_stop(box):
     if connection.vendor == "sqlite":
         url = f"sqlite:///{name}"
     else:
-        url = os.environ["DATABASE_URL"].rpartition("/")[0] + f"/{name}"
+        url = re.sub(r"^(\w+://[^/]*/)[^?]*", rf"\g<1>{name}", os.environ["DATABASE_URL"])
     environment = {
         "PATH": os.environ["PATH"],
         "DATABASE_URL": url,

@@ -27,4 +27,4 @@ def test_the_test_is_there_and_names_the_promise(number: str, file: str, name: s
         node.name: ast.get_docstring(node) or "" for node in ast.walk(module) if isinstance(node, ast.FunctionDef)
     }
     said = functions[name] if name else " ".join([ast.get_docstring(module) or "", *functions.values()])
-    assert re.search(rf"\b{number}\b", said + (ast.get_docstring(module) or ""))
+    assert re.search(rf"\b{number}\b", f"{said} {ast.get_docstring(module)}")
