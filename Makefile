@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 UV := uv==0.13.9
 
-.PHONY: help demo test lint bench lock clean
+.PHONY: help demo test services lint bench lock clean
 
 help:  ## Say what can be made
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-6s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -15,6 +15,9 @@ demo: $(VENV)/.run  ## Run the portal on a sandbox of the Developer API, with sa
 
 test: $(VENV)/.dev  ## Run the tests; the browser tests need Debian's chromium
 	$(BIN)/python -m pytest
+
+services: $(VENV)/.dev  ## Run the tests on a PostgreSQL and a Redis of their own, from Debian's packages
+	SERVICES=required .ci/services $(BIN)/python -m pytest -m "services or not (browser or processes)"
 
 lint: $(VENV)/.dev  ## Check style, types and templates
 	$(BIN)/ruff check .

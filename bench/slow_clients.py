@@ -65,14 +65,15 @@ class SlowClients(threading.Thread):
             self._end(connection)
 
     def _another(self) -> bool:
+        connection = socket.socket()
         try:
-            connection = socket.socket()
             connection.settimeout(0.5)
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
             connection.connect(("127.0.0.1", self.port))
             connection.setblocking(False)
             connection.send(self.first)
         except OSError:
+            connection.close()
             self.refused += 1
             return False
         self.opened += 1

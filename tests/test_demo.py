@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 import requests
 
+pytestmark = pytest.mark.processes
 ROOT = Path(__file__).resolve().parent.parent
 # What a shell may know of somebody's production: none of it may be touched.
 DANGEROUS = {
