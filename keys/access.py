@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from enum import StrEnum
 
 from keys.types import Consumer
 
@@ -9,12 +10,31 @@ PROVED_AT = "proved_at"
 """Where the session keeps when the person last proved who is there, in seconds since 1970."""
 
 
+class Right(StrEnum):
+    """What staff may do with keys that are not their own. Who may view sees every consumer."""
+
+    VIEW = "view"
+    CHANGE = "change"
+    REVEAL = "reveal"
+
+
+@dataclass(frozen=True, slots=True)
+class Staff:
+    """The colleague at the keyboard: in the admin, or looking at the portal as a customer, for this reason."""
+
+    user_id: int
+    email: str
+    rights: frozenset[Right] = frozenset()
+    reason: str = ""
+
+
 @dataclass(frozen=True, slots=True)
 class Actor:
     """The person whose keys these are, and from where the request came.
 
     `emails` are the verified addresses as stored, the primary one first; without one nothing is theirs.
-    `proved_at` is when they last signed in, or proved again who they are.
+    `proved_at` is when they last signed in, or proved again who they are. `staff` is who acts in their name, or
+    themselves in the admin; None for customers.
     """
 
     user_id: int
@@ -22,11 +42,17 @@ class Actor:
     address: str = ""
     reference: str = ""
     proved_at: datetime | None = None
+    staff: Staff | None = None
 
     @property
     def email(self) -> str:
         """The primary address, "" for a person without a verified one."""
         return self.emails[0] if self.emails else ""
+
+    @property
+    def sees_all(self) -> bool:
+        """Whether every consumer is this person's business: staff in the admin."""
+        return self.staff is not None and Right.VIEW in self.staff.rights
 
 
 def same_address(one: str, other: str) -> bool:
@@ -37,6 +63,15 @@ def same_address(one: str, other: str) -> bool:
 def may_manage(actor: Actor, consumer: Consumer) -> bool:
     """Whether one of the consumer's own managers carries one of the person's verified addresses."""
     return any(same_address(manager.email, email) for manager in consumer.managers for email in actor.emails)
+
+
+def may_see(actor: Actor, consumer: Consumer) -> bool:
+    return actor.sees_all or may_manage(actor, consumer)
+
+
+def has_right(actor: Actor, right: Right) -> bool:
+    """People have every right over their own keys; staff only those that they were given."""
+    return actor.staff is None or right in actor.staff.rights
 
 
 def is_fresh(actor: Actor, now: datetime, minutes: int) -> bool:

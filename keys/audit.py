@@ -55,6 +55,9 @@ def recorded(
         address=actor.address,
         reference=actor.reference,
     )
+    if actor.staff:
+        event.staff_id, event.staff_email = actor.staff.user_id, actor.staff.email
+        event.reason = actor.staff.reason
     _begin(event)
     try:
         yield event
@@ -71,6 +74,11 @@ def recorded(
         _close(event, Outcome.UNCONFIRMED, surprise)
         raise
     _close(event, Outcome.DONE if event.outcome == Outcome.STARTED else Outcome(event.outcome))
+
+
+def is_by(event: AuditEvent, actor: Actor) -> bool:
+    """Whether the same person did it, in the same name."""
+    return (event.user_id, event.staff_id) == (actor.user_id, actor.staff and actor.staff.user_id)
 
 
 def note(event: AuditEvent, key: ApiKey | None = None, **facts: Any) -> dict[str, Any]:

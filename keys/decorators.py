@@ -53,16 +53,18 @@ def with_keyring(view: View) -> View:
     return signed_in
 
 
-def with_proof(action: Action) -> Callable[[View], View]:
-    """Ask for the proof that the verb needs before its form is shown, rather than after it was filled in."""
+def allowed(action: Action) -> Callable[[View], View]:
+    """Ask what the verb will ask, the right and a fresh proof, before its form is shown rather than filled in."""
 
     def decorate(view: View) -> View:
         @functools.wraps(view)
-        def proved(request: Request, ring: KeyRing, **parts: Any) -> HttpResponse:
-            ring.check_proof(action)
+        def asked(request: Request, ring: KeyRing, **parts: Any) -> HttpResponse:
+            if request.method != "POST":
+                ring.check_right(action)
+                ring.check_proof(action)
             return view(request, ring, **parts)
 
-        return proved
+        return asked
 
     return decorate
 
@@ -86,4 +88,5 @@ def actor_of(request: Request) -> Actor:
         address=get_adapter(request).get_client_ip(request),
         reference=getattr(request, "reference", ""),
         proved_at=datetime.fromtimestamp(proved_at, UTC) if proved_at else None,
+        staff=getattr(request, "staff", None),
     )

@@ -3,6 +3,7 @@
 from django.conf import settings
 from django.db import models
 from django.utils import timezone
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 
@@ -15,7 +16,15 @@ class Action(models.TextChoices):
     RENAME = "key:rename", _("Renamed a key")
     CHANGE_END = "key:change-end", _("Changed when a key ends")
     DELETE = "key:delete", _("Deleted a key")
+    TRY = "key:try", _("Tried a key")
     RENAME_CONSUMER = "consumer:rename", _("Renamed a consumer")
+    CHANGE_CONSUMER = "consumer:change", _("Changed a consumer")
+    CREATE_CONSUMER = "consumer:create", _("Created a consumer")
+    DELETE_CONSUMER = "consumer:delete", _("Deleted a consumer")
+    ADD_MANAGER = "consumer:add-manager", _("Added a manager")
+    REMOVE_MANAGER = "consumer:remove-manager", _("Removed a manager")
+    SUPPORT = "support:start", _("Began to look at the keys")
+    SUPPORT_ENDED = "support:end", _("Ended looking at the keys")
 
 
 WISHES = {
@@ -26,10 +35,17 @@ WISHES = {
     Action.ROTATE_ALL: _("rotate all keys"),
     Action.CHANGE_END: _("change when the key ends"),
     Action.DELETE: _("delete the key"),
+    Action.TRY: _("try the key"),
+    Action.CHANGE_CONSUMER: _("change the consumer"),
+    Action.CREATE_CONSUMER: _("create a consumer"),
+    Action.DELETE_CONSUMER: _("delete the consumer"),
+    Action.ADD_MANAGER: _("add a manager"),
+    Action.REMOVE_MANAGER: _("remove a manager"),
+    Action.SUPPORT: _("look at a customer's keys"),
 }
 """What needs a sign-in that is not too old, in words that complete "You can now ..."; labels are free to change."""
 
-READS = {Action.REVEAL, Action.COPY}
+READS = {Action.REVEAL, Action.COPY, Action.TRY}
 MAKING = {Action.CREATE, Action.ROTATE, Action.ROTATE_ALL}
 
 
@@ -65,6 +81,12 @@ class AuditEvent(models.Model):
         settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+", db_constraint=False
     )
     email = models.CharField("e-mail address", max_length=320)
+    staff = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+", db_constraint=False
+    )
+    """Who was at the keyboard, if a colleague: under the customer's name in support, under the own in the admin."""
+    staff_email = models.CharField("colleague", max_length=320, blank=True)
+    reason = models.CharField(max_length=200, blank=True)
     address = models.CharField("network address", max_length=45, blank=True)
     reference = models.CharField(max_length=64, blank=True)
 
@@ -84,4 +106,9 @@ class AuditEvent(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.action} {self.outcome} by {self.email}"
+        return f"{self.action} {self.outcome} by {self.who}"
+
+    @property
+    def who(self) -> str:
+        """Whoever was at the keyboard, in words for the managers of the consumer."""
+        return gettext("Support (%(name)s)") % {"name": self.staff_email} if self.staff_email else self.email

@@ -15,7 +15,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from keys import audit, calls, limits, notices, recent, settlement
-from keys.access import Actor, is_fresh, may_manage
+from keys.access import Actor, Right, has_right, is_fresh, may_manage, may_see
 from keys.developer_api import DeveloperAPI
 from keys.errors import (
     ApiError,
@@ -31,7 +31,7 @@ from keys.errors import (
     TooMany,
     ValueHidden,
 )
-from keys.models import OPEN, WISHES, Action, AuditEvent, Outcome
+from keys.models import OPEN, READS, WISHES, Action, AuditEvent, Outcome
 from keys.provisioning import provisioning
 from keys.types import ApiKey, Consumer, FullKey, same_time
 
@@ -84,8 +84,20 @@ class KeyRing:
         self.environment = environment
         self.api = api
 
+    def may(self, action: Action) -> bool:
+        """Whether this is among what the person may do at all."""
+        return has_right(self.actor, Right.REVEAL if action in READS else Right.CHANGE)
+
+    def check_right(self, action: Action) -> None:
+        """Raises `NotAllowed` for staff without the right to do this; every verb asks this first."""
+        if self.may(action):
+            return
+        if self.actor.sees_all:
+            raise NotAllowed(_("You have no permission for this."))
+        raise NotAllowed(_("You are here as support: keys stay masked, and this cannot be done in a customer's name."))
+
     def check_proof(self, action: Action) -> None:
-        """Raises `StepUpNeeded` if the person proved too long ago who is there; every verb asks this first."""
+        """Raises `StepUpNeeded` if the person proved too long ago who is there; every verb asks this next."""
         if action in WISHES and not is_fresh(self.actor, timezone.now(), settings.STEP_UP_MINUTES):
             raise StepUpNeeded(WISHES[action])
 
@@ -104,21 +116,21 @@ class KeyRing:
 
     def consumer(self, name: str) -> Consumer:
         """The gate: the consumer as it is at this moment, if the person may manage it."""
-        if not self.actor.emails:
+        if not self.actor.emails and not self.actor.sees_all:
             raise NotFound("nobody without a verified address manages anything")
         try:
             found = {name: self.api.consumer(name)}
         except NotFound:
             found = {}
         consumer = self._with_recent_changes(found).get(name)
-        if consumer is None or not may_manage(self.actor, consumer):
+        if consumer is None or not may_see(self.actor, consumer):
             raise NotFound("absent, or not this person's")
         return consumer
 
     @property
     def can_reveal(self) -> bool:
         """Whether the Developer API shows keys after their creation, as far as was seen lately."""
-        return not cache.get(self._hidden_flag)
+        return self.may(Action.REVEAL) and not cache.get(self._hidden_flag)
 
     @property
     def _hidden_flag(self) -> str:
@@ -273,7 +285,7 @@ class KeyRing:
 
     def first_result(self, event: AuditEvent) -> Change:
         """What the form brought about when it was sent first, as far as it can be told again."""
-        if event.user_id != self.actor.user_id or event.environment != self.environment:
+        if not audit.is_by(event, self.actor) or event.environment != self.environment:
             raise NotAllowed(_("This form was used before. Open it again."))
         if event.outcome in OPEN:
             raise OutcomeUnknown(f"event {event.pk} is {event.outcome}")
@@ -311,8 +323,10 @@ class KeyRing:
         self, action: Action, name: str = "", key_id: str = "", *, token: UUID | None = None
     ) -> Iterator[AuditEvent]:
         """A fresh proof of who is there, then a row in the audit log. Counts against the person's limit."""
-        self.check_proof(action)
+        if self.may(action):
+            self.check_proof(action)
         with audit.recorded(self.actor, action, self.environment, name, key_id, token=token) as event:
+            self.check_right(action)
             limits.count(self.actor, action)
             yield event
 

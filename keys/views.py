@@ -13,7 +13,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 from django_htmx.http import trigger_client_event
 
-from keys.decorators import Request, with_keyring, with_proof
+from keys.decorators import Request, allowed, with_keyring
 from keys.forms import CreateForm, EndForm, LabelForm, OnceForm, RotateForm
 from keys.models import Action
 from keys.provisioning import provisioning
@@ -54,7 +54,7 @@ def copy(request: Request, ring: KeyRing, name: str, key_id: str) -> HttpRespons
 
 @require_form
 @with_keyring
-@with_proof(Action.CREATE)
+@allowed(Action.CREATE)
 def create(request: Request, ring: KeyRing, name: str = "") -> HttpResponse:
     form = CreateForm(_sent(request), url=request.path)
     if form.is_valid():
@@ -71,7 +71,7 @@ def create(request: Request, ring: KeyRing, name: str = "") -> HttpResponse:
 
 @require_form
 @with_keyring
-@with_proof(Action.ROTATE)
+@allowed(Action.ROTATE)
 def rotate(request: Request, ring: KeyRing, name: str, key_id: str) -> HttpResponse:
     form = RotateForm(_sent(request), url=request.path)
     if form.is_valid():
@@ -83,7 +83,7 @@ def rotate(request: Request, ring: KeyRing, name: str, key_id: str) -> HttpRespo
 
 @require_form
 @with_keyring
-@with_proof(Action.ROTATE_ALL)
+@allowed(Action.ROTATE_ALL)
 def rotate_all(request: Request, ring: KeyRing, name: str) -> HttpResponse:
     form = RotateForm(_sent(request), url=request.path)
     if form.is_valid():
@@ -96,6 +96,7 @@ def rotate_all(request: Request, ring: KeyRing, name: str) -> HttpResponse:
 
 @require_form
 @with_keyring
+@allowed(Action.RENAME)
 def rename(request: Request, ring: KeyRing, name: str, key_id: str) -> HttpResponse:
     form = LabelForm(_sent(request), url=request.path)
     if form.is_valid():
@@ -108,6 +109,7 @@ def rename(request: Request, ring: KeyRing, name: str, key_id: str) -> HttpRespo
 
 @require_form
 @with_keyring
+@allowed(Action.RENAME_CONSUMER)
 def rename_consumer(request: Request, ring: KeyRing, name: str) -> HttpResponse:
     form = LabelForm(_sent(request), url=request.path)
     if form.is_valid():
@@ -120,7 +122,7 @@ def rename_consumer(request: Request, ring: KeyRing, name: str) -> HttpResponse:
 
 @require_form
 @with_keyring
-@with_proof(Action.CHANGE_END)
+@allowed(Action.CHANGE_END)
 def change_end(request: Request, ring: KeyRing, name: str, key_id: str) -> HttpResponse:
     form = EndForm(_sent(request), url=request.path)
     if form.is_valid():
@@ -134,7 +136,7 @@ def change_end(request: Request, ring: KeyRing, name: str, key_id: str) -> HttpR
 
 @require_form
 @with_keyring
-@with_proof(Action.DELETE)
+@allowed(Action.DELETE)
 def delete(request: Request, ring: KeyRing, name: str, key_id: str) -> HttpResponse:
     form = OnceForm(_sent(request), url=request.path)
     if form.is_valid():

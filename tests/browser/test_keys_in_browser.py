@@ -66,6 +66,7 @@ def test_a_revealed_key_is_masked_again_after_a_minute(anns_page: Page, keys: li
     mask = row(anns_page, keys[0]).locator("code").inner_text()
     button(row(anns_page, keys[0]), "Reveal").click()
     expect(row(anns_page, keys[0]).locator("code")).to_have_text(keys[0]["key"])
+    expect(row(anns_page, keys[0])).to_contain_text("60")
     anns_page.clock.fast_forward(30_000)
     expect(row(anns_page, keys[0]).locator("code")).to_have_text(keys[0]["key"])
     anns_page.clock.fast_forward(31_000)
