@@ -352,6 +352,7 @@ storage or in the history. */
       event.preventDefault();
       if (part("[data-releases]")) release();
       closeDialog();
+      if (!dialog().open) dialogBody().replaceChildren(); // At once: the event of closing comes later.
     }
   });
 
