@@ -106,12 +106,14 @@ class FullKey:
 
 @dataclass(frozen=True, slots=True)
 class Consumer:
-    """Who owns keys: its keys are newest first."""
+    """Who owns keys: its keys are newest first. Tags and metadata are the operator's own."""
 
     name: str
     label: str
     managers: tuple[Manager, ...]
     keys: tuple[ApiKey, ...]
+    tags: Mapping[str, str] = field(default_factory=dict, hash=False)
+    metadata: Mapping[str, Any] = field(default_factory=dict, hash=False)
 
     @classmethod
     def from_json(cls, data: Any) -> "Consumer":
@@ -125,6 +127,8 @@ class Consumer:
             label=_text(data, "description"),
             managers=tuple(map(Manager.from_json, _objects(data, "managers") + invites)),
             keys=newest_first(keys),
+            tags=_texts(_map(data, "tags")),
+            metadata=_map(data, "metadata"),
         )
 
     @property
@@ -221,6 +225,16 @@ def _objects(data: dict[str, Any], field: str) -> list[dict[str, Any]]:
     if not isinstance(items, list):
         raise OddAnswer(f"{field} is no list")
     return [_object(item) for item in items]
+
+
+def _map(data: dict[str, Any], field: str) -> dict[str, Any]:
+    """What the operator keeps with a consumer; nothing of it is needed, so an odd shape is no reason to fail."""
+    value = data.get(field)
+    return value if isinstance(value, dict) else {}
+
+
+def _texts(values: dict[str, Any]) -> dict[str, str]:
+    return {harmless(name): harmless(value) for name, value in values.items() if isinstance(value, str)}
 
 
 def _text(data: dict[str, Any], field: str) -> str:

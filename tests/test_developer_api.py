@@ -106,6 +106,24 @@ def test_a_list_of_another_shape_is_refused(body: str, sandbox: Sandbox, api: De
         api.consumers_of("ann@acme.test")
 
 
+@pytest.mark.parametrize(
+    ("sent", "tags", "metadata"),
+    [
+        ({"tags": {"org": "acme"}, "metadata": {"seats": 5}}, {"org": "acme"}, {"seats": 5}),
+        ({"tags": {"org": 5, "x\u202ey": "a\nb"}, "metadata": [1]}, {"x\ufffdy": "a b"}, {}),
+        ({"tags": "org", "metadata": None}, {}, {}),
+        ({}, {}, {}),
+    ],
+)
+def test_tags_and_metadata_are_taken_as_they_come(
+    sent: dict, tags: dict, metadata: dict, sandbox: Sandbox, api: DeveloperAPI
+) -> None:
+    """F2, G3: they are the operator's own words, and nothing that a page needs."""
+    sandbox.fault("GET", "*", "wrong_type", body={"name": "acme", "managers": [], "apiKeys": []} | sent)
+    consumer = api.consumer("acme")
+    assert (consumer.tags, consumer.metadata) == (tags, metadata)
+
+
 def test_a_failed_read_is_tried_once_more(sandbox: Sandbox, api: DeveloperAPI) -> None:
     """G4: and no more often."""
     acme(sandbox)
