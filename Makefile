@@ -5,10 +5,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 UV := uv==0.13.9
 
-.PHONY: help demo test services lint bench lock clean
+.PHONY: help demo test services lint screenshots bench lock clean
 
 help:  ## Say what can be made
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-6s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: $(VENV)/.run  ## Run the portal on a sandbox of the Developer API, with sample people and keys
 	@exec $(BIN)/python -m portal.demo --port "$${PORT:-8000}" --sandbox-port "$${SANDBOX_PORT:-8001}"
@@ -26,6 +26,9 @@ lint: $(VENV)/.dev  ## Check style, types and templates
 	$(BIN)/djlint --quiet --lint templates
 	$(BIN)/djhtml --check --tabwidth 2 $$(find templates -name '*.html')
 	$(BIN)/python manage.py makemigrations --check --dry-run
+
+screenshots: $(VENV)/.dev  ## Take a picture of every page and state, into screenshots/; LANGUAGE=de in German
+	BROWSER=required $(BIN)/python -m pytest tests/browser/screenshots.py
 
 bench: $(VENV)/.run  ## Measure the sandbox, which every other figure rests on
 	$(BIN)/python -m bench.sandbox_lists

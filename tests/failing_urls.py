@@ -1,5 +1,6 @@
-"""The portal's addresses, and one that fails as nobody foresaw."""
+"""The portal's addresses, one that fails as nobody foresaw, and one that nobody may open."""
 
+from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.urls import path
 
@@ -14,4 +15,8 @@ def fail(request: HttpRequest) -> HttpResponse:
     raise RuntimeError(f"Odd thing {key}\n2026-01-01 00:00:00,000 INFO forged\x1b[31m")
 
 
-urlpatterns = [path("fail", fail), *portal_urls]
+def forbidden(request: HttpRequest) -> HttpResponse:
+    raise PermissionDenied
+
+
+urlpatterns = [path("fail", fail), path("forbidden", forbidden), *portal_urls]

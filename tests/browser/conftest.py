@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, sync_playwright
 
+from tests.browser.stage import Scene, Stage
+
 ARGUMENTS = [
     "--no-sandbox",
     "--disable-gpu",
@@ -97,3 +99,22 @@ def sign_in(client_of, live_server, settings) -> Callable[[Page, Any], None]:
         page.context.add_cookies([{"name": cookie.key, "value": cookie.value, "url": live_server.url}])
 
     return sign_in
+
+
+@pytest.fixture
+def states(open_page, sign_in, make_person, sandbox, settings) -> Callable[..., Iterator[tuple[str, Page]]]:
+    """Goes through a scene of the table in one browser: yields each state's name, and the page in that state."""
+
+    def states(scene: Scene, **options: Any) -> Iterator[tuple[str, Page]]:
+        for name, value in scene.settings.items():
+            setattr(settings, name, value)
+        page = open_page(**{"reduced_motion": "reduce"} | options)
+        password = {"password": scene.password} if scene.password else {}
+        if scene.person:
+            sign_in(page, make_person(scene.person, verified=scene.verified, **password))
+        stage = Stage(page, sandbox, settings, make_person)
+        scene.prepare(stage)
+        for name in stage.states(scene):
+            yield name, page
+
+    return states

@@ -15,23 +15,9 @@ from playwright.sync_api import Page, expect
 
 from keys.access import PROVED_AT
 from sandbox import Sandbox
+from tests.browser.stage import with_chip
 from tests.people import last_code
 from tests.verbs import FULL_KEY, acme
-
-
-def with_chip(page: Page, transport: str = "internal") -> None:
-    """Plug in an authenticator that keeps passkeys, and has the right finger on it."""
-    session = page.context.new_cdp_session(page)
-    session.send("WebAuthn.enable")
-    options = {
-        "protocol": "ctap2",
-        "transport": transport,
-        "hasResidentKey": True,
-        "hasUserVerification": True,
-        "isUserVerified": True,
-        "automaticPresenceSimulation": True,
-    }
-    session.send("WebAuthn.addVirtualAuthenticator", {"options": options})
 
 
 @pytest.fixture

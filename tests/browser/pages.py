@@ -1,0 +1,250 @@
+"""Every page and dialog of the portal, in each state worth looking at: the table behind the checks and the pictures."""
+
+from datetime import timedelta
+from typing import Any
+
+from allauth.mfa.totp.internal.auth import format_hotp_value, hotp_value
+from django.utils import timezone
+
+from sandbox import Sandbox
+from tests.browser.stage import (
+    Scene,
+    Stage,
+    Step,
+    ask,
+    at,
+    by,
+    click,
+    enters,
+    fault,
+    fill,
+    newest_code,
+    send,
+    setting,
+    state,
+    with_chip,
+)
+
+LOGIN, SIGNUP, RESET = "/accounts/login/", "/accounts/signup/", "/accounts/password/reset/"
+EMAIL, DELETE, SESSIONS = "/accounts/email/", "/accounts/delete/", "/accounts/sessions/"
+SET, CHANGE = "/accounts/password/set/", "/accounts/password/change/"
+FACTORS, CODES = "/accounts/2fa/", "/accounts/2fa/recovery-codes/"
+PASSKEY, APP = "/accounts/2fa/webauthn/add/", "/accounts/2fa/totp/activate/"
+STEP_UP = "/accounts/step-up/code/"
+ANN, BEN = "ann@acme.test", "ben@acme.test"
+WRONG = "AAAA-AAAA"
+
+# What is there before
+
+
+def in_days(days: float) -> str:
+    return (timezone.now() + timedelta(days=days)).isoformat()
+
+
+def some_keys(sandbox: Sandbox) -> None:
+    """One consumer with keys in every state, one with a single key, and one with none."""
+    managers = [ANN, BEN, "carla.fernandez-quintero@acme.test", "dev+ci@acme.test"]
+    keys: list[dict[str, Any]] = [
+        {"description": "Production server"},
+        {"description": "CI of the mobile application, with a rather long label", "expiresOn": in_days(40)},
+        {"description": "Laptop", "expiresOn": in_days(2.2)},
+        {"description": ""},
+        {"description": "Old laptop", "expiresOn": in_days(-3)},
+    ]
+    sandbox.add_consumer("acme", label="Acme Inc", managers=managers, keys=keys)
+    sandbox.add_consumer("globex", label="Globex", managers=managers[:2], keys=[{"description": "Reporting"}])
+    sandbox.add_consumer("mobile-apps-of-a-very-long-company-name", managers=managers[:1])
+
+
+def keys_of_acme(stage: Stage) -> None:
+    some_keys(stage.sandbox)
+
+
+def ben_is_known(stage: Stage) -> None:
+    stage.make_person(BEN)
+
+
+def many_consumers(stage: Stage) -> None:
+    """More than a page of them, in several environments."""
+    first, second = stage.sandbox.buckets[:2]
+    stage.settings.ZUPLO_BUCKETS = {"production": first, "preview": second}
+    for number in range(30):
+        keys = [{"description": "Server"}] if number < 3 else []
+        stage.sandbox.add_consumer(f"team-{number}", label=f"Team {number}", managers=[ANN], keys=keys)
+
+
+def no_clipboard(stage: Stage) -> None:
+    script = "for (const way of ['write', 'writeText']) navigator.clipboard[way] = () => Promise.reject()"
+    stage.page.evaluate(f"() => {{ {script} }}")
+
+
+def chip(stage: Stage) -> None:
+    with_chip(stage.page)
+
+
+def cookies_are_lost(stage: Stage) -> None:
+    stage.page.context.clear_cookies()
+
+
+def code_of_the_app(stage: Stage) -> None:
+    secret = stage.page.locator("#totp-secret").input_value()
+    code = format_hotp_value(hotp_value(secret, int(timezone.now().timestamp()) // 30))
+    stage.page.locator("[name=code]").fill(code)
+
+
+def verb(name: str, sees: str = "#dialog[open] #dialog-title") -> Step:
+    return ask(by(f"/{name}/", ROW), sees)
+
+
+# The table
+
+KEYS = at("/keys/production/")
+ROW = "[data-consumer=acme] [data-key]"
+DIALOG = "#dialog form"
+NEW_KEY = "#dialog [data-guard]"
+NOTICE, TROUBLE = "#notices [data-notice=success]", "#notices [data-error]"
+ADD = "main form:has([name=action_add])"
+DOWN = fault("*", "*", "status", status=503, times=0)
+PATCH_FAILS = fault("PATCH", "*", "status", status=500)
+CONFIRM = by("/code/confirm/")
+NO_RESETS = setting(ACCOUNT_RATE_LIMITS={"reset_password": "1/m/ip"})
+
+VISITOR = Scene(
+    "visitor",
+    (
+        state("home", at("/")),
+        state("sign-in", at(LOGIN)),
+        state("sign-in-by-password", click("details.fold > summary")),
+        state("sign-in-refused", enters(".fold form", login="nobody@acme.test", password="wrong")),
+        state("sign-up", at(SIGNUP)),
+        state("sign-up-refused", enters(by(SIGNUP), email="not an address")),
+        state("sign-up-code", at(SIGNUP), enters(by(SIGNUP), email="new@acme.test")),
+        state("code", cookies_are_lost, at(LOGIN), enters(by(LOGIN), login=BEN)),
+        state("code-wrong", enters(CONFIRM, code=WRONG)),
+        state("password-reset", cookies_are_lost, at(RESET)),
+        state("password-reset-code", enters(by(RESET), email=BEN)),
+        state("password-reset-new", enters(by("/reset/confirm/"), code=newest_code)),
+        state("provider-cancelled", at("/accounts/3rdparty/login/cancelled/")),
+        state("provider-failed", at("/accounts/3rdparty/login/error/")),
+        state("account-closed", at("/accounts/inactive/")),
+        state("sign-up-closed", setting(LOCAL_SIGN_UP=False), at(SIGNUP)),
+        state("not-found", at("/nowhere/")),
+        state("form-out-of-date", at(LOGIN), cookies_are_lost, enters(by(LOGIN), login=BEN)),
+        state("too-many", NO_RESETS, *2 * (at(RESET), enters(by(RESET), email=BEN))),
+        state("forbidden", setting(ROOT_URLCONF="tests.failing_urls"), at("/forbidden")),
+        state("failed", at("/fail")),
+    ),
+    prepare=ben_is_known,
+)
+NEWCOMER = Scene(
+    "newcomer",
+    (
+        state("home", at("/")),
+        state("no-keys", KEYS),
+        state("first-key", ask(by("/create/"))),
+        state("first-key-made", fill(f"{DIALOG} [name=label]", "Server"), ask(DIALOG, NEW_KEY)),
+    ),
+    person=ANN,
+)
+UNPROVED = Scene(
+    "unproved",
+    (
+        state("keys", KEYS),
+        state("addresses", at(EMAIL)),
+    ),
+    person=ANN,
+    verified=False,
+)
+MANAGER = Scene(
+    "keys",
+    (
+        state("page", KEYS),
+        state("menu", click("[data-menu] summary")),
+        state("unfolded", KEYS, click(".ended summary"), click(".managers summary")),
+        state("revealed", KEYS, verb("reveal", "[data-revealed]")),
+        state("copied", KEYS, verb("copy", NOTICE)),
+        state("copy-by-hand", KEYS, no_clipboard, verb("copy")),
+        state("create", KEYS, ask(by("/acme/create/"))),
+        state("create-refused", ask(DIALOG, "#dialog .errorlist")),
+        state("rotate", KEYS, verb("rotate")),
+        state("rotate-all", KEYS, ask(by("/acme/rotate-all/"))),
+        state("change-end", KEYS, verb("end")),
+        state("rename", KEYS, verb("rename")),
+        state("renamed", fill(f"{DIALOG} [name=label]", "Server"), ask(DIALOG, NOTICE)),
+        state("rename-consumer", KEYS, ask(by("/acme/rename/"))),
+        state("delete", KEYS, verb("delete")),
+        state("delete-last", KEYS, ask("[data-consumer=globex] [data-key] form[action$='/delete/']")),
+        state("new-key", KEYS, verb("rotate"), ask(DIALOG, NEW_KEY)),
+        state("new-key-half-done", KEYS, PATCH_FAILS, verb("rotate"), ask(DIALOG, "#dialog form.callout")),
+        state("page-of-a-verb", at("/keys/production/acme/create/")),
+        state("limit-reached", setting(KEYS_PER_CONSUMER=1), KEYS, ask(by("/acme/create/"), TROUBLE)),
+        state("limit-reached-page", at("/keys/production/acme/create/")),
+        state("not-found", at("/keys/production/elsewhere/create/")),
+        state("outage-in-dialog", KEYS, verb("rename"), DOWN, ask(DIALOG, "#dialog [data-error]")),
+        state("outage", KEYS),
+    ),
+    person=ANN,
+    prepare=keys_of_acme,
+)
+CROWD = Scene(
+    "crowd",
+    (
+        state("first-page", KEYS),
+        state("last-page", at("/keys/production/?page=2")),
+    ),
+    person=ANN,
+    prepare=many_consumers,
+)
+ACCOUNT = Scene(
+    "account",
+    (
+        state("addresses", at(EMAIL)),
+        state("address-refused", enters(ADD, email="nonsense")),
+        state("address-code", at(EMAIL), enters(ADD, email="ann@home.test")),
+        state("password", at(SET)),
+        state("password-refused", enters(by(SET), password1="1", password2="2")),
+        state("sessions", at(SESSIONS)),
+        state("delete", at(DELETE)),
+        state("delete-refused", send(by(DELETE))),
+        state("sign-out", at("/accounts/logout/")),
+        state("factors", at(FACTORS)),
+        state("passkey", chip, at(PASSKEY)),
+        state("recovery-codes", enters(by(PASSKEY), name="Laptop")),
+        state("app", at(APP)),
+        state("app-refused", enters(by(APP), code="000000")),
+        state("app-set-up", code_of_the_app, send(by(APP))),
+        state("factors-set-up", at(FACTORS)),
+        state("recovery-codes-anew", at(f"{CODES}generate/")),
+        state("app-remove", at("/accounts/2fa/totp/deactivate/")),
+        state("passkey-rename", at(FACTORS), click("a[href$='/edit/']")),
+        state("passkey-remove", at(FACTORS), click("a[href$='/remove/']")),
+        state("proof-by-passkey", setting(STEP_UP_MINUTES=0), at("/accounts/step-up/")),
+        state("proof-by-app", at("/accounts/2fa/reauthenticate/")),
+        state(
+            "second-step", cookies_are_lost, at(LOGIN), enters(by(LOGIN), login=ANN), enters(CONFIRM, code=newest_code)
+        ),
+    ),
+    person=ANN,
+)
+PROOF = Scene(
+    "proof",
+    (
+        state("by-code", KEYS, send(by("/reveal/", ROW))),
+        state("code", send(by(STEP_UP))),
+        state("code-wrong", enters(by(STEP_UP), code=WRONG)),
+    ),
+    person=ANN,
+    settings={"STEP_UP_MINUTES": 0},
+    prepare=keys_of_acme,
+)
+PASSWORD = Scene(
+    "password",
+    (
+        state("change", at(CHANGE)),
+        state("proof", setting(STEP_UP_MINUTES=0), at("/accounts/step-up/")),
+        state("proof-refused", enters(by("/reauthenticate/"), password="wrong")),
+    ),
+    person=ANN,
+    password="open-sesame",
+)
+SCENES = [VISITOR, NEWCOMER, UNPROVED, MANAGER, CROWD, ACCOUNT, PROOF, PASSWORD]

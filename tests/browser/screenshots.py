@@ -1,0 +1,30 @@
+"""A picture of every page and state, in light, in dark and as on a phone: `make screenshots`.
+
+Not among the tests, as it judges nothing: look at the pictures. LANGUAGE=de takes them in German.
+"""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.browser.pages import SCENES
+from tests.browser.stage import Scene
+
+FOLDER = Path(__file__).resolve().parents[2] / "screenshots"
+LANGUAGE = os.environ.get("LANGUAGE") or "en"
+DESKTOP, PHONE = {"width": 1280, "height": 900}, {"width": 390, "height": 844}
+LOOKS = (("light", "light", DESKTOP), ("phone", "light", PHONE), ("dark", "dark", DESKTOP))
+
+
+@pytest.mark.parametrize("scene", SCENES, ids=str)
+def test_take_pictures(states: Any, scene: Scene) -> None:
+    FOLDER.mkdir(exist_ok=True)
+    for name, page in states(scene, viewport=DESKTOP, locale=LANGUAGE):
+        for look, scheme, size in LOOKS:
+            page.emulate_media(color_scheme=scheme)
+            page.set_viewport_size(size)
+            page.screenshot(path=FOLDER / f"{name}.{look}.png", full_page=True, animations="disabled")
+        page.emulate_media(color_scheme="light")
+        page.set_viewport_size(DESKTOP)

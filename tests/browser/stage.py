@@ -1,0 +1,169 @@
+"""What the table of pages is made of: scenes, the states in them, and the steps that lead to a state.
+
+Steps name addresses and forms, never words: so the same table serves every language.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from django.core import mail
+from playwright.sync_api import Page
+
+from sandbox import Sandbox
+from tests.people import code_in
+
+Step = Callable[["Stage"], None]
+
+
+@dataclass(frozen=True)
+class State:
+    """One thing that a person may see, and how to get there from the state before, or from anywhere."""
+
+    name: str
+    steps: tuple[Step, ...]
+
+
+def state(name: str, *steps: Step) -> State:
+    return State(name, steps)
+
+
+@dataclass(frozen=True)
+class Scene:
+    """States that share a person, signed in once, and what is there before; the states come in this order."""
+
+    name: str
+    states: tuple[State, ...]
+    person: str = ""
+    verified: bool = True
+    password: str = ""
+    settings: dict[str, Any] = field(default_factory=dict)
+    prepare: Step = lambda stage: None
+
+    def __str__(self) -> str:
+        return self.name
+
+
+@dataclass
+class Stage:
+    """A page in which somebody may be signed in, and what the page stands on."""
+
+    page: Page
+    sandbox: Sandbox
+    settings: Any
+    make_person: Callable[..., Any]
+
+    def states(self, scene: Scene) -> Iterator[str]:
+        """Go through the scene; the name of each state once the page is in it."""
+        for one in scene.states:
+            for step in one.steps:
+                step(self)
+            yield f"{scene.name}-{one.name}"
+
+
+# Steps
+
+
+def at(path: str) -> Step:
+    def step(stage: Stage) -> None:
+        stage.page.goto(path)
+
+    return step
+
+
+def fill(selector: str, value: str | Callable[[], str]) -> Step:
+    """Type this into the field; without looking whether somebody could see it."""
+
+    def step(stage: Stage) -> None:
+        stage.page.locator(selector).first.fill(value if isinstance(value, str) else value(), force=True)
+
+    return step
+
+
+def click(selector: str) -> Step:
+    def step(stage: Stage) -> None:
+        stage.page.locator(selector).first.click()
+
+    return step
+
+
+def send(form: str) -> Step:
+    """Send the form, wherever its button is folded away, and wait for the page that answers."""
+
+    def step(stage: Stage) -> None:
+        with stage.page.expect_navigation():
+            _submit(stage, form)
+
+    return step
+
+
+def enters(form: str, **fields: str | Callable[[], str]) -> Step:
+    """Fill in the form and send it."""
+
+    def step(stage: Stage) -> None:
+        for name, value in fields.items():
+            fill(f"{form} [name={name}]:not([type=hidden])", value)(stage)
+        send(form)(stage)
+
+    return step
+
+
+def by(path: str, place: str = "main") -> str:
+    """The form that goes to this address."""
+    return f"{place} form[action$='{path}']"
+
+
+def ask(form: str, sees: str = "#dialog[open] #dialog-title") -> Step:
+    """Send the form by htmx, and wait for what it brings."""
+
+    def step(stage: Stage) -> None:
+        _submit(stage, form)
+        stage.page.locator(sees).first.wait_for()
+
+    return step
+
+
+def setting(**values: Any) -> Step:
+    def step(stage: Stage) -> None:
+        for name, value in values.items():
+            setattr(stage.settings, name, value)
+
+    return step
+
+
+def fault(method: str, path: str, kind: str, **options: Any) -> Step:
+    def step(stage: Stage) -> None:
+        stage.sandbox.fault(method, path, kind, **options)
+
+    return step
+
+
+def with_chip(page: Page, transport: str = "internal") -> None:
+    """Plug in an authenticator that keeps passkeys, and has the right finger on it."""
+    session = page.context.new_cdp_session(page)
+    session.send("WebAuthn.enable")
+    options = {
+        "protocol": "ctap2",
+        "transport": transport,
+        "hasResidentKey": True,
+        "hasUserVerification": True,
+        "isUserVerified": True,
+        "automaticPresenceSimulation": True,
+    }
+    session.send("WebAuthn.addVirtualAuthenticator", {"options": options})
+
+
+def newest_code() -> str:
+    return code_in(mail.outbox[-1])
+
+
+def _submit(stage: Stage, form: str) -> None:
+    """As a press on its button does; past the browser's own checks, to see the portal's."""
+    script = """async (form) => {
+        // Nobody is quick enough to press before htmx has taken over a form that it brought; this would be.
+        const isTaken = () => !form.closest("[hx-get], [hx-post]") || "htmx-internal-data" in form;
+        while ("htmx" in window && !isTaken()) await new Promise(requestAnimationFrame);
+        form.noValidate = true;
+        form.requestSubmit(form.querySelector("button:not([type=button])"));
+    }"""
+    stage.page.locator(form).first.evaluate(script)
