@@ -18,12 +18,12 @@ from tests.browser.stage import (
     enters,
     fault,
     fill,
-    newest_code,
     send,
     setting,
     state,
     with_chip,
 )
+from tests.people import last_code
 
 LOGIN, SIGNUP, RESET = "/accounts/login/", "/accounts/signup/", "/accounts/password/reset/"
 EMAIL, DELETE, SESSIONS = "/accounts/email/", "/accounts/delete/", "/accounts/sessions/"
@@ -123,7 +123,7 @@ VISITOR = Scene(
         state("code-wrong", enters(CONFIRM, code=WRONG)),
         state("password-reset", cookies_are_lost, at(RESET)),
         state("password-reset-code", enters(by(RESET), email=BEN)),
-        state("password-reset-new", enters(by("/reset/confirm/"), code=newest_code)),
+        state("password-reset-new", enters(by("/reset/confirm/"), code=last_code)),
         state("provider-cancelled", at("/accounts/3rdparty/login/cancelled/")),
         state("provider-failed", at("/accounts/3rdparty/login/error/")),
         state("account-closed", at("/accounts/inactive/")),
@@ -203,7 +203,6 @@ ACCOUNT = Scene(
         state("address-code", at(EMAIL), enters(ADD, email="ann@home.test")),
         state("password", at(SET)),
         state("password-refused", enters(by(SET), password1="1", password2="2")),
-        state("sessions", at(SESSIONS)),
         state("delete", at(DELETE)),
         state("delete-refused", send(by(DELETE))),
         state("sign-out", at("/accounts/logout/")),
@@ -221,7 +220,7 @@ ACCOUNT = Scene(
         state("proof-by-passkey", setting(STEP_UP_MINUTES=0), at("/accounts/step-up/")),
         state("proof-by-app", at("/accounts/2fa/reauthenticate/")),
         state(
-            "second-step", cookies_are_lost, at(LOGIN), enters(by(LOGIN), login=ANN), enters(CONFIRM, code=newest_code)
+            "second-step", cookies_are_lost, at(LOGIN), enters(by(LOGIN), login=ANN), enters(CONFIRM, code=last_code)
         ),
     ),
     person=ANN,
@@ -247,4 +246,10 @@ PASSWORD = Scene(
     person=ANN,
     password="open-sesame",
 )
-SCENES = [VISITOR, NEWCOMER, UNPROVED, MANAGER, CROWD, ACCOUNT, PROOF, PASSWORD]
+SIGN_IN = (cookies_are_lost, at(LOGIN), enters(by(LOGIN), login=BEN), enters(CONFIRM, code=last_code))
+DEVICES = Scene(
+    "devices",
+    (state("two", *SIGN_IN, *SIGN_IN, at(SESSIONS)),),
+    prepare=ben_is_known,
+)
+SCENES = [VISITOR, NEWCOMER, UNPROVED, MANAGER, CROWD, ACCOUNT, PROOF, PASSWORD, DEVICES]

@@ -7,11 +7,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from django.core import mail
 from playwright.sync_api import Page
 
 from sandbox import Sandbox
-from tests.people import code_in
 
 Step = Callable[["Stage"], None]
 
@@ -151,10 +149,6 @@ def with_chip(page: Page, transport: str = "internal") -> None:
         "automaticPresenceSimulation": True,
     }
     session.send("WebAuthn.addVirtualAuthenticator", {"options": options})
-
-
-def newest_code() -> str:
-    return code_in(mail.outbox[-1])
 
 
 def _submit(stage: Stage, form: str) -> None:
