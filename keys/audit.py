@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid5
 
 from django.db import IntegrityError, transaction
 from django.db.models import Q
@@ -14,7 +14,7 @@ from django.utils import timezone
 
 from keys.access import Actor
 from keys.errors import ApiError, Busy, NotAllowed, NotFound, OutcomeUnknown, TooMany
-from keys.models import NOT_DONE, READS, Action, AuditEvent, Outcome
+from keys.models import NOT_DONE, READS, Action, AuditEvent, Outcome, VisitEnd
 from keys.types import ApiKey
 from keys.waiting import give_back_connection
 
@@ -22,6 +22,8 @@ logger = logging.getLogger(__name__)
 
 WAIT_SECONDS = 3.0
 ABANDONED = timedelta(seconds=30)  # no request lives that long, so its worker has died
+VISITS = UUID("0a3f2c44-6f0e-4b55-9c0c-6f1f5a3de2a7")  # names the one end of each support visit
+OVERDUE = timedelta(days=30)  # for which ends of visits are made up for
 LAG = timedelta(seconds=60)  # for which lists of the Developer API may not show a change
 
 
@@ -126,6 +128,44 @@ def settle(event: AuditEvent, outcome: Outcome, made: ApiKey | None) -> None:
         closed["token"] = None
     if AuditEvent.objects.filter(unsettled(timezone.now()), pk=event.pk).update(**closed):
         logger.info("%s %s: event %s, settled by a later look", event.action, outcome, event.pk)
+
+
+def end_visit(
+    start: AuditEvent, how: VisitEnd, *, at: datetime | None = None, address: str = "", reference: str = ""
+) -> None:
+    """Say, once, that a colleague no longer looks at a customer's keys; `start` is the event of its beginning."""
+    at = at or timezone.now()
+    same = ("user_id", "email", "staff_id", "staff_email", "reason", "environment")
+    facts = {"start": start.pk, "how": how, "minutes": max(0, round((at - start.started_at).total_seconds() / 60))}
+    defaults = {name: getattr(start, name) for name in same} | {
+        "action": Action.SUPPORT_ENDED,
+        "outcome": Outcome.DONE,
+        "started_at": at,
+        "ended_at": at,
+        "address": address,
+        "reference": reference,
+        "facts": facts,
+    }
+    AuditEvent.objects.get_or_create(token=_end_of(start), defaults=defaults)
+
+
+def end_overdue_visits(**whose: Any) -> None:
+    """Say it of visits after which no request came any more: they ended with their time."""
+    now = timezone.now()
+    starts = AuditEvent.objects.filter(action=Action.SUPPORT, outcome=Outcome.DONE, **whose)
+    late = [start for start in starts.filter(started_at__gte=now - OVERDUE) if _until(start) <= now]
+    ended = set(AuditEvent.objects.filter(token__in=map(_end_of, late)).values_list("token", flat=True))
+    for start in late:
+        if _end_of(start) not in ended:
+            end_visit(start, VisitEnd.TIME, at=_until(start))
+
+
+def _end_of(start: AuditEvent) -> UUID:
+    return uuid5(VISITS, str(start.pk))
+
+
+def _until(start: AuditEvent) -> datetime:
+    return datetime.fromisoformat(start.facts["until"])
 
 
 def lock(event: AuditEvent, name: str) -> bool:

@@ -9,7 +9,7 @@ from allauth.account.adapter import get_adapter
 from allauth.account.models import EmailAddress
 from django.conf import settings
 from django.contrib.auth.views import redirect_to_login
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponseBase
 from django.urls import reverse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.vary import vary_on_headers
@@ -23,7 +23,7 @@ from keys.transport import Deadline
 
 PAGE_SECONDS = 9.5
 
-View = Callable[..., HttpResponse]
+View = Callable[..., HttpResponseBase]
 
 
 class Request(HttpRequest):
@@ -41,7 +41,7 @@ def with_keyring(view: View) -> View:
     @never_cache
     @vary_on_headers("HX-Request")
     @functools.wraps(view)
-    def signed_in(request: Request, environment: str | None = None, **parts: Any) -> HttpResponse:
+    def signed_in(request: Request, environment: str | None = None, **parts: Any) -> HttpResponseBase:
         environment = environment or next(iter(settings.ZUPLO_BUCKETS))
         if environment not in settings.ZUPLO_BUCKETS:
             raise Http404
@@ -58,7 +58,7 @@ def allowed(action: Action) -> Callable[[View], View]:
 
     def decorate(view: View) -> View:
         @functools.wraps(view)
-        def asked(request: Request, ring: KeyRing, **parts: Any) -> HttpResponse:
+        def asked(request: Request, ring: KeyRing, **parts: Any) -> HttpResponseBase:
             if request.method != "POST":
                 ring.check_right(action)
                 ring.check_proof(action)

@@ -58,6 +58,16 @@ class Outcome(models.TextChoices):
     UNCONFIRMED = "unconfirmed", _("Not confirmed")
 
 
+class VisitEnd(models.TextChoices):
+    """How a colleague's look at the keys ended."""
+
+    STOPPED = "stopped", _("by hand")
+    TIME = "time", _("as the time was over")
+    RIGHTS = "rights", _("as the right to it was taken away")
+    SIGNED_OUT = "signed-out", _("by signing out")
+    CUSTOMER = "customer", _("as the account may not be looked at any more")
+
+
 OPEN = {Outcome.STARTED, Outcome.UNCONFIRMED}
 NOT_DONE = {Outcome.REFUSED, Outcome.FAILED}
 
@@ -112,3 +122,8 @@ class AuditEvent(models.Model):
     def who(self) -> str:
         """Whoever was at the keyboard, in words for the managers of the consumer."""
         return gettext("Support (%(name)s)") % {"name": self.staff_email} if self.staff_email else self.email
+
+    @property
+    def masked(self) -> str:
+        """The key, as far as anybody may know it here."""
+        return f"••••{self.key_ending}" if self.key_ending else ""

@@ -1,21 +1,21 @@
 """The verbs: what a person can do with keys. Every one passes the gate itself and is recorded."""
 
-import functools
 import logging
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import datetime
-from typing import Any, TypeVar, cast
 from uuid import UUID
 
 from django.conf import settings
 from django.core.cache import cache
 from django.utils import timezone
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
-from keys import audit, calls, limits, notices, recent, settlement
+from keys import audit, calls, limits, recent, settlement
 from keys.access import Actor, Right, has_right, is_fresh, may_manage, may_see
+from keys.changes import Change, once
 from keys.developer_api import DeveloperAPI
 from keys.errors import (
     ApiError,
@@ -31,45 +31,16 @@ from keys.errors import (
     TooMany,
     ValueHidden,
 )
-from keys.models import OPEN, READS, WISHES, Action, AuditEvent, Outcome
+from keys.models import MAKING, OPEN, READS, WISHES, Action, AuditEvent, Outcome
 from keys.provisioning import provisioning
 from keys.types import ApiKey, Consumer, FullKey, same_time
 
 logger = logging.getLogger(__name__)
 
-Verb = TypeVar("Verb", bound=Callable[..., "Change"])
-
+SUPPORT_MAY_NOT = gettext_lazy(
+    "You are here as support: keys stay masked, and this cannot be done in a customer's name."
+)
 HIDDEN_FOR = 600  # seconds during which Reveal is not offered, after the API showed a mask instead of a key
-
-
-@dataclass(frozen=True, slots=True)
-class Change:
-    """What a verb did: the consumer as it is now, the key concerned, and its value where it is to be shown.
-
-    `unended` are old keys that a rotation could not end, and when each was to end.
-    """
-
-    event: AuditEvent
-    consumer: Consumer
-    key: ApiKey | None = None
-    value: str = field(default="", repr=False)
-    ends: datetime | None = None
-    unended: Mapping[ApiKey, datetime] = field(default_factory=dict)
-
-
-def once(verb: Verb) -> Verb:
-    """Carry a form out once, and tell the managers: when it is sent again, its first result is the answer."""
-
-    @functools.wraps(verb)
-    def verb_once(ring: "KeyRing", *args: Any, **kwargs: Any) -> Change:
-        try:
-            change = verb(ring, *args, **kwargs)
-        except audit.Repeated as repeated:
-            return ring.first_result(repeated.event)
-        notices.tell_managers(change.event, change.consumer)
-        return change
-
-    return cast("Verb", verb_once)
 
 
 class KeyRing:
@@ -91,10 +62,18 @@ class KeyRing:
     def check_right(self, action: Action) -> None:
         """Raises `NotAllowed` for staff without the right to do this; every verb asks this first."""
         if self.may(action):
-            return
-        if self.actor.sees_all:
+            self._check_somebody_sees_it(action)
+        elif self.actor.sees_all:
             raise NotAllowed(_("You have no permission for this."))
-        raise NotAllowed(_("You are here as support: keys stay masked, and this cannot be done in a customer's name."))
+        else:
+            raise NotAllowed(SUPPORT_MAY_NOT)
+
+    def _check_somebody_sees_it(self, action: Action) -> None:
+        """Raises `NotAllowed` where staff would make a key that they may not see, and nobody else could later."""
+        if action not in MAKING or self.may(Action.REVEAL):
+            return
+        if cache.get(self._hidden_flag) or not self.api.shows_keys():
+            raise NotAllowed(_("Here a key is shown only once, to whoever makes it, and you may not see it."))
 
     def check_proof(self, action: Action) -> None:
         """Raises `StepUpNeeded` if the person proved too long ago who is there; every verb asks this next."""
@@ -294,7 +273,10 @@ class KeyRing:
             made = event.facts.get("new", "")
             if made not in consumer.key_ids:
                 return Change(event, consumer)
-            change = Change(event, consumer, consumer.key(made), self._value_again(event.consumer, made))
+            if not self.may(Action.REVEAL):
+                change = Change(event, consumer, consumer.key(made), is_withheld=True)
+            else:
+                change = Change(event, consumer, consumer.key(made), self._value_again(event.consumer, made))
         except (ApiMisconfigured, ApiRefused, ApiUnavailable, OddAnswer, TooMany) as problem:
             raise DoneBefore(f"event {event.pk}: {problem}") from problem
         return replace(change, unended=settlement.unended(event, consumer))

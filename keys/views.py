@@ -13,11 +13,12 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 from django_htmx.http import trigger_client_event
 
+from keys.changes import Change
 from keys.decorators import Request, allowed, with_keyring
 from keys.forms import CreateForm, EndForm, LabelForm, OnceForm, RotateForm
 from keys.models import Action
 from keys.provisioning import provisioning
-from keys.service import Change, KeyRing, check_rotate_all, live, renewed_end
+from keys.service import KeyRing, check_rotate_all, live, renewed_end
 from keys.types import Consumer
 
 CONSUMERS_ON_A_PAGE = 25
@@ -157,7 +158,11 @@ def _sent(request: Request) -> Any:
 
 
 def _of(ring: KeyRing) -> dict[str, Any]:
-    return {"environment": ring.environment, "can_reveal": ring.can_reveal}
+    return {
+        "environment": ring.environment,
+        "can_reveal": ring.can_reveal,
+        "can_change": ring.may(Action.CREATE),
+    }
 
 
 def _page_url(ring: KeyRing, consumer: Consumer | None = None) -> str:

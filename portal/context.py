@@ -1,12 +1,14 @@
 """What every template knows of the operator."""
 
+from typing import Any
+
 from django.conf import settings
 from django.http import HttpRequest
 
 from portal.theme import theme_url
 
 
-def site(request: HttpRequest) -> dict[str, str | bool]:
+def site(request: HttpRequest) -> dict[str, Any]:
     return {
         "portal_name": settings.PORTAL_NAME,
         "portal_monogram": monogram(settings.PORTAL_NAME),
@@ -18,6 +20,7 @@ def site(request: HttpRequest) -> dict[str, str | bool]:
         "local_sign_in": settings.LOCAL_SIGN_IN,
         "local_sign_up": settings.LOCAL_SIGN_IN and settings.LOCAL_SIGN_UP,
         "has_providers": bool(settings.SOCIALACCOUNT_PROVIDERS),
+        "support": getattr(request, "visit", None),
         "reference": getattr(request, "reference", ""),
     }
 

@@ -42,6 +42,10 @@ class User(AbstractUser):
     class Meta(AbstractUser.Meta):
         swappable = "AUTH_USER_MODEL"
         constraints = [models.UniqueConstraint(Lower("email"), name="user_email_once")]
+        permissions = [
+            ("support_user", "Can look at the portal as a customer (support)"),
+            ("change_as_user", "Can change keys in a customer's name (support)"),
+        ]
 
     def __str__(self) -> str:
         return self.email

@@ -131,6 +131,7 @@ INSTALLED_APPS = [
     "allauth.socialaccount.providers.github",
     "csp",
     "django_htmx",
+    "hijack",
     "heroicons",
 ]
 MIDDLEWARE = [
@@ -151,6 +152,8 @@ MIDDLEWARE = [
     "portal.sessions.living_sessions_only",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "portal.support.Support",
+    "hijack.middleware.HijackUserMiddleware",
     "portal.guard.Guard",
     "portal.providers.leaving_by_a_page",
     "allauth.account.middleware.AccountMiddleware",
@@ -299,6 +302,15 @@ STAFF_SESSION_HOURS = number("STAFF_SESSION_HOURS", 12)
 SESSION_IDLE_MINUTES = number("SESSION_IDLE_MINUTES", 12 * 60)
 STAFF_SESSION_IDLE_MINUTES = number("STAFF_SESSION_IDLE_MINUTES", 60)
 SESSION_COOKIE_AGE = SESSION_HOURS * 60 * 60
+
+# Support: colleagues who look at the portal as a customer does, see `portal/support.py`, and what is kept of it
+
+SUPPORT_MINUTES = number("SUPPORT_MINUTES", 60)
+if SUPPORT_MINUTES > 60:
+    raise ImproperlyConfigured("SUPPORT_MINUTES is more than an hour. Use a number from 1 to 60.")
+SUPPORT_MAIL_CUSTOMER = flag("SUPPORT_MAIL_CUSTOMER", default=True)
+AUDIT_DAYS = number("AUDIT_DAYS", 400)
+HIJACK_INSERT_BEFORE = None  # the banner is ours, without inline script
 
 # Mail goes into a table first, see `portal/outbox.py`; what EMAIL_URL names delivers it.
 

@@ -13,7 +13,7 @@ ROOT = Path(__file__).resolve().parent.parent
 OURS = ("portal", "keys", "sandbox")
 
 # Inside keys: what answers requests, on top of what does the work.
-ANSWERING = {"urls", "views", "admin", "middleware", "decorators", "forms"}
+ANSWERING = {"urls", "views", "activity", "admin", "middleware", "decorators", "forms"}
 
 
 def modules(folder: str) -> list[Path]:

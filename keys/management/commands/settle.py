@@ -23,6 +23,7 @@ class Command(BaseCommand):
     )
 
     def handle(self, *args: Any, **options: Any) -> None:
+        audit.end_overdue_visits()
         outcomes: Counter[str] = Counter()
         for event in list(AuditEvent.objects.filter(audit.unsettled(timezone.now()))):
             outcomes[self._settle(event)] += 1
