@@ -1,5 +1,7 @@
 """People in Django admin: looked at, disabled and given permissions; never signed in for. And mails, without words."""
 
+from typing import Any
+
 import allauth.account.admin
 import allauth.mfa.admin
 import allauth.socialaccount.admin
@@ -9,8 +11,11 @@ from allauth.mfa.models import Authenticator
 from allauth.socialaccount.models import SocialAccount, SocialApp, SocialToken
 from allauth.usersessions.models import UserSession
 from django.contrib import admin
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
+from django.urls import URLPattern, path
+from django.views.decorators.http import require_http_methods
 
+from portal import audit_log, support, support_page  # noqa: F401, the log registers itself
 from portal.models import OutgoingMail, User
 
 # A proved address is access to keys, and so is a passkey, a provider's account or a session. Its holder proves it;
@@ -72,6 +77,20 @@ class UserAdmin(admin.ModelAdmin):
     )
     add_fieldsets = ((None, {"fields": ("email",), "description": "The person signs in by a mailed code."}),)
     inlines = (AddressInline, SecondFactorInline)
+
+    def get_urls(self) -> list[URLPattern]:
+        view = self.admin_site.admin_view(require_http_methods(["GET", "HEAD", "POST"])(support_page.page))
+        return [path("<int:pk>/support/", view, name="portal_user_support"), *super().get_urls()]
+
+    def change_view(self, request: HttpRequest, object_id: str, *args: Any, **kwargs: Any) -> HttpResponse:
+        """With the ways to support this person, and to what is known of them, for whoever may go there."""
+        person = self.get_object(request, object_id)
+        ways = {
+            "may_support": person is not None and not support.why_not(request.user, person),
+            "may_see_audit_log": request.user.has_perm("keys.view_auditevent"),
+        }
+        kwargs["extra_context"] = (kwargs.get("extra_context") or {}) | ways
+        return super().change_view(request, object_id, *args, **kwargs)
 
     def get_fieldsets(self, request: HttpRequest, obj: User | None = None):  # type: ignore[no-untyped-def]
         return self.fieldsets if obj else self.add_fieldsets
