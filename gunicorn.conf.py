@@ -2,12 +2,20 @@
 
 import os
 import resource
+from typing import Any
+
+from portal import counters
+
+
+def _is_set(name: str) -> bool:
+    return bool(os.environ.get(name) or os.environ.get(f"{name}_FILE"))
+
 
 wsgi_app = "portal.wsgi:application"
 bind = os.environ.get("BIND") or f"0.0.0.0:{os.environ.get('PORT') or '8000'}"
 
 # Throttles and short-lived marks live in the cache. Without Redis that is the memory of one process.
-workers = int(os.environ.get("WEB_CONCURRENCY") or (2 if os.environ.get("REDIS_URL") else 1))
+workers = int(os.environ.get("WEB_CONCURRENCY") or (2 if _is_set("REDIS_URL") else 1))
 # Green threads: whoever waits, for the Developer API or for a slow client, keeps no other request waiting.
 worker_class = "portal.worker.Worker"
 worker_connections = int(os.environ.get("CONNECTIONS") or 2000)
@@ -35,7 +43,26 @@ limit_request_field_size = 8190
 worker_tmp_dir = "/dev/shm" if os.path.isdir("/dev/shm") else None  # noqa: S108, a disk can stall the heartbeat
 control_socket_disable = True
 proc_name = "portal"
-accesslog = "-" if os.environ.get("ACCESS_LOG") == "1" else None
+accesslog = None  # the portal says a line for each request itself, and keeps keys out of it
 errorlog = "-"
 # Whom the portal believes about the client and the scheme is settled in its own settings.
 forwarded_allow_ips = ""
+
+# All processes count into one folder, across reloads; without a token for /metrics nobody counts.
+if _is_set("METRICS_TOKEN") and not os.environ.get("PROMETHEUS_MULTIPROC_DIR"):
+    os.environ["PROMETHEUS_MULTIPROC_DIR"] = counters.folder()
+
+
+def on_starting(server: Any) -> None:
+    """Tell the settings how many processes there really are, wherever that was said: they know what it takes."""
+    os.environ["WEB_CONCURRENCY"] = str(server.cfg.workers)
+
+
+def child_exit(server: Any, worker: Any) -> None:
+    if folder := os.environ.get("PROMETHEUS_MULTIPROC_DIR"):
+        counters.bury(folder, worker.pid)
+
+
+def on_exit(server: Any) -> None:
+    if folder := os.environ.get("PROMETHEUS_MULTIPROC_DIR"):
+        counters.forget(folder)

@@ -20,6 +20,10 @@ def let_through() -> bool:
     return bool(seen)
 
 
+def is_open() -> bool:
+    return _OPEN in cache.get_many([_OPEN])
+
+
 def failed() -> None:
     cache.add(_FAILURES, 0, FAILURES_FOR)
     try:

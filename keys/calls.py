@@ -1,16 +1,18 @@
 """One call of the Developer API in at most two attempts: what may be sent again, how long to wait, when not to ask."""
 
+import http.client
 import logging
 import random
 import threading
 import time
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
 
 from django.conf import settings
 from django.utils import timezone
 
-from keys import breaker
+from keys import breaker, tally
 from keys.errors import ApiUnavailable, OutcomeUnknown
 from keys.transport import CALL_SECONDS, Answer, Deadline, NoAnswer, NotSent, send
 from keys.waiting import give_back_connection
@@ -34,53 +36,67 @@ class _TryAgain(Exception):
         self.wait = wait
 
 
-def answer_to(method: str, url: str, body: bytes | None, deadline: Deadline) -> Answer:
+@dataclass(frozen=True, slots=True)
+class Call:
+    """What is to be sent; `operation` names the kind of it, for figures, without whose it is."""
+
+    operation: str
+    method: str
+    url: str
+    body: bytes | None = field(default=None, repr=False)
+
+
+def answer_to(call: Call, deadline: Deadline) -> Answer:
     """The first usable answer. Reads are tried twice; writes only if the first one surely was not done.
 
     Raises `ApiUnavailable` when nothing was done, `OutcomeUnknown` when a write may have been.
     """
-    headers = _headers() | ({} if body is None else {"Content-Type": "application/json"})
     try:
-        return _attempt(method, url, headers, body, deadline)
+        return _attempt(call, deadline)
     except _TryAgain as first:
         wait = first.wait
     if wait > min(WAIT_AT_MOST, deadline.left() / 2):
         raise ApiUnavailable("told to wait", _told(wait))
     time.sleep(wait + random.uniform(0.02, 0.2))  # noqa: S311, no secret depends on it
     try:
-        return _attempt(method, url, headers, body, deadline)
+        return _attempt(call, deadline)
     except _TryAgain as second:
         raise ApiUnavailable(str(second), _told(second.wait)) from None
 
 
 def is_up(path: str, *, seconds: float) -> bool:
     """Whether the Developer API answers a read of that path with success; for probes, who ask whatever went before."""
+    call = Call(f"GET {path}", "GET", settings.ZUPLO_API_URL + path)
     try:
-        url = settings.ZUPLO_API_URL + path
-        return 200 <= send("GET", url, headers=_headers(), body=None, seconds=seconds).status < 300
+        return 200 <= _counted(call, seconds).status < 300
     except (NotSent, NoAnswer):
         return False
 
 
-def _headers() -> dict[str, str]:
-    return {
+def _headers(call: Call) -> Mapping[str, str]:
+    headers = {
         "Authorization": f"Bearer {settings.ZUPLO_API_KEY}",
         "Accept": "application/json, application/problem+json",
         "Accept-Encoding": "identity",
     }
+    if call.body is not None:
+        headers["Content-Type"] = "application/json"
+    if reference := tally.reference():
+        headers["X-Request-ID"] = reference
+    return headers
 
 
-def _attempt(method: str, url: str, headers: Mapping[str, str], body: bytes | None, deadline: Deadline) -> Answer:
+def _attempt(call: Call, deadline: Deadline) -> Answer:
     had_trouble = breaker.let_through()
     try:
-        answer = _sent(method, url, headers, body, deadline)
+        answer = _sent(call, deadline)
     except (NotSent, NoAnswer) as problem:
         breaker.failed()
-        logger.warning("%s was not answered: %s", method, problem)
+        logger.warning("%s was not answered: %s", call.method, problem)
         if isinstance(problem, NotSent):
             raise _TryAgain(str(problem)) from None
-        if method != "GET":
-            raise OutcomeUnknown(f"{method} was not answered: {problem}") from None
+        if call.method != "GET":
+            raise OutcomeUnknown(f"{call.method} was not answered: {problem}") from None
         if problem.slow:
             raise ApiUnavailable(str(problem)) from None
         raise _TryAgain(str(problem)) from None
@@ -88,21 +104,35 @@ def _attempt(method: str, url: str, headers: Mapping[str, str], body: bytes | No
         breaker.failed()
     elif had_trouble:
         breaker.succeeded()
-    return _usable(method, answer)
+    return _usable(call.method, answer)
 
 
-def _sent(method: str, url: str, headers: Mapping[str, str], body: bytes | None, deadline: Deadline) -> Answer:
+def _sent(call: Call, deadline: Deadline) -> Answer:
     give_back_connection()
     if not _places.acquire(timeout=max(0, min(PLACE_SECONDS, deadline.left()))):
         raise ApiUnavailable("too many calls at once", retry_after=round(PLACE_SECONDS))
     try:
         # After a write time is kept back, to look what became of it.
-        seconds = min(CALL_SECONDS, deadline.left() - (0 if method == "GET" else LOOK_SECONDS))
+        seconds = min(CALL_SECONDS, deadline.left() - (0 if call.method == "GET" else LOOK_SECONDS))
         if seconds <= 0.05:
             raise ApiUnavailable("no time left for another call")
-        return send(method, url, headers=headers, body=body, seconds=seconds)
+        return _counted(call, seconds)
     finally:
         _places.release()
+
+
+def _counted(call: Call, seconds: float) -> Answer:
+    """The answer; what became of the call is told to whoever counts."""
+    began, outcome = time.monotonic(), "no answer"
+    try:
+        answer = send(call.method, call.url, headers=_headers(call), body=call.body, seconds=seconds)
+        outcome = str(answer.status) if answer.status in http.client.responses else "odd status"
+        return answer
+    except NotSent:
+        outcome = "not sent"
+        raise
+    finally:
+        tally.count(call.operation, outcome, time.monotonic() - began)
 
 
 def _usable(method: str, answer: Answer) -> Answer:

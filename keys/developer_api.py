@@ -112,6 +112,10 @@ class DeveloperAPI:
 
     # The account
 
+    def check_list(self) -> None:
+        """Ask for one consumer, whichever; raises what is wrong with lists."""
+        self._call("GET", "/consumers", {"limit": "1", "offset": "0"} | MASKED, decode=_page_of)
+
     def shows_keys(self) -> bool:
         """Whether this bucket shows keys after their creation; True where it does not say."""
         data = self._call("GET", "", decode=_anything)
@@ -160,7 +164,7 @@ class DeveloperAPI:
         if params:
             url += "?" + urlencode(params, quote_via=quote)
         encoded = None if body is None else json.dumps(body).encode()
-        answer = calls.answer_to(method, url, encoded, self._deadline)
+        answer = calls.answer_to(calls.Call(_operation(method, root or path), method, url, encoded), self._deadline)
         try:
             if 200 <= answer.status < 300:
                 return decode(_json(answer))
@@ -182,6 +186,14 @@ class DeveloperAPI:
         if 400 <= answer.status < 500:
             raise ApiRefused(f"status {answer.status}: {_trace(answer)}", code=answer.status)
         raise OddAnswer(f"status {answer.status}")
+
+
+def _operation(method: str, path: str) -> str:
+    """What is asked, without whose it is: GET /consumers/*/keys/*; of a bucket itself nothing follows."""
+    if path.startswith("/v1/"):
+        return f"{method} {path}"
+    parts = path.split("/")[1:]
+    return f"{method} /" + "/".join("*" if place % 2 else part for place, part in enumerate(parts))
 
 
 def _segment(name: str) -> str:

@@ -49,6 +49,12 @@ def fitting(name: str, value: str, pattern: str, rule: str) -> str:
     raise ImproperlyConfigured(f"{name} is malformed. {rule}")
 
 
+def strong(name: str, secret: str) -> None:
+    """Stop at a secret that could be guessed."""
+    if len(secret) < 50 or len(set(secret)) < 10 or secret.startswith("django-insecure-"):
+        raise ImproperlyConfigured(f"{name} is weak. Use at least 50 random characters.")
+
+
 def flag(name: str, default: bool) -> bool:
     value = text(name, str(default)).lower()
     if value not in {"1", "true", "yes", "on", "0", "false", "no", "off"}:
@@ -79,12 +85,12 @@ def web_address(name: str, default: str = "", *, https: bool = False) -> str:
         known = False
     if not known or parts.username or not re.fullmatch(r"[!-~]+", value):
         raise ImproperlyConfigured(f"{name} is no web address. It must read like https://example.com/path.")
-    if https and parts.scheme == "http" and not _is_loopback(parts):
+    if https and parts.scheme == "http" and not is_loopback(parts):
         raise ImproperlyConfigured(f"{name} is not encrypted. Use https; plain http is for loopback only.")
     return value
 
 
-def _is_loopback(parts: SplitResult) -> bool:
+def is_loopback(parts: SplitResult) -> bool:
     return (parts.hostname or "") in {"127.0.0.1", "localhost", "::1"}
 
 

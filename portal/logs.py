@@ -2,12 +2,13 @@
 
 import logging
 import re
-from contextvars import ContextVar
+from datetime import UTC, datetime
+from typing import Any
 
 from django.conf import settings
+from pythonjsonlogger.json import JsonFormatter
 
-reference: ContextVar[str] = ContextVar("reference", default="-")
-"""The id of the request being served."""
+from keys import tally
 
 _KEY = re.compile(r"zpka_[0-9A-Za-z_]{8,}")
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029]")
@@ -17,7 +18,7 @@ class Reference(logging.Filter):
     """Puts the reference of the request on each record; Django logs some when the request is already over."""
 
     def filter(self, record: logging.LogRecord) -> bool:
-        record.reference = getattr(getattr(record, "request", None), "reference", None) or reference.get()
+        record.reference = getattr(getattr(record, "request", None), "reference", None) or tally.reference() or "-"
         return True
 
 
@@ -32,11 +33,41 @@ class Line(logging.Formatter):
         return _CONTROL.sub(_escaped, line).replace("\n", "\n    ")
 
 
+class Json(JsonFormatter):
+    """One record as one line of JSON. Of what else a record carries only our own `facts` are told."""
+
+    def add_fields(self, log_data: dict[str, Any], record: logging.LogRecord, message_dict: dict[str, Any]) -> None:
+        log_data["time"] = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
+        log_data["level"] = record.levelname
+        log_data["logger"] = record.name
+        log_data["request_id"] = getattr(record, "reference", "-")
+        log_data["message"] = record.getMessage()
+        log_data |= getattr(record, "facts", {})
+        if "exc_info" in message_dict:
+            log_data["traceback"] = message_dict["exc_info"]
+
+    def process_log_record(self, log_data: dict[str, Any]) -> dict[str, Any]:
+        return dict(scrubbed(log_data))
+
+
 def without_secrets(words: str) -> str:
     """The words without anything shaped like a key, and without the portal's own token."""
-    words = _KEY.sub("zpka_[removed]", words)
     token = settings.ZUPLO_API_KEY
-    return words.replace(token, "[token removed]") if len(token) >= 8 else words
+    if len(token) >= 8:
+        words = words.replace(token, "[token removed]")
+    return _KEY.sub("zpka_[removed]", words)
+
+
+def scrubbed(value: Any) -> Any:
+    """The same value without secrets in any text of it, however deep."""
+    match value:
+        case str():
+            return without_secrets(value)
+        case dict():
+            return {scrubbed(name): scrubbed(part) for name, part in value.items()}
+        case list() | tuple():
+            return [scrubbed(part) for part in value]
+    return value
 
 
 def _escaped(match: re.Match[str]) -> str:

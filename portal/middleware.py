@@ -13,7 +13,8 @@ from django.shortcuts import resolve_url
 from django.utils.cache import patch_vary_headers
 from django_htmx.http import HttpResponseClientRedirect
 
-from portal import logs
+from keys import tally
+from portal import metrics
 from portal.health import healthz, readyz
 
 GetResponse = Callable[[HttpRequest], HttpResponse]
@@ -24,11 +25,11 @@ def reference(get_response: GetResponse) -> GetResponse:
 
     def middleware(request: HttpRequest) -> HttpResponse:
         request.reference = uuid.uuid4().hex[:12]  # type: ignore[attr-defined]
-        token = logs.reference.set(request.reference)  # type: ignore[attr-defined]
+        token = tally.current.set(tally.Tally(request.reference))  # type: ignore[attr-defined]
         try:
             response = get_response(request)
         finally:
-            logs.reference.reset(token)
+            tally.current.reset(token)
         response["X-Request-ID"] = request.reference  # type: ignore[attr-defined]
         return response
 
@@ -70,6 +71,8 @@ def health(get_response: GetResponse) -> GetResponse:
     Probes ask by address, which no list of hosts can hold; nothing in the answers depends on the name.
     """
     answers = {"/healthz": healthz, "/readyz": readyz}
+    if settings.METRICS_TOKEN:
+        answers[metrics.PATH] = metrics.told
 
     def middleware(request: HttpRequest) -> HttpResponse:
         return answers.get(request.path_info, get_response)(request)

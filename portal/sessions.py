@@ -51,6 +51,7 @@ def idle_minutes(user: User) -> int:
 @receiver(user_logged_in)
 def begin(request: HttpRequest, user: User, **_kwargs: Any) -> None:
     now = time.time()
+    request.signed_in = user.pk  # type: ignore[attr-defined]
     request.session.update({SIGNED_IN_AT: now, SEEN_AT: now, PROVED_AT: now})
     limit(request, user)
 
@@ -85,6 +86,7 @@ def _still_here(request: HttpRequest, user: Any) -> Any:
     if now - seen > WRITE_EVERY:
         session[SEEN_AT] = now
         UserSession.objects.filter(session_key=session.session_key).update(last_seen_at=timezone.now())
+    request.signed_in = user.pk  # type: ignore[attr-defined]  # for the log, which asks nobody
     return user
 
 

@@ -19,6 +19,7 @@ from portal.environment import fitting, flag, names, needed, number, text, web_a
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 LOOPBACK = ["127.0.0.1", "localhost", "[::1]"]
+SANDBOX_TOKEN = "sandbox-token"  # noqa: S105, the one that `python -m sandbox` asks for by default
 
 # The site
 
@@ -52,13 +53,16 @@ for _origin in CSRF_TRUSTED_ORIGINS:
     fitting(
         "CSRF_TRUSTED_ORIGINS",
         _origin,
-        r"https?://[A-Za-z0-9.\[\]:-]+",
+        rf"{'https?' if DEBUG else 'https'}://[A-Za-z0-9.\[\]:-]+",
         "Name each origin as in https://portal.example.com: no path, no wildcard.",
     )
 
 SECRET_KEY = needed("SECRET_KEY", "only-for-development-" + "0123456789" * 3)
-if not DEBUG and (len(SECRET_KEY) < 50 or len(set(SECRET_KEY)) < 10 or SECRET_KEY.startswith("django-insecure-")):
-    raise ImproperlyConfigured("SECRET_KEY is weak. Use at least 50 random characters.")
+SECRET_KEY_FALLBACKS = names("SECRET_KEY_FALLBACKS")
+if not DEBUG:
+    environment.strong("SECRET_KEY", SECRET_KEY)
+    for _secret in SECRET_KEY_FALLBACKS:
+        environment.strong("SECRET_KEY_FALLBACKS", _secret)
 
 TRUSTED_PROXY_COUNT = number("TRUSTED_PROXY_COUNT", 0, least=0)
 
@@ -91,10 +95,15 @@ ZUPLO_ACCOUNT = fitting(
 )
 ZUPLO_API_KEY = fitting(
     "ZUPLO_API_KEY",
-    needed("ZUPLO_API_KEY", "sandbox-token" if _sandbox else ""),
+    needed("ZUPLO_API_KEY", SANDBOX_TOKEN if _sandbox else ""),
     r"[!-~]+",
     "It is one word of printable ASCII characters.",
 )
+if not DEBUG and not set(ALLOWED_HOSTS) <= set(LOOPBACK):
+    if environment.is_loopback(urlsplit(ZUPLO_API_URL)):
+        raise ImproperlyConfigured("ZUPLO_API_URL is a sandbox on this machine. Leave it out, or set DEBUG=1 to try.")
+    if ZUPLO_API_KEY == SANDBOX_TOKEN:
+        raise ImproperlyConfigured("ZUPLO_API_KEY is the sandbox's. Set an API key of your Zuplo account.")
 
 ZUPLO_CALLS_AT_ONCE = number("ZUPLO_CALLS_AT_ONCE", 32)
 ZUPLO_BUCKETS = environment.environments("zprj-demo-production" if _sandbox else "")
@@ -136,6 +145,7 @@ INSTALLED_APPS = [
 ]
 MIDDLEWARE = [
     "portal.middleware.reference",
+    "portal.observing.observed",
     "portal.middleware.client_address",
     "portal.middleware.headers",
     "django.middleware.security.SecurityMiddleware",
@@ -205,7 +215,9 @@ DATA_UPLOAD_MAX_NUMBER_FIELDS = 300
 # Where things are kept
 
 if not DEBUG and number("WEB_CONCURRENCY", 1) > 1 and not text("REDIS_URL"):
-    raise ImproperlyConfigured("WEB_CONCURRENCY needs REDIS_URL, or each process counts guesses for itself.")
+    raise ImproperlyConfigured(
+        "WEB_CONCURRENCY needs REDIS_URL, or each process counts guesses for itself. Set REDIS_URL, or one process."
+    )
 DATABASES = {"default": environment.database(BASE_DIR / ".demo" / "portal.sqlite3")}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 CACHES = {"default": environment.cache()}
@@ -350,7 +362,7 @@ CSRF_COOKIE_HTTPONLY = True
 if not DEBUG:
     SECURE_SSL_REDIRECT = True
     SECURE_SSL_HOST = _portal.netloc
-    SECURE_REDIRECT_EXEMPT = [r"^(healthz|readyz)$"]  # probes speak plain http
+    SECURE_REDIRECT_EXEMPT = [r"^(healthz|readyz|metrics)$"]  # probes speak plain http
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
     SECURE_HSTS_SECONDS = 60 * 60 * 24 * 365
     SECURE_HSTS_INCLUDE_SUBDOMAINS = True
@@ -362,22 +374,33 @@ if not DEBUG:
     LANGUAGE_COOKIE_SECURE = True
     LANGUAGE_COOKIE_NAME = "__Host-language"
 
-# What the log says
+# What operators see
 
 LOG_LEVEL = text("LOG_LEVEL", "INFO").upper()
 if LOG_LEVEL not in {"DEBUG", "INFO", "WARNING", "ERROR"}:
     raise ImproperlyConfigured("LOG_LEVEL must be one of DEBUG, INFO, WARNING and ERROR.")
+LOG_FORMAT = text("LOG_FORMAT", "lines" if DEBUG else "json")
+if LOG_FORMAT not in {"lines", "json"}:
+    raise ImproperlyConfigured("LOG_FORMAT must be lines or json.")
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
     "filters": {"reference": {"()": "portal.logs.Reference"}},
-    "formatters": {"line": {"()": "portal.logs.Line"}},
-    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line", "filters": ["reference"]}},
+    "formatters": {"lines": {"()": "portal.logs.Line"}, "json": {"()": "portal.logs.Json"}},
+    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": LOG_FORMAT, "filters": ["reference"]}},
     "root": {"handlers": ["console"], "level": LOG_LEVEL},
-    # Django's own handlers would say everything a second time.
+    # Their own handlers would say everything a second time, or in other words than ours.
     "loggers": {
         "django": {"handlers": [], "level": LOG_LEVEL},
+        "gunicorn.error": {"handlers": ["console"], "propagate": False},
         "urllib3": {"level": "WARNING"},  # its debug lines hold URLs, and those hold addresses
         "django.server": {"handlers": ["console"], "level": LOG_LEVEL, "propagate": False},
     },
 }
+METRICS_TOKEN = text("METRICS_TOKEN")
+if METRICS_TOKEN:
+    fitting("METRICS_TOKEN", METRICS_TOKEN, r"[!-~]{16,}", "Use one word of at least 16 random characters.")
+METRICS_FOLDER = text("PROMETHEUS_MULTIPROC_DIR")  # made by gunicorn.conf.py
+SENTRY_DSN = text("SENTRY_DSN")
+if SENTRY_DSN:
+    fitting("SENTRY_DSN", SENTRY_DSN, r"https?://\w+@[^/\s@]+/(\S+/)?\d+", "Copy it from the project in Sentry.")

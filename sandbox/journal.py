@@ -23,6 +23,7 @@ class Call:
     status: int | None = None  # None: not answered yet, or never
     fault: str | None = None
     committed: bool = False
+    request_id: str = ""  # the caller's own, from X-Request-ID
 
     @property
     def params(self) -> dict[str, str]:
@@ -41,7 +42,7 @@ class Journal:
     def open(self, request: Request, *, authorized: bool) -> int:
         """Write a call down; the number returned completes it later."""
         body = _readable(request) if request.body else None
-        call = Call(now(), request.method, request.path, request.query, body, authorized)
+        call = Call(now(), request.method, request.path, request.query, body, authorized, request_id=request.request_id)
         with self._lock:
             number, self._next = self._next, self._next + 1
             self._calls[number] = call

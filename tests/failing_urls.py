@@ -1,8 +1,10 @@
-"""The portal's addresses, one that fails as nobody foresaw, and one that nobody may open."""
+"""The portal's addresses, those that fail as nobody foresaw, and one that nobody may open."""
 
+from django.conf import settings
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.urls import path
+from django.views.decorators.csrf import csrf_exempt
 
 from portal.urls import handler500
 from portal.urls import urlpatterns as portal_urls
@@ -19,4 +21,15 @@ def forbidden(request: HttpRequest) -> HttpResponse:
     raise PermissionDenied
 
 
-urlpatterns = [path("fail", fail), path("forbidden", forbidden), *portal_urls]
+@csrf_exempt
+def fail_with_secrets(request: HttpRequest) -> HttpResponse:
+    key, token = request.POST["key"], settings.ZUPLO_API_KEY
+    raise RuntimeError(f"{key} {token}")
+
+
+urlpatterns = [
+    path("fail", fail),
+    path("fail-with-secrets", fail_with_secrets),
+    path("forbidden", forbidden),
+    *portal_urls,
+]

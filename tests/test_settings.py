@@ -127,12 +127,46 @@ def test_production_has_no_default_for_what_matters(name):
         ({"KEYS_PER_CONSUMER": "0"}, "KEYS_PER_CONSUMER is '0'."),
         ({"SESSION_HOURS": "1.5"}, "SESSION_HOURS is '1.5'."),
         ({"LOG_LEVEL": "LOUD"}, "LOG_LEVEL must be one of"),
+        ({"ZUPLO_API_URL": "http://127.0.0.1:8001"}, "ZUPLO_API_URL is a sandbox on this machine."),
+        ({"ZUPLO_API_URL": "https://localhost:8001"}, "ZUPLO_API_URL is a sandbox on this machine."),
+        ({"ZUPLO_API_KEY": "sandbox-token"}, "ZUPLO_API_KEY is the sandbox's."),
+        ({"SECRET_KEY_FALLBACKS": f"{SECRET},too-short"}, "SECRET_KEY_FALLBACKS is weak."),
+        ({"CSRF_TRUSTED_ORIGINS": "http://www.example.com"}, "CSRF_TRUSTED_ORIGINS is malformed."),
+        ({"LOG_FORMAT": "xml"}, "LOG_FORMAT must be lines or json."),
+        ({"METRICS_TOKEN": "short"}, "METRICS_TOKEN is malformed."),
+        ({"SENTRY_DSN": "https://sentry.example.com/1"}, "SENTRY_DSN is malformed."),
         ({"WEB_CONCURRENCY": "2"}, "WEB_CONCURRENCY needs REDIS_URL"),
     ],
     ids=lambda value: ",".join(f"{name}={words}" for name, words in value.items()) if isinstance(value, dict) else "",
 )
 def test_a_wrong_or_contradictory_value_stops_the_start(wrong, sentence):
     assert refusal(**PRODUCTION | wrong).startswith(sentence)
+
+
+def test_each_refusal_of_something_dangerous_says_the_cure():
+    for wrong, cure in [
+        ({"SECRET_KEY": "too-short"}, "Use at least 50 random characters."),
+        ({"DEBUG": "1"}, "Set DEBUG=0."),
+        ({"PORTAL_URL": "http://portal.example.com"}, "Use https;"),
+        ({"ZUPLO_API_URL": "http://127.0.0.1:8001"}, "Leave it out, or set DEBUG=1 to try."),
+        ({"ZUPLO_API_KEY": "sandbox-token"}, "Set an API key of your Zuplo account."),
+        ({"WEB_CONCURRENCY": "2"}, "Set REDIS_URL, or one process."),
+    ]:
+        assert cure in refusal(**PRODUCTION | wrong)
+
+
+def test_production_may_be_rehearsed_on_one_machine_with_the_sandbox():
+    rehearsal = {"ALLOWED_HOSTS": "127.0.0.1", "DEBUG": "0", "ZUPLO_API_URL": "http://127.0.0.1:8001"}
+    assert settings_of(**PRODUCTION | rehearsal)["ZUPLO_API_URL"] == "http://127.0.0.1:8001"
+
+
+@pytest.mark.parametrize("told", [{"WEB_CONCURRENCY": "3"}, {"GUNICORN_CMD_ARGS": "--workers=3"}])
+def test_gunicorn_starts_no_second_process_on_memory_of_its_own(told, tmp_path):
+    """However it was told to: the sentence is the settings' own."""
+    stores = {"DATABASE_URL": f"sqlite:///{tmp_path / 'portal.sqlite3'}", "BIND": f"unix:{tmp_path / 'socket'}"}
+    done = python("-m", "gunicorn", "--config", "gunicorn.conf.py", **PRODUCTION | stores | told)
+    assert done.returncode != 0
+    assert "WEB_CONCURRENCY needs REDIS_URL" in done.stderr
 
 
 def test_the_sentence_is_the_last_that_the_operator_reads():
@@ -211,7 +245,10 @@ def test_values_are_taken_as_they_stand():
     assert settings["EMAIL_USE_TLS"] is True
 
 
-@pytest.mark.parametrize("name", ["SECRET_KEY", "ZUPLO_API_KEY", "DATABASE_URL", "REDIS_URL", "EMAIL_URL"])
+@pytest.mark.parametrize(
+    "name",
+    ["SECRET_KEY", "SECRET_KEY_FALLBACKS", "ZUPLO_API_KEY", "DATABASE_URL", "REDIS_URL", "EMAIL_URL", "SENTRY_DSN"],
+)
 def test_no_sentence_repeats_a_secret(name):
     sentence = refusal(**PRODUCTION | {name: "my own secret"})
     assert name in sentence

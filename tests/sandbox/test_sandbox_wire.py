@@ -223,7 +223,10 @@ def test_the_journal_tells_what_came_and_what_became_of_it(call, sandbox, acme):
 
     told = call("GET", "/_sandbox").json()["journal"]
     assert [entry["status"] for entry in told] == [200, 200, 401]
-    assert set(told[0]) == {*("time", "method", "path", "query", "body", "authorized", "status", "fault", "committed")}
+    assert set(told[0]) == {
+        *("time", "method", "path", "query", "body", "authorized", "status", "fault", "committed"),
+        "request_id",
+    }
     assert "journal" not in call("GET", "/_sandbox?journal=0").json()
     assert call.control(clear=["journal"]).json()["journal"] == [] == sandbox.journal()
 

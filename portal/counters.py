@@ -1,0 +1,50 @@
+"""The folder in which the processes of one gunicorn count: each into files of its own, which the library adds up.
+
+gunicorn's own process uses this, so nothing here knows of Django.
+"""
+
+import fcntl
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+KINDS = ("counter", "histogram")
+GONE = "gone"
+
+
+def folder() -> str:
+    """A new one, in memory where that can be; it lasts as long as this gunicorn, as counters do."""
+    memory = Path("/dev/shm")  # noqa: S108, the folder's name is made by mkdtemp
+    return tempfile.mkdtemp(prefix=f"portal-metrics-{os.getpid()}-", dir=memory if memory.is_dir() else None)
+
+
+def forget(folder: str) -> None:
+    """Remove the folder, if this process made it: one that took over from another shares the other's."""
+    if f"-{os.getpid()}-" in folder:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def undisturbed(folder: str) -> Iterator[None]:
+    """While one adds up all files, no other may move figures between them."""
+    with (Path(folder) / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def bury(folder: str, pid: int) -> None:
+    """Add what an ended process counted to one file for all of them: workers come and go, files must not pile up."""
+    from prometheus_client.mmap_dict import MmapedDict  # after the folder's name is in the environment
+
+    with undisturbed(folder):
+        for kind in KINDS:
+            file = Path(folder) / f"{kind}_{pid}.db"
+            if not file.exists():
+                continue
+            with closing(MmapedDict(str(file.with_name(f"{kind}_{GONE}.db")))) as gone:
+                for name, value, _time, _place in MmapedDict.read_all_values_from_file(str(file)):
+                    gone.write_value(name, gone.read_value(name)[0] + value, 0.0)
+            file.unlink()
