@@ -142,7 +142,7 @@ class KeyRing:
             consumer = self._locked(event)
             provisioning().may_create(self.actor, consumer)
             facts = audit.note(event, **settlement.facts_of_new_key(consumer.keys, label, ends))
-            full = settlement.make_key(self.api, name, facts)
+            full = self._as_others_see_it(settlement.make_key(self.api, name, facts))
             audit.note_made(event, full.key)
         return Change(event, consumer.with_key(full.key), full.key, full.value)
 
@@ -180,7 +180,7 @@ class KeyRing:
             provisioning().may_rotate(self.actor, consumer)
             facts = settlement.facts_of_new_key(consumer.keys, old.label, renewed_end(old))
             facts = audit.note(event, old, old=settlement.ends_of_old([old], old_ends), **facts)
-            new = settlement.make_key(self.api, name, facts)
+            new = self._as_others_see_it(settlement.make_key(self.api, name, facts))
             audit.note_made(event, new.key)
             consumer, unended = self._end_old(event, consumer.with_key(new.key), new)
         return Change(event, consumer, new.key, new.value, consumer.key(old.id).expires_on, unended)
@@ -257,6 +257,7 @@ class KeyRing:
             audit.note(event, old=settlement.ends_of_old(before.keys, old_ends), **facts)
             rolled, new = settlement.roll_keys(self.api, before, old_ends, facts)
             audit.note_made(event, new.key)
+            new = self._as_others_see_it(new)
             consumer, unended = self._end_old(event, rolled.with_key(new.key), new)
         return Change(event, consumer, new.key, new.value, old_ends, unended)
 
@@ -327,6 +328,10 @@ class KeyRing:
         except ApiRefused:
             # What a bucket with isRetrievable false answers is documented nowhere; a refusal is one way.
             return FullKey(key, "")
+
+    def _as_others_see_it(self, new: FullKey) -> FullKey:
+        """A key just made, by staff who may not see it: with its value only if the API shows it to the managers."""
+        return new if self.may(Action.REVEAL) else settlement.with_value(self.api, replace(new, value=""))
 
     def _end_old(
         self, event: AuditEvent, consumer: Consumer, new: FullKey

@@ -595,6 +595,19 @@ def test_an_old_key_ends_though_the_new_one_is_withheld(changing, sandbox):
     assert next(key for key in after if key["id"] == before[0]["id"])["expiresOn"]
 
 
+def test_an_old_key_goes_on_while_nobody_could_be_shown_the_new_one(changing, sandbox):
+    """D2, G7: where the bucket does not say that it hides keys, and does."""
+    sandbox.set(retrievable="masked")
+    sandbox.fault("GET", f"*/{sandbox.bucket}", "wrong_type", body={"name": sandbox.bucket}, times=0)
+    rotate = next(verb for verb in MAKING if verb.action == Action.ROTATE)
+    before = sandbox.keys("acme")
+    answer = rotate.send(changing, rotate.url(sandbox))
+    assert "was left as it was, as nobody has seen the new one yet" in answer.text
+    assert not FULL_KEY.search(answer.text)
+    assert len(sandbox.keys("acme")) == len(before) + 1
+    assert sandbox.keys("acme")[: len(before)] == before
+
+
 # What is on record (D4)
 
 
