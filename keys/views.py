@@ -10,6 +10,7 @@ from django.http import HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
 from django.urls import reverse
 from django.utils.translation import gettext as _
+from django.views.decorators.gzip import gzip_page
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 from django_htmx.http import trigger_client_event
 
@@ -25,6 +26,8 @@ CONSUMERS_ON_A_PAGE = 25
 require_form = require_http_methods(["GET", "HEAD", "POST"])
 
 
+# The one page that is long, and it holds no secret: to compress those that do would tell of them by their length.
+@gzip_page
 @require_safe
 @with_keyring
 def page(request: Request, ring: KeyRing) -> HttpResponse:

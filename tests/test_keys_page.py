@@ -220,3 +220,14 @@ def test_hostile_text_is_shown_as_text(sandbox: Sandbox, ann_client: Client) -> 
     assert not page.find_all("img", attrs={"onerror": True})
     assert not [script for script in page.find_all("script") if "alert" in script.get_text()]
     assert not set("\u202e\u2066\x00\x1b\x7f") & set(page.decode())
+
+
+def test_the_page_travels_compressed_and_an_answer_with_a_key_never_does(sandbox: Sandbox, ann_client: Client) -> None:
+    """The length of what is compressed would tell of the secret in it."""
+    keys = acme(sandbox)
+    accepted = {"Accept-Encoding": "gzip, br"}
+    assert ann_client.get("/keys/", headers=accepted)["Content-Encoding"] == "gzip"
+    for verb in ("reveal", "copy"):
+        response = ann_client.post(f"/keys/production/acme/{keys[0]['id']}/{verb}/", headers=accepted)
+        assert FULL_KEY.search(response.text)
+        assert not response.has_header("Content-Encoding")

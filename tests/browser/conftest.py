@@ -102,13 +102,24 @@ def sign_in(client_of, live_server, settings) -> Callable[[Page, Any], None]:
 
 
 @pytest.fixture
-def states(open_page, sign_in, make_person, sandbox, settings) -> Callable[..., Iterator[tuple[str, Page]]]:
-    """Goes through a scene of the table in one browser: yields each state's name, and the page in that state."""
+def states(
+    live_server, open_page, sign_in, make_person, sandbox, settings
+) -> Iterator[Callable[..., Iterator[tuple[str, Page]]]]:
+    """Goes through a scene of the table in one browser: yields each state's name, and the page in that state.
+
+    No page of any state may ask another host for anything.
+    """
+
+    elsewhere: list[str] = []
+
+    def _is_ours(url: str) -> bool:
+        return url.startswith((f"{live_server.url}/", "data:"))
 
     def states(scene: Scene, **options: Any) -> Iterator[tuple[str, Page]]:
         for name, value in scene.settings.items():
             setattr(settings, name, value)
         page = open_page(**{"reduced_motion": "reduce"} | options)
+        page.on("request", lambda request: elsewhere.append(request.url) if not _is_ours(request.url) else None)
         password = {"password": scene.password} if scene.password else {}
         if scene.person:
             sign_in(page, make_person(scene.person, verified=scene.verified, **password))
@@ -117,4 +128,5 @@ def states(open_page, sign_in, make_person, sandbox, settings) -> Callable[..., 
         for name in stage.states(scene):
             yield name, page
 
-    return states
+    yield states
+    assert elsewhere == []

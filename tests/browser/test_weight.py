@@ -1,0 +1,93 @@
+"""What the API Keys page weighs, cold, as it is shipped: gunicorn, collected files, brotli."""
+
+import secrets
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+from playwright.sync_api import Browser
+
+from bench.serving import Portal, environment
+from sandbox import Sandbox
+from tests.browser.pages import ANN, some_keys
+
+pytestmark = pytest.mark.processes
+
+ALL_AT_MOST = 110_000
+OURS_AT_MOST = 25_000
+SETTINGS = """
+from pathlib import Path
+from portal.settings import *
+STATIC_ROOT = Path(__file__).parent / "collected"
+"""
+
+
+@pytest.fixture
+def shipped(running_sandbox: Sandbox, tmp_path: Path) -> Iterator[Portal]:
+    """The portal in production's settings, behind a proxy that speaks TLS; its files are collected elsewhere."""
+    running_sandbox.reset()
+    some_keys(running_sandbox)
+    (tmp_path / "shipped.py").write_text(SETTINGS)
+    told = {
+        "DJANGO_SETTINGS_MODULE": "shipped",
+        "PYTHONPATH": str(tmp_path),
+        "DEBUG": "0",
+        "ALLOWED_HOSTS": "127.0.0.1",
+        "SECRET_KEY": secrets.token_urlsafe(60),
+        "EMAIL_URL": "dummymail://",
+        "GATEWAY_URL": "https://api.acme.test",
+        "PORTAL_ACCENT": "#e4572e",
+        "ZUPLO_API_URL": running_sandbox.url,
+        "ZUPLO_ACCOUNT": running_sandbox.account,
+        "ZUPLO_BUCKET": running_sandbox.bucket,
+        "ZUPLO_API_KEY": running_sandbox.token,
+    }
+    portal = Portal(tmp_path, environment(tmp_path, **told))
+    portal.manage("collectstatic", "--noinput", "--verbosity=0")
+    portal.manage("migrate", "--verbosity=0")
+    with portal:
+        yield portal
+
+
+@dataclass
+class Answer:
+    url: str
+    kind: str
+    bytes: int = 0
+
+
+def everything_that_is_loaded(browser: Browser, portal: Portal) -> list[Answer]:
+    """What a browser that was never here gets over the wire, headers included."""
+    (session,) = portal.sign_in([ANN]).values()
+    context = browser.new_context(base_url=portal.url, extra_http_headers={"X-Forwarded-Proto": "https"})
+    cookies = [{"name": one.name, "value": one.value, "domain": "127.0.0.1", "path": "/"} for one in session.cookies]
+    context.add_cookies([cookie | {"secure": True} for cookie in cookies])
+    page = context.new_page()
+    network = context.new_cdp_session(page)
+    answers: dict[str, Answer] = {}
+
+    def asked(event: dict) -> None:
+        answers[event["requestId"]] = Answer(event["request"]["url"], event["type"])
+
+    def finished(event: dict) -> None:
+        answers[event["requestId"]].bytes = event["encodedDataLength"]
+
+    network.on("Network.requestWillBeSent", asked)
+    network.on("Network.loadingFinished", finished)
+    network.send("Network.enable")
+    page.goto("/keys/production/", wait_until="networkidle")
+    page.locator("[data-key]").first.wait_for()
+    context.close()
+    return list(answers.values())
+
+
+def test_the_keys_page_is_light_and_asks_nobody_else(chromium: Browser, shipped: Portal) -> None:
+    answers = everything_that_is_loaded(chromium, shipped)
+    table = "\n".join(f"{answer.bytes:8} {answer.kind:12} {answer.url}" for answer in answers)
+    assert {urlsplit(answer.url).netloc for answer in answers} == {urlsplit(shipped.url).netloc}, table
+    assert {"Document", "Stylesheet", "Script", "Font"} <= {answer.kind for answer in answers if answer.bytes}, table
+    ours = [one for one in answers if one.kind in {"Script", "Stylesheet"} and "htmx" not in one.url]
+    assert sum(answer.bytes for answer in ours) <= OURS_AT_MOST, table
+    assert sum(answer.bytes for answer in answers) <= ALL_AT_MOST, table
