@@ -4,8 +4,6 @@ import os
 import resource
 from typing import Any
 
-from portal import counters
-
 
 def _is_set(name: str) -> bool:
     return bool(os.environ.get(name) or os.environ.get(f"{name}_FILE"))
@@ -48,21 +46,28 @@ errorlog = "-"
 # Whom the portal believes about the client and the scheme is settled in its own settings.
 forwarded_allow_ips = ""
 
-# All processes count into one folder, across reloads; without a token for /metrics nobody counts.
-if _is_set("METRICS_TOKEN") and not os.environ.get("PROMETHEUS_MULTIPROC_DIR"):
-    os.environ["PROMETHEUS_MULTIPROC_DIR"] = counters.folder()
+
+# gunicorn knows where the portal's own modules are only once it has read this file.
 
 
 def on_starting(server: Any) -> None:
     """Tell the settings how many processes there really are, wherever that was said: they know what it takes."""
+    from portal import counters
+
     os.environ["WEB_CONCURRENCY"] = str(server.cfg.workers)
+    if _is_set("METRICS_TOKEN") and not os.environ.get("PROMETHEUS_MULTIPROC_DIR"):
+        os.environ["PROMETHEUS_MULTIPROC_DIR"] = counters.folder()
 
 
 def child_exit(server: Any, worker: Any) -> None:
+    from portal import counters
+
     if folder := os.environ.get("PROMETHEUS_MULTIPROC_DIR"):
         counters.bury(folder, worker.pid)
 
 
 def on_exit(server: Any) -> None:
+    from portal import counters
+
     if folder := os.environ.get("PROMETHEUS_MULTIPROC_DIR"):
         counters.forget(folder)

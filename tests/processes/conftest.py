@@ -112,7 +112,7 @@ def serve(upstream: Sandbox, tmp_path: Path) -> Iterator[Callable[..., Portal]]:
             "ZUPLO_BUCKET": upstream.bucket,
             "ZUPLO_API_KEY": upstream.token,
         }
-        portals.append(Portal(folder, environment(folder, **told, **stores, **values)))
+        portals.append(Portal(folder, environment(folder, **told | stores | values)))
         portals[-1].start()
         return portals[-1]
 
