@@ -45,6 +45,11 @@ class DeveloperAPI:
         self._account = f"/v1/accounts/{_segment(settings.ZUPLO_ACCOUNT)}/key-buckets/{_segment(bucket)}"
         self._deadline = deadline
 
+    @property
+    def seconds_left(self) -> float:
+        """For what else belongs to the same page."""
+        return self._deadline.left()
+
     # Consumers
 
     def consumers_of(self, email: str) -> list[Consumer]:

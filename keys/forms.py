@@ -9,8 +9,10 @@ from django.core.exceptions import ValidationError
 from django.http import QueryDict
 from django.utils import timezone
 from django.utils.formats import date_format
+from django.utils.html import format_html
 from django.utils.translation import gettext_lazy as _
 
+from keys.moments import exact
 from keys.types import harmless
 
 LABEL_LENGTH = 100
@@ -105,7 +107,8 @@ class RotateForm(OnceForm):
         field = self.fields["grace"]
         assert isinstance(field, forms.ChoiceField)  # noqa: S101, for the type checker
         field.choices = [
-            (code, f"{name} ({_minute(now + grace)})" if grace else name) for code, (grace, name) in GRACES.items()
+            (code, format_html("{} ({})", name, exact(now + grace)) if grace else name)
+            for code, (grace, name) in GRACES.items()
         ]
 
     @property
@@ -130,7 +133,3 @@ class EndForm(OnceForm):
 
 def _day(moment: datetime) -> str:
     return date_format(moment, "j M Y")
-
-
-def _minute(moment: datetime) -> str:
-    return date_format(moment, "j M Y, H:i") + " UTC"

@@ -37,7 +37,7 @@ def to_step_up(request: Request, error: StepUpNeeded) -> HttpResponse:
     request.session["interrupted"] = str(error.wish)
     back = request.path
     match = request.resolver_match
-    if match and match.url_name in {"reveal", "copy"}:  # these have no form to come back to
+    if match and match.url_name in {"reveal", "copy", "try"}:  # these have no form to come back to
         back = reverse("keys:environment", args=[match.kwargs["environment"]]) + f"#consumer-{match.kwargs['name']}"
     url = f"{reverse(settings.STEP_UP_URL)}?{urlencode({'next': back})}"
     return HttpResponseClientRedirect(url) if request.htmx else HttpResponseRedirect(url, status=303)

@@ -13,7 +13,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from keys import audit, calls, limits, recent, settlement
+from keys import audit, calls, gateway, limits, recent, settlement
 from keys.access import Actor, Right, has_right, is_fresh, may_manage, may_see
 from keys.changes import Change, once
 from keys.developer_api import DeveloperAPI
@@ -31,6 +31,7 @@ from keys.errors import (
     TooMany,
     ValueHidden,
 )
+from keys.gateway import Trial
 from keys.models import MAKING, OPEN, READS, WISHES, Action, AuditEvent, Outcome
 from keys.provisioning import provisioning
 from keys.types import ApiKey, Consumer, FullKey, same_time
@@ -125,6 +126,10 @@ class KeyRing:
                 self._remember_hiding()
                 raise ValueHidden("a mask instead of the key")
             return full
+
+    def try_key(self, name: str, key_id: str) -> Trial:
+        """What the operator's test route answers to the key, which is shown to nobody."""
+        return gateway.tried(self.reveal(name, key_id, action=Action.TRY), self.api.seconds_left)
 
     def _remember_hiding(self) -> None:
         """Offer no Reveal for a while, if it is the bucket that hides keys, and not this one key that is odd."""

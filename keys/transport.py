@@ -1,4 +1,4 @@
-"""Moves bytes to and from the Developer API, bounded in time and size, by one pooled session a process."""
+"""Moves bytes to and from the Developer API and the gateway, bounded in time and size, by one pooled session."""
 
 import functools
 import http.client
@@ -23,11 +23,11 @@ POOL_SIZE = 64
 
 
 class NotSent(Exception):
-    """The request surely did not reach the Developer API."""
+    """The request surely did not arrive."""
 
 
 class NoAnswer(Exception):
-    """The request may have reached the Developer API; no whole answer came. `slow` if time ran out."""
+    """The request may have arrived; no whole answer came. `slow` if time ran out."""
 
     def __init__(self, reason: str, slow: bool = False) -> None:
         super().__init__(reason)
@@ -53,8 +53,16 @@ class Answer:
     body: bytes = field(repr=False)
 
 
-def send(method: str, url: str, *, headers: Mapping[str, str], body: bytes | None, seconds: float) -> Answer:
-    """The answer of the Developer API, whatever its status; raises `NotSent` or `NoAnswer`.
+def send(
+    method: str,
+    url: str,
+    *,
+    headers: Mapping[str, str],
+    body: bytes | None,
+    seconds: float,
+    first: int | None = None,
+) -> Answer:
+    """The answer, whatever its status, or only so many bytes of it; raises `NotSent` or `NoAnswer`.
 
     The reason of an error names its kind only: texts of `requests` hold the URL, and its objects the token.
     """
@@ -70,7 +78,7 @@ def send(method: str, url: str, *, headers: Mapping[str, str], body: bytes | Non
             stream=True,
         )
         with response:
-            return Answer(response.status_code, response.headers, _body(response))
+            return Answer(response.status_code, response.headers, _body(response, first))
     except requests.exceptions.ConnectTimeout:
         raise NotSent("no connection in time") from None
     except (requests.RequestException, HTTPError, OSError) as problem:
@@ -80,11 +88,13 @@ def send(method: str, url: str, *, headers: Mapping[str, str], body: bytes | Non
         raise NoAnswer(type(cause).__name__, slow="Timeout" in type(cause).__name__) from None
 
 
-def _body(response: requests.Response) -> bytes:
+def _body(response: requests.Response, first: int | None) -> bytes:
     # We ask for no compression, so that the limit counts what was really sent.
     if response.headers.get("content-encoding", "identity") != "identity":
         raise NoAnswer("a compressed body that nobody asked for")
-    body: bytes = response.raw.read(BODY_LIMIT + 1, decode_content=False)
+    body: bytes = response.raw.read(first or BODY_LIMIT + 1, decode_content=False)
+    if first:
+        return body
     if len(body) > BODY_LIMIT:
         raise NoAnswer("a body over the limit")
     # urllib3 lets a body pass that ends early, when more was asked for than it announced.

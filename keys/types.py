@@ -12,7 +12,6 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from django.utils import timezone
-from django.utils.timesince import timeuntil
 from django.utils.translation import gettext as _
 
 from keys.errors import NotFound, OddAnswer
@@ -48,6 +47,8 @@ class ApiKey:
     ending: str
     created_on: datetime
     expires_on: datetime | None = None
+    replaced_by: "ApiKey | None" = field(default=None, compare=False)
+    """The key that a rotation made in its place, where that was looked up and is still there."""
 
     @classmethod
     def from_json(cls, data: Any, consumer: str) -> "ApiKey":
@@ -75,11 +76,6 @@ class ApiKey:
     @property
     def is_ended(self) -> bool:
         return self.expires_on is not None and self.expires_on <= timezone.now()
-
-    @property
-    def time_left(self) -> str:
-        """The time to the end in words, "" for a key that never ends."""
-        return timeuntil(self.expires_on, depth=1) if self.expires_on else ""
 
     @property
     def ends_soon(self) -> bool:
@@ -146,6 +142,18 @@ class Consumer:
     @property
     def key_ids(self) -> set[str]:
         return {key.id for key in self.keys}
+
+    def facts(self, wanted: Iterable[str]) -> list[tuple[str, str]]:
+        """Of these names each that metadata or tags hold as one plain value, in words."""
+        known = dict(self.tags) | dict(self.metadata)
+        plain = {name: known[name] for name in wanted if isinstance(known.get(name), str | int | float)}
+        return [(re.sub("[_-]+", " ", name).capitalize(), _in_words(value)) for name, value in plain.items()]
+
+    def matches(self, words: str) -> bool:
+        """Whether its name, its label or one of its keys holds all these words."""
+        texts = [self.name, self.label, *(text for key in self.keys for text in (key.label, key.ending))]
+        known = "\n".join(texts).casefold()
+        return all(word in known for word in words.casefold().split())
 
     def key(self, key_id: str) -> ApiKey:
         """The key of that id; raises `NotFound` unless it stands in this consumer's own list."""
@@ -231,6 +239,12 @@ def _map(data: dict[str, Any], field: str) -> dict[str, Any]:
     """What the operator keeps with a consumer; nothing of it is needed, so an odd shape is no reason to fail."""
     value = data.get(field)
     return value if isinstance(value, dict) else {}
+
+
+def _in_words(value: str | float) -> str:
+    if isinstance(value, bool):
+        return _("Yes") if value else _("No")
+    return harmless(value if isinstance(value, str) else repr(value))
 
 
 def _texts(values: dict[str, Any]) -> dict[str, str]:

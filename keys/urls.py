@@ -42,6 +42,7 @@ urlpatterns = [
     path(_consumer + "rotate-all/", views.rotate_all, name="rotate_all"),
     path(_key + "reveal/", views.reveal, name="reveal"),
     path(_key + "copy/", views.copy, name="copy"),
+    path(_key + "try/", views.try_key, name="try"),
     path(_key + "rotate/", views.rotate, name="rotate"),
     path(_key + "rename/", views.rename, name="rename"),
     path(_key + "end/", views.change_end, name="end"),

@@ -1,12 +1,13 @@
 """The API Keys page and its verbs: form in, one call of the key ring, template out."""
 
 import uuid
+from collections.abc import Iterable
 from typing import Any
 
 from django.conf import settings
 from django.contrib import messages
 from django.core.paginator import Paginator
-from django.http import HttpResponse, HttpResponseRedirect
+from django.http import Http404, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
 from django.urls import reverse
 from django.utils.translation import gettext as _
@@ -14,15 +15,18 @@ from django.views.decorators.gzip import gzip_page
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 from django_htmx.http import trigger_client_event
 
+from keys import gateway
 from keys.changes import Change
 from keys.decorators import Request, allowed, with_keyring
-from keys.forms import CreateForm, EndForm, LabelForm, OnceForm, RotateForm
+from keys.forms import LABEL_LENGTH, CreateForm, EndForm, LabelForm, OnceForm, RotateForm
 from keys.models import Action
+from keys.pairs import with_replacements
 from keys.provisioning import provisioning
 from keys.service import KeyRing, check_rotate_all, live, renewed_end
 from keys.types import Consumer
 
 CONSUMERS_ON_A_PAGE = 25
+FIND_FROM = 6  # consumers, below which everything is in sight anyhow
 require_form = require_http_methods(["GET", "HEAD", "POST"])
 
 
@@ -31,9 +35,19 @@ require_form = require_http_methods(["GET", "HEAD", "POST"])
 @require_safe
 @with_keyring
 def page(request: Request, ring: KeyRing) -> HttpResponse:
-    consumers = Paginator(ring.consumers(), CONSUMERS_ON_A_PAGE).get_page(request.GET.get("page"))
-    context = {"consumers": consumers, "environments": list(settings.ZUPLO_BUCKETS), "addresses": ring.actor.emails}
-    return render(request, "keys/page.html", _of(ring) | context)
+    everything, words = ring.consumers(), request.GET.get("find", "").strip()[:LABEL_LENGTH]
+    found = [consumer for consumer in everything if consumer.matches(words)]
+    consumers = Paginator(found, CONSUMERS_ON_A_PAGE).get_page(request.GET.get("page"))
+    consumers.object_list = with_replacements(consumers.object_list, ring.environment)
+    context = {
+        "consumers": consumers,
+        "environments": list(settings.ZUPLO_BUCKETS),
+        "addresses": ring.actor.emails,
+        "is_newcomer": not everything,
+        "words": words,
+        "can_find": len(everything) >= FIND_FROM or words,
+    }
+    return render(request, "keys/page.html", _of(ring) | _requests(consumers.object_list) | context)
 
 
 @require_POST
@@ -54,6 +68,18 @@ def copy(request: Request, ring: KeyRing, name: str, key_id: str) -> HttpRespons
     if request.htmx:
         return HttpResponse(full.value, content_type="text/plain; charset=utf-8")
     return _revealed(request, ring, key=full.key, value=full.value, copying=True)
+
+
+@require_POST
+@with_keyring
+def try_key(request: Request, ring: KeyRing, name: str, key_id: str) -> HttpResponse:
+    """Send a request with the key to the operator's test route, and show what came back."""
+    if not gateway.can_try():
+        raise Http404
+    context: dict[str, Any] = {"trial": ring.try_key(name, key_id), "url": gateway.url()}
+    if request.htmx:
+        return render(request, "keys/_trial.html", context)
+    return _dialog(request, ring, "keys/_tried.html", **context)
 
 
 @require_form
@@ -168,6 +194,24 @@ def _of(ring: KeyRing) -> dict[str, Any]:
     }
 
 
+def _requests(consumers: Iterable[Consumer] = ()) -> dict[str, Any]:
+    """What ready requests are made of; the first key that works stands in them until another one is chosen."""
+    name, before = gateway.header()
+    first = next((key for consumer in consumers for key in consumer.live_keys), None)
+    return {
+        "gateway_url": settings.GATEWAY_URL,
+        "request_url": gateway.url(),
+        "header": name,
+        "before_key": before,
+        "can_try": gateway.can_try(),
+        "first_key": first,
+    }
+
+
+def _paired(ring: KeyRing, consumer: Consumer) -> Consumer:
+    return with_replacements([consumer], ring.environment)[0]
+
+
 def _page_url(ring: KeyRing, consumer: Consumer | None = None) -> str:
     anchor = f"#consumer-{consumer.name}" if consumer else ""
     return reverse("keys:environment", args=[ring.environment]) + anchor
@@ -192,7 +236,8 @@ def _revealed(request: Request, ring: KeyRing, **context: Any) -> HttpResponse:
 def _changed(request: Request, ring: KeyRing, change: Change, notice: str) -> HttpResponse:
     """The consumer as it is now for htmx, or back to the page."""
     if request.htmx:
-        response = render(request, "keys/_changed.html", _of(ring) | {"consumer": change.consumer, "notice": notice})
+        context = _of(ring) | {"consumer": _paired(ring, change.consumer), "notice": notice}
+        response = render(request, "keys/_changed.html", context)
         return trigger_client_event(response, "dialog:close")
     messages.success(request, notice)
     return HttpResponseRedirect(_page_url(ring, change.consumer), status=303)
@@ -208,7 +253,7 @@ def _new_key(request: Request, ring: KeyRing, change: Change) -> HttpResponse:
         change=change,
         key=change.key,
         value=change.value,
-        consumer=change.consumer,
-        gateway_url=settings.GATEWAY_URL,
+        consumer=_paired(ring, change.consumer),
         token=uuid.uuid4(),
+        **_requests(),
     )

@@ -90,6 +90,10 @@ def _environment(state: Path, port: int, sandbox_port: int) -> dict[str, str]:
         "ZUPLO_ACCOUNT": ACCOUNT,
         "ZUPLO_BUCKETS": f"production:{BUCKET},preview:{PREVIEW}",
         "ZUPLO_API_KEY": TOKEN,
+        # The sandbox plays the API behind the gateway too.
+        "GATEWAY_URL": f"http://{HOST}:{sandbox_port}",
+        "GATEWAY_TEST_PATH": "/_sandbox/hello",
+        "KEYS_SHOW_METADATA": "plan,seats",
         "LOG_LEVEL": "ERROR",
         "PYTHONUNBUFFERED": "1",
     }

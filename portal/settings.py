@@ -81,7 +81,21 @@ PORTAL_SUPPORT_URL = text("PORTAL_SUPPORT_URL")
 if not re.fullmatch(r"mailto:[^\s@<>]+@[^\s@<>]+", PORTAL_SUPPORT_URL):
     PORTAL_SUPPORT_URL = web_address("PORTAL_SUPPORT_URL")
 PORTAL_DOCS_URL = web_address("PORTAL_DOCS_URL")
-GATEWAY_URL = web_address("GATEWAY_URL", "https://api.example.com" if DEBUG else "")
+
+# The operator's API, for ready requests. What stands in these goes into code unquoted.
+_in_code = (r"[A-Za-z0-9:/?&=%._~+,;@\[\]-]*", "Leave out quotes, spaces, $ and the like: it becomes part of code.")
+GATEWAY_URL = fitting(
+    "GATEWAY_URL", web_address("GATEWAY_URL", "https://api.example.com" if DEBUG else "", https=not DEBUG), *_in_code
+)
+GATEWAY_TEST_PATH = fitting("GATEWAY_TEST_PATH", text("GATEWAY_TEST_PATH"), *_in_code)
+if GATEWAY_TEST_PATH and not (GATEWAY_URL and GATEWAY_TEST_PATH.startswith("/")):
+    raise ImproperlyConfigured("GATEWAY_TEST_PATH must begin with / and needs GATEWAY_URL.")
+GATEWAY_HEADER = fitting(
+    "GATEWAY_HEADER",
+    text("GATEWAY_HEADER", "Authorization: Bearer"),
+    r"[A-Za-z0-9-]+(:( [A-Za-z0-9._~+/=-]+)?)?",
+    "Write what stands before the key, as in Authorization: Bearer or X-API-Key:.",
+)
 
 # The Developer API. A development machine that names nothing of it uses the sandbox.
 
@@ -115,6 +129,7 @@ KEYS_PER_CONSUMER = number("KEYS_PER_CONSUMER", 10)
 KEYS_REVEALS_PER_MINUTE = number("KEYS_REVEALS_PER_MINUTE", 30)
 KEYS_CHANGES_PER_MINUTE = number("KEYS_CHANGES_PER_MINUTE", 20)
 KEYS_MAIL_MANAGERS = flag("KEYS_MAIL_MANAGERS", True)
+KEYS_SHOW_METADATA = names("KEYS_SHOW_METADATA")
 
 # Django
 

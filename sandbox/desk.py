@@ -10,8 +10,10 @@ from sandbox.faults import KINDS, Fault, Faults, made
 from sandbox.journal import Journal
 from sandbox.messages import Answer, Document, Problem, Request
 from sandbox.switches import SWITCHES, Switches, checked
+from sandbox.values import now
 
 CONTROL_PATH = "/_sandbox"
+GATEWAY_PATH = "/_sandbox/hello"
 
 EXPLAINED: Document = {
     "choices": {name: {"allowed": one.allowed, "meaning": one.meaning} for name, one in SWITCHES.items()},
@@ -35,6 +37,8 @@ class Desk:
         """The answer, or None when the connection is to be closed without one."""
         if request.path == CONTROL_PATH:
             return self._control(request)
+        if request.path == GATEWAY_PATH:
+            return self._hello(request)
         number = self.journal.open(request, authorized=self._api.accepts(request))
         fault = self.faults.due(request.method, request.path)
         answer = self._worked(request, fault) if fault else self._api.answer(request)
@@ -110,6 +114,16 @@ class Desk:
         except (Problem, ValueError, TypeError) as error:
             return Answer(400, {"error": str(error)})
         return Answer(200, self._state(with_journal=parse_qs(request.query).get("journal") != ["0"]))
+
+    def _hello(self, request: Request) -> Answer:
+        """What an API behind the gateway would say: a word to whoever sends a key that works, in any bucket."""
+        with self.database.reading() as store:
+            rows = store.all("SELECT pk FROM buckets")
+            keys = [store.key_by_value(row["pk"], request.bearer or "") for row in rows]
+        key = next((key for key in keys if key and (key["expires_on"] is None or key["expires_on"] > now())), None)
+        if key is None:
+            return Answer(401, {"message": "This key does not work."})
+        return Answer(200, {"message": f"Hello, {key['name']}!"})
 
     def _change(self, wish: Any) -> None:
         """Check all of it before any of it is done."""

@@ -28,7 +28,7 @@ def _samples() -> list[dict[str, Any]]:
             "description": "Acme Inc",
             "created_on": _days(-150),
             "tags": {"org": "acme"},
-            "metadata": {"plan": "pro"},
+            "metadata": {"plan": "pro", "seats": 25},
             "managers": ["ann@acme.test", "ben@acme.test"],
             "keys": [
                 {"description": "Production server", "created_on": _days(-149.6)},

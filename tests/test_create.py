@@ -105,7 +105,7 @@ def test_the_new_key_comes_with_a_line_to_try_it(sandbox: Sandbox, ann_client: C
     page = BeautifulSoup(create(ann_client, IN_ACME).content, "html.parser")
     value = sandbox.keys("acme")[-1]["key"]
     line = " ".join(page.select_one("pre").get_text().replace("\\", "").split())
-    assert line == f'curl https://api.acme.test/v1 --header "Authorization: Bearer {value}"'
+    assert line == f'curl "https://api.acme.test/v1" --header "Authorization: Bearer {value}"'
     assert sandbox.authorizes(value)
 
 

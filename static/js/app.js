@@ -1,52 +1,15 @@
-/* What the pages do beyond plain HTML and htmx. Without this file every page still works.
+/* What every page does beyond plain HTML and htmx: notices, the dialog, buttons at work, slow navigation.
 
-A full key is only ever in the text of one element, or on its way to the clipboard: never in an attribute, in
-storage or in the history. */
+Without this file every page still works. */
 "use strict";
 
 {
-  const SHOWN_FOR = 60_000;
   const NOTICE_FOR = 8_000;
-  const ANSWER_WITHIN = 20_000;
+  const SKELETON_AFTER = 400;
 
-  const root = document.documentElement;
   const dialog = () => document.getElementById("dialog");
   const dialogBody = () => document.getElementById("dialog-body");
   const word = (name) => document.getElementById("words").dataset[name];
-
-  /* Colours: as the system, light or dark */
-
-  const THEMES = ["system", "light", "dark"];
-
-  function savedTheme() {
-    try {
-      const theme = localStorage.getItem("theme");
-      return THEMES.includes(theme) ? theme : "system";
-    } catch {
-      return "system"; // Storage may be off.
-    }
-  }
-
-  function showTheme(theme) {
-    if (theme === "system") delete root.dataset.theme;
-    else root.dataset.theme = theme;
-    for (const button of document.querySelectorAll("[data-theme-switch]")) {
-      button.ariaLabel = button.title = button.dataset[`label${theme[0].toUpperCase()}${theme.slice(1)}`];
-    }
-  }
-
-  function nextTheme() {
-    const theme = THEMES[(THEMES.indexOf(root.dataset.theme ?? "system") + 1) % THEMES.length];
-    showTheme(theme);
-    try {
-      localStorage.setItem("theme", theme);
-    } catch {
-      // The choice then lasts for this page.
-    }
-  }
-
-  root.dataset.js = "";
-  showTheme(savedTheme());
 
   /* Notices */
 
@@ -81,7 +44,7 @@ storage or in the history. */
 
   /* The dialog */
 
-  let opener = null; // What the dialog was opened from: {action, consumer}.
+  let opener = null; // What the dialog was opened from: {action, consumer, neighbour}.
   let isStale = false; // An answer was about something that this page does not show yet.
 
   /** A new key that was neither copied nor dismissed on purpose. */
@@ -125,20 +88,23 @@ storage or in the history. */
     else restoreFocus();
   }
 
-  /** Back to the button that was used, or to its consumer if a swap took the button away. */
+  /** Back to the button that was used; if it is gone to the next row, or else to its consumer. */
   function restoreFocus() {
     if (!opener || document.activeElement !== document.body) return;
     const form = [...document.forms].find((form) => form.getAttribute("action") === opener.action);
     const row = form?.hidden ? form.closest("[data-key]") : form;
     const place = row?.querySelector("[data-hide]") ?? row?.querySelector("button");
-    (place ?? document.getElementById(`consumer-${opener.consumer}`) ?? document.getElementById("main")).focus();
+    const others = [opener.neighbour, `consumer-${opener.consumer}`, "main"].map((id) => document.getElementById(id));
+    (place ?? others.find(Boolean)).focus();
   }
 
   function rememberOpener(form) {
-    if (form.closest("dialog")) return;
+    if (form.closest("dialog") || !form.matches("form")) return;
+    const row = form.closest("[data-key]");
     opener = {
       action: form.getAttribute("action"),
       consumer: form.closest("[data-consumer]")?.dataset.consumer,
+      neighbour: (row?.nextElementSibling ?? row?.previousElementSibling)?.id,
     };
   }
 
@@ -154,136 +120,40 @@ storage or in the history. */
     for (const button of form.querySelectorAll("[aria-busy]")) button.removeAttribute("aria-busy");
   }
 
-  function sayCopied(button) {
-    button.dataset.label ??= button.textContent;
-    button.textContent = word("copied");
-    setTimeout(() => (button.textContent = button.dataset.label), 2_000);
+  /* A page that is slow to come: its shape in its place */
+
+  let slow = null;
+
+  function expect(place) {
+    const shape = document.getElementById("skeleton");
+    if (!shape || !place?.matches("#main, #found")) return;
+    arrived();
+    slow = setTimeout(() => {
+      place.setAttribute("aria-busy", "true");
+      place.dataset.loading = "";
+      place.append(shape.content.cloneNode(true));
+    }, SKELETON_AFTER);
   }
 
-  /* Copy: the key goes from the answer to the clipboard and is not shown */
-
-  class Refusal extends Error {
-    constructor(html) {
-      super("The portal refused");
-      this.html = html;
+  function arrived() {
+    clearTimeout(slow);
+    document.querySelector("[data-skeleton]")?.remove();
+    for (const place of document.querySelectorAll("[data-loading]")) {
+      place.removeAttribute("aria-busy");
+      delete place.dataset.loading;
     }
-  }
-
-  async function askForKey(form) {
-    const response = await fetch(form.action, {
-      method: "POST",
-      body: new FormData(form),
-      headers: { "HX-Request": "true", "HX-Current-URL": location.href, Accept: "text/plain" },
-      signal: AbortSignal.timeout(ANSWER_WITHIN),
-    });
-    const elsewhere = response.headers.get("HX-Redirect");
-    if (elsewhere) {
-      location.assign(elsewhere);
-      return new Promise(() => {}); // The page is about to go.
-    }
-    const text = await response.text();
-    if (response.ok && response.headers.get("Content-Type")?.startsWith("text/plain")) return text;
-    throw new Refusal(text);
-  }
-
-  /** Starts in the click itself: Safari gives the clipboard to nobody who waits first. */
-  async function toClipboard(promise) {
-    if (window.ClipboardItem) {
-      const blob = promise.then((text) => new Blob([text], { type: "text/plain" }));
-      blob.catch(() => {}); // Whoever waits for the promise itself hears of it.
-      try {
-        return await navigator.clipboard.write([new ClipboardItem({ "text/plain": blob })]);
-      } catch {
-        // Not every browser takes a promise.
-      }
-    }
-    return navigator.clipboard.writeText(await promise);
-  }
-
-  async function copyKey(form, button) {
-    const asked = askForKey(form);
-    const copied = toClipboard(asked).then(() => true, () => false);
-    try {
-      const key = await asked;
-      if (await copied) {
-        sayCopied(button);
-        notify(word("keyCopied"));
-      } else {
-        rememberOpener(form);
-        copyByHand(key);
-      }
-    } catch (problem) {
-      if (problem instanceof Refusal) notifyOf(problem.html);
-      else notify(word("noAnswer"), "error");
-    } finally {
-      setIdle(form);
-    }
-  }
-
-  function copyByHand(key) {
-    dialogBody().replaceChildren(document.getElementById("copy-by-hand").content.cloneNode(true));
-    const field = dialogBody().querySelector("[data-value]");
-    field.value = key;
-    openDialog();
-    field.select();
-    startCountdowns();
-  }
-
-  async function copyFrom(button) {
-    const source = document.querySelector(button.dataset.copyFrom);
-    try {
-      await navigator.clipboard.writeText(source.value ?? source.textContent);
-      sayCopied(button);
-      release();
-    } catch {
-      getSelection().selectAllChildren(source);
-      source.select?.();
-      notify(word("copyByHand"), "error");
-    }
-  }
-
-  /* Revealed keys are masked again after a minute, and whenever nobody looks */
-
-  function startCountdowns() {
-    for (const element of document.querySelectorAll("[data-revealed]:not([data-counting])")) {
-      element.dataset.counting = "";
-      const end = Date.now() + SHOWN_FOR;
-      const tick = () => {
-        const seconds = Math.ceil((end - Date.now()) / 1000);
-        if (seconds <= 0) mask(element);
-        if (seconds <= 0 || !element.isConnected) clearInterval(timer);
-        const countdown = element.querySelector("[data-countdown]");
-        if (countdown) countdown.textContent = word("hidesIn").replace("{seconds}", seconds);
-      };
-      const timer = setInterval(tick, 1000);
-      tick();
-    }
-  }
-
-  function mask(element) {
-    if (element.closest("dialog")) {
-      dialog().close();
-      dialogBody().replaceChildren();
-      return;
-    }
-    element.querySelector("[data-value]").textContent = element.dataset.masked;
-    element.querySelector("[data-countdown]")?.remove();
-    const reveal = element.querySelector("[data-reveal]");
-    const hide = element.querySelector("[data-hide]");
-    reveal.hidden = false;
-    if (hide === document.activeElement) reveal.querySelector("button").focus();
-    hide?.remove();
-    delete element.dataset.revealed;
-  }
-
-  function maskAll() {
-    document.querySelectorAll("[data-revealed]").forEach(mask);
   }
 
   /* What htmx tells */
 
-  document.addEventListener("htmx:beforeRequest", (event) => rememberOpener(event.detail.elt));
-  document.addEventListener("htmx:afterRequest", (event) => setIdle(event.detail.elt));
+  document.addEventListener("htmx:beforeRequest", ({ detail }) => {
+    rememberOpener(detail.elt);
+    expect(detail.target);
+  });
+  document.addEventListener("htmx:afterRequest", (event) => {
+    setIdle(event.detail.elt);
+    arrived();
+  });
   document.addEventListener("htmx:sendError", () => notify(word("noAnswer"), "error"));
   document.addEventListener("htmx:timeout", () => notify(word("noAnswer"), "error"));
   document.addEventListener("htmx:oobErrorNoTarget", () => (isStale = true));
@@ -311,12 +181,12 @@ storage or in the history. */
     if (dialog().open) dialog().scrollTop = 0;
   });
 
-  document.addEventListener("htmx:afterSettle", () => {
+  document.addEventListener("htmx:afterSettle", ({ detail }) => {
     timeNotices();
-    startCountdowns();
     if (dialog().open) return;
     if (isStale) location.reload();
-    restoreFocus();
+    if (detail.target.id === "main") document.querySelector("h1").focus();
+    else restoreFocus();
   });
 
   /* What people do */
@@ -333,21 +203,12 @@ storage or in the history. */
     }
   }, true);
 
-  document.addEventListener("submit", (event) => {
-    if (!event.target.matches("[data-copy]")) return;
-    event.preventDefault();
-    copyKey(event.target, event.submitter ?? event.target.querySelector("button"));
-  });
-
   document.addEventListener("click", (event) => {
     const part = (selector) => event.target.closest(selector);
     for (const menu of document.querySelectorAll("[data-menu][open]")) {
       if (!menu.contains(event.target)) menu.open = false;
     }
-    if (part("[data-theme-switch]")) nextTheme();
     if (part("[data-dismiss]")) part("[data-notice]").remove();
-    if (part("[data-hide]")) mask(part("[data-revealed]"));
-    if (part("[data-copy-from]")) copyFrom(part("[data-copy-from]"));
     if (part("[data-close]") && dialog().open) {
       event.preventDefault();
       if (part("[data-releases]")) release();
@@ -390,17 +251,14 @@ storage or in the history. */
     }
   }, true);
 
-  document.addEventListener("visibilitychange", () => document.hidden && maskAll());
-  window.addEventListener("pagehide", () => {
-    maskAll();
-    dialogBody()?.replaceChildren();
-  });
+  window.addEventListener("pagehide", () => dialogBody()?.replaceChildren());
   window.addEventListener("pageshow", (event) => {
     if (event.persisted && document.body.hasAttribute("data-private")) location.reload();
     document.querySelectorAll("form[data-busy]").forEach(setIdle);
   });
-  document.addEventListener("DOMContentLoaded", () => {
-    showTheme(savedTheme());
-    timeNotices();
-  });
+
+  timeNotices();
+
+  /** For the scripts of single pages. */
+  window.portal = { dialog, dialogBody, word, notify, notifyOf, openDialog, closeDialog, rememberOpener, release, setIdle };
 }

@@ -1,0 +1,47 @@
+"""Which key replaced which: the API does not know, but the audit log does."""
+
+from collections.abc import Iterable
+from dataclasses import replace
+from datetime import timedelta
+
+from django.utils.dateparse import parse_datetime
+
+from keys.models import Action, AuditEvent, Outcome
+from keys.types import Consumer
+
+LATELY = timedelta(minutes=2)  # "end the old key now" means a minute ago
+ROTATIONS_AT_MOST = 500  # the newest; a key that was replaced long before is a row like any other
+
+
+def with_replacements(consumers: Iterable[Consumer], environment: str) -> list[Consumer]:
+    """The consumers with each key knowing the one that was made in its place, if that is still there."""
+    known = list(consumers)
+    made = _replaced(environment, [consumer.name for consumer in known])
+    return [_told(consumer, made.get(consumer.name, {})) for consumer in known]
+
+
+def _told(consumer: Consumer, made: dict[str, str]) -> Consumer:
+    if not made:
+        return consumer
+    keys = {key.id: key for key in consumer.keys}
+    return replace(
+        consumer, keys=tuple(replace(key, replaced_by=keys.get(made.get(key.id, ""))) for key in consumer.keys)
+    )
+
+
+def _replaced(environment: str, names: list[str]) -> dict[str, dict[str, str]]:
+    """For each consumer the ids of replaced keys, and of those that replaced them."""
+    events = AuditEvent.objects.filter(
+        environment=environment,
+        consumer__in=names,
+        action__in=[Action.ROTATE, Action.ROTATE_ALL],
+        outcome__in=[Outcome.DONE, Outcome.PARTLY],
+    ).order_by("-started_at")
+    found: dict[str, dict[str, str]] = {}
+    for event in events.only("action", "consumer", "facts", "started_at")[:ROTATIONS_AT_MOST]:
+        for old, at in event.facts.get("old", {}).items():
+            ends = parse_datetime(at)
+            # Rotating all keys notes those too that had ended long before.
+            if ends and (event.action == Action.ROTATE or ends >= event.started_at - LATELY):
+                found.setdefault(event.consumer, {}).setdefault(old, event.facts.get("new", ""))
+    return found
