@@ -1,5 +1,7 @@
 """Stops asking a Developer API that is down, and tries again by itself; known to all workers through the cache."""
 
+from enum import StrEnum
+
 from django.core.cache import cache
 
 from keys.errors import ApiUnavailable
@@ -10,6 +12,21 @@ OPEN_FOR = 60  # seconds after the last failure, should nobody ask meanwhile
 PROBE_EVERY = 5  # seconds; one call is let through to see whether it is up again
 
 _FAILURES, _OPEN, _PROBE = "keys:breaker:failures", "keys:breaker:open", "keys:breaker:probe"
+
+
+class State(StrEnum):
+    """What is known of the Developer API without asking it."""
+
+    WELL = "well"
+    SHAKY = "shaky"
+    DOWN = "down"
+
+
+def state() -> State:
+    seen = cache.get_many([_FAILURES, _OPEN])
+    if _OPEN in seen:
+        return State.DOWN
+    return State.SHAKY if seen.get(_FAILURES) else State.WELL
 
 
 def let_through() -> bool:

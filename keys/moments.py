@@ -55,7 +55,7 @@ def in_words(moment: datetime, now: datetime) -> str:
 
 
 def written(moment: datetime) -> str:
-    return date_format(moment, "j M Y, H:i") + " UTC"
+    return date_format(moment, "DATETIME_FORMAT") + " UTC"
 
 
 def exact(moment: datetime) -> SafeString:

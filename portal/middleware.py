@@ -8,13 +8,16 @@ from collections.abc import Callable
 from urllib.parse import urlencode
 
 from django.conf import settings
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import resolve_url
+from django.template.loader import render_to_string
 from django.utils.cache import patch_vary_headers
+from django.views.defaults import page_not_found
 from django_htmx.http import HttpResponseClientRedirect
 
 from keys import tally
 from portal import metrics
+from portal.context import site
 from portal.health import healthz, readyz
 
 GetResponse = Callable[[HttpRequest], HttpResponse]
@@ -102,9 +105,24 @@ def small_bodies_only(get_response: GetResponse) -> GetResponse:
     def middleware(request: HttpRequest) -> HttpResponse:
         length = request.META.get("CONTENT_LENGTH") or "0"
         if not re.fullmatch(r"[0-9]{1,9}", length) or int(length) > settings.DATA_UPLOAD_MAX_MEMORY_SIZE:
-            words = "This request is too large. Please go back and send less.\n"
-            return HttpResponse(words, status=413, content_type="text/plain")
+            return HttpResponse(render_to_string("413.html", site(request)), status=413)
         return get_response(request)
+
+    return middleware
+
+
+def own_pages(get_response: GetResponse) -> GetResponse:
+    """Put a page of ours where Django has none: a wrong method is answered by nothing at all, and in debug mode what
+    is not there by a list of addresses, where everybody should see what customers see."""
+
+    def middleware(request: HttpRequest) -> HttpResponse:
+        response = get_response(request)
+        if response.status_code == 405 and not response.streaming and not response.content:
+            response.content = render_to_string("405.html", request=request)
+            response["Content-Type"] = "text/html; charset=utf-8"
+        elif response.status_code == 404 and settings.DEBUG and b"data-error" not in response.content:
+            return page_not_found(request, Http404())
+        return response
 
     return middleware
 

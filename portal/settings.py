@@ -183,6 +183,7 @@ MIDDLEWARE = [
     "portal.providers.leaving_by_a_page",
     "allauth.account.middleware.AccountMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
+    "portal.middleware.own_pages",
     "portal.middleware.sign_in_leaves_the_dialog",
     "keys.middleware.ExplainApiErrors",
 ]

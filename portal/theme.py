@@ -86,14 +86,18 @@ def theme_url() -> str:
     """Where the stylesheet is, with its version; "" while the operator has chosen no colour."""
     if not settings.PORTAL_ACCENT:
         return ""
-    return f"{reverse('theme')}?v={_version(stylesheet(settings.PORTAL_ACCENT))}"
+    return f"{reverse('theme')}?v={version_of(stylesheet(settings.PORTAL_ACCENT))}"
 
 
 @require_safe
 def theme_css(request: HttpRequest) -> HttpResponse:
-    css = stylesheet(settings.PORTAL_ACCENT)
-    version = _version(css)
-    response = HttpResponse(css, content_type="text/css; charset=utf-8")
+    return kept(request, stylesheet(settings.PORTAL_ACCENT), "text/css; charset=utf-8")
+
+
+def kept(request: HttpRequest, text: str, content_type: str) -> HttpResponse:
+    """An answer made of settings, for browsers to keep as long as the address names this very version."""
+    version = version_of(text)
+    response = HttpResponse(text, content_type=content_type)
     response["ETag"] = f'"{version}"'
     # An address with an older version may be asked for during a deployment: that answer must not stay.
     fresh = request.GET.get("v") == version
@@ -101,8 +105,8 @@ def theme_css(request: HttpRequest) -> HttpResponse:
     return response
 
 
-def _version(css: str) -> str:
-    return hashlib.sha256(css.encode()).hexdigest()[:12]
+def version_of(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
 def _holds(colour: str, scheme: str) -> bool:

@@ -5,7 +5,7 @@ from django.contrib import admin
 from django.urls import include, path
 from django.views.generic import RedirectView
 
-from portal import account, language, step_up, support, theme, views
+from portal import account, icon, language, step_up, styleguide, support, theme, views
 
 # One way to sign in, with its throttles, for staff too.
 admin.site.login = secure_admin_login(admin.site.login)  # type: ignore[method-assign]
@@ -15,6 +15,8 @@ urlpatterns = [
     path("language/", language.choose, name="language"),
     path("theme.css", theme.theme_css, name="theme"),
     path("support/stop/", support.stop, name="support_stop"),
+    path("icon.svg", icon.icon_svg, name="icon"),
+    path("styleguide/", styleguide.page, name="styleguide"),
     path("keys/", include("keys.urls")),
     path("accounts/step-up/", step_up.ask, name="step_up"),
     path("accounts/step-up/code/", step_up.by_code, name="step_up_code"),
