@@ -94,6 +94,8 @@ def _environment(state: Path, port: int, sandbox_port: int) -> dict[str, str]:
         "GATEWAY_URL": f"http://{HOST}:{sandbox_port}",
         "GATEWAY_TEST_PATH": "/_sandbox/hello",
         "KEYS_SHOW_METADATA": "plan,seats",
+        "PORTAL_DOCS_URL": "https://zuplo.com/docs/articles/api-key-management",
+        "PORTAL_SUPPORT_URL": "mailto:help@portal.test",
         "LOG_LEVEL": "ERROR",
         "PYTHONUNBUFFERED": "1",
     }

@@ -1,5 +1,7 @@
 """The API Keys page: whose keys it shows, and what it says when there are none."""
 
+import uuid
+
 import pytest
 from bs4 import BeautifulSoup, Tag
 from django.test import Client
@@ -193,8 +195,84 @@ def test_each_environment_has_its_page(two_environments: Sandbox, ann_client: Cl
     assert ann_client.get("/keys/staging/").status_code == 404
 
 
-def test_one_environment_needs_no_switch(sandbox: Sandbox, ann_client: Client) -> None:
-    assert page_of(ann_client).select(".segments") == []
+def test_one_environment_needs_no_switch_but_is_named(sandbox: Sandbox, ann_client: Client) -> None:
+    page = page_of(ann_client)
+    assert page.select(".segments") == []
+    assert "production" in page.select_one(".environment").get_text()
+    assert "production" in page.title.get_text()
+
+
+def test_the_operator_chooses_what_of_a_consumer_is_shown(sandbox: Sandbox, ann_client: Client, settings) -> None:
+    """Only plain values, and as text; nothing by default."""
+    sandbox.add_consumer(
+        "acme",
+        managers=["ann@acme.test"],
+        tags={"org": "acme", "plan": "tag"},
+        metadata={"plan": "<b>pro</b>", "seat_count": 25, "trial": False, "limits": {"a": 1}, "secret": "hidden"},
+    )
+    assert page_of(ann_client).select(".facts") == []
+    settings.KEYS_SHOW_METADATA = ["plan", "seat_count", "org", "trial", "limits", "missing"]
+    page = page_of(ann_client)
+    facts = {row.dt.get_text(): row.dd.get_text() for row in page.select(".facts div")}
+    assert facts == {"Plan": "<b>pro</b>", "Seat count": "25", "Org": "acme", "Trial": "No"}
+    assert "hidden" not in page.get_text()
+
+
+def rows(page: BeautifulSoup) -> dict[str, Tag]:
+    return {row["data-key"]: row for row in page.select("[data-key]")}
+
+
+def test_a_key_that_ends_soon_offers_rotation_until_it_was_rotated(sandbox: Sandbox, ann_client: Client) -> None:
+    """And then says what replaced it, also after all were rotated; keys that had ended before were not replaced."""
+    over = {"description": "Over", "expiresOn": in_time(days=-2).isoformat()}
+    soon = {"description": "Soon", "expiresOn": in_time(days=3).isoformat()}
+    sandbox.add_consumer("acme", managers=["ann@acme.test"], keys=[over, soon])
+    ended, old = sandbox.keys("acme")
+    assert page_of(ann_client).select_one(f"#key-{old['id']} .button-due").get_text() == "Rotate"
+    ann_client.post(f"/keys/production/acme/{old['id']}/rotate/", {"grace": "24h", "token": uuid.uuid4()})
+    new = sandbox.keys("acme")[-1]
+    found = rows(page_of(ann_client))
+    assert found[old["id"]].select(".button-due") == []
+    link = found[old["id"]].select_one(".key-link")
+    assert (link["href"], link.get_text()[-4:]) == (f"#key-{new['id']}", new["key"][-4:])
+    ann_client.post("/keys/production/acme/rotate-all/", {"grace": "now", "token": uuid.uuid4()})
+    newest = sandbox.keys("acme")[-1]
+    found = rows(page_of(ann_client))
+    assert found[new["id"]].select_one(".key-link")["href"] == f"#key-{newest['id']}"
+    assert found[newest["id"]].select(".key-link") == found[ended["id"]].select(".key-link") == []
+    ann_client.post(f"/keys/production/acme/{newest['id']}/delete/", {"token": uuid.uuid4()})
+    assert rows(page_of(ann_client))[new["id"]].select(".key-link") == []
+
+
+def test_the_answer_to_a_rotation_says_what_replaced_the_key(sandbox: Sandbox, ann_client: Client) -> None:
+    old = acme(sandbox)[0]
+    url = f"/keys/production/acme/{old['id']}/rotate/"
+    answer = ann_client.post(url, {"grace": "24h", "token": uuid.uuid4()}, headers={"HX-Request": "true"})
+    new = sandbox.keys("acme")[-1]
+    row = BeautifulSoup(answer.content, "html.parser").select_one(f"#key-{old['id']}")
+    assert row.select_one(".key-link")["href"] == f"#key-{new['id']}"
+
+
+def test_many_consumers_can_be_searched(sandbox: Sandbox, ann_client: Client) -> None:
+    for number in range(30):
+        keys = [{"description": f"Robot {number}"}]
+        sandbox.add_consumer(f"team-{number:02}", label=f"Team {number}", managers=["ann@acme.test"], keys=keys)
+    assert consumers_on(page_of(ann_client, "/keys/?find=TEAM-07")) == ["team-07"]
+    assert consumers_on(page_of(ann_client, "/keys/?find=robot+12")) == ["team-12"]
+    ending = sandbox.keys("team-03")[0]["key"][-4:]
+    assert "team-03" in consumers_on(page_of(ann_client, f"/keys/?find={ending}"))
+    page = page_of(ann_client, "/keys/?find=team")
+    assert page.select_one("#find-count").get_text() == "30 consumers found"
+    assert page.select_one(".paging a[rel=next]")["href"] == "?find=team&page=2"
+    page = page_of(ann_client, "/keys/?find=<b>")
+    assert "“<b>”" in page.main.get_text()
+    assert "Nothing found" in page.get_text()
+    assert "Create your first key" not in page.get_text()
+
+
+def test_a_few_consumers_need_no_search(sandbox: Sandbox, ann_client: Client) -> None:
+    acme(sandbox)
+    assert page_of(ann_client).select("#find") == []
 
 
 def test_removing_a_manager_takes_effect_at_once(sandbox: Sandbox, ann_client: Client) -> None:

@@ -63,7 +63,8 @@ Without this file every page still works. */
 
   function openDialog() {
     if (!dialog().open) dialog().showModal();
-    const first = ["[aria-invalid=true]", "h2[tabindex]", ":checked", "input:not([type=hidden])", "textarea", "a[data-close]"]
+    const typed = "input:not([type=hidden], [type=radio], [type=checkbox])";
+    const first = ["[aria-invalid=true]", "h2[tabindex]", typed, ":checked", "textarea", "a[data-close]"]
       .map((selector) => dialogBody().querySelector(selector))
       .find(Boolean);
     first?.focus();
@@ -169,6 +170,11 @@ Without this file every page still works. */
       detail.shouldSwap = false;
       notify(word("oddAnswer"), "error");
     }
+  });
+
+  // A page that could not be had is not where the visitor is.
+  document.addEventListener("htmx:beforeHistoryUpdate", ({ detail }) => {
+    if (detail.xhr.status >= 400) Object.assign(detail.history, { type: "replace", path: location.href });
   });
 
   document.addEventListener("htmx:oobBeforeSwap", ({ detail }) => {
