@@ -1,5 +1,6 @@
 """/styleguide/: every component in every state, for those who change them; only where the site is developed."""
 
+import time
 from dataclasses import replace
 from datetime import timedelta
 
@@ -14,6 +15,7 @@ from keys.errors import ApiUnavailable, NotAllowed, OutcomeUnknown, TooMany
 from keys.forms import CreateForm, LabelForm, RotateForm
 from keys.gateway import Trial
 from keys.types import ApiKey, Consumer, Manager
+from portal.support import Visit
 
 TOKENS = {
     "Surfaces": ["paper", "surface", "raised", "sunken", "hover"],
@@ -55,7 +57,7 @@ def page(request: HttpRequest) -> HttpResponse:
             Trial(503, "Service Unavailable", 5012, ("<html>",), is_cut=True),
             Trial(trouble="The gateway took too long."),
         ],
-        "ends": timezone.now() + timedelta(minutes=25),
+        "visit": Visit(1, 1, 2, "ann@acme.test", "sam@portal.test", "Ticket 4711", time.time() + 25 * 60),
         "can_reveal": True,
         "can_change": True,
     }

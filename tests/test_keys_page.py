@@ -255,10 +255,10 @@ def test_the_answer_to_a_rotation_says_what_replaced_the_key(sandbox: Sandbox, a
 
 def test_many_consumers_can_be_searched(sandbox: Sandbox, ann_client: Client) -> None:
     for number in range(30):
-        keys = [{"description": f"Robot {number}"}]
+        keys = [{"description": f"Robot no.{number}"}]
         sandbox.add_consumer(f"team-{number:02}", label=f"Team {number}", managers=["ann@acme.test"], keys=keys)
     assert consumers_on(page_of(ann_client, "/keys/?find=TEAM-07")) == ["team-07"]
-    assert consumers_on(page_of(ann_client, "/keys/?find=robot+12")) == ["team-12"]
+    assert consumers_on(page_of(ann_client, "/keys/?find=robot+NO.12")) == ["team-12"]
     ending = sandbox.keys("team-03")[0]["key"][-4:]
     assert "team-03" in consumers_on(page_of(ann_client, f"/keys/?find={ending}"))
     page = page_of(ann_client, "/keys/?find=team")

@@ -4,6 +4,7 @@ from datetime import timedelta
 from typing import Any
 
 from allauth.mfa.totp.internal.auth import format_hotp_value, hotp_value
+from django.core.cache import cache
 from django.utils import timezone
 
 from sandbox import Sandbox
@@ -78,6 +79,23 @@ def no_clipboard(stage: Stage) -> None:
     stage.page.evaluate(f"() => {{ {script} }}")
 
 
+def calm(stage: Stage) -> None:
+    """No more faults; and nothing remembered of them."""
+    stage.sandbox.clear_faults()
+    cache.clear()
+
+
+def gateway_plays(stage: Stage) -> None:
+    """The sandbox is the API behind the gateway too."""
+    stage.settings.GATEWAY_URL, stage.settings.GATEWAY_TEST_PATH = stage.sandbox.url, "/_sandbox/hello"
+
+
+def too_large(stage: Stage) -> None:
+    stage.page.goto(LOGIN)
+    fill("main [name=login]", "x" * 70_000)(stage)
+    send(by(LOGIN))(stage)
+
+
 def chip(stage: Stage) -> None:
     with_chip(stage.page)
 
@@ -104,6 +122,7 @@ DIALOG = "#dialog form"
 NEW_KEY = "#dialog [data-guard]"
 NOTICE, TROUBLE = "#notices [data-notice=success]", "#notices [data-error]"
 ADD = "main form:has([name=action_add])"
+SLOW = fault("GET", "*", "delay", seconds=5)
 DOWN = fault("*", "*", "status", status=503, times=0)
 PATCH_FAILS = fault("PATCH", "*", "status", status=500)
 CONFIRM = by("/code/confirm/")
@@ -130,6 +149,8 @@ VISITOR = Scene(
         state("sign-up-closed", setting(LOCAL_SIGN_UP=False), at(SIGNUP)),
         state("not-found", at("/nowhere/")),
         state("form-out-of-date", at(LOGIN), cookies_are_lost, enters(by(LOGIN), login=BEN)),
+        state("not-a-page", at("/keys/production/acme/key/reveal/")),
+        state("too-large", too_large),
         state("too-many", NO_RESETS, *2 * (at(RESET), enters(by(RESET), email=BEN))),
         state("forbidden", setting(ROOT_URLCONF="tests.failing_urls"), at("/forbidden")),
         state("failed", at("/fail")),
@@ -182,6 +203,11 @@ MANAGER = Scene(
         state("not-found", at("/keys/production/elsewhere/create/")),
         state("outage-in-dialog", KEYS, verb("rename"), DOWN, ask(DIALOG, "#dialog [data-error]")),
         state("outage", KEYS),
+        state("shortcuts", calm, KEYS, click("[data-shortcuts]")),
+        state("rotated", setting(KEYS_PER_CONSUMER=10), KEYS, verb("rotate"), ask(DIALOG, NEW_KEY), KEYS),
+        state("quickstart-in-go", gateway_plays, KEYS, click("#tab-go")),
+        state("tried", ask(by("/try/"), ".trial")),
+        state("tried-in-vain", setting(GATEWAY_TEST_PATH="/elsewhere"), KEYS, ask(by("/try/"), ".trial")),
     ),
     person=ANN,
     prepare=keys_of_acme,
@@ -191,6 +217,9 @@ CROWD = Scene(
     (
         state("first-page", KEYS),
         state("last-page", at("/keys/production/?page=2")),
+        state("found", at("/keys/production/?find=team-7")),
+        state("nothing-found", at("/keys/production/?find=nobody")),
+        state("slow", KEYS, SLOW, click(".segments a[href$='/preview/']"), click("[data-skeleton]")),
     ),
     person=ANN,
     prepare=many_consumers,

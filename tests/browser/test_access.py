@@ -22,7 +22,9 @@ RULES = {
 }
 RUN = """async (rules) => {
     await new Promise(requestAnimationFrame);
-    await Promise.allSettled(document.getAnimations().map((animation) => animation.finished));
+    await Promise.allSettled(document.getAnimations()
+        .filter((animation) => animation.effect.getComputedTiming().iterations !== Infinity)
+        .map((animation) => animation.finished));
     return (await axe.run(rules)).violations;
 }"""
 SCROLLS_SIDEWAYS = """() => [document.documentElement, ...document.querySelectorAll("dialog[open]")]
