@@ -94,7 +94,7 @@ class PersonFilter(admin.SimpleListFilter):
         return queryset.filter(Q(user_id=self._pk) | Q(staff_id=self._pk))
 
     def has_output(self) -> bool:
-        return bool(self._pk)
+        return self.value() is not None
 
     @property
     def _pk(self) -> int:
