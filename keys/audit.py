@@ -165,7 +165,8 @@ def _end_of(start: AuditEvent) -> UUID:
 
 
 def _until(start: AuditEvent) -> datetime:
-    return datetime.fromisoformat(start.facts["until"])
+    until = start.facts.get("until")
+    return datetime.fromisoformat(until) if until else start.started_at
 
 
 def lock(event: AuditEvent, name: str) -> bool:

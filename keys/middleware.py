@@ -13,7 +13,7 @@ from django.views.defaults import page_not_found
 from django_htmx.http import HttpResponseClientRedirect
 
 from keys.decorators import Request
-from keys.errors import ApiError, NotFound, StepUpNeeded
+from keys.errors import ApiError, NotAllowed, NotFound, StepUpNeeded
 
 logger = logging.getLogger(__name__)
 
@@ -55,6 +55,7 @@ def explained(request: Request, error: ApiError) -> HttpResponse:
         "changed": error.changed if request.method == "POST" else "",
         "advice": "" if error.retry_after else error.advice,
         "retry_after": error.retry_after,
+        "may_pass": not isinstance(error, NotAllowed),
         "reference": getattr(request, "reference", ""),
     }
     template = "keys/_error.html" if request.htmx else "keys/error.html"

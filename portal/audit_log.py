@@ -10,10 +10,12 @@ from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponseBase
 from django.urls import URLPattern, path
 from django.utils.functional import cached_property
+from django.utils.html import format_html_join
+from django.utils.safestring import SafeString, mark_safe
 from django.utils.translation import gettext_lazy as _
 
 from keys import history
-from keys.models import AuditEvent
+from keys.models import AuditEvent, Outcome
 from keys.spreadsheet import csv_response
 from portal.models import User
 
@@ -104,8 +106,8 @@ class PersonFilter(admin.SimpleListFilter):
 
 @admin.register(AuditEvent)
 class AuditEventAdmin(admin.ModelAdmin):
-    list_display = ("started_at", "who", "action", "outcome", "consumer", "key", "environment", "reason", "reference")
-    list_filter = (PersonFilter, "started_at", "action", "outcome", ByFilter, EnvironmentFilter)
+    list_display = ("started_at", "who", "what", "about", "reference")
+    list_filter = (PersonFilter, "started_at", ByFilter, EnvironmentFilter, "outcome", "action")
     search_fields = ("email", "staff_email", "consumer", "=key_ending", "=reference")
     search_help_text = _("A person's address, a consumer, the last four characters of a key, or a reference")
     ordering = ("-started_at", "-id")
@@ -113,20 +115,28 @@ class AuditEventAdmin(admin.ModelAdmin):
     list_per_page = 100
     list_max_show_all = 0
     show_full_result_count = False
+    show_facets = admin.ShowFacets.NEVER  # each would be counted
     paginator = UpToSomeThousands
     actions = None
     fields = readonly_fields = (*COLUMNS, "facts")
     change_list_template = "admin/audit_log.html"
 
     @admin.display(description=_("who"))
-    def who(self, event: AuditEvent) -> str:
-        if not event.staff_email or event.user_id == event.staff_id:
-            return event.staff_email or event.email
-        return f"{event.staff_email} as {event.email}"
+    def who(self, event: AuditEvent) -> SafeString:
+        name = event.staff_email or event.email
+        if event.staff_email and event.user_id != event.staff_id:
+            name = f"{event.staff_email} as {event.email}"
+        return _lines([name, f"“{event.reason}”" if event.reason else ""])
 
-    @admin.display(description=_("key"))
-    def key(self, event: AuditEvent) -> str:
-        return " ".join(filter(None, [event.key_label, event.masked]))
+    @admin.display(description=_("what"))
+    def what(self, event: AuditEvent) -> SafeString:
+        outcome = "" if event.outcome == Outcome.DONE else f"({event.get_outcome_display()})"
+        return _lines([event.get_action_display(), outcome])
+
+    @admin.display(description=_("about"))
+    def about(self, event: AuditEvent) -> SafeString:
+        consumer = f"{event.consumer} ({event.environment})" if event.consumer else event.environment
+        return _lines([consumer, f"{event.key_label} {event.masked}".strip()])
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False
@@ -148,6 +158,10 @@ class AuditEventAdmin(admin.ModelAdmin):
         found = self.get_changelist_instance(request).get_queryset(request)
         rows = ([_cell(event, name) for name in COLUMNS] for event in history.one_by_one(found))
         return csv_response("audit-log", COLUMNS, rows)
+
+
+def _lines(texts: list[str]) -> SafeString:
+    return format_html_join(mark_safe("<br>"), "{}", ((text,) for text in texts if text))
 
 
 def _cell(event: AuditEvent, name: str) -> object:

@@ -21,7 +21,7 @@ class ReasonForm(forms.Form):
         label=_("Reason"),
         max_length=support.REASON_LENGTH,
         validators=[readable],
-        widget=forms.TextInput({"class": "vTextField", "autofocus": True, "autocomplete": "off"}),
+        widget=forms.TextInput({"size": 70, "autofocus": True, "autocomplete": "off"}),
         help_text=_("The customer reads it. For instance the number of the ticket, and what it is about."),
     )
 

@@ -4,9 +4,12 @@ from datetime import timedelta
 from typing import Any
 
 from allauth.mfa.totp.internal.auth import format_hotp_value, hotp_value
+from django.contrib.auth.models import Permission
 from django.core.cache import cache
 from django.utils import timezone
 
+from keys.models import Action, AuditEvent, Outcome
+from portal.models import User
 from sandbox import Sandbox
 from tests.browser.stage import (
     Scene,
@@ -32,7 +35,7 @@ SET, CHANGE = "/accounts/password/set/", "/accounts/password/change/"
 FACTORS, CODES = "/accounts/2fa/", "/accounts/2fa/recovery-codes/"
 PASSKEY, APP = "/accounts/2fa/webauthn/add/", "/accounts/2fa/totp/activate/"
 STEP_UP = "/accounts/step-up/code/"
-ANN, BEN = "ann@acme.test", "ben@acme.test"
+ANN, BEN, CLERK = "ann@acme.test", "ben@acme.test", "clerk@portal.test"
 WRONG = "AAAA-AAAA"
 
 # What is there before
@@ -72,6 +75,56 @@ def many_consumers(stage: Stage) -> None:
     for number in range(30):
         keys = [{"description": "Server"}] if number < 3 else []
         stage.sandbox.add_consumer(f"team-{number}", label=f"Team {number}", managers=[ANN], keys=keys)
+
+
+def history_of_acme(stage: Stage) -> None:
+    """A week in which people of Acme, support and an admin did what there is to do, with every outcome."""
+    some_keys(stage.sandbox)
+    ann, day = User.objects.get(email=ANN), timedelta(days=1)
+    by_staff = {"staff_email": CLERK, "reason": "Ticket 4711: cannot find the key of the build server"}
+    key = {"key_label": "Production server", "key_ending": "9f3c", "address": "192.0.2.17"}
+    long = {"key_label": "CI of the mobile application, with a rather long label", "key_ending": "07ab"}
+    far = {"email": BEN, "address": "2001:db8:85a3:8d3:1319:8a2e:370:7348"}
+    mine = {"user": ann, "email": ANN}
+    for number, (action, facts) in enumerate(
+        [
+            (Action.ROTATE, mine | key | {"facts": {"new_ending": "c41d"}}),
+            (Action.REVEAL, mine | key),
+            (Action.COPY, far | long),
+            (Action.SUPPORT_ENDED, mine | by_staff | {"consumer": "", "environment": "", "facts": {"how": "stopped"}}),
+            (Action.REVEAL, mine | by_staff | key | {"outcome": Outcome.REFUSED}),
+            (Action.SUPPORT, mine | by_staff | {"consumer": "", "environment": "", "facts": {"until": in_days(1)}}),
+            (Action.CREATE, mine | {"outcome": Outcome.REFUSED}),
+            (Action.CHANGE_END, far | long | {"outcome": Outcome.UNCONFIRMED}),
+            (Action.ROTATE, far | key | {"outcome": Outcome.PARTLY, "facts": {"new_ending": "77e0"}}),
+            (Action.DELETE, mine | long | {"outcome": Outcome.FAILED, "consumer": "globex"}),
+            (Action.RENAME_CONSUMER, far),
+        ]
+    ):
+        at_what_time = timezone.now() - number * day / 3
+        common = {"environment": "production", "consumer": "acme", "outcome": Outcome.DONE, "started_at": at_what_time}
+        AuditEvent.objects.create(action=action, **common | facts)
+
+
+def a_colleague_who_supports(stage: Stage) -> None:
+    stage.make_person(ANN)
+    clerk = User.objects.get(email=CLERK)
+    clerk.is_staff = True
+    clerk.save()
+    clerk.user_permissions.set(Permission.objects.filter(codename__in=["view_user", "support_user"]))
+    history_of_acme(stage)
+
+
+def looks_as_ann(stage: Stage) -> None:
+    ann = User.objects.get(email=ANN)
+    stage.page.goto(f"/admin/portal/user/{ann.pk}/support/")
+    stage.page.locator("[name=reason]").fill("Ticket 4711: cannot find the key of the build server")
+    with stage.page.expect_navigation():
+        stage.page.locator("#content-main [type=submit]").click()
+
+
+def no_consumers(stage: Stage) -> None:
+    stage.sandbox.reset()
 
 
 def no_clipboard(stage: Stage) -> None:
@@ -275,10 +328,35 @@ PASSWORD = Scene(
     person=ANN,
     password="open-sesame",
 )
+HISTORY = Scene(
+    "history",
+    (
+        state("page", at("/keys/production/activity/")),
+        state("filtered", at("/keys/production/activity/?consumer=acme&kind=made")),
+        state("nothing-matches", at("/keys/production/activity/?kind=managers")),
+        state("outage", DOWN, at("/keys/production/activity/")),
+    ),
+    person=ANN,
+    prepare=history_of_acme,
+)
+NO_HISTORY = Scene("no-history", (state("page", at("/keys/production/activity/")),), person=ANN, prepare=keys_of_acme)
+SUPPORT = Scene(
+    "support",
+    (
+        state("keys", looks_as_ann, KEYS),
+        state("menu", click("[data-menu] summary")),
+        state("refused", at("/keys/production/acme/create/")),
+        state("closed", at(EMAIL)),
+        state("history", at("/keys/production/activity/")),
+        state("no-keys", no_consumers, KEYS),
+    ),
+    person=CLERK,
+    prepare=a_colleague_who_supports,
+)
 SIGN_IN = (cookies_are_lost, at(LOGIN), enters(by(LOGIN), login=BEN), enters(CONFIRM, code=last_code))
 DEVICES = Scene(
     "devices",
     (state("two", *SIGN_IN, *SIGN_IN, at(SESSIONS)),),
     prepare=ben_is_known,
 )
-SCENES = [VISITOR, NEWCOMER, UNPROVED, MANAGER, CROWD, ACCOUNT, PROOF, PASSWORD, DEVICES]
+SCENES = [VISITOR, NEWCOMER, UNPROVED, MANAGER, CROWD, ACCOUNT, PROOF, PASSWORD, DEVICES, HISTORY, NO_HISTORY, SUPPORT]
