@@ -1,5 +1,7 @@
 """Ready requests under the keys: in five languages, with the operator's address and header, and never with a key."""
 
+import shlex
+
 import pytest
 from bs4 import BeautifulSoup
 from django.test import Client
@@ -76,3 +78,16 @@ def test_there_is_none_without_an_address(sandbox: Sandbox, ann_client: Client, 
 
 def test_a_newcomer_is_led_to_the_first_key_instead(sandbox: Sandbox, ann_client: Client) -> None:
     assert quickstart(ann_client) is None
+
+
+def test_a_request_does_what_it_says(sandbox: Sandbox, ann_client: Client, settings, capsys) -> None:
+    """Once the key stands in the place of its mask; here in Python, and in what a shell makes of curl's line."""
+    settings.GATEWAY_URL, settings.GATEWAY_TEST_PATH = sandbox.url, "/_sandbox/hello"
+    key = acme(sandbox)[0]["key"]
+    section = quickstart(ann_client)
+    for place in section.select("[data-place]"):
+        place.string = key
+    exec(section.select_one("#code-python").get_text(), {})  # noqa: S102, our own lines
+    assert capsys.readouterr().out == '200 {"message":"Hello, acme!"}\n'
+    words = shlex.split(section.select_one("#code-curl").get_text())
+    assert words == ["curl", f"{sandbox.url}/_sandbox/hello", "--header", f"Authorization: Bearer {key}"]

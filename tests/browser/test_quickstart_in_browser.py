@@ -112,6 +112,8 @@ def test_without_javascript_all_languages_stand_there_and_a_key_can_be_tried(
     page.goto("/keys/")
     for name in ("curl", "Python", "JavaScript", "Go", "PHP"):
         expect(page.get_by_role("heading", name=name, exact=True)).to_be_visible()
+    expect(page.get_by_role("combobox")).to_have_count(0)
+    expect(page.get_by_role("button", name="Keyboard shortcuts")).to_have_count(0)
     page.get_by_role("button", name="Try it").click()
     expect(page.get_by_text("Hello, acme!")).to_be_visible()
     page.get_by_role("link", name="Done").click()
