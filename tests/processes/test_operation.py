@@ -27,9 +27,8 @@ def figures(portal: Portal) -> dict[str, float]:
 
 def test_figures_are_those_of_all_workers_the_dead_ones_too(serve, sqlite_stores):
     portal = serve(sqlite_stores, WEB_CONCURRENCY="3", METRICS_TOKEN=TOKEN)
-    (folder,) = Path("/dev/shm").glob(  # noqa: S108
-        f"portal-metrics-{portal.process.pid}-*"
-    )
+    memory = Path("/dev/shm")  # noqa: S108
+    (folder,) = memory.glob(f"portal-metrics-{portal.process.pid}-*")
     looks = 'portal_requests_total{method="GET",status="200",view="home"}'
 
     def look() -> None:
