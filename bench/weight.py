@@ -21,8 +21,8 @@ def weight(url: str, cookie: str) -> str:
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
         # The proxy that ends TLS is left out; the portal is told that it was there.
-        context = browser.new_context(extra_http_headers={"X-Forwarded-Proto": "https"})
-        context.add_cookies([{"name": "__Host-session", "value": cookie, "url": url, "secure": True}])
+        headers = {"X-Forwarded-Proto": "https", "Cookie": f"__Host-session={cookie}"}
+        context = browser.new_context(extra_http_headers=headers)
         page = context.new_page()
         network = context.new_cdp_session(page)
         network.send("Network.enable")

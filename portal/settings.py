@@ -199,6 +199,7 @@ TEMPLATES = [
                 "django.contrib.messages.context_processors.messages",
                 "portal.context.site",
             ],
+            "libraries": {"heroicons": "portal.icons"},
         },
     },
 ]
