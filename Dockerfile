@@ -1,10 +1,13 @@
 # The portal as gunicorn serves it. Not tied to any host: all settings come from the environment at the start.
-ARG PYTHON=3.13
+# docs/deployment.md says how it is built, migrated and run. `.ci/dockerfile` carries its lines out without Docker.
+ARG PYTHON=3.13.9-slim-trixie
 
-FROM python:${PYTHON}-slim AS build
+FROM python:${PYTHON} AS build
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 PYTHONDONTWRITEBYTECODE=1
 COPY requirements.txt /build/
-RUN python -m venv /venv && /venv/bin/pip install --require-hashes --only-binary :all: -r /build/requirements.txt
+# --without-pip: the image that is shipped can install nothing.
+RUN python -m venv --without-pip /venv \
+    && python -m pip --python /venv/bin/python install --require-hashes --only-binary :all: -r /build/requirements.txt
 WORKDIR /app
 COPY manage.py gunicorn.conf.py ./
 COPY portal portal
@@ -12,13 +15,14 @@ COPY keys keys
 COPY templates templates
 COPY static static
 # Stand-ins for this one command: collecting files reads the settings, and uses none of these.
-RUN ALLOWED_HOSTS=build.invalid SECRET_KEY=$(head -c 60 /dev/urandom | base64 -w 0) \
+RUN ALLOWED_HOSTS=build.invalid \
+    SECRET_KEY=$(python -c "import secrets; print(secrets.token_urlsafe(50))") \
     DATABASE_URL=sqlite:////nowhere/portal.sqlite3 EMAIL_URL=dummymail:// \
     ZUPLO_ACCOUNT=none ZUPLO_BUCKET=none ZUPLO_API_KEY=none \
     /venv/bin/python manage.py collectstatic --noinput \
     && /venv/bin/python -m compileall -q portal keys
 
-FROM python:${PYTHON}-slim
+FROM python:${PYTHON}
 ENV PATH=/venv/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
 RUN useradd --system --uid 10001 --no-create-home --shell /usr/sbin/nologin portal
 COPY --from=build /venv /venv
