@@ -11,7 +11,7 @@ from django.shortcuts import redirect, render
 from django.urls import ResolverMatch, reverse
 from django.utils.translation import gettext as _
 
-from portal import providers, second_factor, step_up
+from portal import codes, providers, second_factor, step_up
 
 logger = logging.getLogger(__name__)
 
@@ -48,6 +48,7 @@ LOCAL = {
 }
 """The ways in that are closed where people sign in by a provider only."""
 
+RESET_STEPS = {"account_confirm_password_reset_code", "account_complete_password_reset"}
 PROVIDERS = {
     f"{provider}_{step}" for provider in ("openid_connect", "google", "github") for step in ("login", "callback")
 }
@@ -66,6 +67,9 @@ class Guard:
         name = match.url_name or ""
         if "admin" in match.app_names:
             return self._admin(request)
+        if name in RESET_STEPS and codes.reset_has_ended(request):
+            messages.error(request, _("The account has changed since you asked. Please begin again."))
+            return redirect("account_reset_password")
         if name in PROVIDERS or name == "google_login_by_token":
             return self._provider(request, name)
         if not settings.LOCAL_SIGN_IN and self._is_local(request, name):

@@ -26,7 +26,7 @@ from django.urls import reverse
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from portal import outbox, second_factor, sessions
+from portal import codes, outbox, second_factor, sessions
 from portal.models import User
 
 logger = logging.getLogger(__name__)
@@ -188,6 +188,7 @@ def whoever_proves_an_address(request: HttpRequest, email_address: EmailAddress,
     elif not others.exists():
         if user.pk not in (request.session.get(SIGNED_UP), request.session.get(BY_CREDENTIAL)):
             evict_strangers(user)
+            codes.bind_reset(request)  # the proof may have been that of a reset, which goes on
     else:
         email_address.delete()
         request.session.flush()

@@ -261,7 +261,14 @@ LOGIN_REDIRECT_URL = "keys:page"
 LOGOUT_REDIRECT_URL = "home"
 
 ACCOUNT_ADAPTER = "portal.identity.AccountAdapter"
-ACCOUNT_FORMS = {"login": "portal.identity.SignInForm", "signup": "portal.identity.SignUpForm"}
+ACCOUNT_FORMS = {
+    "login": "portal.identity.SignInForm",
+    "signup": "portal.identity.SignUpForm",
+    "reset_password": "portal.codes.ResetForm",
+    "confirm_login_code": "portal.codes.LoginCodeForm",
+    "confirm_email_verification_code": "portal.codes.ProofCodeForm",
+    "confirm_password_reset_code": "portal.codes.ResetCodeForm",
+}
 ACCOUNT_USER_MODEL_USERNAME_FIELD = None
 ACCOUNT_LOGIN_METHODS = {"email"}
 ACCOUNT_SIGNUP_FIELDS = ["email*"]

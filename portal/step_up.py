@@ -27,12 +27,11 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods
 
 from keys.access import PROVED_AT
+from portal import codes
 from portal.sessions import renew_id
 
 ACCOUNT_MINUTES = 15
 """How fresh the proof must be for changes to the account itself, which could lock its owner out."""
-CODE_SECONDS = 10 * 60
-TRIES = 3
 STATE = "step_up_code"
 INTERRUPTED = "interrupted"
 
@@ -88,18 +87,18 @@ def by_code(request: HttpRequest) -> HttpResponse:
         return cast(HttpResponse, send_code(request, here))
     form = CodeForm(request.POST)
     state = request.session.get(STATE)
-    if state is None or time.time() - state["at"] > CODE_SECONDS:
+    if state is None or time.time() - state["at"] > codes.SECONDS:
         messages.error(request, _("This code has ended. Ask for a new one."))
     elif not form.is_valid():
         return _page(request, form, status=422)
-    elif _same(form.cleaned_data["code"], state["code"]):
-        prove(request)
-        return redirect(_back(request))
-    elif state["tries"] + 1 < TRIES:
-        request.session[STATE] = state | {"tries": state["tries"] + 1}
-        form.add_error("code", _("This is not the code that we have mailed."))
-        return _page(request, form, status=422)
     else:
+        tried = codes.tries(request, state["at"])
+        if tried <= codes.TRIES and _same(form.cleaned_data["code"], state["code"]):
+            prove(request)
+            return redirect(_back(request))
+        if tried < codes.TRIES:
+            form.add_error("code", _("This is not the code that we have mailed."))
+            return _page(request, form, status=422)
         messages.error(request, _("That was wrong too often. Ask for a new code."))
     request.session.pop(STATE, None)
     return redirect(here)
@@ -114,7 +113,7 @@ def send_code(request: HttpRequest, back: str) -> HttpResponse:
         return redirect("account_email")
     adapter = get_adapter(request)
     code = adapter.generate_login_code()
-    request.session[STATE] = {"code": code, "at": time.time(), "tries": 0, "to": address}
+    request.session[STATE] = {"code": code, "at": time.time(), "to": address}
     adapter.send_mail("account/email/step_up_code", address, {"code": code})
     return redirect(back)
 
@@ -127,7 +126,7 @@ def _address(request: HttpRequest) -> str:
 
 def _page(request: HttpRequest, form: CodeForm, status: int = 200) -> HttpResponse:
     state = request.session.get(STATE)
-    if state and time.time() - state["at"] > CODE_SECONDS:
+    if state and time.time() - state["at"] > codes.SECONDS:
         state = None
     others = [
         way | {"url": f"{way['url']}?{urlencode({'next': _back(request)})}"}

@@ -33,3 +33,28 @@ def test_codes_for_one_address_are_counted_over_two_processes(serve, postgres_st
     entry = {"login": "ann@acme.test"}
     answers = AtOnce.start([lambda: post(browser(), f"{portal.url}/accounts/login/", entry)] * 12).all()
     assert sum(answer.status_code == 302 for answer in answers) <= 3
+
+
+CODES = {
+    "login": ("/accounts/login/", {"login": "ann@acme.test"}, "/accounts/login/code/confirm/"),
+    "proof": ("/accounts/signup/", {"email": "new@startup.test"}, "/accounts/confirm-email/"),
+    "reset": ("/accounts/password/reset/", {"email": "ann@acme.test"}, "/accounts/password/reset/confirm/"),
+    "step-up": ("/accounts/step-up/code/", {"action": "send"}, "/accounts/step-up/code/"),
+}
+
+
+@pytest.mark.parametrize("kind", CODES)
+def test_a_code_has_three_tries_at_once_over_two_processes(serve, postgres_stores, kind):
+    """A3: the third answer ends the code, so at most two say that it was wrong."""
+    portal = serve(postgres_stores, WEB_CONCURRENCY="2")
+    people = portal.sign_in(["ann@acme.test"])
+    asking = people["ann@acme.test"] if kind == "step-up" else browser()
+    start, entry, page = CODES[kind]
+    post(asking, portal.url + start, entry)
+
+    def guess() -> str:
+        return post(browser(asking.cookies.get_dict()), portal.url + page, {"code": "AAAA-AAAA"}).text
+
+    answers = AtOnce.start([guess] * 30).all()
+    judged = [answer for answer in answers if "ncorrect code" in answer or "not the code" in answer]
+    assert len(judged) <= 2
