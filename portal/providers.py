@@ -17,6 +17,7 @@ from allauth.core.exceptions import ImmediateHttpResponse
 from allauth.socialaccount.adapter import DefaultSocialAccountAdapter
 from allauth.socialaccount.forms import SignupForm
 from allauth.socialaccount.models import SocialAccount, SocialLogin
+from allauth.socialaccount.providers.base import Provider
 from django.contrib import messages
 from django.db.models import Q
 from django.dispatch import receiver
@@ -34,10 +35,22 @@ PENDING_SECONDS = 10 * 60
 
 
 class ProviderAdapter(DefaultSocialAccountAdapter):
+    def get_provider(self, request: HttpRequest, provider: str, client_id: str | None = None) -> Provider:
+        """One whose addresses are judged as the provider wrote them: after that only allauth's reading is left."""
+        found = super().get_provider(request, provider, client_id)
+        listed = found.extract_email_addresses
+
+        def extract_email_addresses(data: dict[str, Any]) -> list[EmailAddress]:
+            addresses: list[EmailAddress] = listed(data)
+            for address in addresses:
+                address.verified = says_true(found.id, data, address) and is_read_to_the_letter(address.email)
+            return addresses
+
+        found.extract_email_addresses = extract_email_addresses
+        return cast(Provider, found)
+
     def populate_user(self, request: HttpRequest, sociallogin: SocialLogin, data: dict[str, Any]) -> User:
-        """Believe only `true`: allauth takes any word, "false" too, for a yes. Other addresses are left out."""
-        for address in sociallogin.email_addresses:
-            address.verified = says_true(sociallogin, address)
+        """With the addresses that the provider vouches for; only if there are none, with another."""
         kept = [address for address in sociallogin.email_addresses if address.verified]
         sociallogin.email_addresses = kept or sociallogin.email_addresses[:1]
         if kept and data.get("email") not in {address.email for address in kept}:
@@ -93,11 +106,19 @@ class ProviderSignUpForm(SignupForm):
         return email
 
 
-def says_true(sociallogin: SocialLogin, address: EmailAddress) -> bool:
-    """Whether the provider vouches for the address, in so many words."""
-    if sociallogin.account.provider == "google":  # allauth has made a truth value of the word already
-        claims = sociallogin.account.extra_data
-        return claims.get("email_verified", claims.get("verified_email")) is True
+def is_read_to_the_letter(written: object) -> bool:
+    """Whether allauth, which takes every letter's small form, changes nothing but the case of ASCII letters.
+
+    The Kelvin sign becomes a k: somebody else's address, for which the provider has not vouched.
+    """
+    any_text = ("utf-8", "surrogatepass")
+    return isinstance(written, str) and written.lower().encode(*any_text) == written.encode(*any_text).lower()
+
+
+def says_true(provider: str, data: dict[str, Any], address: EmailAddress) -> bool:
+    """Whether the provider vouches for the address with the value true: allauth takes any word, "false" too."""
+    if provider == "google":  # of which allauth has made a truth value already
+        return data.get("email_verified", data.get("verified_email")) is True
     return address.verified is True
 
 

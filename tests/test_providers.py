@@ -205,6 +205,27 @@ def test_another_account_there_with_a_look_alike_address_opens_nothing(provider,
         cache.clear()
 
 
+KELVIN = "\N{KELVIN SIGN}"
+
+
+def test_a_vouched_look_alike_that_allauth_reads_as_another_address_proves_nothing(provider, client, sandbox):
+    """A4, A6: the small form of a Kelvin sign is a k; whose the address with a k is, only a code can tell."""
+    sandbox.add_consumer("acme", label="Acme", managers=["kate@acme.test"])
+    provider.knows("66", **claims(f"{KELVIN}ate@acme.test"))
+    assert provider.lets_in(client, "66").headers["Location"] == PROVE
+    assert signed_in_as(client) is None
+    assert mail.outbox[-1].to == ["kate@acme.test"]
+    assert 'data-consumer="acme"' not in client.get("/keys/", follow=True).text
+    assert not EmailAddress.objects.filter(verified=True).exists()
+
+
+def test_capital_letters_are_the_same_address(provider, client):
+    """A4"""
+    provider.knows("42", **claims("Kate@ACME.test"))
+    provider.lets_in(client, "42")
+    assert signed_in_as(client) == "kate@acme.test"
+
+
 def test_the_way_back_works_once_and_in_its_own_browser_only(provider, client):
     """A2, B1: a stolen or planted callback lets nobody in."""
     provider.knows("42", **claims("ann@acme.test"))
