@@ -13,6 +13,7 @@ COPY manage.py gunicorn.conf.py ./
 COPY portal portal
 COPY keys keys
 COPY templates templates
+COPY locale locale
 COPY static static
 # Stand-ins for this one command: collecting files reads the settings, and uses none of these.
 RUN ALLOWED_HOSTS=build.invalid \

@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 UV := uv==0.13.9
 
-.PHONY: help demo test services lint screenshots bench lock clean
+.PHONY: help demo test services lint screenshots messages bench lock clean
 
 help:  ## Say what can be made
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -29,6 +29,12 @@ lint: $(VENV)/.dev  ## Check style, types and templates
 
 screenshots: $(VENV)/.dev  ## Take a picture of every page and state, into screenshots/; LANGUAGE=de in German
 	BROWSER=required $(BIN)/python -m pytest tests/browser/screenshots.py
+
+messages: $(VENV)/.dev  ## Bring the catalogs up to date with the texts, and compile them; needs Debian's gettext
+	$(BIN)/python manage.py makemessages --all $(FOUND)
+	$(BIN)/python manage.py compilemessages --verbosity=0 --ignore .venv
+
+FOUND := --no-location --no-obsolete --no-wrap --extension html,txt,py $(addprefix --ignore=,.venv tests sandbox bench staticfiles styleguide*)
 
 bench: $(VENV)/.run  ## Measure the sandbox, which every other figure rests on
 	$(BIN)/python -m bench.sandbox_lists

@@ -132,4 +132,4 @@ class EndForm(OnceForm):
 
 
 def _day(moment: datetime) -> str:
-    return date_format(moment, "j M Y")
+    return date_format(moment, "DATE_FORMAT")

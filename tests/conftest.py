@@ -4,6 +4,7 @@ Ann manages, Ben shares, Mallory is a stranger, Sam is staff; one person has not
 """
 
 import os
+import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -165,6 +166,11 @@ NEEDED = {
         f"there is no {CHROMIUM}. Install Debian's chromium to run them.",
         CHROMIUM.exists(),
         os.environ.get("BROWSER") == "required",
+    ),
+    "gettext": (
+        "there is no xgettext. Install Debian's gettext to run them.",
+        shutil.which("xgettext") is not None,
+        os.environ.get("GETTEXT") == "required",
     ),
     "services": (
         "there is no PostgreSQL or no Redis. To run them: .ci/services make test",

@@ -2,11 +2,23 @@
 
 import pytest
 from bs4 import BeautifulSoup
+from django.core import mail
 from django.test import Client
+from django.utils import translation
+
+from sandbox import Sandbox
+from tests.verbs import acme, in_time
 
 pytestmark = pytest.mark.django_db
 
 GERMAN = {"Accept-Language": "de-AT,de;q=0.9,en;q=0.5"}
+
+
+@pytest.fixture(autouse=True)
+def english_again():
+    """A request leaves its language to whoever comes next in this thread."""
+    yield
+    translation.deactivate()
 
 
 def language_of(response) -> str:
@@ -72,3 +84,83 @@ def test_the_error_page_speaks_the_language_too(client: Client, settings) -> Non
     response = client.get("/fail", headers=GERMAN)
     assert response.status_code == 500
     assert language_of(response) == "de"
+
+
+# What is said
+
+
+def words(response) -> str:
+    return " ".join(BeautifulSoup(response.text, "html.parser").get_text(" ").split())
+
+
+@pytest.mark.parametrize(
+    ("language", "said"),
+    [("en", "Create key Rotate all"), ("de", "Schlüssel erstellen Alle rotieren"), ("es", "Crear clave Rotar todas")],
+)
+def test_the_keys_page_speaks_the_language_in_all_its_parts(
+    sandbox: Sandbox, ann_client: Client, language: str, said: str
+) -> None:
+    acme(sandbox)
+    page = words(ann_client.get("/keys/", headers={"Accept-Language": language}))
+    assert all(word in page for word in said.split())
+    for text in ("Copy", "Reveal", "Never ends", "Managed by", "Sign out", "Skip to the content"):
+        assert (text in page) is (language == "en")
+
+
+@pytest.mark.parametrize(
+    ("language", "one", "many"),
+    [
+        ("en", "1 ended key", "2 ended keys"),
+        ("de", "1 abgelaufener Schlüssel", "2 abgelaufene Schlüssel"),
+        ("es", "1 clave caducada", "2 claves caducadas"),
+    ],
+)
+def test_one_and_many_are_said_differently(
+    sandbox: Sandbox, ann_client: Client, language: str, one: str, many: str
+) -> None:
+    for name, number in (("single", 1), ("several", 2)):
+        keys = [{"description": "Old", "expiresOn": in_time(days=-3).isoformat()}] * number
+        sandbox.add_consumer(name, managers=["ann@acme.test"], keys=keys)
+    page = words(ann_client.get("/keys/", headers={"Accept-Language": language}))
+    assert one in page
+    assert many in page
+
+
+@pytest.mark.parametrize(
+    ("language", "date"), [("en", "2 Mar 2031, 16:05"), ("de", "2. März 2031, 16:05"), ("es", "2 mar 2031, 16:05")]
+)
+def test_dates_are_written_as_the_language_does(sandbox: Sandbox, ann_client: Client, language: str, date: str) -> None:
+    sandbox.add_consumer("acme", managers=["ann@acme.test"], keys=[{"expiresOn": "2031-03-02T16:05:00.000Z"}])
+    page = words(ann_client.get("/keys/", headers={"Accept-Language": language}))
+    assert date in page
+
+
+def test_what_goes_wrong_is_said_in_the_language_too(sandbox: Sandbox, ann_client: Client) -> None:
+    sandbox.fault("*", "*", "status", status=503, times=0)
+    response = ann_client.get("/keys/", headers=GERMAN)
+    assert response.status_code == 503
+    assert "Der Schlüsseldienst ist nicht erreichbar" in words(response)
+    assert "Seite nicht gefunden" in words(ann_client.get("/nowhere/", headers=GERMAN))
+
+
+def test_a_form_says_what_is_wrong_in_the_language(ann_client: Client) -> None:
+    entry = {"password1": "open-sesame-1", "password2": "open-sesame-2"}
+    response = ann_client.post("/accounts/password/set/", entry, headers=GERMAN)
+    assert "Die beiden Passwörter müssen gleich sein." in words(response)
+
+
+@pytest.mark.parametrize(
+    ("language", "subject", "said"),
+    [
+        ("de", "Ihr Anmeldecode für", "Er gilt ein paar Minuten"),
+        ("es", "Su código de inicio de sesión para", "Vale unos minutos"),
+    ],
+)
+def test_a_mail_speaks_the_language_of_the_page_that_asked_for_it(
+    client: Client, ann, language: str, subject: str, said: str
+) -> None:
+    client.post("/accounts/login/", {"login": "ann@acme.test"}, headers={"Accept-Language": language})
+    (message,) = mail.outbox
+    assert message.subject.startswith(subject)
+    assert said in message.body
+    assert "Enter this code" not in message.body

@@ -29,7 +29,7 @@ def test_every_manager_is_told_who_did_what(verb: Verb, sandbox: Sandbox, ann_cl
     for fact in (
         "ann@acme.test",
         "Acme Inc",
-        verb.action.label.lower(),
+        f"What:   {verb.action.label}\n",
         "production, from 127.0.0.1",
         "/keys/production/",
     ):
