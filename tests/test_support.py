@@ -9,6 +9,7 @@ from io import StringIO
 import pytest
 from allauth.account.models import EmailAddress
 from allauth.usersessions.models import UserSession
+from bs4 import BeautifulSoup
 from django.contrib.auth.models import Permission
 from django.contrib.sessions.models import Session
 from django.core import mail
@@ -63,6 +64,12 @@ def visiting(browser, ann, sandbox) -> Client:
     return browser
 
 
+def buttons(page: str) -> set[str]:
+    """What can be done with the keys on the page."""
+    found = BeautifulSoup(page, "html.parser").select("[data-consumer] button, [data-consumer] form, [data-copy]")
+    return {button.get_text().strip() for button in found}
+
+
 def is_visiting(browser: Client) -> bool:
     return 'class="support-banner"' in browser.get("/").text
 
@@ -75,10 +82,7 @@ def test_a_colleague_with_the_permission_sees_what_the_customer_sees(visiting, s
     page = visiting.get("/keys/").text
     assert "Acme Inc" in page
     assert not FULL_KEY.search(page)
-    assert not {">Copy<", ">Reveal<", ">Rotate<", ">Rename<", ">Delete<", ">Change end<", ">Rotate all<"} & set(
-        re.findall(r">[A-Z][a-z ]+<", page)
-    )
-    assert "Create key" not in page
+    assert buttons(page) == set()
     banner = page.partition('class="support-banner"')[2].partition("</aside>")[0]
     for words in ("clerk@portal.test", "ann@acme.test", "Ticket 7", "60 minutes left", STOP):
         assert words in banner
@@ -553,9 +557,7 @@ def test_a_superuser_reveals_nothing_either(sam_client, ann, sandbox):
     acme(sandbox)
     start(sam_client, ann)
     page = sam_client.get("/keys/").text
-    assert ">Rotate<" in page
-    assert ">Reveal<" not in page
-    assert ">Copy<" not in page
+    assert buttons(page) == {"Rotate", "Rotate all", "Change end", "Rename", "Delete", "Create key"}
     assert VERBS[0].send(sam_client, VERBS[0].url(sandbox)).status_code == 403
 
 
