@@ -1,5 +1,6 @@
 """Who may do what: pure functions over an `Actor`, which knows nothing of requests or sessions."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -16,6 +17,13 @@ class Right(StrEnum):
     VIEW = "view"
     CHANGE = "change"
     REVEAL = "reveal"
+
+
+PERMISSIONS = {
+    Right.VIEW: "keys.view_consumer",
+    Right.CHANGE: "keys.change_consumer",
+    Right.REVEAL: "keys.reveal_key",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,9 +58,20 @@ class Actor:
         return self.emails[0] if self.emails else ""
 
     @property
+    def in_admin(self) -> bool:
+        """Whether this is a colleague in the own name, and not in a customer's."""
+        return self.staff is not None and self.staff.user_id == self.user_id
+
+    @property
     def sees_all(self) -> bool:
         """Whether every consumer is this person's business: staff in the admin."""
         return self.staff is not None and Right.VIEW in self.staff.rights
+
+
+def staff_rights(may: Callable[[str], bool]) -> frozenset[Right]:
+    """What the permissions of Django admin allow a colleague; whoever may not view may do nothing else."""
+    granted = frozenset(right for right, permission in PERMISSIONS.items() if may(permission))
+    return granted if Right.VIEW in granted else frozenset()
 
 
 def same_address(one: str, other: str) -> bool:

@@ -6,8 +6,9 @@ Documentation: https://zuplo.com/docs/api/api-keys-consumers (and -keys, -manage
 import json
 import logging
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, NoReturn, TypeVar
+from typing import Any, Generic, NoReturn, TypeVar
 from urllib.parse import quote, urlencode
 
 from django.conf import settings
@@ -22,7 +23,7 @@ from keys.errors import (
     OutcomeUnknown,
 )
 from keys.transport import Answer, Deadline
-from keys.types import ID, NAME, ApiKey, Consumer, FullKey, NewConsumer, same_time, wire_time
+from keys.types import ID, NAME, ApiKey, Consumer, FullKey, Manager, NewConsumer, harmless, same_time, wire_time
 
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -32,6 +33,15 @@ PAGES_AT_MOST = 100
 MASKED = {"key-format": "masked"}
 VISIBLE = {"key-format": "visible"}
 WITH_ALL = {"include-api-keys": "true", "include-managers": "true", "include-manager-invites": "true"}
+
+
+@dataclass(frozen=True, slots=True)
+class Window(Generic[T]):
+    """A piece of a list: where the next one begins, None after the last, and of how many, where that is said."""
+
+    items: list[T]
+    next: int | None
+    total: int | None
 
 
 class DeveloperAPI:
@@ -57,6 +67,19 @@ class DeveloperAPI:
         params = {"manager-email": email} | WITH_ALL | MASKED
         return self._list("/consumers", params, Consumer.from_json, lambda consumer: consumer.name)
 
+    def some_consumers(
+        self,
+        offset: int,
+        limit: int,
+        *,
+        email: str = "",
+        tag: tuple[str, str] | None = None,
+        decode: Callable[[Any], T],
+    ) -> Window[T]:
+        """A piece of the list of all consumers, or of those that the API finds for an address and a tag."""
+        filters = ({"manager-email": email} if email else {}) | ({f"tag.{tag[0]}": tag[1]} if tag else {})
+        return self._window("/consumers", filters | WITH_ALL | MASKED, offset, limit, decode)
+
     def consumer(self, name: str) -> Consumer:
         """One consumer with managers and masked keys; raises `NotFound`."""
         return self._call("GET", _consumer(name), WITH_ALL | MASKED, decode=_only(Consumer.from_json, name))
@@ -67,18 +90,40 @@ class DeveloperAPI:
         return self._list(path, VISIBLE, _full_key(name), lambda full: full.key.id)
 
     def create_consumer(
-        self, new: NewConsumer, *, key_label: str, key_ends: datetime | None
+        self, new: NewConsumer, *, key_label: str | None, key_ends: datetime | None
     ) -> tuple[Consumer, list[FullKey]]:
-        """Make a consumer and its first key in one call; raises `ApiRefused` (409) when the name is taken."""
+        """Make a consumer and, unless its label is None, its first key in one call.
+
+        Raises `ApiRefused` (409) when the name is taken.
+        """
         body = {
             "name": new.name,
             "description": new.label,
-            "managers": [dict(manager) for manager in new.managers],
+            "managers": [one if isinstance(one, str) else dict(one) for one in new.managers],
             "tags": dict(new.tags),
             "metadata": dict(new.metadata),
-            "apiKeys": [_key_body(key_label, key_ends)],
-        }
+        } | ({} if key_label is None else {"apiKeys": [_key_body(key_label, key_ends)]})
         return self._call("POST", "/consumers", body=body, decode=_only(_consumer_with_values, new.name))
+
+    def change_consumer(self, name: str, fields: Mapping[str, Any]) -> Consumer:
+        """Change its description, tags or metadata, as on the wire: as it is now, without its keys and managers.
+
+        Whether PATCH merges tags and metadata into what is there, or replaces it, is not documented.
+        """
+        return self._call("PATCH", _consumer(name), body=dict(fields), decode=_only(Consumer.from_json, name))
+
+    def delete_consumer(self, name: str) -> None:
+        """With its keys and managers."""
+        self._call("DELETE", _consumer(name), decode=_nothing)
+
+    def add_manager(self, name: str, email: str, sub: str) -> Manager:
+        body = {"email": email, "sub": sub}
+        return self._call("POST", _consumer(name) + "/managers", body=body, decode=Manager.from_json)
+
+    def remove_manager(self, name: str, manager_id: str) -> None:
+        if not ID.fullmatch(manager_id):
+            raise NotFound("not an id")
+        self._call("DELETE", f"{_consumer(name)}/managers/{manager_id}", decode=_nothing)
 
     def rename_consumer(self, name: str, label: str) -> None:
         decode = _changed(_only(Consumer.from_json, name), lambda consumer: consumer.label == label)
@@ -121,6 +166,13 @@ class DeveloperAPI:
         """Ask for one consumer, whichever; raises what is wrong with lists."""
         self._call("GET", "/consumers", {"limit": "1", "offset": "0"} | MASKED, decode=_page_of)
 
+    def buckets(self) -> dict[str, str]:
+        """The account's buckets by name, each with its description."""
+        account = f"/v1/accounts/{_segment(settings.ZUPLO_ACCOUNT)}/key-buckets"
+        page = self._call("GET", "", root=account, decode=_page_of)
+        texts = [bucket for bucket in page["data"] if isinstance(bucket, dict)]
+        return {str(one.get("name") or ""): harmless(str(one.get("description") or "")) for one in texts}
+
     def shows_keys(self) -> bool:
         """Whether this bucket shows keys after their creation; True where it does not say."""
         data = self._call("GET", "", decode=_anything)
@@ -141,19 +193,27 @@ class DeveloperAPI:
         found: dict[str, T] = {}
         offset = 0
         for _page in range(PAGES_AT_MOST):
-            window = {"limit": str(PAGE_SIZE), "offset": str(offset)}
-            page = self._call("GET", path, params | window, decode=_page_of)
+            window = self._window(path, params, offset, PAGE_SIZE, decode)
             known = len(found)
-            for data in page["data"]:
-                item = decode(data)
+            for item in window.items:
                 found.setdefault(identity(item), item)
-            offset += len(page["data"])
-            total, limit = page.get("total"), page.get("limit")
-            enough = isinstance(total, int) and offset >= total
-            short = isinstance(limit, int) and len(page["data"]) < limit
-            if len(found) == known or enough or short:
+            if len(found) == known or window.next is None:
                 return list(found.values())
+            offset = window.next
         raise OddAnswer("a list that does not end")
+
+    def _window(
+        self, path: str, params: Mapping[str, str], offset: int, limit: int, decode: Callable[[Any], T]
+    ) -> Window[T]:
+        """One page of a list. Neither `total` nor `limit` is sure to be in the answer."""
+        asked = {"limit": str(limit), "offset": str(offset)}
+        page = self._call("GET", path, {**params, **asked}, decode=_page_of)
+        total, echoed, after = page.get("total"), page.get("limit"), offset + len(page["data"])
+        enough = isinstance(total, int) and after >= total
+        short = isinstance(echoed, int) and len(page["data"]) < echoed
+        is_last = enough or short or after == offset
+        items = [decode(item) for item in page["data"]]
+        return Window(items, None if is_last else after, total if isinstance(total, int) else None)
 
     def _call(
         self,

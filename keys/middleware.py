@@ -14,6 +14,7 @@ from django_htmx.http import HttpResponseClientRedirect
 
 from keys.decorators import Request
 from keys.errors import ApiError, NotAllowed, NotFound, StepUpNeeded
+from keys.places import in_admin, page_of, render_here
 
 logger = logging.getLogger(__name__)
 
@@ -38,7 +39,7 @@ def to_step_up(request: Request, error: StepUpNeeded) -> HttpResponse:
     back = request.path
     match = request.resolver_match
     if match and match.url_name in {"reveal", "copy", "try"}:  # these have no form to come back to
-        back = reverse("keys:environment", args=[match.kwargs["environment"]]) + f"#consumer-{match.kwargs['name']}"
+        back = page_of(request, match.kwargs["environment"], match.kwargs["name"])
     url = f"{reverse(settings.STEP_UP_URL)}?{urlencode({'next': back})}"
     return HttpResponseClientRedirect(url) if request.htmx else HttpResponseRedirect(url, status=303)
 
@@ -46,7 +47,7 @@ def to_step_up(request: Request, error: StepUpNeeded) -> HttpResponse:
 def explained(request: Request, error: ApiError) -> HttpResponse:
     """What happened, whether anything changed, what to do next, and a reference that is in the log."""
     logger.warning("answered %s: %s: %s", error.status, type(error).__name__, error)
-    if isinstance(error, NotFound) and not request.htmx:
+    if isinstance(error, NotFound) and not request.htmx and not in_admin(request):
         # What is not this person's looks the same as an address that does not exist.
         return page_not_found(request, error)
     context = {
@@ -58,8 +59,10 @@ def explained(request: Request, error: ApiError) -> HttpResponse:
         "may_pass": not isinstance(error, NotAllowed),
         "reference": getattr(request, "reference", ""),
     }
-    template = "keys/_error.html" if request.htmx else "keys/error.html"
-    response = render(request, template, context, status=error.status)
+    if request.htmx:
+        response = render(request, "keys/_error.html", context, status=error.status)
+    else:
+        response = render_here(request, "keys/error.html", context, status=error.status)
     if error.retry_after:
         response["Retry-After"] = str(error.retry_after)
     add_never_cache_headers(response)

@@ -72,6 +72,33 @@ OPEN = {Outcome.STARTED, Outcome.UNCONFIRMED}
 NOT_DONE = {Outcome.REFUSED, Outcome.FAILED}
 
 
+class NoRows(models.Manager):
+    """What has no table is not asked for its rows, by `dumpdata` for instance."""
+
+    def get_queryset(self) -> models.QuerySet:
+        return super().get_queryset().none()
+
+
+class Consumer(models.Model):
+    """The place of the remote consumers in Django admin, and what colleagues may do with them. It has no table."""
+
+    objects = NoRows()
+
+    class Meta:
+        managed = False
+        default_permissions = ()
+        permissions = [
+            ("view_consumer", _("Can view consumers and their masked keys")),
+            ("change_consumer", _("Can change consumers, their managers and their keys")),
+            ("reveal_key", _("Can reveal keys")),
+        ]
+        verbose_name = _("consumer")
+        verbose_name_plural = _("API Key Service")
+
+    def __str__(self) -> str:
+        return "consumer"
+
+
 class AuditEvent(models.Model):
     """One reveal or change, written as "started" before the remote call and closed with its outcome.
 

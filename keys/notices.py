@@ -8,6 +8,7 @@ from django.core.mail import EmailMessage, get_connection
 from django.core.validators import validate_email
 from django.template.loader import render_to_string
 from django.urls import reverse
+from django.utils.dateparse import parse_datetime
 from django.utils.translation import gettext as _
 
 from keys.models import Action, AuditEvent
@@ -15,7 +16,17 @@ from keys.types import Consumer
 
 logger = logging.getLogger(__name__)
 
-TOLD = {Action.CREATE, Action.ROTATE, Action.ROTATE_ALL, Action.CHANGE_END, Action.DELETE}
+TOLD = {
+    Action.CREATE,
+    Action.ROTATE,
+    Action.ROTATE_ALL,
+    Action.CHANGE_END,
+    Action.DELETE,
+    Action.CREATE_CONSUMER,
+    Action.DELETE_CONSUMER,
+    Action.ADD_MANAGER,
+    Action.REMOVE_MANAGER,
+}
 MANAGERS_AT_MOST = 50
 
 
@@ -24,23 +35,28 @@ def tell_managers(event: AuditEvent, consumer: Consumer) -> None:
     if event.action not in TOLD or not settings.KEYS_MAIL_MANAGERS:
         return
     page = settings.PORTAL_URL + reverse("keys:environment", args=[event.environment])
-    context = {"event": event, "consumer": consumer, "portal_name": settings.PORTAL_NAME, "page": page}
-    subject = _("%(title)s: %(what)s") % {"title": consumer.title, "what": Action(event.action).label}
-    body = render_to_string("keys/mail.txt", context)
-    mails = [EmailMessage(subject, body, to=[address]) for address in _addresses(consumer)]
+    has_leaked = "found" in event.facts
+    ends = parse_datetime(event.facts.get("ends") or "")
+    context = {"event": event, "consumer": consumer, "portal_name": settings.PORTAL_NAME, "page": page, "ends": ends}
+    what = _("A key has leaked") if has_leaked else Action(event.action).label
+    subject = _("%(title)s: %(what)s") % {"title": consumer.title, "what": what}
+    body = render_to_string("keys/leak_mail.txt" if has_leaked else "keys/mail.txt", context)
+    mails = [EmailMessage(subject, body, to=[address]) for address in _addresses(event, consumer)]
     try:
         get_connection().send_messages(mails)
     except Exception:
         logger.exception("event %s: its managers could not be told", event.pk)
 
 
-def _addresses(consumer: Consumer) -> list[str]:
-    """What upstream calls a manager's address need not be one."""
-    found = []
-    for manager in consumer.managers[:MANAGERS_AT_MOST]:
-        try:
-            validate_email(manager.email)
-        except ValidationError:
-            continue
-        found.append(manager.email)
-    return found
+def _addresses(event: AuditEvent, consumer: Consumer) -> list[str]:
+    """The managers, and who is one no more. What upstream calls a manager's address need not be one."""
+    removed = [event.facts["address"]] if event.action == Action.REMOVE_MANAGER else []
+    return list(filter(is_address, removed + [manager.email for manager in consumer.managers[:MANAGERS_AT_MOST]]))
+
+
+def is_address(text: str) -> bool:
+    try:
+        validate_email(text)
+    except ValidationError:
+        return False
+    return True

@@ -10,6 +10,7 @@ from datetime import datetime
 
 from django.utils.dateparse import parse_datetime
 
+from keys.access import same_address
 from keys.models import Action, AuditEvent, Outcome
 from keys.settlement import unended
 from keys.types import ApiKey, Consumer, Manager
@@ -17,18 +18,21 @@ from keys.types import ApiKey, Consumer, Manager
 _DONE = {Outcome.DONE, Outcome.PARTLY}
 
 
-def with_change(consumer: Consumer, event: AuditEvent) -> Consumer:
-    """The consumer as it is after the change, if that was done."""
+def with_change(consumer: Consumer, event: AuditEvent) -> Consumer | None:
+    """The consumer as it is after the change, if that was done; None when it was deleted."""
     if event.outcome not in _DONE:
         return consumer
     return _AFTER[Action(event.action)](consumer, event)
 
 
 def new_consumer(event: AuditEvent) -> Consumer | None:
-    """The consumer that was made with a newcomer's first key, if that was done."""
-    if "manager" not in event.facts or event.outcome not in _DONE:
+    """The consumer that was made by a colleague or with a newcomer's first key, if that was done."""
+    facts = event.facts
+    if event.outcome not in _DONE or not facts.keys() & {"manager", "managers"}:
         return None
-    return Consumer(event.consumer, event.facts["title"], (Manager(event.facts["manager"]),), keys=())
+    addresses = facts["managers"] if "managers" in facts else [facts["manager"]]
+    managers = tuple(Manager(address, invited=facts.get("invited", False)) for address in addresses)
+    return Consumer(event.consumer, facts["title"], managers, (), facts.get("tags", {}), facts.get("metadata", {}))
 
 
 def _with_new_key(consumer: Consumer, event: AuditEvent) -> Consumer:
@@ -57,18 +61,45 @@ def _renamed(consumer: Consumer, event: AuditEvent) -> Consumer:
     return _changed(consumer, event, lambda key: replace(key, label=event.facts["label"]))
 
 
+def _reshaped(consumer: Consumer, event: AuditEvent) -> Consumer:
+    facts = event.facts
+    return replace(
+        consumer,
+        label=facts.get("label", consumer.label),
+        tags=facts.get("tags", consumer.tags),
+        metadata=facts.get("metadata", consumer.metadata),
+    )
+
+
+def _with_manager(consumer: Consumer, event: AuditEvent) -> Consumer:
+    address, manager_id = event.facts["address"], event.facts.get("manager_id", "")
+    if any(same_address(manager.email, address) for manager in consumer.managers):
+        return consumer
+    return replace(consumer, managers=(*consumer.managers, Manager(address, manager_id)))
+
+
+def _without_manager(consumer: Consumer, event: AuditEvent) -> Consumer:
+    gone = event.facts["manager_id"]
+    return replace(consumer, managers=tuple(manager for manager in consumer.managers if manager.id != gone))
+
+
 def _changed(consumer: Consumer, event: AuditEvent, change: Callable[[ApiKey], ApiKey]) -> Consumer:
     if event.key_id not in consumer.key_ids:
         return consumer
     return consumer.with_key(change(consumer.key(event.key_id)))
 
 
-_AFTER: dict[Action, Callable[[Consumer, AuditEvent], Consumer]] = {
+_AFTER: dict[Action, Callable[[Consumer, AuditEvent], Consumer | None]] = {
     Action.CREATE: _with_new_key,
     Action.ROTATE: _rotated,
     Action.ROTATE_ALL: _rotated,
     Action.RENAME: _renamed,
     Action.CHANGE_END: _with_end,
     Action.DELETE: lambda consumer, event: consumer.without_key(event.key_id),
+    Action.CREATE_CONSUMER: _with_new_key,
+    Action.CHANGE_CONSUMER: _reshaped,
+    Action.DELETE_CONSUMER: lambda consumer, event: None,
+    Action.ADD_MANAGER: _with_manager,
+    Action.REMOVE_MANAGER: _without_manager,
     Action.RENAME_CONSUMER: lambda consumer, event: replace(consumer, label=event.facts["label"]),
 }

@@ -1,7 +1,7 @@
 """The verbs: what a person can do with keys. Every one passes the gate itself and is recorded."""
 
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
@@ -33,7 +33,7 @@ from keys.errors import (
 )
 from keys.gateway import Trial
 from keys.models import MAKING, OPEN, READS, WISHES, Action, AuditEvent, Outcome
-from keys.provisioning import provisioning
+from keys.provisioning import provisioning, rules_for
 from keys.types import ApiKey, Consumer, FullKey, same_time
 
 logger = logging.getLogger(__name__)
@@ -64,7 +64,7 @@ class KeyRing:
         """Raises `NotAllowed` for staff without the right to do this; every verb asks this first."""
         if self.may(action):
             self._check_somebody_sees_it(action)
-        elif self.actor.sees_all:
+        elif self.actor.in_admin:
             raise NotAllowed(_("You have no permission for this."))
         else:
             raise NotAllowed(SUPPORT_MAY_NOT)
@@ -102,7 +102,7 @@ class KeyRing:
             found = {name: self.api.consumer(name)}
         except NotFound:
             found = {}
-        consumer = self._with_recent_changes(found).get(name)
+        consumer = self._with_recent_changes(found, {name} if self.actor.sees_all else set()).get(name)
         if consumer is None or not may_see(self.actor, consumer):
             raise NotFound("absent, or not this person's")
         return consumer
@@ -145,7 +145,7 @@ class KeyRing:
         """One more key; raises `NotAllowed` by the operator's rules."""
         with self._recorded(Action.CREATE, name, token=token) as event:
             consumer = self._locked(event)
-            provisioning().may_create(self.actor, consumer)
+            rules_for(self.actor).may_create(self.actor, consumer)
             facts = audit.note(event, **settlement.facts_of_new_key(consumer.keys, label, ends))
             full = self._as_others_see_it(settlement.make_key(self.api, name, facts))
             audit.note_made(event, full.key)
@@ -182,7 +182,7 @@ class KeyRing:
         with self._recorded(Action.ROTATE, name, key_id, token=token) as event:
             consumer = self._locked(event)
             old = live(consumer.key(key_id))
-            provisioning().may_rotate(self.actor, consumer)
+            rules_for(self.actor).may_rotate(self.actor, consumer)
             facts = settlement.facts_of_new_key(consumer.keys, old.label, renewed_end(old))
             facts = audit.note(event, old, old=settlement.ends_of_old([old], old_ends), **facts)
             new = self._as_others_see_it(settlement.make_key(self.api, name, facts))
@@ -206,15 +206,18 @@ class KeyRing:
         return Change(event, consumer.with_key(renamed), renamed)
 
     @once
-    def change_end(self, name: str, key_id: str, *, ends: datetime, token: UUID) -> Change:
-        """An earlier end, or a first one; raises `NotAllowed` for a later one, as no key may live longer."""
+    def change_end(self, name: str, key_id: str, *, ends: datetime, token: UUID, found: str = "") -> Change:
+        """An earlier end, or a first one; raises `NotAllowed` for a later one, as no key may live longer.
+
+        `found` says where the key was found, if it has leaked: its managers are told.
+        """
         with self._recorded(Action.CHANGE_END, name, key_id, token=token) as event:
             consumer = self._locked(event)
             key = live(consumer.key(key_id))
             is_so = same_time(key.expires_on, ends)
             if key.expires_on and ends > key.expires_on and not is_so:
                 raise NotAllowed(_("A key cannot be made to live longer. Create or rotate a key instead."))
-            audit.note(event, key, ends=ends.isoformat())
+            audit.note(event, key, ends=ends.isoformat(), **({"found": found} if found else {}))
             if not is_so:
                 settlement.end_key(self.api, key, ends)
         ended = replace(key, expires_on=ends)
@@ -293,17 +296,19 @@ class KeyRing:
         except ValueHidden:
             return ""
 
-    def _with_recent_changes(self, found: dict[str, Consumer]) -> dict[str, Consumer]:
+    def _with_recent_changes(self, found: dict[str, Consumer], asked: Collection[str] = ()) -> dict[str, Consumer]:
         """What the Developer API answered, and what of our own changes it may not show yet.
 
-        Changes of which it was not known whether they were done are settled by this look.
+        Changes of which it was not known whether they were done are settled by this look, also those to what was
+        asked for by name and not found.
         """
         known = dict(found)
-        for event in audit.lately(self.actor, self.environment, found):
+        for event in audit.lately(self.actor, self.environment, {*found, *asked}):
             if event.outcome in OPEN:
                 audit.settle(event, *settlement.settled(event, found.get(event.consumer), timezone.now()))
-            if consumer := known.get(event.consumer) or recent.new_consumer(event):
-                known[event.consumer] = recent.with_change(consumer, event)
+            consumer = known.pop(event.consumer, None) or recent.new_consumer(event)
+            if changed := consumer and recent.with_change(consumer, event):
+                known[event.consumer] = changed
         return known
 
     @contextmanager

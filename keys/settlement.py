@@ -3,17 +3,18 @@
 What was wanted is noted as facts before the write, so that the same can be told after a crash.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
 from django.utils.dateparse import parse_datetime
 
+from keys.access import same_address
 from keys.developer_api import DeveloperAPI
 from keys.errors import ApiError, ApiRefused, NotFound, OutcomeUnknown
-from keys.models import MAKING, Action, AuditEvent, Outcome
-from keys.types import ApiKey, Consumer, FullKey, NewConsumer, newest_first, same_time
+from keys.models import Action, AuditEvent, Outcome
+from keys.types import ApiKey, Consumer, FullKey, Manager, NewConsumer, newest_first, same_time
 
 Facts = dict[str, Any]
 
@@ -61,7 +62,7 @@ def make_key(api: DeveloperAPI, name: str, facts: Facts) -> FullKey:
 
 
 def make_consumer(api: DeveloperAPI, new: NewConsumer, facts: Facts) -> tuple[Consumer, FullKey]:
-    """A new consumer and its first key. Its name is a random one, so whatever bears it was made here."""
+    """A new consumer and its first key. Nobody had its name before, so whatever bears it was made here."""
     doubt, keys = None, list[FullKey]()
     try:
         consumer, keys = api.create_consumer(new, key_label=facts["label"], key_ends=_ends(facts))
@@ -75,6 +76,62 @@ def make_consumer(api: DeveloperAPI, new: NewConsumer, facts: Facts) -> tuple[Co
     if doubt:
         raise doubt
     return consumer, make_key(api, new.name, facts)
+
+
+def make_bare_consumer(api: DeveloperAPI, new: NewConsumer) -> Consumer:
+    """A new consumer without a key."""
+    try:
+        consumer, _keys = api.create_consumer(new, key_label=None, key_ends=None)
+    except OutcomeUnknown as doubt:
+        consumer = _look(api, new.name, doubt)
+    return consumer
+
+
+def change_consumer(api: DeveloperAPI, name: str, wanted: Facts) -> None:
+    """Give a consumer its label, tags or metadata, whichever are wanted.
+
+    PATCH may merge: then a name that is to go is still there, and is left without a value.
+    """
+    now = _patched(api, name, wanted)
+    left = {
+        field: dict.fromkeys(_full(getattr(now, field)).keys() - wanted[field].keys(), "")
+        for field in MAPS & wanted.keys()
+    }
+    if any(left.values()):
+        now = _patched(api, name, wanted | {field: wanted[field] | names for field, names in left.items()})
+    if not _is_changed(now, wanted):
+        raise OutcomeUnknown("not changed as asked")
+
+
+def delete_consumer(api: DeveloperAPI, name: str) -> None:
+    try:
+        api.delete_consumer(name)
+    except (OutcomeUnknown, NotFound) as doubt:
+        try:
+            api.consumer(name)
+        except NotFound:
+            return
+        except ApiError:
+            raise doubt from None
+        raise
+
+
+def add_manager(api: DeveloperAPI, name: str, email: str, sub: str) -> Manager:
+    """The manager, who may have been one already: how that is answered is documented nowhere."""
+    try:
+        added = api.add_manager(name, email, sub)
+    except (OutcomeUnknown, ApiRefused) as doubt:
+        there = manager_of(_look(api, name, doubt), email)
+        if there is None:
+            raise
+        return there
+    if not same_address(added.email, email):
+        raise OutcomeUnknown("another manager came back than was to be added")
+    return added
+
+
+def manager_of(consumer: Consumer, email: str) -> Manager | None:
+    return next((manager for manager in consumer.managers if same_address(manager.email, email)), None)
 
 
 def roll_keys(api: DeveloperAPI, before: Consumer, old_ends: datetime, facts: Facts) -> tuple[Consumer, FullKey]:
@@ -153,6 +210,33 @@ def _keys_with_values(api: DeveloperAPI, name: str) -> list[FullKey]:
         return [FullKey(key, "") for key in api.consumer(name).keys]
 
 
+MAPS = {"tags", "metadata"}
+
+
+def _patched(api: DeveloperAPI, name: str, wanted: Facts) -> Consumer:
+    fields = {"description" if field == "label" else field: value for field, value in wanted.items()}
+    try:
+        return api.change_consumer(name, fields)
+    except (OutcomeUnknown, NotFound) as doubt:
+        now = _look(api, name, doubt)
+        if not _is_changed(now, wanted):
+            raise
+        return now
+
+
+def _is_changed(consumer: Consumer, wanted: Facts) -> bool:
+    """Whether what was wanted of label, tags and metadata is there."""
+    parts = {field: wanted[field] for field in ("label", *MAPS) if field in wanted}
+    return bool(parts) and all(
+        _full(getattr(consumer, field)) == _full(value) if field in MAPS else consumer.label == value
+        for field, value in parts.items()
+    )
+
+
+def _full(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in values.items() if value != ""}
+
+
 def _look(api: DeveloperAPI, name: str, doubt: ApiError) -> Consumer:
     """The consumer after a doubtful write; raises the doubt again if it cannot be had."""
     try:
@@ -174,7 +258,9 @@ NOT_DONE_AFTER = timedelta(minutes=2)
 def settled(event: AuditEvent, consumer: Consumer | None, now: datetime) -> tuple[Outcome, ApiKey | None]:
     """The outcome of a change, and the key that it made; `consumer` is as it is now, None when there is none."""
     made = None
-    if consumer and event.action in MAKING and "before" in event.facts:
+    if consumer is None and event.action == Action.DELETE_CONSUMER and "title" in event.facts:
+        return Outcome.DONE, None
+    if consumer and "before" in event.facts:
         made = next((key for key in consumer.keys if is_new_key(event.facts, key)), None)
     if consumer and _shows(event, consumer, made):
         return Outcome.DONE, made
@@ -199,6 +285,14 @@ def _shows(event: AuditEvent, consumer: Consumer, made: ApiKey | None) -> bool:
             return key is None
         case Action.RENAME_CONSUMER:
             return bool(consumer.label == facts.get("label"))
+        case Action.CREATE_CONSUMER:
+            return bool(consumer.label == facts.get("title"))
+        case Action.CHANGE_CONSUMER:
+            return _is_changed(consumer, facts)
+        case Action.ADD_MANAGER:
+            return "address" in facts and manager_of(consumer, facts["address"]) is not None
+        case Action.REMOVE_MANAGER:
+            return "manager_id" in facts and not any(one.id == facts["manager_id"] for one in consumer.managers)
     return False
 
 

@@ -28,13 +28,18 @@ _JOINER = "\u200d"  # holds emoji together
 
 @dataclass(frozen=True, slots=True)
 class Manager:
-    """An e-mail address that may manage a consumer, invited or added."""
+    """An e-mail address that may manage a consumer, invited or added. Without an id it cannot be removed."""
 
     email: str
+    id: str = ""
+    invited: bool = False
 
     @classmethod
-    def from_json(cls, data: Any) -> "Manager":
-        return cls(email=_text(_object(data), "email"))
+    def from_json(cls, data: Any, *, invited: bool = False) -> "Manager":
+        manager_id = _object(data).get("id")
+        if not isinstance(manager_id, str) or not ID.fullmatch(manager_id):
+            manager_id = ""
+        return cls(email=_text(data, "email"), id=manager_id, invited=invited)
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,11 +122,13 @@ class Consumer:
         name = _match(NAME, data, "name")
         # Which field holds invited managers is in no public text: any that speaks of invites will do.
         invites = [item for key in data if "invite" in key.lower() for item in _objects(data, key)]
+        managers = map(Manager.from_json, _objects(data, "managers"))
+        invited = (Manager.from_json(item, invited=True) for item in invites)
         keys = [ApiKey.from_json(item, name) for item in _objects(data, "apiKeys")]
         return cls(
             name=name,
             label=_text(data, "description"),
-            managers=tuple(map(Manager.from_json, _objects(data, "managers") + invites)),
+            managers=(*managers, *invited),
             keys=newest_first(keys),
             tags=_texts(_map(data, "tags")),
             metadata=_map(data, "metadata"),
@@ -138,6 +145,11 @@ class Consumer:
     @property
     def ended_keys(self) -> list[ApiKey]:
         return [key for key in self.keys if key.is_ended]
+
+    @property
+    def next_end(self) -> datetime | None:
+        """When the first of the keys that work ends; None where none ends."""
+        return min((key.expires_on for key in self.live_keys if key.expires_on), default=None)
 
     @property
     def key_ids(self) -> set[str]:
@@ -170,14 +182,24 @@ class Consumer:
     def without_key(self, key_id: str) -> "Consumer":
         return replace(self, keys=tuple(key for key in self.keys if key.id != key_id))
 
+    def manager(self, manager_id: str) -> Manager:
+        """The manager of that id; raises `NotFound` unless it stands in this consumer's own list."""
+        for manager in self.managers:
+            if manager_id and manager.id == manager_id:
+                return manager
+        raise NotFound(f"{self.name} has no manager {manager_id}")
+
 
 @dataclass(frozen=True, slots=True)
 class NewConsumer:
-    """A consumer to be made. Names follow the published pattern [a-z0-9-]{1,128}; tags: at most 5."""
+    """A consumer to be made. Names follow the published pattern [a-z0-9-]{1,128}; tags: at most 5.
+
+    Managers are added, as objects, or all of them invited, as bare addresses.
+    """
 
     name: str
     label: str
-    managers: tuple[Mapping[str, str], ...]
+    managers: tuple[Mapping[str, str], ...] | tuple[str, ...]
     tags: Mapping[str, str] = field(default_factory=dict)
     metadata: Mapping[str, Any] = field(default_factory=dict)
 
@@ -248,7 +270,8 @@ def _in_words(value: str | float) -> str:
 
 
 def _texts(values: dict[str, Any]) -> dict[str, str]:
-    return {harmless(name): harmless(value) for name, value in values.items() if isinstance(value, str)}
+    """A tag without a value is as good as none: some readings of PATCH allow no other way to take one off."""
+    return {harmless(name): harmless(value) for name, value in values.items() if value and isinstance(value, str)}
 
 
 def _text(data: dict[str, Any], field: str) -> str:

@@ -9,7 +9,6 @@ from django.contrib import messages
 from django.core.paginator import Paginator
 from django.http import Http404, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
-from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.views.decorators.gzip import gzip_page
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
@@ -21,7 +20,8 @@ from keys.decorators import Request, allowed, with_keyring
 from keys.forms import LABEL_LENGTH, CreateForm, EndForm, LabelForm, OnceForm, RotateForm
 from keys.models import Action
 from keys.pairs import with_replacements
-from keys.provisioning import provisioning
+from keys.places import in_admin, page_of, render_here
+from keys.provisioning import rules_for
 from keys.service import KeyRing, check_rotate_all, live, renewed_end
 from keys.types import Consumer
 
@@ -93,7 +93,7 @@ def create(request: Request, ring: KeyRing, name: str = "") -> HttpResponse:
         return _new_key(request, ring, change)
     consumer = ring.consumer(name) if name else None
     if consumer:
-        provisioning().may_create(ring.actor, consumer)
+        rules_for(ring.actor).may_create(ring.actor, consumer)
     else:
         ring.check_newcomer()
     return _dialog(request, ring, "keys/_create.html", form, consumer=consumer)
@@ -212,24 +212,27 @@ def _paired(ring: KeyRing, consumer: Consumer) -> Consumer:
     return with_replacements([consumer], ring.environment)[0]
 
 
-def _page_url(ring: KeyRing, consumer: Consumer | None = None) -> str:
-    anchor = f"#consumer-{consumer.name}" if consumer else ""
-    return reverse("keys:environment", args=[ring.environment]) + anchor
+def _back(request: Request, ring: KeyRing) -> str:
+    """To the page that the verb came from: in Django admin each consumer has one."""
+    name = request.resolver_match.kwargs.get("name", "") if request.resolver_match and in_admin(request) else ""
+    return page_of(request, ring.environment, name)
 
 
 def _dialog(
     request: Request, ring: KeyRing, partial: str, form: OnceForm | None = None, **context: Any
 ) -> HttpResponse:
     """The partial for htmx, or a page around it; 422 when the form came back with errors."""
-    context |= _of(ring) | {"form": form, "back": _page_url(ring), "partial": partial}
+    context |= _of(ring) | {"form": form, "back": _back(request, ring), "partial": partial}
     status = 422 if form and form.is_bound else 200
-    return render(request, partial if request.htmx else "keys/dialog.html", context, status=status)
+    if request.htmx:
+        return render(request, partial, context, status=status)
+    return render_here(request, "keys/dialog.html", context, status=status)
 
 
 def _revealed(request: Request, ring: KeyRing, **context: Any) -> HttpResponse:
     """A page that shows a key for a minute: without the script nothing else takes it away again."""
     response = _dialog(request, ring, "keys/_revealed.html", **context)
-    response["Refresh"] = f"60; url={_page_url(ring)}"
+    response["Refresh"] = f"60; url={_back(request, ring)}"
     return response
 
 
@@ -240,7 +243,7 @@ def _changed(request: Request, ring: KeyRing, change: Change, notice: str) -> Ht
         response = render(request, "keys/_changed.html", context)
         return trigger_client_event(response, "dialog:close")
     messages.success(request, notice)
-    return HttpResponseRedirect(_page_url(ring, change.consumer), status=303)
+    return HttpResponseRedirect(page_of(request, ring.environment, change.consumer.name), status=303)
 
 
 def _new_key(request: Request, ring: KeyRing, change: Change) -> HttpResponse:

@@ -65,7 +65,7 @@ class Guard:
     def process_view(self, request: HttpRequest, *_view: object) -> HttpResponse | None:
         match = cast(ResolverMatch, request.resolver_match)
         name = match.url_name or ""
-        if "admin" in match.app_names:
+        if request.path.startswith(reverse("admin:index")):
             return self._admin(request)
         if name in RESET_STEPS and codes.reset_has_ended(request):
             messages.error(request, _("The account has changed since you asked. Please begin again."))

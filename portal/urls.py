@@ -27,6 +27,7 @@ urlpatterns = [
     path("accounts/delete/", account.delete, name="account_delete"),
     path("accounts/", include("allauth.urls")),
     path("admin/password_change/", RedirectView.as_view(pattern_name="account_change_password")),
+    path("admin/keys/", include("keys.staff.urls", namespace="service")),
     path("admin/", admin.site.urls),
 ]
 handler500 = "portal.views.server_error"

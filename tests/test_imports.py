@@ -13,7 +13,7 @@ ROOT = Path(__file__).resolve().parent.parent
 OURS = ("portal", "keys", "sandbox")
 
 # Inside keys: what answers requests, on top of what does the work.
-ANSWERING = {"urls", "views", "activity", "admin", "middleware", "decorators", "forms"}
+ANSWERING = {"urls", "views", "activity", "admin", "staff", "places", "middleware", "decorators", "forms"}
 
 
 def modules(folder: str) -> list[Path]:
@@ -56,14 +56,13 @@ def test_only_the_transport_speaks_http():
 
 
 def known_in_keys() -> dict[str, set[str]]:
-    """The modules of keys, each with those of keys that it imports."""
-    names = {path.stem for path in modules("keys")} - {"__init__"}
-    return {
-        path.stem: {name.removeprefix("keys.").partition(".")[0] for name in imported(path) if name.startswith("keys.")}
-        & names
-        for path in modules("keys")
-        if path.stem in names
-    }
+    """The modules of keys, and its folders as one each, with those of keys that they import."""
+    names: dict[str, set[str]] = {}
+    for path in modules("keys"):
+        part = path.relative_to(ROOT / "keys").parts[0].removesuffix(".py")
+        ours = {name.split(".")[1] for name in imported(path) if name.startswith("keys.")}
+        names.setdefault(part, set()).update(ours - {part})
+    return {part: known & names.keys() for part, known in names.items() if part != "__init__"}
 
 
 def test_inside_keys_imports_run_from_the_top_down():

@@ -36,6 +36,9 @@ class Command(BaseCommand):
             audit.settle(event, Outcome.UNCONFIRMED, None)
             return Outcome.UNCONFIRMED.label.lower()
         bucket = settings.ZUPLO_BUCKETS.get(event.environment)
+        if bucket is None and event.environment:
+            self.stderr.write(f"Event {event.pk}: there is no environment {event.environment} any more")
+            return "not looked at"
         try:
             consumer = _consumer(bucket, event.consumer) if bucket and event.consumer else None
         except ApiError as problem:

@@ -1,0 +1,32 @@
+"""The two places where keys are worked with, by the same views: the portal, and Django admin for colleagues."""
+
+from typing import Any
+
+from django.contrib import admin
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.urls import reverse
+
+ADMIN = "service"
+"""The URL namespace of the API Key Service in Django admin: another instance of `keys`, with the same names."""
+
+
+def in_admin(request: HttpRequest) -> bool:
+    return request.resolver_match is not None and request.resolver_match.namespace == ADMIN
+
+
+def page_of(request: HttpRequest, environment: str, name: str = "") -> str:
+    """The page that shows the consumer, or all of them: where a verb comes from and leads back to."""
+    if in_admin(request):
+        place = f"{ADMIN}:consumer" if name else f"{ADMIN}:environment"
+        return reverse(place, args=[environment, name] if name else [environment])
+    return reverse("keys:environment", args=[environment]) + (f"#consumer-{name}" if name else "")
+
+
+def render_here(request: HttpRequest, template: str, context: dict[str, Any], status: int = 200) -> HttpResponse:
+    """A whole page in the clothes of the place: Django admin has one of its own under the same name."""
+    if in_admin(request):
+        partial = context.get("partial")
+        context = admin.site.each_context(request) | context | {"partial": [f"admin/{partial}", partial]}
+        template = f"admin/{template}"
+    return render(request, template, context, status=status)

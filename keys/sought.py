@@ -1,0 +1,57 @@
+"""A leaked key that is looked for, without keeping it: digests of its last characters tell it among masks."""
+
+import hashlib
+import hmac
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from django.conf import settings
+from django.core import signing
+
+SHORTEST = 4  # what every documented mask shows
+LONGEST = 16  # no documented mask shows more, but for a key that is not masked at all
+VALID_FOR = 60 * 60
+_SALT = "keys.sought"
+_MASK = re.compile(r"[*•…]|\.\.\.")
+
+
+@dataclass(frozen=True, slots=True)
+class Sought:
+    """Digests by how many of the last characters they are of. They cannot be turned back without SECRET_KEY."""
+
+    digests: Mapping[int, str]
+
+    @classmethod
+    def of(cls, value: str) -> "Sought":
+        """To look for a key, or for its last characters."""
+        lengths = {*range(SHORTEST, min(len(value), LONGEST) + 1), len(value)}
+        return cls({length: _digest(value[-length:]) for length in sorted(lengths)})
+
+    @classmethod
+    def from_token(cls, token: str) -> "Sought":
+        """Raises `signing.BadSignature` for what is not ours, or too old."""
+        digests = signing.loads(token, salt=_SALT, max_age=VALID_FOR)
+        return cls({int(length): digest for length, digest in digests.items()})
+
+    @property
+    def token(self) -> str:
+        """Stands for the key in a form that goes on looking: the key itself is not sent to the page again."""
+        return signing.dumps(self.digests, salt=_SALT)
+
+    def same(self, shown: str) -> int:
+        """How many of the last characters are the same, as far as this mask shows them; 0 for another key."""
+        tail = _MASK.split(shown)[-1]
+        length = max((length for length in self.digests if length <= len(tail)), default=0)
+        return length if length and hmac.compare_digest(_digest(tail[-length:]), self.digests[length]) else 0
+
+    def among(self, consumer: Any) -> dict[str, int]:
+        """The keys of a consumer, as on the wire, that this may be: how many characters are the same, by key id."""
+        keys = consumer.get("apiKeys") if isinstance(consumer, dict) else None
+        shown = [key for key in keys or () if isinstance(key, dict) and isinstance(key.get("key"), str)]
+        return {str(key.get("id")): same for key in shown if (same := self.same(key["key"]))}
+
+
+def _digest(text: str) -> str:
+    return hmac.digest(settings.SECRET_KEY.encode(), f"{_SALT}:{text}".encode(), hashlib.sha256).hex()[:20]

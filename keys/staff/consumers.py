@@ -1,0 +1,201 @@
+"""Consumers in Django admin: the list, one of them, and what only colleagues do to them."""
+
+from typing import Any
+from urllib.parse import urlencode
+
+from django.conf import settings
+from django.contrib import messages
+from django.forms import Form
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.shortcuts import redirect
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_http_methods, require_safe
+
+from keys import buckets
+from keys.changes import Change
+from keys.decorators import Request
+from keys.directory import ON_A_PAGE, Directory, FirstKey, sub_of
+from keys.forms import OnceForm
+from keys.models import Action
+from keys.places import ADMIN, page_of, render_here
+from keys.staff.door import SAFE, changing, for_staff, with_directory
+from keys.staff.forms import ConsumerForm, DeleteForm, FilterForm, ManagerForm, NewConsumerForm, as_json
+from keys.types import Consumer, NewConsumer
+from keys.unseen import why_unseen
+
+require_form = require_http_methods(["GET", "HEAD", "POST"])
+
+
+@require_safe
+@for_staff
+def first(request: HttpRequest) -> HttpResponse:
+    """The place in the index of Django admin leads to the first environment."""
+    return redirect(f"{ADMIN}:environment", next(iter(settings.ZUPLO_BUCKETS)))
+
+
+@require_safe
+@with_directory
+def page(request: Request, directory: Directory) -> HttpResponse:
+    form = FilterForm(request.GET)
+    offset, window, filters = offset_of(request), None, {}
+    if form.is_valid():
+        filters = {name: request.GET[name] for name, value in form.cleaned_data.items() if value}
+        if name := form.cleaned_data["name"]:
+            window = directory.named(name)
+        else:
+            window = directory.some(offset, email=form.cleaned_data["manager"], tag=form.cleaned_data["tag"])
+    context = {
+        "title": _("API Key Service"),
+        "environments": buckets.environments(),
+        "form": form,
+        "filters": filters,
+        "window": window,
+        "first": offset + 1,
+        "last": offset + len(window.items) if window else 0,
+        "previous": _query(filters, max(0, offset - ON_A_PAGE)) if offset else "",
+        "next": _query(filters, window.next) if window and window.next is not None else "",
+    }
+    return render_here(request, "keys/consumers.html", of(directory) | context, status=200 if form.is_valid() else 422)
+
+
+@require_safe
+@with_directory
+def consumer(request: Request, directory: Directory, name: str) -> HttpResponse:
+    found = directory.consumer(name)
+    context = {
+        "title": found.title,
+        "consumer": found,
+        "metadata": as_json(found.metadata) if found.metadata else "",
+        "unseen": why_unseen(found, lambda address, consumer: True),
+    }
+    return render_here(request, "keys/consumer.html", of(directory) | context)
+
+
+@require_form
+@with_directory
+@changing(Action.CREATE_CONSUMER)
+def create(request: Request, directory: Directory) -> HttpResponse:
+    form = NewConsumerForm(_sent(request), url=request.path)
+    if form.is_valid():
+        wish = form.cleaned_data
+        first = FirstKey(wish["key_label"], form.key_ends) if form.has_key else None
+        change = directory.create_consumer(_new_consumer(wish), first, token=wish["token"])
+        return _created(request, directory, change)
+    return shown(request, directory, "_create_consumer", form, title=_("Create a consumer"))
+
+
+def _new_consumer(wish: dict[str, Any]) -> NewConsumer:
+    added = [{"email": email, "sub": sub_of(email)} for email in wish["managers"]]
+    return NewConsumer(
+        name=wish["name"],
+        label=wish["label"],
+        managers=tuple(wish["managers"]) if wish["invite"] else tuple(added),
+        tags=wish["tags"],
+        metadata=wish["metadata"],
+    )
+
+
+def _created(request: Request, directory: Directory, change: Change) -> HttpResponse:
+    """With its first key the one page that shows it."""
+    if change.key is None:
+        return done(request, directory, change.consumer, _("The consumer is created."))
+    context = {
+        "title": _("The consumer is created"),
+        "headline": _("Its first key"),
+        "change": change,
+        "key": change.key,
+        "value": change.value,
+        "consumer": change.consumer,
+        "partial": "keys/_new_key.html",
+        "back": page_of(request, directory.environment, change.consumer.name),
+    }
+    return render_here(request, "keys/dialog.html", of(directory) | context)
+
+
+@require_form
+@with_directory
+@changing(Action.CHANGE_CONSUMER)
+def change(request: Request, directory: Directory, name: str) -> HttpResponse:
+    form = ConsumerForm(_sent(request), url=request.path, consumer=directory.consumer(name))
+    if form.is_valid():
+        change = directory.change_consumer(name, form.wanted, token=form.cleaned_data["token"])
+        return done(request, directory, change.consumer, _("The consumer is changed."))
+    return shown(request, directory, "_change_consumer", form, consumer=form.consumer)
+
+
+@require_form
+@with_directory
+@changing(Action.DELETE_CONSUMER)
+def delete(request: Request, directory: Directory, name: str) -> HttpResponse:
+    form = DeleteForm(_sent(request), url=request.path, name=name)
+    if form.is_valid():
+        change = directory.delete_consumer(name, token=form.cleaned_data["token"])
+        messages.success(request, _("%(title)s is deleted, with all its keys.") % {"title": change.consumer.title})
+        return HttpResponseRedirect(page_of(request, directory.environment), status=303)
+    return shown(request, directory, "_delete_consumer", form, consumer=directory.consumer(name))
+
+
+@require_form
+@with_directory
+@changing(Action.ADD_MANAGER)
+def add_manager(request: Request, directory: Directory, name: str) -> HttpResponse:
+    form = ManagerForm(_sent(request), url=request.path)
+    if form.is_valid():
+        email = form.cleaned_data["email"]
+        change = directory.add_manager(name, email, token=form.cleaned_data["token"])
+        return done(request, directory, change.consumer, _("%(email)s is a manager now.") % {"email": email})
+    return shown(request, directory, "_add_manager", form, consumer=directory.consumer(name))
+
+
+@require_form
+@with_directory
+@changing(Action.REMOVE_MANAGER)
+def remove_manager(request: Request, directory: Directory, name: str, manager_id: str) -> HttpResponse:
+    form = OnceForm(_sent(request), url=request.path)
+    if form.is_valid():
+        change = directory.remove_manager(name, manager_id, token=form.cleaned_data["token"])
+        email = change.event.facts.get("address", "")
+        return done(request, directory, change.consumer, _("%(email)s is no manager any more.") % {"email": email})
+    found = directory.consumer(name)
+    return shown(request, directory, "_remove_manager", form, consumer=found, manager=found.manager(manager_id))
+
+
+# What these views share
+
+
+def _sent(request: Request) -> Any:
+    return None if request.method in SAFE else request.POST
+
+
+def of(directory: Directory) -> dict[str, Any]:
+    return {
+        "environment": directory.environment,
+        "can_reveal": directory.can_reveal,
+        "can_change": directory.may(Action.CHANGE_CONSUMER),
+    }
+
+
+def shown(request: Request, directory: Directory, partial: str, form: Form, **context: Any) -> HttpResponse:
+    """A form on a page of its own; 422 when it came back with errors."""
+    consumer = context.get("consumer")
+    context |= of(directory) | {
+        "form": form,
+        "partial": f"keys/{partial}.html",
+        "back": page_of(request, directory.environment, consumer.name if consumer else ""),
+    }
+    return render_here(request, "keys/dialog.html", context, status=422 if form.is_bound else 200)
+
+
+def done(request: Request, directory: Directory, consumer: Consumer, words: str) -> HttpResponse:
+    messages.success(request, words)
+    return HttpResponseRedirect(page_of(request, directory.environment, consumer.name), status=303)
+
+
+def offset_of(request: Request, name: str = "from") -> int:
+    """Where in the list of all consumers to begin; whatever else is sent means at the beginning."""
+    said = request.GET.get(name) or request.POST.get(name) or ""
+    return int(said) if said.isascii() and said.isdigit() and len(said) < 10 else 0
+
+
+def _query(filters: dict[str, str], offset: int) -> str:
+    return "?" + urlencode(filters | {"from": offset})

@@ -1,0 +1,353 @@
+"""What colleagues may type or choose. The limits of the Developer API are checked and said before anything is sent."""
+
+import hashlib
+import json
+import re
+import secrets
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from typing import Any, NoReturn, cast
+
+from django import forms
+from django.core.exceptions import ValidationError
+from django.core.validators import validate_email
+from django.http import QueryDict
+from django.utils import timezone
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
+
+from keys.forms import A_MOMENT, LABEL_LENGTH, CreateForm, EndForm, OnceForm, label_field, readable
+from keys.sought import SHORTEST
+from keys.types import NAME, Consumer
+
+# zuplo.com/docs: articles/limits. A kilobyte is read as the smaller of its two meanings.
+TAGS_AT_MOST = 5
+METADATA_BYTES = 1000
+MANAGERS_AT_MOST = 20
+NO_KEY = "none"
+_NEW_NAME = re.compile(r"[a-z0-9-]{1,128}")
+_KEY_SHAPED = re.compile(r"zpka_\w+")
+
+
+class TagsField(forms.CharField):
+    """Lines like `plan=pro`, cleaned to a dictionary."""
+
+    widget = forms.Textarea({"rows": 3, "spellcheck": "false"})
+
+    def clean(self, value: Any) -> dict[str, str]:
+        found: dict[str, str] = {}
+        for line in filter(str.strip, super().clean(value).splitlines()):
+            name, _equals, text = (part.strip() for part in line.partition("="))
+            if not name or not text:
+                raise ValidationError(
+                    _("“%(line)s”: write each tag on a line of its own, as name=value."), "form", {"line": line}
+                )
+            if name in found:
+                raise ValidationError(_("The tag %(name)s is there twice."), "twice", {"name": name})
+            readable(line.strip())
+            found[name] = text
+        if len(found) > TAGS_AT_MOST:
+            raise ValidationError(
+                _("The key service keeps at most %(most)d tags; these are %(number)d."),
+                "many",
+                {"most": TAGS_AT_MOST, "number": len(found)},
+            )
+        return found
+
+    def prepare_value(self, value: Any) -> Any:
+        return "\n".join(f"{name}={text}" for name, text in value.items()) if isinstance(value, Mapping) else value
+
+
+class MetadataField(forms.CharField):
+    """A JSON object, cleaned to a dictionary."""
+
+    widget = forms.Textarea({"rows": 6, "spellcheck": "false"})
+
+    def clean(self, value: Any) -> dict[str, Any]:
+        text = super().clean(value)
+        try:
+            found = json.loads(text or "{}", parse_constant=_refuse, object_pairs_hook=_each_once)
+            size = len(json.dumps(found, ensure_ascii=False, separators=(",", ":")).encode())
+        except (ValueError, RecursionError) as problem:
+            raise ValidationError(_("This is no JSON: %(problem)s."), "json", {"problem": _where(problem)}) from None
+        if not isinstance(found, dict):
+            raise ValidationError(_('Write a JSON object, as in {"plan": "pro"}.'), "object")
+        if size > METADATA_BYTES:
+            raise ValidationError(
+                _("The key service keeps at most %(most)d bytes; these are %(size)d."),
+                "large",
+                {"most": METADATA_BYTES, "size": size},
+            )
+        return found
+
+    def prepare_value(self, value: Any) -> Any:
+        return as_json(value) if isinstance(value, Mapping) else value
+
+
+class AddressesField(forms.CharField):
+    """E-mail addresses, one a line, cleaned to a list. In lower case, as people sign in with them."""
+
+    widget = forms.Textarea({"rows": 3, "spellcheck": "false", "autocapitalize": "none"})
+
+    def clean(self, value: Any) -> list[str]:
+        found = list(dict.fromkeys(plain_address(text) for text in re.split(r"[\s,;]+", super().clean(value)) if text))
+        for address in found:
+            _check_address(address)
+        if len(found) > MANAGERS_AT_MOST:
+            raise ValidationError(_("Add at most %(most)d managers at once."), "many", {"most": MANAGERS_AT_MOST})
+        return found
+
+
+class ConsumerForm(OnceForm):
+    label = label_field(_("What managers see. It may be changed at any time."))
+    tags = TagsField(
+        label=_("Tags"),
+        required=False,
+        help_text=_("At most 5, each on a line as name=value. The portal and your tools can filter by them."),
+    )
+    metadata = MetadataField(
+        label=_("Metadata"),
+        required=False,
+        help_text=_("A JSON object of at most 1,000 bytes. The gateway's policies see it as request.user.data."),
+    )
+    seen = forms.CharField(widget=forms.HiddenInput, max_length=64)
+
+    def __init__(self, data: QueryDict | None = None, *, url: str = "", consumer: Consumer) -> None:
+        super().__init__(data, url=url)
+        self.consumer = consumer
+        self.initial.update(_parts(consumer), seen=_fingerprint(consumer))
+
+    def clean_seen(self) -> str:
+        """Nobody's change is written over unseen. Where all is as wanted already, the form was sent before."""
+        is_so = _parts(self.consumer).items() <= self.cleaned_data.items()
+        if self.cleaned_data["seen"] != _fingerprint(self.consumer) and not is_so:
+            raise ValidationError("changed", "changed")
+        return str(self.cleaned_data["seen"])
+
+    @property
+    def is_outdated(self) -> bool:
+        return self.has_error("seen")
+
+    @property
+    def wanted(self) -> dict[str, Any]:
+        """What is to be another than it is."""
+        before = _parts(self.consumer)
+        return {field: self.cleaned_data[field] for field in before if self.cleaned_data[field] != before[field]}
+
+
+class NewConsumerForm(CreateForm):
+    name = forms.CharField(
+        label=_("Name"),
+        required=False,
+        max_length=128,
+        help_text=_(
+            "Small letters, digits and hyphens. It can never be changed. Left empty, one is made of the label."
+        ),
+    )
+    managers = AddressesField(
+        label=_("Managers"),
+        required=False,
+        help_text=_("E-mail addresses, one a line. They see the keys and are told."),
+    )
+    invite = forms.BooleanField(
+        label=_("Invite them by Zuplo instead of adding them"),
+        required=False,
+        help_text=_("Who is invited only may not be found by this portal until the invitation is accepted."),
+    )
+    tags = TagsField(label=_("Tags"), required=False, help_text=ConsumerForm.base_fields["tags"].help_text)
+    metadata = MetadataField(
+        label=_("Metadata"), required=False, help_text=ConsumerForm.base_fields["metadata"].help_text
+    )
+    key_label = forms.CharField(
+        label=_("Label of the key"), required=False, max_length=LABEL_LENGTH, validators=[readable]
+    )
+
+    field_order = ("label", "name", "managers", "invite", "tags", "metadata", "ends", "ends_on", "key_label")
+
+    def __init__(self, data: QueryDict | None = None, *, url: str = "") -> None:
+        super().__init__(data, url=url)
+        self.fields["label"].help_text = _("Who it is: a company, a team or a project.")
+        ends = self.fields["ends"]
+        assert isinstance(ends, forms.ChoiceField)  # noqa: S101, for the type checker
+        ends.label, ends.initial = _("First key ends"), NO_KEY
+        ends.choices = [(NO_KEY, _("No key yet")), *cast(Iterable[tuple[str, Any]], ends.choices)]
+
+    def clean_name(self) -> str:
+        name = str(self.cleaned_data["name"]).strip()
+        if name and not _NEW_NAME.fullmatch(name):
+            raise ValidationError(_("Use small letters a to z, digits and hyphens only."), "name")
+        return name or _name_of(self.cleaned_data.get("label", ""))
+
+    def clean_key_label(self) -> str:
+        label = str(self.cleaned_data["key_label"])
+        if self.has_key and not label:
+            raise ValidationError(_("Say where the key is to be used."), "required")
+        return label
+
+    @property
+    def has_key(self) -> bool:
+        return bool(self.cleaned_data.get("ends", NO_KEY) != NO_KEY)
+
+
+class ManagerForm(OnceForm):
+    email = forms.EmailField(
+        label=_("E-mail address"), max_length=254, widget=forms.EmailInput({"autocapitalize": "none"})
+    )
+
+    def clean_email(self) -> str:
+        address = plain_address(self.cleaned_data["email"])
+        _check_address(address)
+        return address
+
+
+class DeleteForm(OnceForm):
+    typed = forms.CharField(label=_("Name"), required=False, widget=forms.TextInput({"autocomplete": "off"}))
+
+    def __init__(self, data: QueryDict | None = None, *, url: str = "", name: str) -> None:
+        super().__init__(data, url=url)
+        self.name = name
+
+    def clean_typed(self) -> str:
+        if self.cleaned_data["typed"] != self.name:
+            raise ValidationError(_("This is not its name. Nothing was deleted."), "name")
+        return self.name
+
+
+class FilterForm(forms.Form):
+    """What the Developer API itself can find."""
+
+    manager = forms.CharField(label=_("Manager"), required=False, max_length=254)
+    tag = forms.CharField(
+        label=_("Tag"), required=False, max_length=300, widget=forms.TextInput({"placeholder": "name=value"})
+    )
+    name = forms.CharField(label=_("Exact name"), required=False, max_length=128)
+
+    def clean_tag(self) -> tuple[str, str] | None:
+        text = str(self.cleaned_data["tag"])
+        name, _equals, value = (part.strip() for part in text.partition("="))
+        if text and not (name and value):
+            raise ValidationError(_("Write a tag as name=value."), "form")
+        return (name, value) if text else None
+
+    def clean_name(self) -> str:
+        name = str(self.cleaned_data["name"])
+        if name and not NAME.fullmatch(name):
+            raise ValidationError(_("No consumer can be called so: names are of letters, digits and hyphens."), "name")
+        return name
+
+
+class SoughtForm(forms.Form):
+    """A key that leaked. It is never put into a page again."""
+
+    value = forms.CharField(
+        label=_("Key, or its last characters"),
+        max_length=512,
+        widget=forms.PasswordInput({"autocomplete": "off", "spellcheck": "false"}, render_value=False),
+    )
+
+    def clean_value(self) -> str:
+        value = re.sub(r"^bearer\s+", "", self.cleaned_data["value"].strip().strip("\"'`"), flags=re.I)
+        if len(value) < SHORTEST or not re.fullmatch(r"[!-~]+", value):
+            raise ValidationError(
+                _("Paste the key, or at least its last %(number)d characters, without spaces."),
+                "short",
+                {"number": SHORTEST},
+            )
+        return str(value)
+
+
+class LeakForm(EndForm):
+    NOW, LATER = "now", "later"
+
+    when = forms.ChoiceField(label=_("The key ends"), widget=forms.RadioSelect, initial=NOW)
+    tell = forms.BooleanField(label=_("Mail all managers that it leaked"), required=False, initial=True)
+    found = forms.CharField(
+        label=_("How it was found"),
+        required=False,
+        max_length=500,
+        widget=forms.Textarea({"rows": 3}),
+        help_text=_("Managers read this. Say where and when; leave the key itself out."),
+    )
+
+    field_order = ("when", "ends_on", "tell", "found")
+
+    def __init__(self, data: QueryDict | None = None, *, url: str = "", ending: str) -> None:
+        super().__init__(data, url=url)
+        self.ending = ending
+        when = self.fields["when"]
+        assert isinstance(when, forms.ChoiceField)  # noqa: S101, for the type checker
+        when.choices = [(self.NOW, _("Now")), (self.LATER, _("At this time"))]
+        self.fields["ends_on"].required = data is not None and data.get("when") == self.LATER
+        self.fields["ends_on"].label = _("Time (UTC)")
+
+    def clean_ends_on(self) -> datetime:
+        if self.cleaned_data.get("when") != self.LATER:
+            return timezone.now() - A_MOMENT
+        return super().clean_ends_on()
+
+    def clean_found(self) -> str:
+        """It is mailed and kept, so the key must not be in it; nor is it shown again in the form."""
+        words = self.cleaned_data["found"].split()
+        found = " ".join(words)
+        if any(map(self._may_be_the_key, words)):
+            kept = (gettext("[key]") if self._may_be_the_key(word) else word for word in words)
+            self.data = {**dict(self.data.items()), "found": " ".join(kept)}
+            raise ValidationError(_("This seems to hold the key itself. Leave it out: the text is mailed."), "key")
+        readable(found)
+        if self.cleaned_data.get("tell") and not found:
+            raise ValidationError(_("Say how it was found, so that managers know where to look."), "required")
+        return found if self.cleaned_data.get("tell") else ""
+
+    def _may_be_the_key(self, word: str) -> bool:
+        is_long = len(word) > 20 and bool(self.ending) and self.ending in word
+        return is_long or bool(_KEY_SHAPED.search(word))
+
+
+def plain_address(text: str) -> str:
+    """The address with its ASCII letters in lower case, as accounts have it; others are left as they are."""
+    return "".join(sign.lower() if sign.isascii() else sign for sign in text.strip())
+
+
+def as_json(value: Any) -> str:
+    """For people to read; what does not show, or turns the direction of writing, is spelled out."""
+    text = json.dumps(value, ensure_ascii=False, indent=2)
+    return "".join(sign if sign.isprintable() or sign == "\n" else json.dumps(sign)[1:-1] for sign in text)
+
+
+def _check_address(address: str) -> None:
+    try:
+        validate_email(address)
+    except ValidationError:
+        raise ValidationError(_("“%(text)s” is not an e-mail address."), "email", {"text": address}) from None
+    readable(address)
+
+
+def _name_of(label: str) -> str:
+    """A name that nobody has, by which people still know it."""
+    words = re.sub(r"[^a-z0-9]+", "-", label.lower()).strip("-")[:60]
+    return "-".join(filter(None, [words, secrets.token_hex(4)]))
+
+
+def _parts(consumer: Consumer) -> dict[str, Any]:
+    return {"label": consumer.label, "tags": dict(consumer.tags), "metadata": dict(consumer.metadata)}
+
+
+def _fingerprint(consumer: Consumer) -> str:
+    return hashlib.sha256(json.dumps(_parts(consumer), sort_keys=True).encode()).hexdigest()
+
+
+def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise ValueError("a name is there twice")
+    return found
+
+
+def _refuse(constant: str) -> NoReturn:
+    raise ValueError(constant)
+
+
+def _where(problem: Exception) -> str:
+    if isinstance(problem, json.JSONDecodeError):
+        return gettext("line %(line)d, character %(column)d") % {"line": problem.lineno, "column": problem.colno}
+    return gettext("nested too deep") if isinstance(problem, RecursionError) else str(problem)

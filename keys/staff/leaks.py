@@ -1,0 +1,66 @@
+"""A key that leaked: whose it is, without keeping it; then its end, and a mail to all who manage it."""
+
+from django.core import signing
+from django.http import HttpResponse
+from django.utils.translation import gettext as _
+from django.views.decorators.debug import sensitive_post_parameters, sensitive_variables
+from django.views.decorators.http import require_http_methods
+
+from keys.decorators import Request
+from keys.directory import Directory
+from keys.finders import fitting
+from keys.models import Action
+from keys.places import render_here
+from keys.service import live
+from keys.sought import Sought
+from keys.staff.consumers import done, of, offset_of, shown
+from keys.staff.door import SAFE, changing, with_directory
+from keys.staff.forms import LeakForm, SoughtForm
+
+require_form = require_http_methods(["GET", "HEAD", "POST"])
+
+
+@sensitive_post_parameters("value")
+@sensitive_variables("form", "sought")
+@require_form
+@with_directory
+def find(request: Request, directory: Directory) -> HttpResponse:
+    """The key comes by POST alone, and is gone with the request: what goes on looking holds digests of its end."""
+    directory.check_view()
+    form = SoughtForm() if request.method in SAFE or "sought" in request.POST else SoughtForm(request.POST)
+    sought = _sought(request, form)
+    stretch = directory.look_through(offset_of(request), fitting(sought)) if sought else None
+    context = of(directory) | {
+        "title": _("Find a key"),
+        "form": form,
+        "stretch": stretch,
+        "sought": sought.token if sought else "",
+        "is_outdated": "sought" in request.POST and sought is None,
+    }
+    return render_here(request, "keys/find.html", context, status=422 if form.errors else 200)
+
+
+def _sought(request: Request, form: SoughtForm) -> Sought | None:
+    """What to look for: the key just pasted, or what stands for one pasted before."""
+    if form.is_bound:
+        return Sought.of(form.cleaned_data["value"]) if form.is_valid() else None
+    try:
+        return Sought.from_token(request.POST.get("sought", ""))
+    except (signing.BadSignature, ValueError, AttributeError):
+        return None
+
+
+@require_form
+@with_directory
+@changing(Action.CHANGE_END)
+def leaked(request: Request, directory: Directory, name: str, key_id: str) -> HttpResponse:
+    consumer = directory.consumer(name)
+    key = consumer.key(key_id)
+    data = None if request.method in SAFE else request.POST
+    form = LeakForm(data, url=request.path, ending=key.ending)
+    if form.is_valid():
+        wish = form.cleaned_data
+        change = directory.change_end(name, key_id, ends=wish["ends_on"], token=wish["token"], found=wish["found"])
+        words = _("The key ends, and its managers are told.") if wish["found"] else _("The key ends.")
+        return done(request, directory, change.consumer, words)
+    return shown(request, directory, "_leaked", form, consumer=consumer, key=live(key))

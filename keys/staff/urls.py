@@ -1,0 +1,39 @@
+"""Addresses of the API Key Service in Django admin: the verbs of the portal under the same names, and more."""
+
+from django.urls import path
+from django.views.generic import RedirectView
+
+from keys import views
+from keys.staff import consumers, leaks, looking
+from keys.staff.door import for_staff
+
+app_name = "keys"
+
+# The names of environments and of consumers are free, so they stand where nothing else does.
+_all = "consumers/<slug:environment>/"
+_consumer = "consumer/<slug:environment>/<name:name>/"
+_key = _consumer + "<id:key_id>/"
+
+urlpatterns = [
+    path("consumer/", consumers.first, name="page"),
+    path("activity/", RedirectView.as_view(pattern_name="admin:keys_auditevent_changelist"), name="activity"),
+    path(_all, consumers.page, name="environment"),
+    path(_all + "create/", consumers.create, name="create"),
+    path(_all + "find/", leaks.find, name="find"),
+    path(_all + "look/<slug:topic>/", looking.look, name="look"),
+    path(_all + "look/<slug:topic>.csv", looking.export, name="export"),
+    path(_consumer, consumers.consumer, name="consumer"),
+    path(_consumer + "change/", consumers.change, name="change_consumer"),
+    path(_consumer + "delete/", consumers.delete, name="delete_consumer"),
+    path(_consumer + "managers/add/", consumers.add_manager, name="add_manager"),
+    path(_consumer + "managers/<id:manager_id>/remove/", consumers.remove_manager, name="remove_manager"),
+    path(_consumer + "create/", for_staff(views.create), name="create_in"),
+    path(_consumer + "rename/", for_staff(views.rename_consumer), name="rename_consumer"),
+    path(_consumer + "rotate-all/", for_staff(views.rotate_all), name="rotate_all"),
+    path(_key + "reveal/", for_staff(views.reveal), name="reveal"),
+    path(_key + "rotate/", for_staff(views.rotate), name="rotate"),
+    path(_key + "rename/", for_staff(views.rename), name="rename"),
+    path(_key + "end/", for_staff(views.change_end), name="end"),
+    path(_key + "delete/", for_staff(views.delete), name="delete"),
+    path(_key + "leaked/", leaks.leaked, name="leaked"),
+]
