@@ -5,7 +5,7 @@ ARG PYTHON=3.13.9-slim-trixie
 FROM python:${PYTHON} AS build
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 PYTHONDONTWRITEBYTECODE=1
 COPY requirements.txt /build/
-# --without-pip: the image that is shipped can install nothing.
+# --without-pip: what nobody needs to run the portal stays out of it.
 RUN python -m venv --without-pip /venv \
     && python -m pip --python /venv/bin/python install --require-hashes --only-binary :all: -r /build/requirements.txt
 WORKDIR /app

@@ -36,8 +36,8 @@ messages: $(VENV)/.dev  ## Bring the catalogs up to date with the texts, and com
 
 FOUND := --no-location --no-obsolete --no-wrap --extension html,txt,py $(addprefix --ignore=,.venv tests sandbox bench staticfiles styleguide*)
 
-bench: $(VENV)/.run  ## Measure the sandbox, which every other figure rests on
-	$(BIN)/python -m bench.sandbox_lists
+bench: $(VENV)/.dev  ## Measure the pages beside a bare Django page; writes bench.txt, takes five minutes
+	$(BIN)/python -m bench.pages --write bench.txt
 
 lock: $(VENV)/.tools  ## Resolve the pinned, hashed dependencies anew
 	$(BIN)/uv pip compile -q --upgrade $(LOCK) pyproject.toml -o requirements.txt

@@ -156,7 +156,6 @@ INSTALLED_APPS = [
     "csp",
     "django_htmx",
     "hijack",
-    "heroicons",
 ]
 MIDDLEWARE = [
     "portal.middleware.reference",
