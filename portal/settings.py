@@ -267,6 +267,9 @@ ACCOUNT_FORMS = {
     "confirm_login_code": "portal.codes.LoginCodeForm",
     "confirm_email_verification_code": "portal.codes.ProofCodeForm",
     "confirm_password_reset_code": "portal.codes.ResetCodeForm",
+    "set_password": "portal.passwords.SetPasswordForm",
+    "change_password": "portal.passwords.ChangePasswordForm",
+    "reset_password_from_key": "portal.passwords.ResetPasswordKeyForm",
 }
 ACCOUNT_USER_MODEL_USERNAME_FIELD = None
 ACCOUNT_LOGIN_METHODS = {"email"}
