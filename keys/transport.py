@@ -16,6 +16,8 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.exceptions import HTTPError, NewConnectionError
 
+from keys.waiting import at_most
+
 CONNECT_SECONDS = 1.5
 CALL_SECONDS = 8.0
 BODY_LIMIT = 16 * 1024 * 1024
@@ -68,17 +70,18 @@ def send(
     """
     connect = min(CONNECT_SECONDS, seconds / 4)
     try:
-        response = _session().request(
-            method,
-            url,
-            data=body,
-            headers=dict(headers),
-            timeout=(connect, seconds - connect),
-            allow_redirects=False,
-            stream=True,
-        )
-        with response:
-            return Answer(response.status_code, response.headers, _body(response, first))
+        with at_most(seconds):
+            response = _session().request(
+                method,
+                url,
+                data=body,
+                headers=dict(headers),
+                timeout=(connect, seconds - connect),
+                allow_redirects=False,
+                stream=True,
+            )
+            with response:
+                return Answer(response.status_code, response.headers, _body(response, first))
     except requests.exceptions.ConnectTimeout:
         raise NotSent("no connection in time") from None
     except (requests.RequestException, HTTPError, OSError) as problem:

@@ -4,8 +4,10 @@ import itertools
 import os
 import re
 import socket
+import threading
+import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -128,3 +130,26 @@ def silent_port() -> Iterator[int]:
         silent.bind(("127.0.0.1", 0))
         silent.listen(50)
         yield silent.getsockname()[1]
+
+
+@pytest.fixture
+def dripping_tls() -> Iterator[int]:
+    """Something that begins a TLS handshake and goes on with a byte now and then."""
+    beginning = b"\x16\x03\x03\x40\x00\x02"  # a long message of the handshake is announced
+
+    def drip(client: socket.socket) -> None:
+        with client, suppress(OSError):
+            client.recv(4096)
+            client.sendall(beginning)
+            for _ in range(120):
+                time.sleep(0.5)
+                client.sendall(b"\x00")
+
+    def serve() -> None:
+        with suppress(OSError):
+            while True:
+                threading.Thread(target=drip, args=(server.accept()[0],), daemon=True).start()
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        threading.Thread(target=serve, daemon=True).start()
+        yield server.getsockname()[1]

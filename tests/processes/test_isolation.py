@@ -50,6 +50,14 @@ def test_a_dripping_answer_is_given_up(serve, sqlite_stores, upstream):
     assert (answer.status_code, "key service" in answer.text) == (503, True)
 
 
+def test_a_dripping_handshake_is_given_up(serve, sqlite_stores, upstream, dripping_tls):
+    """G1: a green thread's TLS socket takes each byte for a new beginning."""
+    portal = serve(sqlite_stores, ZUPLO_API_URL=f"https://localhost:{dripping_tls}")
+    ann = portal.sign_in(["ann@acme.test"])["ann@acme.test"]
+    answer = ann.get(f"{portal.url}/keys/", timeout=60)  # the worker itself ends what lasts for twenty seconds
+    assert (answer.status_code, "key service" in answer.text) == (503, True)
+
+
 def test_a_locked_database_file_holds_up_only_who_writes(serve, sqlite_stores, upstream, tmp_path):
     """G15: something else, such as a clean-up, holds the file; pages that do not write are served."""
     upstream.add_consumer("acme", managers=["ann@acme.test"], keys=[{"description": "CI"}])
