@@ -3,13 +3,42 @@
 gunicorn itself gives the headers of a request `keepalive` seconds as a whole; this bounds what comes after them.
 """
 
+from contextlib import suppress
+from http import HTTPStatus
 from typing import Any
 
 import gevent
+from gunicorn.http.errors import (
+    InvalidResponseHeader,
+    InvalidResponseHeaderName,
+    LimitRequestHeaders,
+    LimitRequestLine,
+    ParseException,
+)
 from gunicorn.workers.ggevent import GeventWorker
 
 REQUEST_SECONDS = 20
 """For one request, body and answer included. The portal bounds its own work to ten; the rest is the client's."""
+
+
+TOO_LONG = {
+    LimitRequestLine: HTTPStatus.REQUEST_URI_TOO_LONG,
+    LimitRequestHeaders: HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE,
+}
+REFUSAL = """\
+HTTP/1.1 {status.value} {status.phrase}
+Connection: close
+Content-Type: text/plain; charset=utf-8
+Content-Length: {length}
+Cache-Control: no-store
+Content-Security-Policy: default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'
+Cross-Origin-Opener-Policy: same-origin
+Cross-Origin-Resource-Policy: same-origin
+Referrer-Policy: same-origin
+X-Content-Type-Options: nosniff
+
+""".replace("\n", "\r\n")
+"""What does not get as far as the portal's own pages has their headers all the same."""
 
 
 class TooSlow(gevent.Timeout):
@@ -29,6 +58,19 @@ class Worker(GeventWorker):
             raise StopIteration from None
         finally:
             limit.close()
+
+    def handle_error(self, req: Any, client: Any, addr: Any, exc: BaseException) -> None:
+        """Refuse what is no request in words that repeat nothing of it."""
+        own_fault = isinstance(exc, InvalidResponseHeader | InvalidResponseHeaderName)
+        if own_fault or not isinstance(exc, ParseException):
+            super().handle_error(req, client, addr, exc)
+            return
+        self.log.warning("Not a request, from %s: %s", addr and addr[0], exc)
+        status = TOO_LONG.get(type(exc), HTTPStatus.BAD_REQUEST)
+        words = "This address is too long. " if status == HTTPStatus.REQUEST_URI_TOO_LONG else ""
+        words += "The portal cannot read this request. Please go back, reload the page and try again.\n"
+        with suppress(OSError):
+            client.sendall((REFUSAL.format(status=status, length=len(words)) + words).encode())
 
     def _give_back_connections(self) -> None:
         """What Django does at the end of a request, which this one did not reach."""
