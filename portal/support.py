@@ -91,9 +91,10 @@ def begin(request: HttpRequest, customer: User, reason: str) -> None:
     """Look as the customer from the next request on; raises `NotAllowed`, which is recorded like the rest."""
     colleague = cast(User, request.user)
     addresses = EmailAddress.objects.filter(user=customer, verified=True).order_by("-primary", "email")
+    proved = tuple(addresses.values_list("email", flat=True))
     actor = Actor(
         user_id=customer.pk,
-        emails=(*addresses.values_list("email", flat=True), customer.email),
+        emails=proved or (customer.email,),
         address=get_adapter(request).get_client_ip(request),
         reference=getattr(request, "reference", ""),
         staff=Staff(colleague.pk, colleague.email, reason=reason),
@@ -109,7 +110,8 @@ def begin(request: HttpRequest, customer: User, reason: str) -> None:
     request.session[VISIT], request.session[HIJACK] = asdict(visit), [str(colleague.pk)]
     _renew(request)
     hijack_started.send(sender=None, request=request, hijacker=colleague, hijacked=customer)
-    tell_customer(event, colleague.has_perm(MAY_CHANGE), until)
+    if proved:  # whose an unproved address is nobody knows
+        tell_customer(event, colleague.has_perm(MAY_CHANGE), until)
 
 
 def end(request: HttpRequest, visit: Visit, how: VisitEnd) -> None:

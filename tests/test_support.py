@@ -279,6 +279,11 @@ def test_other_code_knows_it_for_a_hijack(ann, clerk, browser):
     assert "/hijack/" not in str(get_resolver().reverse_dict)
 
 
+def test_the_style_sheet_opens_no_session(visiting):
+    """It is the same for everybody, and kept by caches."""
+    assert "Cookie" not in visiting.get("/theme.css").headers.get("Vary", "")
+
+
 # What ends it (D3)
 
 
@@ -654,6 +659,13 @@ def test_the_mail_says_so_if_keys_may_be_changed(browser, ann, clerk):
     grant(clerk, "support_user", "change_as_user")
     start(browser, ann)
     assert "may change keys in your name" in mail.outbox[0].body
+
+
+def test_an_address_that_nobody_proved_is_told_nothing(browser, unverified):
+    """A1"""
+    start(browser, unverified)
+    assert is_visiting(browser)
+    assert mail.outbox == []
 
 
 def test_the_mail_can_be_switched_off(browser, ann, settings):
