@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 
 from django.db.models import Q, QuerySet
+from django.utils.dateparse import parse_datetime
+from django.utils.formats import date_format
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
@@ -131,6 +133,19 @@ class Entry:
         """The key that takes the place of the one concerned."""
         ending = self.event.facts.get("new_ending", "")
         return f"••••{ending}" if ending and ending != self.event.key_ending else ""
+
+    @property
+    def detail(self) -> str:
+        """What it came to: the manager concerned, the new label, or the new end."""
+        facts = self.event.facts
+        match self.event.action:
+            case Action.ADD_MANAGER | Action.REMOVE_MANAGER:
+                return str(facts.get("address", ""))
+            case Action.RENAME | Action.RENAME_CONSUMER:
+                return str(facts.get("label", ""))
+            case Action.CHANGE_END if ends := parse_datetime(facts.get("ends") or ""):
+                return f"{date_format(ends, 'j M Y, H:i')} UTC"
+        return ""
 
     @property
     def how_it_ended(self) -> str:

@@ -159,6 +159,25 @@ def test_a_rotation_names_both_keys(sandbox, ann_client):
     assert table(ann_client)[0]["New key ends with"] == new
 
 
+@pytest.mark.parametrize(
+    ("action", "facts", "words"),
+    [
+        (Action.ADD_MANAGER, {"address": "carla@acme.test"}, "carla@acme.test"),
+        (Action.REMOVE_MANAGER, {"address": "carla@acme.test"}, "carla@acme.test"),
+        (Action.RENAME, {"label": "Build"}, "Build"),
+        (Action.RENAME_CONSUMER, {"label": "Acme Ltd"}, "Acme Ltd"),
+        (Action.CHANGE_END, {"ends": "2026-11-26T09:27:00+00:00"}, "26 Nov 2026, 09:27 UTC"),
+        (Action.CHANGE_END, {}, ""),
+        (Action.DELETE, {"address": "carla@acme.test"}, ""),
+    ],
+)
+def test_it_is_told_what_a_change_came_to(action, facts, words, sandbox, ann, ann_client):
+    acme(sandbox)
+    happened(ann, action=action, facts=facts, started_at=timezone.now() - timedelta(minutes=5))
+    assert words in rows(ann_client)[0]
+    assert table(ann_client)[0]["Details"] == words
+
+
 # Support and admins
 
 
