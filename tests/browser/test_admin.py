@@ -125,9 +125,7 @@ def test_lists_over_all_consumers_go_on_and_are_exported(sams_page: Page, sandbo
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_every_screen_fits_a_phone(
-    scheme: str, open_page: Any, sign_in: Any, sam: Any, sandbox: Sandbox
-) -> None:
+def test_every_screen_fits_a_phone(scheme: str, open_page: Any, sign_in: Any, sam: Any, sandbox: Sandbox) -> None:
     acme(sandbox)
     sandbox.add_consumer(
         "a-consumer-with-a-name-as-long-as-names-may-be-" + "x" * 80,
