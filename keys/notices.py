@@ -1,6 +1,7 @@
 """Mails to the managers of a consumer about what was done to its keys, so that nobody does it unseen."""
 
 import logging
+from typing import Any
 
 from django.conf import settings
 from django.core.exceptions import ValidationError
@@ -9,6 +10,8 @@ from django.core.validators import validate_email
 from django.template.loader import render_to_string
 from django.urls import reverse
 from django.utils.dateparse import parse_datetime
+from django.utils.module_loading import import_string
+from django.utils.translation import get_language, override
 from django.utils.translation import gettext as _
 
 from keys.models import Action, AuditEvent
@@ -35,17 +38,26 @@ def tell_managers(event: AuditEvent, consumer: Consumer) -> None:
     if event.action not in TOLD or not settings.KEYS_MAIL_MANAGERS:
         return
     page = settings.PORTAL_URL + reverse("keys:environment", args=[event.environment])
-    has_leaked = "found" in event.facts
     ends = parse_datetime(event.facts.get("ends") or "")
     context = {"event": event, "consumer": consumer, "portal_name": settings.PORTAL_NAME, "page": page, "ends": ends}
-    what = _("A key has leaked") if has_leaked else Action(event.action).label
-    subject = _("%(title)s: %(what)s") % {"title": consumer.title, "what": what}
-    body = render_to_string("keys/leak_mail.txt" if has_leaked else "keys/mail.txt", context)
-    mails = [EmailMessage(subject, body, to=[address]) for address in _addresses(event, consumer)]
+    addresses = _addresses(event, consumer)
+    languages = import_string(settings.KEYS_LANGUAGES)(addresses)
+    mails = [_mail(address, languages.get(address.lower()) or get_language(), context) for address in addresses]
     try:
         get_connection().send_messages(mails)
     except Exception:
         logger.exception("event %s: its managers could not be told", event.pk)
+
+
+def _mail(address: str, language: str | None, context: dict[str, Any]) -> EmailMessage:
+    """In the manager's own language; in that of whoever made the change where it is not known."""
+    event = context["event"]
+    has_leaked = "found" in event.facts
+    with override(language):
+        what = _("A key has leaked") if has_leaked else Action(event.action).label
+        subject = _("%(title)s: %(what)s") % {"title": context["consumer"].title, "what": what}
+        body = render_to_string("keys/leak_mail.txt" if has_leaked else "keys/mail.txt", context)
+    return EmailMessage(subject, body, to=[address])
 
 
 def _addresses(event: AuditEvent, consumer: Consumer) -> list[str]:

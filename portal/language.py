@@ -1,11 +1,20 @@
-"""The language of the pages: the browser's, until somebody chooses another one."""
+"""The language of the pages: the browser's, until somebody chooses another one. Mails follow the last one used."""
 
+from collections.abc import Iterable
+from typing import Any
+
+from allauth.account.models import EmailAddress
+from allauth.account.signals import user_logged_in
 from django.conf import settings
+from django.dispatch import receiver
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 from django.utils.http import url_has_allowed_host_and_scheme
+from django.utils.translation import get_language
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_POST
+
+from portal.models import User
 
 A_YEAR = 60 * 60 * 24 * 365
 
@@ -27,6 +36,8 @@ def choose(request: HttpRequest) -> HttpResponse:
             httponly=True,
             samesite="Lax",
         )
+        at_the_keyboard: Any = getattr(request, "colleague", request.user)  # support speaks its own language
+        User.objects.filter(pk=at_the_keyboard.pk).update(language=language)
     return response
 
 
@@ -35,3 +46,17 @@ def _back(request: HttpRequest) -> str:
     if url_has_allowed_host_and_scheme(page, allowed_hosts={request.get_host()}, require_https=request.is_secure()):
         return page
     return reverse("home")
+
+
+@receiver(user_logged_in)
+def remember(request: HttpRequest, user: User, **_kwargs: Any) -> None:
+    """Note which language the person reads, for mails that somebody else brings about."""
+    language = get_language() or ""
+    User.objects.filter(pk=user.pk).exclude(language=language).update(language=language)
+
+
+def spoken_by(addresses: Iterable[str]) -> dict[str, str]:
+    """The languages of those of these addresses that somebody has signed in with."""
+    lowered = [address.lower() for address in addresses]
+    known = EmailAddress.objects.filter(email__in=lowered, verified=True).exclude(user__language="")
+    return dict(known.values_list("email", "user__language"))

@@ -33,6 +33,8 @@ class User(AbstractUser):
     email = models.EmailField("e-mail address", unique=True)
     sessions_ended = models.PositiveIntegerField(default=0, editable=False)
     """How often all sessions were ended: each session carries the number that was true when it began."""
+    language = models.CharField(max_length=8, blank=True, editable=False)
+    """What the person was last seen to read: for mails that somebody else brings about."""
 
     objects: ClassVar[UserManager] = UserManager()  # type: ignore[assignment]
 

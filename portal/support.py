@@ -26,6 +26,7 @@ from django.shortcuts import redirect, render
 from django.template.loader import render_to_string
 from django.urls import ResolverMatch, reverse
 from django.utils import timezone
+from django.utils.translation import get_language, override
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST
 from django_htmx.http import HttpResponseClientRedirect
@@ -35,6 +36,7 @@ from keys import audit
 from keys.access import Actor, Right, Staff
 from keys.errors import NotAllowed
 from keys.models import Action, AuditEvent, VisitEnd
+from portal.language import spoken_by
 from portal.models import User
 from portal.sessions import renew_id
 
@@ -140,8 +142,9 @@ def tell_customer(event: AuditEvent, may_change: bool, until: datetime) -> None:
         return
     history = settings.PORTAL_URL + reverse("keys:activity")
     context = {"event": event, "may_change": may_change, "until": until, "history": history}
-    body = render_to_string("support/mail.txt", context | {"portal_name": settings.PORTAL_NAME})
-    subject = _("Support looks at your API keys page")
+    with override(spoken_by([event.email]).get(event.email.lower()) or get_language()):
+        body = render_to_string("support/mail.txt", context | {"portal_name": settings.PORTAL_NAME})
+        subject = _("Support looks at your API keys page")
     try:
         EmailMessage(subject, body, to=[event.email]).send()
     except Exception:

@@ -1,5 +1,7 @@
 """Pages and mails in the reader's language: the browser's, or the one chosen by the switch."""
 
+import uuid
+
 import pytest
 from bs4 import BeautifulSoup
 from django.core import mail
@@ -7,6 +9,7 @@ from django.test import Client
 from django.utils import translation
 
 from sandbox import Sandbox
+from tests.people import sign_in
 from tests.verbs import acme, in_time
 
 pytestmark = pytest.mark.django_db
@@ -164,3 +167,20 @@ def test_a_mail_speaks_the_language_of_the_page_that_asked_for_it(
     assert message.subject.startswith(subject)
     assert said in message.body
     assert "Enter this code" not in message.body
+
+
+def test_a_mail_to_several_speaks_to_each_in_the_language_last_used_here(sandbox: Sandbox, ann, ben, client_of) -> None:
+    """Ann signed in with a German browser, Ben chose Spanish by the switch; Carla was never here."""
+    keys = [{"description": "CI"}]
+    sandbox.add_consumer("acme", managers=["Ann@acme.test", "ben@acme.test", "carla@acme.test"], keys=keys)
+    sign_in(Client(headers=GERMAN), "ann@acme.test")
+    ben_client = client_of(ben)
+    ben_client.post("/language/", {"language": "es"})
+    mail.outbox.clear()
+    key_id = sandbox.keys("acme")[0]["id"]
+    client_of(ann).post(f"/keys/production/acme/{key_id}/delete/", {"token": str(uuid.uuid4())})
+    assert {message.to[0]: message.subject for message in mail.outbox} == {
+        "Ann@acme.test": "acme: Schlüssel gelöscht",
+        "ben@acme.test": "acme: Borró una clave",
+        "carla@acme.test": "acme: Deleted a key",
+    }

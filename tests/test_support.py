@@ -688,3 +688,16 @@ def test_an_outage_is_explained_under_the_banner(visiting, sandbox):
     page = visiting.get("/keys/")
     assert page.status_code == 503
     assert 'class="support-banner"' in page.text
+
+
+def test_the_language_that_support_chooses_is_not_taken_for_the_customers(visiting, ann, clerk):
+    visiting.post("/language/", {"language": "de"})
+    ann.refresh_from_db()
+    clerk.refresh_from_db()
+    assert (ann.language, clerk.language) == ("", "de")
+
+
+def test_the_customer_is_told_in_the_language_last_read_here(browser, ann):
+    User.objects.filter(pk=ann.pk).update(language="es")
+    start(browser, ann)
+    assert [message.subject for message in mail.outbox] == ["Soporte está mirando su página de claves de API"]
