@@ -44,3 +44,15 @@ def test_a_session_cookie_signs_in(page, sign_in, ann, sandbox):
 def test_django_admin_works_under_the_policy(page, sign_in, sam, path):
     sign_in(page, sam)
     assert page.goto(path).status == 200
+
+
+@pytest.mark.parametrize("javascript", [True, False])
+def test_the_language_is_switched_in_the_footer_and_stays_switched(open_page, javascript):
+    page = open_page(java_script_enabled=javascript, locale="en-US")
+    page.goto("/accounts/login/?next=/keys/")
+    page.get_by_role("button", name="Deutsch").click()
+    page.get_by_role("button", name="Code anfordern").wait_for()
+    assert page.url.endswith("/accounts/login/?next=/keys/")
+    assert page.locator("html").get_attribute("lang") == "de"
+    page.goto("/nowhere/")
+    page.get_by_role("heading", name="Seite nicht gefunden").wait_for()
