@@ -10,9 +10,10 @@ from allauth.socialaccount.models import SocialAccount
 from allauth.usersessions.adapter import get_adapter as get_sessions_adapter
 from allauth.usersessions.models import UserSession
 from django.contrib import messages
+from django.contrib.admin.models import LogEntry
 from django.contrib.auth import logout
 from django.contrib.auth.decorators import login_required
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST
@@ -79,11 +80,13 @@ def end_device(request: HttpRequest, pk: int) -> HttpResponse:
 @page
 def connections(request: HttpRequest) -> HttpResponse:
     """Which providers lead to this account; any may be taken off, for a mailed code always leads in too."""
-    accounts = SocialAccount.objects.filter(user=_user(request))
+    user = _user(request)
+    accounts = SocialAccount.objects.filter(user=user)
     if request.method == "POST":
-        account = get_object_or_404(accounts, pk=request.POST.get("account") or 0)
+        account = get_object_or_404(accounts, pk=_number(request.POST.get("account", "")))
         name = _provider_name(request, account)
         account.delete()
+        end_others(request, user)
         get_adapter(request).send_notification_mail(
             "socialaccount/email/account_disconnected", request.user, {"provider": name}
         )
@@ -93,6 +96,12 @@ def connections(request: HttpRequest) -> HttpResponse:
     connected = {account.provider for account in accounts}
     others = [one for one in get_social_adapter().list_providers(request) if one.sub_id not in connected]
     return render(request, "socialaccount/connections.html", {"connections": listed, "others": others})
+
+
+def _number(typed: str) -> int:
+    if not re.fullmatch(r"[0-9]{1,18}", typed):
+        raise Http404
+    return int(typed)
 
 
 def _provider_name(request: HttpRequest, account: SocialAccount) -> str:
@@ -106,7 +115,9 @@ def delete(request: HttpRequest) -> HttpResponse:
     """The account goes, with its addresses, passkeys and sessions; keys and the audit log stay as they are."""
     user = _user(request)
     error = ""
-    if request.method == "POST":
+    # Django's record of what colleagues did in admin would go with the account.
+    keeps_records = user.is_staff or user.is_superuser or LogEntry.objects.filter(user=user).exists()
+    if request.method == "POST" and not keeps_records:
         if request.POST.get("sure") == "yes":
             adapter = get_adapter(request)
             for address in EmailAddress.objects.filter(user=user, verified=True):
@@ -116,7 +127,8 @@ def delete(request: HttpRequest) -> HttpResponse:
             messages.success(request, _("Your account is deleted."))
             return redirect("home")
         error = _("Tick the box to confirm.")
-    return render(request, "account/delete.html", {"error": error}, status=422 if error else 200)
+    status = 403 if keeps_records and request.method == "POST" else 422 if error else 200
+    return render(request, "account/delete.html", {"error": error, "keeps_records": keeps_records}, status=status)
 
 
 def _user(request: HttpRequest) -> User:

@@ -115,6 +115,8 @@ class UserAdmin(admin.ModelAdmin):
             obj.email = obj.email.lower()
             obj.set_unusable_password()
         super().save_model(request, obj, form, change)
+        if not change:  # unproved: the first code proves it and signs in
+            EmailAddress.objects.create(user=obj, email=obj.email, primary=True)
 
 
 def _may_touch(request: HttpRequest, person: User | None) -> bool:

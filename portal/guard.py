@@ -49,9 +49,7 @@ LOCAL = {
 """The ways in that are closed where people sign in by a provider only."""
 
 RESET_STEPS = {"account_confirm_password_reset_code", "account_complete_password_reset"}
-PROVIDERS = {
-    f"{provider}_{step}" for provider in ("openid_connect", "google", "github") for step in ("login", "callback")
-}
+PROVIDERS = providers.LOGINS | {name.replace("_login", "_callback") for name in providers.LOGINS}
 GetResponse = Callable[[HttpRequest], HttpResponse]
 
 
@@ -111,4 +109,5 @@ class Guard:
         minutes = min(step_up.ACCOUNT_MINUTES, settings.STEP_UP_MINUTES)
         if not request.user.is_authenticated or step_up.is_proved(request, minutes):
             return None
+        request.session.pop(step_up.INTERRUPTED, None)  # an older wish, which this proof is not for
         return redirect(step_up.url_for(back))

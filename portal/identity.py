@@ -12,6 +12,7 @@ from allauth.account.fields import PasswordField
 from allauth.account.forms import LoginForm, SignupForm
 from allauth.account.models import EmailAddress
 from allauth.core.exceptions import ImmediateHttpResponse
+from allauth.core.internal import ratelimit
 from allauth.mfa.models import Authenticator
 from allauth.socialaccount.models import SocialAccount
 from django.conf import settings
@@ -23,6 +24,8 @@ from django.dispatch import receiver
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import reverse
+from django.utils.crypto import constant_time_compare
+from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
@@ -33,6 +36,9 @@ logger = logging.getLogger(__name__)
 
 SIGNED_UP, BY_CREDENTIAL = "signed_up", "by_credential"
 """Which account this session has made, and which it has opened by something that was set up there before."""
+OPENING = "opening"
+"""What the account was like, for this purpose, when the sign-in began."""
+GUESSES = "login_failed_account"
 
 
 class SignInForm(LoginForm):
@@ -131,12 +137,52 @@ class AccountAdapter(DefaultAccountAdapter):
         except ImmediateHttpResponse:
             logger.error("Nobody was told of a change to account %s (%s).", user.pk, template_prefix)
 
+    # Guesses at passwords are counted for the address as it is typed, whoever may have it, and for the account. Only
+    # the first count is ever told: "too many" at an address that was not guessed at would tell whose else it is.
+
+    def pre_authenticate(self, request: HttpRequest, **credentials: Any) -> None:
+        super().pre_authenticate(request, **credentials)
+        account = _account_of(credentials)
+        self._at_account = ratelimit.consume(request, app="allauth.account", action=GUESSES, key=account)
+        if not self._at_account:
+            User().set_password(credentials.get("password"))  # takes as long as a look at the real one
+            raise self.validation_error("email_password_mismatch")
+
+    def _rollback_login_failed_rl_usage(self) -> None:
+        super()._rollback_login_failed_rl_usage()
+        self._at_account.rollback()
+
     def _get_login_attempts_cache_key(self, request: HttpRequest, **credentials: Any) -> str:
-        # Counted for the account, whichever of its addresses is typed in. allauth's key holds the Host header as
-        # well, whose port the client may choose: a fresh set of tries for each.
-        email = str(credentials.get("email", "")).lower()
-        account = EmailAddress.objects.filter(email=email, verified=True).values_list("user_id", flat=True).first()
-        return f"account {account}" if account else email
+        # allauth's key holds the Host header as well, whose port the client may choose: fresh tries for each.
+        return str(credentials.get("email", "")).lower()
+
+    def _delete_login_attempts_cached_email(self, request: HttpRequest, **credentials: Any) -> None:
+        super()._delete_login_attempts_cached_email(request, **credentials)
+        ratelimit.clear(request, app="allauth.account", action=GUESSES, key=_account_of(credentials))
+
+    # A sign-in takes several steps; what ends sessions meanwhile ends it too
+
+    def pre_login(self, request: HttpRequest, user: Any, **facts: Any) -> HttpResponse | None:
+        request.session[OPENING] = user.get_session_auth_hash()
+        return cast("HttpResponse | None", super().pre_login(request, user, **facts))
+
+    def login(self, request: HttpRequest, user: Any) -> None:
+        if not constant_time_compare(request.session.pop(OPENING, ""), user.get_session_auth_hash()):
+            request.session.flush()
+            messages.error(request, _("The account has changed since you asked. Please begin again."))
+            raise ImmediateHttpResponse(redirect("account_login"))
+        super().login(request, user)
+
+    def is_safe_url(self, url: str) -> bool:
+        """Where `next` may lead: to this site, under the one name that people know it by."""
+        return url_has_allowed_host_and_scheme(url, {urlsplit(settings.PORTAL_URL).netloc})
+
+
+def _account_of(credentials: dict[str, Any]) -> str:
+    """What guesses at this address count for: the account that has proved it, by whichever address."""
+    email = str(credentials.get("email", "")).lower()
+    account = EmailAddress.objects.filter(email=email, verified=True).values_list("user_id", flat=True).first()
+    return f"account {account}" if account else email
 
 
 def mail_context(context: dict[str, Any]) -> dict[str, Any]:

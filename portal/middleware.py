@@ -138,7 +138,9 @@ def sign_in_leaves_the_dialog(get_response: GetResponse) -> GetResponse:
         if request.htmx and response.status_code == 302:  # type: ignore[attr-defined]
             target = response["Location"].partition("?")[0]
             if target == resolve_url(settings.LOGIN_URL):
-                page = request.htmx.current_url_abs_path or "/"  # type: ignore[attr-defined]
+                page = "/"
+                with contextlib.suppress(ValueError):  # the browser's word, which may be no address at all
+                    page = request.htmx.current_url_abs_path or page  # type: ignore[attr-defined]
                 return HttpResponseClientRedirect(f"{target}?{urlencode({'next': page})}")
         return response
 

@@ -17,7 +17,7 @@ from allauth.core.exceptions import ImmediateHttpResponse
 from allauth.socialaccount.adapter import DefaultSocialAccountAdapter
 from allauth.socialaccount.forms import SignupForm
 from allauth.socialaccount.models import SocialAccount, SocialLogin
-from allauth.socialaccount.providers.base import Provider
+from allauth.socialaccount.providers.base import AuthProcess, Provider
 from django.contrib import messages
 from django.db.models import Q
 from django.dispatch import receiver
@@ -30,6 +30,7 @@ from portal.models import User
 
 logger = logging.getLogger(__name__)
 
+LOGINS = {"openid_connect_login", "google_login", "github_login"}
 PENDING = "provider_to_connect"
 PENDING_SECONDS = 10 * 60
 
@@ -59,7 +60,7 @@ class ProviderAdapter(DefaultSocialAccountAdapter):
         return cast(User, super().populate_user(request, sociallogin, data))
 
     def pre_social_login(self, request: HttpRequest, sociallogin: SocialLogin) -> None:
-        if request.user.is_authenticated:
+        if request.user.is_authenticated and sociallogin.state.get("process") == AuthProcess.CONNECT:
             return
         vouched = [address.email for address in sociallogin.email_addresses if address.verified]
         if sociallogin.is_existing:
@@ -77,6 +78,8 @@ class ProviderAdapter(DefaultSocialAccountAdapter):
 
     def _prove_first(self, request: HttpRequest, sociallogin: SocialLogin, email: str) -> HttpResponse:
         """Ask for the proof of the account that is there; `connect_what_waits` then joins the two."""
+        if request.user.is_authenticated:  # as somebody else, perhaps; allauth signs out at this point too
+            get_account_adapter(request).logout(request)
         sociallogin.token = None
         form = SignInForm({"login": email}, request=request)
         if not form.is_valid():
@@ -156,7 +159,7 @@ def leaving_by_a_page(get_response: Callable[[HttpRequest], HttpResponse]) -> Ca
         response = get_response(request)
         target = response.get("Location", "")
         match = request.resolver_match
-        is_login = match is not None and (match.url_name or "").endswith("_login")
+        is_login = match is not None and match.url_name in LOGINS
         if request.method == "POST" and is_login and urlsplit(target).netloc not in {"", request.get_host()}:
             page = render(request, "socialaccount/leaving.html", {"target": target})
             page.cookies.update(response.cookies)

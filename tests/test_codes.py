@@ -1,9 +1,11 @@
 """Mailed codes have three tries, however many come at once, and are worth nothing once the account has changed."""
 
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from allauth.account.models import EmailAddress
+from allauth.mfa.totp.internal.auth import TOTP, format_hotp_value, generate_totp_secret, hotp_value
 from django.contrib.sessions.models import Session
 from django.core.cache import cache
 from django.db import connection
@@ -14,6 +16,7 @@ from tests.people import CONFIRM, LOGIN, PROVE, SIGNUP, STEP_UP_CODE, WRONG, las
 
 pytestmark = pytest.mark.django_db
 
+SECOND = "/accounts/2fa/authenticate/"
 RESET, RESET_CONFIRM, RESET_COMPLETE = (f"/accounts/password/reset/{step}" for step in ("", "confirm/", "complete/"))
 NEW = {"password1": "another-one-99", "password2": "another-one-99"}
 ASKED = [
@@ -180,3 +183,41 @@ def test_the_owner_of_an_address_that_a_stranger_took_first_gets_through_the_res
     client.post(RESET_COMPLETE, NEW)
     client.post(LOGIN, {"login": "victim@acme.test", "password": NEW["password1"]})
     assert signed_in_as(client) == "victim@acme.test"
+
+
+# A sign-in that is under way
+
+
+@pytest.fixture
+def half_done(ann) -> tuple[Client, str]:
+    """Somebody with Ann's password, who is asked for the code of her app; and that code."""
+    secret = generate_totp_secret()
+    TOTP.activate(ann, secret)
+    ann.set_password("open-sesame")
+    ann.save()
+    stranger = Client()
+    answer = stranger.post(LOGIN, {"login": "ann@acme.test", "password": "open-sesame"})
+    assert answer.headers["Location"] == SECOND
+    return stranger, format_hotp_value(hotp_value(secret, int(time.time()) // 30))
+
+
+def test_a_sign_in_that_nothing_disturbs_comes_to_its_end(half_done):
+    stranger, code = half_done
+    stranger.post(SECOND, {"code": code})
+    assert signed_in_as(stranger) == "ann@acme.test"
+
+
+def test_a_half_done_sign_in_ends_with_the_sessions(half_done, ann, client_of):
+    """A8, B2: a password that was replaced meanwhile, or a sign-out everywhere, ends it."""
+    stranger, code = half_done
+    client_of(User.objects.get()).post("/accounts/sessions/")
+    assert "Please begin again" in stranger.post(SECOND, {"code": code}, follow=True).text
+    assert signed_in_as(stranger) is None
+
+
+def test_a_half_done_sign_in_ends_after_ten_minutes(half_done):
+    """A3"""
+    stranger, code = half_done
+    later(stranger, 601)
+    stranger.post(SECOND, {"code": code})
+    assert signed_in_as(stranger) is None

@@ -6,8 +6,8 @@ import pytest
 from allauth.account.models import EmailAddress
 from allauth.mfa.models import Authenticator
 from allauth.mfa.totp.internal.auth import TOTP, generate_totp_secret
+from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import Permission
-from django.core.cache import cache
 from django.core.management import CommandError, call_command
 from django.test import Client
 
@@ -46,12 +46,23 @@ def test_an_admin_adds_a_person_who_then_proves_the_address(client, sam_client):
     zoe = User.objects.get(email="zoe@acme.test")
     assert not zoe.has_usable_password()
     client.post(LOGIN, {"login": "zoe@acme.test"})
-    client.post(CONFIRM, {"code": last_code()})
-    cache.clear()
-    if signed_in_as(client) is None:
-        client.post(PROVE, {"code": last_code()})
+    assert not EmailAddress.objects.get(user=zoe).verified
+    client.post(CONFIRM, {"code": last_code()})  # one code proves it and signs in
     assert signed_in_as(client) == "zoe@acme.test"
     assert EmailAddress.objects.get(email="zoe@acme.test").verified
+
+
+def test_what_colleagues_did_in_admin_is_not_deleted_with_their_account(sam, sam_client):
+    """H2: not even by one who is no colleague any more."""
+    sam_client.post("/admin/portal/user/add/", {"email": "zoe@acme.test"})
+    sam_client.post("/admin/portal/user/add/", {"email": "eve@acme.test"})
+    for is_staff in (True, False):
+        User.objects.filter(pk=sam.pk).update(is_staff=is_staff, is_superuser=is_staff)
+        assert "Delete account" not in sam_client.get("/accounts/delete/").text
+        refused = sam_client.post("/accounts/delete/", {"sure": "yes"})
+        assert refused.status_code == 403
+        assert "Ask a superuser to disable it." in refused.text
+    assert LogEntry.objects.filter(user=sam).count() == 2
 
 
 def change_by_form(browser, person, factor=None, **fields):

@@ -163,6 +163,19 @@ def test_what_waits_is_joined_only_with_an_account_that_has_the_address(provider
     assert not SocialAccount.objects.exists()
 
 
+@pytest.mark.parametrize("who", ["ann@acme.test", "ben@acme.test"])
+def test_whoever_is_signed_in_already_proves_the_account_that_is_there_too(provider, ann, ben, client, who):
+    """A6: and is joined with it, instead of being left with a mail that leads nowhere."""
+    sign_in(client, who)
+    cache.clear()
+    provider.knows("42", **claims("ann@acme.test"))
+    assert provider.lets_in(client, "42").headers["Location"].startswith(CONFIRM)
+    assert signed_in_as(client) is None
+    client.post(CONFIRM, {"code": last_code()})
+    assert signed_in_as(client) == "ann@acme.test"
+    assert SocialAccount.objects.get().user == ann
+
+
 def test_a_strangers_account_of_an_unproved_address_is_taken_from_him(provider, client):
     """A6, A2: the family of pre-hijacking by a provider that vouches for nothing."""
     stranger = Client()
@@ -259,6 +272,22 @@ def test_a_button_leads_there_by_a_page_with_all_that_protects_the_way(provider,
     assert provider.issuer not in client.get(LOGIN).text
 
 
+def test_next_is_no_way_to_another_host(provider, client, ann, settings):
+    """F5: not to another name of this site either, by no way in."""
+    settings.ALLOWED_HOSTS = ["testserver", "second.test"]
+    settings.CSRF_TRUSTED_ORIGINS = ["https://third.test"]
+    ann.set_password("open-sesame")
+    ann.save()
+    provider.knows("42", **claims("new@acme.test"))
+    for target in ("http://second.test/x", "https://third.test/", "//second.test/", "https://evil.test/"):
+        entry = {"login": "ann@acme.test", "password": "open-sesame", "next": target}
+        assert client.post(SIGN_IN, entry).headers["Location"] == "/keys/"
+        client.post("/accounts/logout/")
+        assert provider.lets_in(client, "42", next=target).headers["Location"] == "/keys/"
+        client.post("/accounts/logout/")
+        cache.clear()
+
+
 def test_turning_back_there_is_no_error(provider, client):
     leaving = client.post(LOGIN)
     target = BeautifulSoup(leaving.text, "html.parser").select_one("main a.button")["href"]
@@ -337,6 +366,24 @@ def test_a_provider_is_connected_after_a_fresh_proof_and_taken_off_again(provide
     client.post("/accounts/3rdparty/", {"account": account.pk})
     assert not SocialAccount.objects.exists()
     assert "does not lead to your" in mail.outbox[-1].subject
+
+
+def test_taking_a_provider_off_ends_the_sessions_that_it_has_opened(provider, ann, client):
+    """A8, B2"""
+    sign_in(client, "ann@acme.test")
+    provider.knows("42", **claims("ann@acme.test"))
+    provider.lets_in(client, "42", start=f"{LOGIN}?process=connect")
+    elsewhere = Client()
+    provider.lets_in(elsewhere, "42")
+    assert signed_in_as(elsewhere) == "ann@acme.test"
+    client.post("/accounts/3rdparty/", {"account": SocialAccount.objects.get().pk})
+    assert signed_in_as(elsewhere) is None
+    assert signed_in_as(client) == "ann@acme.test"
+
+
+@pytest.mark.parametrize("account", ["", "abc", "9" * 40, "-1", "1e3", "\u0663"])
+def test_what_is_no_connection_is_not_there(ann_client, account):
+    assert ann_client.post("/accounts/3rdparty/", {"account": account}).status_code == 404
 
 
 def test_a_provider_account_of_somebody_else_is_neither_connected_nor_taken_off(provider, ann, ben, client_of):

@@ -288,3 +288,10 @@ def test_a_web_server_does_not_start_on_what_the_checks_find():
     done = python("-c", "import portal.wsgi", DEBUG="1", KEYS_PROVISIONING="nowhere.Rules")
     assert done.returncode == 1
     assert "portal.E001" in done.stderr
+
+
+def test_only_a_trusted_proxy_says_that_a_request_was_encrypted():
+    """F7, A10: what a client claims of the scheme is not believed."""
+    assert "SECURE_PROXY_SSL_HEADER" not in settings_of(**PRODUCTION)
+    believed = settings_of(**PRODUCTION, TRUSTED_PROXY_COUNT="1")["SECURE_PROXY_SSL_HEADER"]
+    assert believed == ("HTTP_X_FORWARDED_PROTO", "https")

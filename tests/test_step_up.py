@@ -151,6 +151,17 @@ def test_after_the_proof_a_reveal_is_offered_on_its_page_by_name(sandbox, ann_cl
     assert ann_client.post(f"/keys/production/acme/{key['id']}/reveal/").status_code == 200
 
 
+def test_a_proof_for_the_account_speaks_of_no_key(sandbox, ann_client):
+    """B5: a wish that was given up is not brought back by another proof."""
+    (key, _) = acme(sandbox)
+    passes(ann_client, proof=121)
+    ann_client.get(f"/keys/production/acme/{key['id']}/delete/")
+    ann_client.post("/accounts/email/", {"action_add": "", "email": "ann@home.test"})
+    page = ann_client.get(prove_by_code(ann_client, "/accounts/email/").headers["Location"])
+    assert "Thank you. You can now go on where you left off." in page.text
+    assert "delete the key" not in page.text
+
+
 def test_the_id_of_the_session_changes_and_the_device_stays_listed(ann):
     """B1"""
     client = Client(HTTP_USER_AGENT="Mozilla/5.0 (X11; Linux x86_64) Firefox/130.0")

@@ -7,7 +7,7 @@ from allauth.mfa.totp.internal.auth import TOTP, format_hotp_value, generate_tot
 from django.core import mail
 from django.test import Client
 
-from tests.people import LOGIN, sign_in, signed_in_as
+from tests.people import LOGIN, last_code, sign_in, signed_in_as
 
 pytestmark = pytest.mark.django_db
 
@@ -40,6 +40,14 @@ def test_only_so_many_codes_are_asked_for_by_one_client(db):
     assert answers[-1].status_code == 200
 
 
+def test_without_a_trusted_proxy_nobody_says_who_he_is(settings):
+    """A10: with no proxy of the operator's, the header is the client's own word."""
+    settings.TRUSTED_PROXY_COUNT = 0
+    for number in range(25):
+        Client(HTTP_X_FORWARDED_FOR=f"192.0.2.{number}").post(LOGIN, {"login": f"person-{number}@acme.test"})
+    assert len(mail.outbox) == 20
+
+
 def test_a_client_is_told_apart_by_what_the_trusted_proxies_say(settings):
     """A10"""
     settings.TRUSTED_PROXY_COUNT = 1
@@ -65,6 +73,47 @@ def test_guesses_at_any_address_of_an_account_count_together(make_person):
         late = Client()
         late.post(LOGIN, {"login": address, "password": "open-sesame"})
         assert signed_in_as(late) is None
+
+
+def test_a_closed_account_does_not_tell_which_addresses_are_its_own(make_person):
+    """A7, A10: "too many" is said at the address that was guessed at, and at no other."""
+    ann = make_person("ann@acme.test", "ann@home.test")
+    ann.set_password("open-sesame")
+    ann.save()
+    make_person("ben@acme.test")
+    others = ["ann@home.test", "ben@acme.test", "nobody@acme.test"]
+    for number in range(5):
+        Client(REMOTE_ADDR=f"192.0.2.{number}").post(LOGIN, {"login": "ann@acme.test", "password": "guess"})
+    assert "Too many failed" in Client().post(LOGIN, {"login": "ann@acme.test", "password": "guess"}).text
+    for number, address in enumerate(others):
+        told = [
+            Client(REMOTE_ADDR=f"192.0.2.1{number}").post(LOGIN, {"login": address, "password": "guess"}).text
+            for _ in range(6)
+        ]
+        assert ["are not correct" in text for text in told] == [True] * 5 + [False]
+        assert ["Too many failed" in text for text in told] == [False] * 5 + [True]
+
+
+def test_a_new_password_opens_a_closed_account_again(client, ann):
+    """A10: whoever has proved to own the address need not wait for the guesser."""
+    for _ in range(6):
+        Client().post(LOGIN, {"login": "ann@acme.test", "password": "guess"})
+    new = {"password1": "another-one-99", "password2": "another-one-99"}
+    client.post("/accounts/password/reset/", {"email": "ann@acme.test"})
+    client.post("/accounts/password/reset/confirm/", {"code": last_code()})
+    client.post("/accounts/password/reset/complete/", new)
+    client.post(LOGIN, {"login": "ann@acme.test", "password": "another-one-99"})
+    assert signed_in_as(client) == "ann@acme.test"
+
+
+def test_right_passwords_are_not_counted(ann):
+    """A10"""
+    ann.set_password("open-sesame")
+    ann.save()
+    for _ in range(7):
+        browser = Client()
+        browser.post(LOGIN, {"login": "ann@acme.test", "password": "open-sesame"})
+        assert signed_in_as(browser) == "ann@acme.test"
 
 
 def test_a_closed_account_still_opens_by_a_code(ann):

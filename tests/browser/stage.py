@@ -136,8 +136,8 @@ def fault(method: str, path: str, kind: str, **options: Any) -> Step:
     return step
 
 
-def with_chip(page: Page, transport: str = "internal") -> None:
-    """Plug in an authenticator that keeps passkeys, and has the right finger on it."""
+def with_chip(page: Page, transport: str = "internal") -> Callable[[], Any]:
+    """Plug in an authenticator that keeps passkeys, and has the right finger on it; the answer takes that off."""
     session = page.context.new_cdp_session(page)
     session.send("WebAuthn.enable")
     options = {
@@ -148,7 +148,8 @@ def with_chip(page: Page, transport: str = "internal") -> None:
         "isUserVerified": True,
         "automaticPresenceSimulation": True,
     }
-    session.send("WebAuthn.addVirtualAuthenticator", {"options": options})
+    chip = session.send("WebAuthn.addVirtualAuthenticator", {"options": options})["authenticatorId"]
+    return lambda: session.send("WebAuthn.setUserVerified", {"authenticatorId": chip, "isUserVerified": False})
 
 
 def _submit(stage: Stage, form: str) -> None:

@@ -245,3 +245,25 @@ def test_the_account_pages_work_without_javascript(page_without_js: Page, sign_i
     page.goto("/accounts/2fa/webauthn/add/")
     expect(page.get_by_text("Passkeys need JavaScript.")).to_be_visible()
     expect(button(page, "Add passkey")).to_be_hidden()
+
+
+def test_a_chip_in_somebody_elses_hand_proves_nothing(page: Page, sign_in: Any, ann: Any, sandbox: Sandbox) -> None:
+    """B4: whoever finds the open desk and the key plugged in has neither the finger nor the PIN."""
+    (key, _laptop) = acme(sandbox)
+    falls_into_other_hands = with_chip(page)
+    sign_in(page, ann)
+    add_passkey(page)
+    page.wait_for_url("**/recovery-codes/")
+    falls_into_other_hands()
+    page.goto("/keys/")
+    grow_old(page)
+    page.locator(f"[data-key={key['id']}]").get_by_role("button", name="Reveal").click()
+    page.wait_for_url("**/webauthn/reauthenticate/**")
+    page.locator("#passkey-options").evaluate(  # the page is in their hands as well
+        "block => { block.textContent = block.textContent.replace('required', 'discouraged'); }"
+    )
+    button(page, "Use a passkey").click()
+    expect(page.locator("#notices")).to_contain_text("Incorrect")
+    page.goto("/keys/")
+    page.locator(f"[data-key={key['id']}]").get_by_role("button", name="Reveal").click()
+    page.wait_for_url("**/webauthn/reauthenticate/**")
