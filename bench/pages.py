@@ -218,6 +218,7 @@ def production(folder: Path) -> dict[str, str]:
         **dict.fromkeys(limits, "999999"),
         DEBUG="0",
         ALLOWED_HOSTS="127.0.0.1",
+        TRUSTED_PROXY_COUNT="1",
         SECRET_KEY=secrets.token_urlsafe(50),
         EMAIL_URL="dummymail://",
         ZUPLO_ACCOUNT=ACCOUNT,

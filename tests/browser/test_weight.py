@@ -35,6 +35,7 @@ def shipped(running_sandbox: Sandbox, tmp_path: Path) -> Iterator[Portal]:
         "PYTHONPATH": str(tmp_path),
         "DEBUG": "0",
         "ALLOWED_HOSTS": "127.0.0.1",
+        "TRUSTED_PROXY_COUNT": "1",
         "SECRET_KEY": secrets.token_urlsafe(60),
         "EMAIL_URL": "dummymail://",
         "GATEWAY_URL": "https://api.acme.test",
