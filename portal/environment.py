@@ -191,6 +191,8 @@ def providers() -> dict[str, Any]:
         if name in {app["provider_id"] for app in apps} | {"google", "github", "openid_connect"}:
             raise ImproperlyConfigured(f"OIDC_PROVIDERS names {name} twice, or the name is taken. {rule}")
         apps.append(_openid_provider(name, name.upper()))
+        if [app["client_id"] for app in apps].count(apps[-1]["client_id"]) > 1:  # allauth tells them apart by it
+            raise ImproperlyConfigured(f"OIDC_{name.upper()}_CLIENT_ID is another provider's too. Choose another.")
     if apps:
         found["openid_connect"] = {"OAUTH_PKCE_ENABLED": True, "APPS": apps}
     for name, client, secret in (
@@ -220,3 +222,24 @@ def _openid_provider(provider: str, upper: str) -> dict[str, Any]:
     if not app["client_id"] or not app["secret"]:
         raise ImproperlyConfigured(f"OIDC_{upper}_CLIENT_ID and OIDC_{upper}_CLIENT_SECRET must both be set.")
     return app
+
+
+def domains(name: str) -> list[str]:
+    rule = "Name domains as in example.com,example.org."
+    return [fitting(name, domain.lower(), r"[a-z0-9-]+(\.[a-z0-9-]+)+", rule) for domain in names(name)]
+
+
+def provider_domains(found: Mapping[str, Any]) -> dict[str, str]:
+    """For each domain whose people sign in by one provider only, that provider."""
+    apps = found.get("openid_connect", {"APPS": []})["APPS"]
+    bound: dict[str, str] = {}
+    ours = [app["provider_id"] for app in apps]
+    variables = {provider: f"OIDC_{provider.upper()}_DOMAINS" for provider in ours}
+    for provider, name in (variables | {"google": "GOOGLE_DOMAINS", "github": "GITHUB_DOMAINS"}).items():
+        for domain in domains(name):
+            if provider not in (*ours, *found):
+                raise ImproperlyConfigured(f"{name} is set, and there is no client for this provider.")
+            if domain in bound:
+                raise ImproperlyConfigured(f"{name} names {domain} twice, or it is bound to {bound[domain]} already.")
+            bound[domain] = provider
+    return bound

@@ -11,7 +11,7 @@ from django.shortcuts import redirect, render
 from django.urls import ResolverMatch, reverse
 from django.utils.translation import gettext as _
 
-from portal import codes, providers, second_factor, step_up
+from portal import codes, company, providers, second_factor, step_up
 
 logger = logging.getLogger(__name__)
 
@@ -48,6 +48,14 @@ LOCAL = {
 }
 """The ways in that are closed where people sign in by a provider only."""
 
+ASKING_FOR = {
+    "account_login": "login",
+    "account_signup": "email",
+    "account_request_login_code": "email",
+    "account_reset_password": "email",
+}
+"""The forms that ask who somebody is, each with the field that says it."""
+
 RESET_STEPS = {"account_confirm_password_reset_code", "account_complete_password_reset"}
 PROVIDERS = providers.LOGINS | {name.replace("_login", "_callback") for name in providers.LOGINS}
 GetResponse = Callable[[HttpRequest], HttpResponse]
@@ -72,6 +80,8 @@ class Guard:
             return self._provider(request, name)
         if not settings.LOCAL_SIGN_IN and self._is_local(request, name):
             return redirect("account_login")
+        if (field := ASKING_FOR.get(name)) and (provider := company.provider_for(request.POST.get(field, ""))):
+            return company.lead_to(request, provider)
         if request.method in PROVED.get(name, ()):
             return self._proof(request, request.path)
         return None
@@ -100,7 +110,7 @@ class Guard:
         return None
 
     def _is_local(self, request: HttpRequest, name: str) -> bool:
-        if name == "account_confirm_login_code" and providers.PENDING in request.session:
+        if name == "account_confirm_login_code" and company.PENDING in request.session:
             return False  # the proof of an account that a provider is to be joined with
         return name in LOCAL or (name == "account_login" and request.method == "POST")
 

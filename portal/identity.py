@@ -10,6 +10,7 @@ from allauth.account import signals
 from allauth.account.adapter import DefaultAccountAdapter, get_adapter
 from allauth.account.fields import PasswordField
 from allauth.account.forms import LoginForm, SignupForm
+from allauth.account.internal.stagekit import clear_login
 from allauth.account.models import EmailAddress
 from allauth.core.exceptions import ImmediateHttpResponse
 from allauth.core.internal import ratelimit
@@ -29,7 +30,7 @@ from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from portal import codes, outbox, second_factor, sessions
+from portal import codes, company, outbox, second_factor, sessions
 from portal.models import User
 
 logger = logging.getLogger(__name__)
@@ -163,6 +164,10 @@ class AccountAdapter(DefaultAccountAdapter):
     # A sign-in takes several steps; what ends sessions meanwhile ends it too
 
     def pre_login(self, request: HttpRequest, user: Any, **facts: Any) -> HttpResponse | None:
+        sociallogin = (facts["signal_kwargs"] or {}).get("sociallogin")
+        if provider := company.other_way_in(request, user, sociallogin):
+            clear_login(request)
+            return company.lead_to(request, provider)
         request.session[OPENING] = user.get_session_auth_hash()
         return cast("HttpResponse | None", super().pre_login(request, user, **facts))
 

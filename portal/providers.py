@@ -5,7 +5,6 @@ it by code. And nobody comes into an account that was there before without that 
 """
 
 import logging
-import time
 from collections.abc import Callable
 from typing import Any, cast
 from urllib.parse import urlsplit
@@ -25,14 +24,13 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils.translation import gettext as _
 
+from portal import company
 from portal.identity import BY_CREDENTIAL, SignInForm, domain_is_welcome
 from portal.models import User
 
 logger = logging.getLogger(__name__)
 
 LOGINS = {"openid_connect_login", "google_login", "github_login"}
-PENDING = "provider_to_connect"
-PENDING_SECONDS = 10 * 60
 
 
 class ProviderAdapter(DefaultSocialAccountAdapter):
@@ -65,8 +63,15 @@ class ProviderAdapter(DefaultSocialAccountAdapter):
         vouched = [address.email for address in sociallogin.email_addresses if address.verified]
         if sociallogin.is_existing:
             self._believe_now(request, sociallogin.user, vouched)
+        elif others := self._bound_elsewhere(sociallogin):
+            raise ImmediateHttpResponse(company.lead_to(request, others[0]))
         elif known := _known(vouched):
             raise ImmediateHttpResponse(self._prove_first(request, sociallogin, known))
+
+    def _bound_elsewhere(self, sociallogin: SocialLogin) -> list[str]:
+        """The providers of companies whose addresses this one tells, and which it is not."""
+        wanted = [company.provider_for(address.email) for address in sociallogin.email_addresses]
+        return [one for one in wanted if one not in {"", sociallogin.account.provider}]
 
     def _believe_now(self, request: HttpRequest, user: User, vouched: list[str]) -> None:
         """What the provider did not vouch for at first, it may later: then no code is needed any more."""
@@ -84,7 +89,7 @@ class ProviderAdapter(DefaultSocialAccountAdapter):
         form = SignInForm({"login": email}, request=request)
         if not form.is_valid():
             return render(request, "429.html", status=429)
-        request.session[PENDING] = {"at": time.time(), "login": sociallogin.serialize()}
+        company.wait(request, sociallogin)
         words = _("There is an account with %(email)s already. Enter the code once to join it with %(provider)s.")
         messages.info(request, words % {"email": email, "provider": sociallogin.provider.name})
         return form.login(request, sociallogin.get_redirect_url(request))
@@ -136,10 +141,10 @@ def _known(emails: list[str]) -> str:
 @receiver(signals.user_logged_in)
 def connect_what_waits(request: HttpRequest, user: User, **_kwargs: Any) -> None:
     """Join the account that was just proved with the provider's, if that vouches for one of its proved addresses."""
-    pending = request.session.pop(PENDING, None)
-    if pending is None or time.time() - pending["at"] > PENDING_SECONDS:
+    sociallogin = company.pending(request)
+    request.session.pop(company.PENDING, None)
+    if sociallogin is None:
         return
-    sociallogin = SocialLogin.deserialize(pending["login"])
     vouched = [address.email for address in sociallogin.email_addresses if address.verified]
     if not EmailAddress.objects.filter(user=user, verified=True, email__in=vouched).exists():
         return

@@ -334,9 +334,8 @@ LOCAL_SIGN_UP = flag("LOCAL_SIGN_UP", default=True)
 LOCAL_SIGN_IN = flag("LOCAL_SIGN_IN", default=True)
 if not LOCAL_SIGN_IN and not SOCIALACCOUNT_PROVIDERS:
     raise ImproperlyConfigured("LOCAL_SIGN_IN is off and there is no provider: nobody could sign in.")
-SIGN_UP_DOMAINS = [domain.lower() for domain in names("SIGN_UP_DOMAINS")]
-for _domain in SIGN_UP_DOMAINS:
-    fitting("SIGN_UP_DOMAINS", _domain, r"[a-z0-9-]+(\.[a-z0-9-]+)+", "Name domains as in example.com,example.org.")
+SIGN_UP_DOMAINS = environment.domains("SIGN_UP_DOMAINS")
+PROVIDER_DOMAINS = environment.provider_domains(SOCIALACCOUNT_PROVIDERS)
 
 SESSION_HOURS = number("SESSION_HOURS", 7 * 24)
 STAFF_SESSION_HOURS = number("STAFF_SESSION_HOURS", 12)

@@ -43,7 +43,7 @@ def running_provider() -> Iterator[Provider]:
         yield Provider(f"http://localhost:{server.server_port}")
 
 
-def settings_for(provider: Provider, **more: Any) -> dict[str, Any]:
+def settings_for(provider: Provider, *, two: bool = False, **more: Any) -> dict[str, Any]:
     """As `portal.environment.providers` makes them."""
     app = {
         "provider_id": "acme",
@@ -52,4 +52,5 @@ def settings_for(provider: Provider, **more: Any) -> dict[str, Any]:
         "secret": "secret",
         "settings": {"server_url": provider.issuer},
     }
-    return {"openid_connect": {"OAUTH_PKCE_ENABLED": True, "APPS": [app]}} | more
+    partner = app | {"provider_id": "partner", "name": "Partner account", "client_id": "portal-2"}
+    return {"openid_connect": {"OAUTH_PKCE_ENABLED": True, "APPS": [app, partner] if two else [app]}} | more

@@ -33,6 +33,20 @@ def test_providers_come_from_the_environment_alone(tmp_path):
     assert settings_of(**PRODUCTION)["SOCIALACCOUNT_PROVIDERS"] == {}
 
 
+def test_two_providers_have_two_clients():
+    partner = {"OIDC_PARTNER_ISSUER": "https://p.example", "OIDC_PARTNER_CLIENT_SECRET": "s"}
+    two = PRODUCTION | OIDC | partner | {"OIDC_PROVIDERS": "acme,partner"}
+    assert "another provider's too" in refusal(**two, OIDC_PARTNER_CLIENT_ID="portal")
+    settings_of(**two, OIDC_PARTNER_CLIENT_ID="portal-2")
+
+
+def test_domains_are_bound_to_one_provider_each():
+    google = {"GOOGLE_CLIENT_ID": "g", "GOOGLE_CLIENT_SECRET": "s", "GOOGLE_DOMAINS": "home.example"}
+    made = settings_of(**PRODUCTION | OIDC | google | {"OIDC_ACME_DOMAINS": "acme.com, Sub.Acme.com"})
+    assert made["PROVIDER_DOMAINS"] == {"acme.com": "acme", "sub.acme.com": "acme", "home.example": "google"}
+    assert "bound to acme already" in refusal(**PRODUCTION | OIDC | google | {"OIDC_ACME_DOMAINS": "home.example"})
+
+
 @pytest.mark.parametrize(
     ("wrong", "sentence"),
     [
@@ -46,6 +60,9 @@ def test_providers_come_from_the_environment_alone(tmp_path):
         ({"GOOGLE_CLIENT_ID": "g"}, "GOOGLE_CLIENT_ID and GOOGLE_CLIENT_SECRET belong together."),
         ({"GITHUB_CLIENT_SECRET": "s"}, "GITHUB_CLIENT_ID and GITHUB_CLIENT_SECRET belong together."),
         ({"OIDC_PROVIDERS": None, "LOCAL_SIGN_IN": "0"}, "LOCAL_SIGN_IN is off and there is no provider"),
+        ({"OIDC_ACME_DOMAINS": "@acme.com"}, "OIDC_ACME_DOMAINS is malformed."),
+        ({"OIDC_ACME_DOMAINS": "acme.com,ACME.com"}, "OIDC_ACME_DOMAINS names acme.com twice"),
+        ({"GITHUB_DOMAINS": "acme.com"}, "GITHUB_DOMAINS is set, and there is no client"),
         ({"SIGN_UP_DOMAINS": "*.acme.com"}, "SIGN_UP_DOMAINS is malformed."),
         ({"STEP_UP_MINUTES": "0"}, "STEP_UP_MINUTES is '0'."),
         ({"SESSION_IDLE_MINUTES": "soon"}, "SESSION_IDLE_MINUTES is 'soon'."),

@@ -449,3 +449,4 @@ def test_the_provider_can_be_the_only_door(provider, client, ann, settings):
     provider.lets_in(client, "42")
     client.post(CONFIRM, {"code": last_code()})  # the account's own proof, once
     assert signed_in_as(client) == "ann@acme.test"
+    assert "You still sign in by your provider" in client.get("/accounts/2fa/webauthn/add/").text

@@ -1,0 +1,59 @@
+"""Companies whose people sign in by the company's own provider and in no other way: known by the domain of an address.
+
+Nothing but the domain decides, so the answer tells nothing of who has an account. What is joined with the provider
+meanwhile is remembered here, for the one way in that leads there by a code.
+"""
+
+import time
+from typing import Any
+
+from allauth.account.models import EmailAddress
+from allauth.account.utils import get_next_redirect_url
+from allauth.socialaccount.adapter import get_adapter
+from allauth.socialaccount.models import SocialLogin
+from django.conf import settings
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.utils.translation import gettext as _
+
+from portal.models import User
+
+PENDING = "provider_to_connect"
+PENDING_SECONDS = 10 * 60
+
+
+def provider_for(email: str) -> str:
+    """The provider by which people with an address of this domain sign in; "" where they may choose."""
+    return str(settings.PROVIDER_DOMAINS.get(email.strip().rpartition("@")[2].lower(), ""))
+
+
+def lead_to(request: HttpRequest, provider: str) -> HttpResponse:
+    """To the page with the provider's button, and a word why."""
+    found = get_adapter(request).get_provider(request, provider)
+    messages.info(request, _("With this address you sign in by %(provider)s.") % {"provider": found.name})
+    query = {"next": target} if (target := get_next_redirect_url(request)) else {}
+    return redirect(found.get_login_url(request, process="login", **query))
+
+
+def other_way_in(request: HttpRequest, user: User, sociallogin: SocialLogin | None) -> str:
+    """The provider by which this person should have come, if it was another way; any address of the account counts."""
+    emails = EmailAddress.objects.filter(user=user).values_list("email", flat=True)
+    wanted = {provider_for(email) for email in (user.email, *emails)} - {""}
+    waiting = pending(request)
+    used = {login.account.provider for login in (sociallogin, waiting) if login is not None}
+    return "" if wanted & used else min(wanted, default="")
+
+
+# An account that waits for its own proof, to be joined with a provider
+
+
+def wait(request: HttpRequest, sociallogin: SocialLogin) -> None:
+    request.session[PENDING] = {"at": time.time(), "login": sociallogin.serialize()}
+
+
+def pending(request: HttpRequest) -> SocialLogin | None:
+    found: dict[str, Any] | None = request.session.get(PENDING)
+    if found is None or time.time() - found["at"] > PENDING_SECONDS:
+        return None
+    return SocialLogin.deserialize(found["login"])
