@@ -13,30 +13,23 @@ from allauth.account.forms import (
     ConfirmPasswordResetCodeForm,
     ResetPasswordForm,
 )
-from allauth.account.internal.flows.email_verification_by_code import EMAIL_VERIFICATION_CODE_SESSION_KEY
-from allauth.account.internal.flows.password_reset_by_code import PASSWORD_RESET_VERIFICATION_SESSION_KEY as RESET
-from allauth.account.internal.stagekit import LOGIN_SESSION_KEY
-from allauth.account.internal.userkit import str_to_user_id
 from allauth.core import context
-from django.core.cache import cache
 from django.http import HttpRequest
 from django.utils.crypto import constant_time_compare, salted_hmac
 
 from portal.models import User
+from portal.tries import count
 
 SECONDS = 10 * 60
 TRIES = 3
+LOGIN, PROOF, RESET = "account_login", "account_email_verification_code", "account_password_reset_verification"
+"""Where allauth keeps what was asked for in the session."""
 
 
 def tries(request: HttpRequest, asked_at: float) -> int:
     """Count one more try at the code that this browser asked for then, and say the how manieth it is."""
     which = salted_hmac("portal.codes", f"{request.session.session_key} {asked_at}", algorithm="sha256").hexdigest()
-    counter = f"code:{which}"
-    cache.add(counter, 0, timeout=SECONDS)
-    try:
-        return int(cache.incr(counter))
-    except ValueError:  # forgotten between the two calls
-        return 1
+    return count(f"code:{which}", SECONDS)
 
 
 class _Counted:
@@ -56,13 +49,13 @@ class _Counted:
 
 class LoginCodeForm(_Counted, ConfirmLoginCodeForm):
     def state_in(self, session: Any) -> dict[str, Any]:
-        stages = session[LOGIN_SESSION_KEY]["state"]["stages"]
+        stages = session[LOGIN]["state"]["stages"]
         return cast(dict[str, Any], stages["login_by_code"]["data"])
 
 
 class ProofCodeForm(_Counted, ConfirmEmailVerificationCodeForm):
     def state_in(self, session: Any) -> dict[str, Any]:
-        return cast(dict[str, Any], session[EMAIL_VERIFICATION_CODE_SESSION_KEY])
+        return cast(dict[str, Any], session[PROOF])
 
 
 class ResetCodeForm(_Counted, ConfirmPasswordResetCodeForm):
@@ -102,5 +95,5 @@ def _user_of_reset(request: HttpRequest) -> User | None:
     state = request.session.get(RESET) or {}
     if "user_id" not in state:
         return None
-    found = User.objects.filter(pk=str_to_user_id(state["user_id"]), emailaddress__email=state["email"])
+    found = User.objects.filter(pk=state["user_id"], emailaddress__email=state["email"])
     return found.first()

@@ -10,10 +10,8 @@ from allauth.account import signals
 from allauth.account.adapter import DefaultAccountAdapter, get_adapter
 from allauth.account.fields import PasswordField
 from allauth.account.forms import LoginForm, SignupForm
-from allauth.account.internal.stagekit import clear_login
 from allauth.account.models import EmailAddress
 from allauth.core.exceptions import ImmediateHttpResponse
-from allauth.core.internal import ratelimit
 from allauth.mfa.models import Authenticator
 from allauth.socialaccount.models import SocialAccount
 from django.conf import settings
@@ -25,12 +23,12 @@ from django.dispatch import receiver
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import reverse
-from django.utils.crypto import constant_time_compare
+from django.utils.crypto import constant_time_compare, salted_hmac
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from portal import codes, company, outbox, second_factor, sessions
+from portal import codes, company, outbox, second_factor, sessions, tries
 from portal.models import User
 
 logger = logging.getLogger(__name__)
@@ -39,7 +37,8 @@ SIGNED_UP, BY_CREDENTIAL = "signed_up", "by_credential"
 """Which account this session has made, and which it has opened by something that was set up there before."""
 OPENING = "opening"
 """What the account was like, for this purpose, when the sign-in began."""
-GUESSES = "login_failed_account"
+GUESSES, GUESS_SECONDS = 5, 5 * 60
+"""As many wrong passwords in so much time close an account to further ones; `login_failed` says it of an address."""
 
 
 class SignInForm(LoginForm):
@@ -143,30 +142,28 @@ class AccountAdapter(DefaultAccountAdapter):
 
     def pre_authenticate(self, request: HttpRequest, **credentials: Any) -> None:
         super().pre_authenticate(request, **credentials)
-        account = _account_of(credentials)
-        self._at_account = ratelimit.consume(request, app="allauth.account", action=GUESSES, key=account)
-        if not self._at_account:
+        guesses = _guesses_at(credentials)
+        if tries.count(guesses, GUESS_SECONDS) > GUESSES:
             User().set_password(credentials.get("password"))  # takes as long as a look at the real one
             raise self.validation_error("email_password_mismatch")
+        tries.wait_anew(guesses, GUESS_SECONDS)
 
-    def _rollback_login_failed_rl_usage(self) -> None:
-        super()._rollback_login_failed_rl_usage()
-        self._at_account.rollback()
+    def authenticate(self, request: HttpRequest, **credentials: Any) -> AbstractBaseUser | None:
+        user = cast("AbstractBaseUser | None", super().authenticate(request, **credentials))
+        if user:
+            tries.take_back(_guesses_at(credentials))
+        return user
 
     def _get_login_attempts_cache_key(self, request: HttpRequest, **credentials: Any) -> str:
         # allauth's key holds the Host header as well, whose port the client may choose: fresh tries for each.
         return str(credentials.get("email", "")).lower()
-
-    def _delete_login_attempts_cached_email(self, request: HttpRequest, **credentials: Any) -> None:
-        super()._delete_login_attempts_cached_email(request, **credentials)
-        ratelimit.clear(request, app="allauth.account", action=GUESSES, key=_account_of(credentials))
 
     # A sign-in takes several steps; what ends sessions meanwhile ends it too
 
     def pre_login(self, request: HttpRequest, user: Any, **facts: Any) -> HttpResponse | None:
         sociallogin = (facts["signal_kwargs"] or {}).get("sociallogin")
         if provider := company.other_way_in(request, user, sociallogin):
-            clear_login(request)
+            request.session.pop(codes.LOGIN, None)
             return company.lead_to(request, provider)
         request.session[OPENING] = user.get_session_auth_hash()
         return cast("HttpResponse | None", super().pre_login(request, user, **facts))
@@ -183,11 +180,20 @@ class AccountAdapter(DefaultAccountAdapter):
         return url_has_allowed_host_and_scheme(url, {urlsplit(settings.PORTAL_URL).netloc})
 
 
-def _account_of(credentials: dict[str, Any]) -> str:
-    """What guesses at this address count for: the account that has proved it, by whichever address."""
+def _guesses_at(credentials: dict[str, Any]) -> str:
+    """Where guesses at this address are counted: with the account that has proved it, by whichever address."""
     email = str(credentials.get("email", "")).lower()
     account = EmailAddress.objects.filter(email=email, verified=True).values_list("user_id", flat=True).first()
-    return f"account {account}" if account else email
+    return _guesses(account or email)
+
+
+def _guesses(account: object) -> str:
+    return f"guesses:{salted_hmac('portal.identity', str(account), algorithm='sha256').hexdigest()}"
+
+
+@receiver(signals.password_reset)
+def forgive_guesses(user: User, **_kwargs: object) -> None:
+    tries.forget(_guesses(user.pk))
 
 
 def mail_context(context: dict[str, Any]) -> dict[str, Any]:
