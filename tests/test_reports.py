@@ -28,7 +28,7 @@ from django.conf import settings
 from django.core.wsgi import get_wsgi_application
 from django.test import RequestFactory
 settings.ROOT_URLCONF = "tests.failing_urls"
-person = RequestFactory(REMOTE_ADDR="203.0.113.7", SERVER_NAME="127.0.0.1", HTTP_COOKIE="sessionid=a-session")
+person = RequestFactory(REMOTE_ADDR="203.0.113.7", SERVER_NAME="127.0.0.1", HTTP_COOKIE="device=a-session")
 path = "/fail-with-secrets?manager-email=%s" % sys.argv[2]
 request = person.post(path, {"secret": sys.argv[1], "key": sys.argv[1]})
 told = []
