@@ -41,6 +41,12 @@ def test_no_file_holds_what_looks_like_a_real_key():
     assert [name for name, text in texts("*").items() if shape.search(text)] == []
 
 
+def test_no_merge_was_left_half_done():
+    """A catalog with both sides in it still compiles for some tools, and says each text twice."""
+    marker = re.compile(r"^(<{7}|>{7}) ", re.MULTILINE)
+    assert [name for name, text in texts("*").items() if marker.search(text)] == []
+
+
 def test_templates_hold_no_script_or_style_of_their_own():
     forbidden = re.compile(
         r"""\sstyle\s*=|\son[a-z]+\s*=\s*["']|<style|javascript:|<script(?![^>]*\ssrc=)|\|safe\b""", re.I
