@@ -1,5 +1,7 @@
 """The icon in the browser's tab: the operator's logo, or the first letters of the name on the accent."""
 
+from functools import lru_cache
+
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
@@ -14,9 +16,10 @@ def monogram(name: str) -> str:
     return "".join(word[0] for word in name.split()[:2]).upper()
 
 
-def drawn() -> str:
-    fill = theme.fills(settings.PORTAL_ACCENT)["light"]
-    letters = monogram(settings.PORTAL_NAME)
+@lru_cache(maxsize=8)
+def drawn(name: str, colour: str) -> str:
+    fill = theme.fills(colour)["light"]
+    letters = monogram(name)
     return format_html(
         '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 32 32"><rect width="32" height="32" rx="7" fill="{}"/>'
         '<text x="16" y="16" dy=".36em" text-anchor="middle" font-family="Inter,system-ui,sans-serif" font-weight="600"'
@@ -29,9 +32,13 @@ def drawn() -> str:
 
 
 def icon_url() -> str:
-    return settings.PORTAL_LOGO_URL or f"{reverse('icon')}?v={theme.version_of(drawn())}"
+    return settings.PORTAL_LOGO_URL or f"{reverse('icon')}?v={theme.version_of(_own())}"
+
+
+def _own() -> str:
+    return drawn(settings.PORTAL_NAME, settings.PORTAL_ACCENT)
 
 
 @require_safe
 def icon_svg(request: HttpRequest) -> HttpResponse:
-    return theme.kept(request, drawn(), "image/svg+xml; charset=utf-8")
+    return theme.kept(request, _own(), "image/svg+xml; charset=utf-8")
