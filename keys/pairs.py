@@ -14,9 +14,13 @@ ROTATIONS_AT_MOST = 500  # the newest; a key that was replaced long before is a 
 
 
 def with_replacements(consumers: Iterable[Consumer], environment: str) -> list[Consumer]:
-    """The consumers with each key knowing the one that was made in its place, if that is still there."""
+    """The consumers with each key knowing the one that was made in its place, if that is still there.
+
+    A key that was replaced has an end; where none has one, the audit log is not asked.
+    """
     known = list(consumers)
-    made = _replaced(environment, [consumer.name for consumer in known])
+    names = [consumer.name for consumer in known if any(key.expires_on for key in consumer.keys)]
+    made = _replaced(environment, names) if names else {}
     return [_told(consumer, made.get(consumer.name, {})) for consumer in known]
 
 
