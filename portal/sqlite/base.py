@@ -14,6 +14,10 @@ from django.db.backends.sqlite3 import base
 PATIENCE = 20.0
 AT_ONCE = "PRAGMA busy_timeout = 0"
 
+_held: dict[str, Any] = {}
+"""A connection to each file, which nobody uses. With the last one SQLite would put its write-ahead log away, and make
+another one for the next request: that costs more than what most requests ask for."""
+
 
 def _patiently(statement: Callable[..., Any], *args: Any) -> Any:
     """Carry the statement out as soon as the file is free. One that finds it locked has done nothing yet."""
@@ -40,6 +44,8 @@ class DatabaseWrapper(base.DatabaseWrapper):
     def get_new_connection(self, conn_params: dict[str, Any]) -> Any:
         connection = super().get_new_connection(conn_params)
         connection.execute(AT_ONCE)
+        if conn_params["database"] not in _held:
+            _held[conn_params["database"]] = super().get_new_connection(conn_params)
         return connection
 
     def create_cursor(self, name: str | None = None) -> Any:
