@@ -2,9 +2,11 @@
 
 from django import template
 from django.conf import settings
+from django.template import Context
+from django.urls import reverse
 
 from keys import moments
-from keys.types import Consumer
+from keys.types import ApiKey, Consumer
 
 register = template.Library()
 
@@ -16,3 +18,9 @@ register.filter("rough", moments.rough)
 def shown(consumer: Consumer) -> list[tuple[str, str]]:
     """Of its metadata and tags what the operator chose to show."""
     return consumer.facts(settings.KEYS_SHOW_METADATA)
+
+
+@register.simple_tag(takes_context=True)
+def address_of(context: Context, key: ApiKey) -> str:
+    """Where the verbs of a key are, each by one more word: a page of many keys is slow if it asks for every one."""
+    return reverse("keys:copy", args=[context["environment"], key.consumer, key.id]).removesuffix("copy/")
