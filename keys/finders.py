@@ -6,8 +6,7 @@ from typing import Any
 
 from django.utils import timezone
 
-from keys.developer_api import DeveloperAPI
-from keys.scanning import Finder, Finding
+from keys.scanning import Finder, Finding, NewAPI
 from keys.sought import Sought
 from keys.types import ApiKey, Consumer
 from keys.unseen import why_unseen
@@ -42,14 +41,14 @@ def matching(words: str) -> Finder:
     return find
 
 
-def seen_by_nobody(api: DeveloperAPI) -> Finder:
+def seen_by_nobody(new_api: NewAPI) -> Finder:
     """Consumers that no sign-in matches. What the Developer API finds by odd addresses is tried once for each kind."""
     tried: dict[bool, bool] = {}
 
     def finds(address: str, consumer: Consumer) -> bool:
         kind = any(manager.invited and manager.email.lower() == address for manager in consumer.managers)
         if kind not in tried:
-            tried[kind] = consumer.name in {one.name for one in api.consumers_of(address)}
+            tried[kind] = consumer.name in {one.name for one in new_api().consumers_of(address)}
         return tried[kind]
 
     def find(data: Any) -> Iterable[Finding]:

@@ -28,6 +28,9 @@ class Finding:
     same: int = 0
 
 
+NewAPI = Callable[[], DeveloperAPI]
+"""What answers a call: one whose time began just now, where looking through all takes longer than a page may."""
+
 Finder = Callable[[Any], Iterable[Finding]]
 """What a consumer, as on the wire, has of what is looked for."""
 
@@ -73,7 +76,7 @@ def look_through(api: DeveloperAPI, begin: int, finder: Finder) -> Stretch:
     return stretch
 
 
-def everything(new_api: Callable[[], DeveloperAPI], stretch: Stretch, finder: Finder) -> Iterator[Finding]:
+def everything(new_api: NewAPI, stretch: Stretch, finder: Finder) -> Iterator[Finding]:
     """All findings one after the other, each page with a deadline of its own; raises an `ApiError` where it stops.
 
     The stretch tells how far it went, and keeps no finding.
@@ -83,9 +86,7 @@ def everything(new_api: Callable[[], DeveloperAPI], stretch: Stretch, finder: Fi
             yield from findings
 
 
-def _pages(
-    new_api: Callable[[], DeveloperAPI], stretch: Stretch, finder: Finder
-) -> Iterator[Window[tuple[str, list[Finding]]]]:
+def _pages(new_api: NewAPI, stretch: Stretch, finder: Finder) -> Iterator[Window[tuple[str, list[Finding]]]]:
     """Bounded, and ended by a page that brings nothing new."""
 
     def decode(data: Any) -> tuple[str, list[Finding]]:

@@ -227,8 +227,12 @@ def test_a_slow_list_goes_on_by_itself_until_it_is_stopped(sandbox: Sandbox, sam
     assert page["Refresh"] == f"1; url={LIST}look/ending/?days=7&from=500&auto=1"
     assert "Looked through consumers 1 to 500: 0 found. There are 1100 in all." in text(page.text)
     assert BeautifulSoup(page.text, "html.parser").progress["value"] == "45"
-    assert "auto" not in link(page.text, "Stop")
-    page = sam_client.get(f"{LIST}look/ending/?days=7&from=500")
+    sandbox.clear_journal()
+    page = sam_client.get(f"{LIST}look/ending/{link(page.text, 'Stop')}")
+    assert "Refresh" not in page
+    assert "Stopped after consumer 500." in text(page.text)
+    assert sandbox.journal() == []
+    page = sam_client.get(f"{LIST}look/ending/{link(page.text, 'Go on')}")
     assert "Refresh" not in page
     assert "That was the last one." in text(page.text)
 
@@ -344,6 +348,17 @@ def test_an_export_that_is_not_whole_says_so(sandbox: Sandbox, sam_client) -> No
     assert rows(sam_client, "never")[-1][0].startswith("NOT COMPLETE: the key service stopped answering after 500")
     sandbox.fault("GET", "*/consumers", "drop", times=0)
     assert rows(sam_client, "never")[-1][0].startswith("NOT COMPLETE")
+
+
+def test_an_export_may_take_longer_than_a_page(sandbox: Sandbox, sam_client) -> None:
+    """Each call has a time of its own, also those that try what the Developer API finds."""
+    sandbox.set(sort="oldest")
+    sandbox.seed_consumers(1000)
+    sandbox.add_consumer("invited", invites=["zoe@acme.test"])
+    sandbox.fault("GET", "*/consumers", "delay", seconds=4.9, times=2)
+    (_header, line) = rows(sam_client, "unseen")
+    assert line[1] == "invited"
+    assert "is invited only" in line[5]
 
 
 def test_no_cell_is_a_formula(sandbox: Sandbox, sam_client) -> None:

@@ -1,5 +1,6 @@
 """Looking through all consumers in Django admin: a stretch at a time on pages, or all of them into a file."""
 
+import functools
 import logging
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -15,11 +16,10 @@ from django.views.decorators.http import require_safe
 
 from keys import finders
 from keys.decorators import Request, api_for
-from keys.developer_api import DeveloperAPI
 from keys.directory import Directory
 from keys.errors import ApiError
 from keys.places import render_here
-from keys.scanning import Finder, Finding, Stretch, everything
+from keys.scanning import Finder, Finding, NewAPI, Stretch, everything
 from keys.spreadsheet import csv_response
 from keys.staff.consumers import of, offset_of
 from keys.staff.door import with_directory
@@ -45,31 +45,32 @@ class WordsForm(forms.Form):
 
 @dataclass(frozen=True, slots=True)
 class Topic:
-    """One list over all consumers; `of_keys` says whether its lines are keys or consumers."""
+    """One list over all consumers: of their keys, or of consumers, and then perhaps with the reasons."""
 
     title: str | Promise
     lead: str | Promise
-    finder: Callable[[Wish, DeveloperAPI], Finder]
+    finder: Callable[[Wish, NewAPI], Finder]
     form: type[forms.Form] = NoForm
     of_keys: bool = True
+    says_why: bool = False
 
 
 TOPICS = {
     "ending": Topic(
         gettext_lazy("Keys that end soon"),
         gettext_lazy("Keys that work today and end within so many days. Their managers may have to rotate them."),
-        lambda wish, api: finders.ending_within(wish["days"]),
+        lambda wish, new_api: finders.ending_within(wish["days"]),
         days_form(30),
     ),
     "never": Topic(
         gettext_lazy("Keys that never end"),
         gettext_lazy("Keys without an end: if one of them leaks unseen, it works until somebody deletes it."),
-        lambda wish, api: finders.never_ending(),
+        lambda wish, new_api: finders.never_ending(),
     ),
     "old": Topic(
         gettext_lazy("Old keys"),
         gettext_lazy("Keys that work today and were made longer ago than so many days."),
-        lambda wish, api: finders.older_than(wish["days"]),
+        lambda wish, new_api: finders.older_than(wish["days"]),
         days_form(365),
     ),
     "unseen": Topic(
@@ -77,15 +78,16 @@ TOPICS = {
         gettext_lazy(
             "They have no manager, or only addresses that no sign-in can match. Their keys work all the same."
         ),
-        lambda wish, api: finders.seen_by_nobody(api),
+        lambda wish, new_api: finders.seen_by_nobody(new_api),
         of_keys=False,
+        says_why=True,
     ),
     "search": Topic(
         gettext_lazy("Search in names, labels and managers"),
         gettext_lazy(
             "The key service itself finds whole names, tags and managers only, so the portal looks through all."
         ),
-        lambda wish, api: finders.matching(wish["words"]),
+        lambda wish, new_api: finders.matching(wish["words"]),
         WordsForm,
         of_keys=False,
     ),
@@ -97,16 +99,17 @@ TOPICS = {
 def look(request: Request, directory: Directory, topic: str) -> HttpResponse:
     """Nothing is looked through before it is asked for; each answer says how far it went, and how to go on."""
     about, form = _topic(topic), _form(request, topic)
-    stretch = None
-    if form.is_bound and form.is_valid():
-        stretch = directory.look_through(offset_of(request), about.finder(form.cleaned_data, directory.api))
+    stretch, is_stopped = None, "stopped" in request.GET
+    if form.is_bound and form.is_valid() and not is_stopped:
+        finder = about.finder(form.cleaned_data, lambda: directory.api)
+        stretch = directory.look_through(offset_of(request), finder)
     context = of(directory) | {
         "title": about.title,
         "topic": topic,
         "about": about,
-        "topics": TOPICS,
         "form": form,
         "stretch": stretch,
+        "stopped_at": offset_of(request) if is_stopped else None,
         "query": urlencode(_wish(form)),
     }
     response = render_here(request, "keys/look.html", context, status=422 if form.errors else 200)
@@ -124,8 +127,7 @@ def export(request: Request, directory: Directory, topic: str) -> HttpResponseBa
         return look(request, environment=directory.environment, topic=topic)
     wish = form.cleaned_data if form.fields else {}
     header = KEY_COLUMNS if about.of_keys else CONSUMER_COLUMNS
-    rows = _rows(directory.environment, about, about.finder(wish, directory.api))
-    response = csv_response(f"{topic}-{directory.environment}", header, rows)
+    response = csv_response(f"{topic}-{directory.environment}", header, _rows(directory.environment, about, wish))
     response["X-Accel-Buffering"] = "no"
     return response
 
@@ -134,12 +136,12 @@ KEY_COLUMNS = ("environment", "consumer", "label", "managers", "key", "key label
 CONSUMER_COLUMNS = ("environment", "consumer", "label", "managers", "live keys", "why")
 
 
-def _rows(environment: str, about: Topic, finder: Finder) -> Iterator[tuple[object, ...]]:
+def _rows(environment: str, about: Topic, wish: Wish) -> Iterator[tuple[object, ...]]:
     """Line by line; a file that is not whole says so in its last one."""
-    stretch = Stretch(0, 0)
+    stretch, new_api = Stretch(0, 0), functools.partial(api_for, environment)
     line = _key_line if about.of_keys else _consumer_line
     try:
-        for finding in everything(lambda: api_for(environment), stretch, finder):
+        for finding in everything(new_api, stretch, about.finder(wish, new_api)):
             yield (environment, *line(finding))
     except ApiError as trouble:
         logger.warning("an export stopped after %s consumers: %s", stretch.end, trouble)
