@@ -1,12 +1,16 @@
 """Rows as a CSV file that is written while it is read, and that no spreadsheet takes for formulas."""
 
 import csv
+import re
 from collections.abc import Iterable, Iterator
 
 from django.http import StreamingHttpResponse
 
-FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "|", "%")
-"""How a text begins that a spreadsheet may carry out instead of showing it."""
+FORMULA = re.compile(r"(^|[;\t\r\n])( *)(?=[=+\-@|%\t\r\n])")
+"""Where a text begins that a spreadsheet may carry out instead of showing it.
+
+Also within a cell, after what ends one elsewhere: Excel in German or Spanish splits lines at semicolons.
+"""
 
 
 class _Echo:
@@ -31,5 +35,4 @@ def _lines(header: Iterable[object], rows: Iterable[Iterable[object]]) -> Iterat
 
 
 def harmless_cell(value: object) -> str:
-    text = str(value)
-    return f"'{text}" if text.lstrip(" ").startswith(FORMULA) else text
+    return FORMULA.sub(r"\1'\2", str(value))
