@@ -34,8 +34,11 @@ MANAGERS_AT_MOST = 50
 
 
 def tell_managers(event: AuditEvent, consumer: Consumer) -> None:
-    """Mail every manager. The change has been made: trouble with the mail neither fails nor repeats it."""
-    if event.action not in TOLD or not settings.KEYS_MAIL_MANAGERS:
+    """Mail every manager. The change has been made: trouble with the mail neither fails nor repeats it.
+
+    That a key has leaked is mailed wherever a colleague asks for it.
+    """
+    if event.action not in TOLD or not (settings.KEYS_MAIL_MANAGERS or "found" in event.facts):
         return
     page = settings.PORTAL_URL + reverse("keys:environment", args=[event.environment])
     ends = parse_datetime(event.facts.get("ends") or "")
@@ -63,7 +66,11 @@ def _mail(address: str, language: str | None, context: dict[str, Any]) -> EmailM
 def _addresses(event: AuditEvent, consumer: Consumer) -> list[str]:
     """The managers, and who is one no more. What upstream calls a manager's address need not be one."""
     removed = [event.facts["address"]] if event.action == Action.REMOVE_MANAGER else []
-    return list(filter(is_address, removed + [manager.email for manager in consumer.managers[:MANAGERS_AT_MOST]]))
+    return list(filter(is_address, removed)) + managers_to_tell(consumer)
+
+
+def managers_to_tell(consumer: Consumer) -> list[str]:
+    return list(filter(is_address, (manager.email for manager in consumer.managers[:MANAGERS_AT_MOST])))
 
 
 def is_address(text: str) -> bool:

@@ -190,6 +190,24 @@ def test_it_may_end_later_and_without_a_word(sandbox: Sandbox, sam_client) -> No
     assert FOUND not in mail.outbox[0].body
 
 
+def test_it_is_said_if_nobody_can_be_told(sandbox: Sandbox, sam_client) -> None:
+    acme(sandbox)
+    sandbox.add_consumer("nobodys", managers=["y"], keys=[{"description": "CI"}])
+    key = sandbox.keys("nobodys")[0]
+    form = {"when": "now", "tell": "on", "found": FOUND, "token": str(uuid.uuid4())}
+    url = f"{ACME.replace('acme', 'nobodys')}{key['id']}/leaked/"
+    assert "Nobody could be told" in sam_client.post(url, form, follow=True).text
+    assert not sandbox.authorizes(key["key"])
+
+
+def test_a_leak_is_mailed_where_other_changes_are_not(sandbox: Sandbox, sam_client, settings) -> None:
+    """The mails of every day may be switched off; this one was asked for."""
+    settings.KEYS_MAIL_MANAGERS = False
+    acme(sandbox)
+    assert report(sam_client, sandbox).status_code == 303
+    assert len(mail.outbox) == 2
+
+
 @pytest.mark.parametrize(
     ("fields", "sentence"),
     [

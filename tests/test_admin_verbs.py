@@ -174,6 +174,7 @@ def test_managers_are_told(verb: OwnVerb, sandbox: Sandbox, sam_client) -> None:
             assert told == ["ann@acme.test", "ben@acme.test"]
     for message in mail.outbox:
         assert "Support (sam@portal.test)" in message.body
+        assert "127.0.0.1" not in message.body.replace("://127.0.0.1", "")  # where colleagues sit is not told
         assert "/keys/production/" in message.body
         assert not FULL_KEY.search(str(message.message()))
         assert key not in message.body
@@ -474,3 +475,11 @@ def test_hostile_text_is_shown_as_text(sandbox: Sandbox, sam_client) -> None:
         assert "<script>alert" not in page
         assert "<b>@" not in page
         assert "\u202e" not in page
+
+
+def test_mails_are_promised_only_where_they_are_sent(sandbox: Sandbox, sam_client, settings) -> None:
+    acme(sandbox)
+    urls = [f"{ACME}delete/", f"{ACME}managers/add/"]
+    assert all("told by mail" in sam_client.get(url).text for url in urls)
+    settings.KEYS_MAIL_MANAGERS = False
+    assert not any("told by mail" in sam_client.get(url).text for url in urls)

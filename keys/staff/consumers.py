@@ -172,6 +172,7 @@ def of(directory: Directory) -> dict[str, Any]:
         "environment": directory.environment,
         "can_reveal": directory.can_reveal,
         "can_change": directory.may(Action.CHANGE_CONSUMER),
+        "mails_managers": settings.KEYS_MAIL_MANAGERS,
     }
 
 

@@ -147,7 +147,7 @@ class NewConsumerForm(CreateForm):
     managers = AddressesField(
         label=_("Managers"),
         required=False,
-        help_text=_("E-mail addresses, one a line. They see the keys and are told."),
+        help_text=_("E-mail addresses, one a line. Whoever proves one in the portal sees the keys."),
     )
     invite = forms.BooleanField(
         label=_("Invite them by Zuplo instead of adding them"),

@@ -10,12 +10,14 @@ from keys.decorators import Request
 from keys.directory import Directory
 from keys.finders import fitting
 from keys.models import Action
+from keys.notices import managers_to_tell
 from keys.places import render_here
 from keys.service import live
 from keys.sought import Sought
 from keys.staff.consumers import done, of, offset_of, shown
 from keys.staff.door import SAFE, changing, with_directory
 from keys.staff.forms import LeakForm, SoughtForm
+from keys.types import Consumer
 
 require_form = require_http_methods(["GET", "HEAD", "POST"])
 
@@ -61,6 +63,13 @@ def leaked(request: Request, directory: Directory, name: str, key_id: str) -> Ht
     if form.is_valid():
         wish = form.cleaned_data
         change = directory.change_end(name, key_id, ends=wish["ends_on"], token=wish["token"], found=wish["found"])
-        words = _("The key ends, and its managers are told.") if wish["found"] else _("The key ends.")
-        return done(request, directory, change.consumer, words)
+        return done(request, directory, change.consumer, _what_was_done(change.consumer, wish["found"]))
     return shown(request, directory, "_leaked", form, consumer=consumer, key=live(key))
+
+
+def _what_was_done(consumer: Consumer, found: str) -> str:
+    if not found:
+        return _("The key ends.")
+    if managers_to_tell(consumer):
+        return _("The key ends, and its managers are told.")
+    return _("The key ends. Nobody could be told: it has no manager with an e-mail address.")
