@@ -1,18 +1,22 @@
 """The audit log in Django admin: read, searched and exported by whoever may; written and deleted by nobody."""
 
+import json
 from typing import Any
 
 from django.conf import settings
 from django.contrib import admin
+from django.contrib.admin.options import IncorrectLookupParameters
 from django.core.exceptions import PermissionDenied
 from django.core.paginator import Paginator
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponseBase
+from django.shortcuts import redirect
 from django.urls import URLPattern, path
 from django.utils.functional import cached_property
 from django.utils.html import format_html_join
 from django.utils.safestring import SafeString, mark_safe
 from django.utils.translation import gettext_lazy as _
+from django.views.decorators.http import require_safe
 
 from keys import history
 from keys.models import AuditEvent, Outcome
@@ -36,8 +40,10 @@ COLUMNS = (
     "key_ending",
     "address",
     "reference",
+    "facts",
 )
-"""What there is to see. The token of a form and the lock are left out: they mean nothing to anybody."""
+"""What there is to see, with "facts" for the rest: the manager added, the new end, and the like. The token of a form
+and the lock are left out: they mean nothing to anybody."""
 
 
 class UpToSomeThousands(Paginator):
@@ -118,14 +124,14 @@ class AuditEventAdmin(admin.ModelAdmin):
     show_facets = admin.ShowFacets.NEVER  # each would be counted
     paginator = UpToSomeThousands
     actions = None
-    fields = readonly_fields = (*COLUMNS, "facts")
+    fields = readonly_fields = COLUMNS
     change_list_template = "admin/audit_log.html"
 
     @admin.display(description=_("who"))
     def who(self, event: AuditEvent) -> SafeString:
-        name = event.staff_email or event.email
+        name: str = event.staff_email or event.email
         if event.staff_email and event.user_id != event.staff_id:
-            name = f"{event.staff_email} as {event.email}"
+            name = _("%(colleague)s as %(customer)s") % {"colleague": event.staff_email, "customer": event.email}
         return _lines([name, f"“{event.reason}”" if event.reason else ""])
 
     @admin.display(description=_("what"))
@@ -136,7 +142,8 @@ class AuditEventAdmin(admin.ModelAdmin):
     @admin.display(description=_("about"))
     def about(self, event: AuditEvent) -> SafeString:
         consumer = f"{event.consumer} ({event.environment})" if event.consumer else event.environment
-        return _lines([consumer, f"{event.key_label} {event.masked}".strip()])
+        manager = str(event.facts.get("address", ""))
+        return _lines([consumer, f"{event.key_label} {event.masked}".strip(), manager])
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False
@@ -148,16 +155,25 @@ class AuditEventAdmin(admin.ModelAdmin):
         return False
 
     def get_urls(self) -> list[URLPattern]:
-        view = self.admin_site.admin_view(self.export)
+        view = require_safe(self.admin_site.admin_view(self.export))
         return [path("export/", view, name="keys_auditevent_export"), *super().get_urls()]
 
     def export(self, request: HttpRequest) -> HttpResponseBase:
         """What the list shows with these filters and words, all pages of it."""
         if not self.has_view_permission(request):
             raise PermissionDenied
-        found = self.get_changelist_instance(request).get_queryset(request)
+        found = self._found(request)
+        if found is None:
+            return redirect("admin:keys_auditevent_changelist")
         rows = ([_cell(event, name) for name in COLUMNS] for event in history.one_by_one(found))
         return csv_response("audit-log", COLUMNS, rows)
+
+    def _found(self, request: HttpRequest) -> QuerySet[AuditEvent] | None:
+        """What the filters in the address choose; None where they are none, as in a link that somebody has cut."""
+        try:
+            return self.get_changelist_instance(request).get_queryset(request)
+        except IncorrectLookupParameters:
+            return None
 
 
 def _lines(texts: list[str]) -> SafeString:
@@ -166,4 +182,6 @@ def _lines(texts: list[str]) -> SafeString:
 
 def _cell(event: AuditEvent, name: str) -> object:
     value = getattr(event, name)
+    if name == "facts":
+        return json.dumps(value, ensure_ascii=False, sort_keys=True) if value else ""
     return "" if value is None else value

@@ -63,6 +63,7 @@ def test_nobody_writes_in_it(who, request, ann, client_of):
     assert browser.post(f"{LOG}{event.pk}/change/", {"email": "other@evil.test"}).status_code == 403
     assert browser.post(f"{LOG}{event.pk}/delete/", {"post": "yes"}).status_code == 403
     browser.post(LOG, {"action": "delete_selected", "_selected_action": [event.pk], "post": "yes"})
+    assert browser.post(EXPORT).status_code == 405
     event.refresh_from_db()
     assert event.email == "ann@acme.test"
 
@@ -123,6 +124,20 @@ def test_it_is_filtered(query, number, browser, sandbox, ann, sam):
     happened(ann, outcome=Outcome.REFUSED)
     happened(sam, staff=sam, staff_email=sam.email)
     assert len(listed(browser, **query)) == len(exported(browser, **query)) == number
+
+
+@pytest.mark.parametrize("query", [{"started_at__gte": "x"}, {"token": "x"}, {"no_such_field": "1"}])
+def test_a_link_that_somebody_has_cut_leads_to_the_list(query, browser, ann):
+    happened(ann)
+    assert browser.get(LOG, query).status_code == 302
+    assert browser.get(EXPORT, query)["Location"] == LOG
+
+
+def test_which_manager_came_or_went_is_in_the_list_and_in_the_export(browser, ann):
+    """H2"""
+    happened(ann, action=Action.ADD_MANAGER, facts={"address": "zoe@acme.test"})
+    assert "zoe@acme.test" in listed(browser)[0]
+    assert exported(browser)[0]["facts"] == '{"address": "zoe@acme.test"}'
 
 
 def test_a_persons_page_leads_to_what_was_done_by_them_and_in_their_name(sam, sam_client, ann, ben):
