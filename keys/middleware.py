@@ -59,6 +59,8 @@ def explained(request: Request, error: ApiError) -> HttpResponse:
         "may_pass": not isinstance(error, NotAllowed),
         "reference": getattr(request, "reference", ""),
     }
+    if in_admin(request):
+        context |= _where(request, error)
     if request.htmx:
         response = render(request, "keys/_error.html", context, status=error.status)
     else:
@@ -67,3 +69,14 @@ def explained(request: Request, error: ApiError) -> HttpResponse:
         response["Retry-After"] = str(error.retry_after)
     add_never_cache_headers(response)
     return response
+
+
+def _where(request: Request, error: ApiError) -> dict[str, str]:
+    """The environment and the consumer that a page of Django admin was about, for the way back to them."""
+    parts = request.resolver_match.kwargs if request.resolver_match else {}
+    environment, name = parts.get("environment", ""), parts.get("name", "")
+    if environment not in settings.ZUPLO_BUCKETS:
+        return {}
+    if not name or isinstance(error, NotFound):
+        return {"environment": environment}
+    return {"environment": environment, "name": name, "back": page_of(request, environment, name)}

@@ -10,12 +10,18 @@ from allauth.account.models import EmailAddress
 from allauth.mfa.models import Authenticator
 from allauth.socialaccount.models import SocialAccount, SocialApp, SocialToken
 from allauth.usersessions.models import UserSession
+from django.conf import settings
 from django.contrib import admin
 from django.http import HttpRequest, HttpResponse
-from django.urls import URLPattern, path
+from django.urls import URLPattern, path, reverse
+from django.utils.html import format_html_join
+from django.utils.http import urlencode
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_http_methods
 
-from portal import audit_log, support, support_page  # noqa: F401, the log registers itself
+from keys.access import PERMISSIONS, Right
+from portal import audit_log, second_factor, support, support_page  # noqa: F401, the log registers itself
 from portal.models import OutgoingMail, User
 
 # A proved address is access to keys, and so is a passkey, a provider's account or a session. Its holder proves it;
@@ -44,8 +50,19 @@ class LookedAt(admin.TabularInline):
 
 class AddressInline(LookedAt):
     model = EmailAddress
-    fields = readonly_fields = ("email", "verified", "primary")
-    verbose_name_plural = "e-mail addresses (proved by their holder)"
+    readonly_fields = ("email", "verified", "primary", "consumers")
+    verbose_name_plural = _("e-mail addresses (proved by their holder)")
+
+    def get_fields(self, request: HttpRequest, obj: User | None = None) -> tuple[str, ...]:
+        may_view = request.user.has_perm(PERMISSIONS[Right.VIEW])
+        return self.readonly_fields if may_view else self.readonly_fields[:-1]
+
+    @admin.display(description=_("Consumers"))
+    def consumers(self, address: EmailAddress) -> SafeString:
+        """Those that list the address, in each environment."""
+        links = ((reverse("service:environment", args=[name]), address.email, name) for name in settings.ZUPLO_BUCKETS)
+        parts = ((f"{url}?{urlencode({'manager': email})}", name) for url, email, name in links)
+        return format_html_join(" ", '<a href="{}">{}</a>', parts)
 
 
 class SecondFactorInline(LookedAt):
@@ -53,7 +70,7 @@ class SecondFactorInline(LookedAt):
 
     model = Authenticator
     fields = readonly_fields = ("type", "created_at", "last_used_at")
-    verbose_name_plural = "passkeys and authenticator apps"
+    verbose_name_plural = _("passkeys and authenticator apps")
 
     def has_delete_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
         return bool(request.user.is_superuser)
@@ -69,14 +86,17 @@ class UserAdmin(admin.ModelAdmin):
     ordering = ("email",)
     date_hierarchy = "date_joined"
     filter_horizontal = ("groups", "user_permissions")
-    readonly_fields = ("last_login", "date_joined")
+    readonly_fields = ("last_login", "date_joined", "second_factor")
     fieldsets = (
-        (None, {"fields": ("email", "is_active")}),
-        ("Rights", {"fields": ("is_staff", "is_superuser", "groups", "user_permissions")}),
-        ("Dates", {"fields": ("last_login", "date_joined")}),
+        (None, {"fields": ("email", "is_active", "last_login", "second_factor", "date_joined")}),
+        (_("Rights"), {"fields": ("is_staff", "is_superuser", "groups", "user_permissions"), "classes": ["collapse"]}),
     )
-    add_fieldsets = ((None, {"fields": ("email",), "description": "The person signs in by a mailed code."}),)
+    add_fieldsets = ((None, {"fields": ("email",), "description": _("The person signs in by a mailed code.")}),)
     inlines = (AddressInline, SecondFactorInline)
+
+    @admin.display(description=_("second factor"), boolean=True)
+    def second_factor(self, person: User) -> bool:
+        return second_factor.has_second_factor(person)
 
     def get_urls(self) -> list[URLPattern]:
         view = self.admin_site.admin_view(require_http_methods(["GET", "HEAD", "POST"])(support_page.page))
@@ -132,7 +152,7 @@ class OutgoingMailAdmin(admin.ModelAdmin):
     list_filter = ("sent_at", "failed_at")
     fields = readonly_fields = ("subject", "to", "created_at", "due_at", "sent_at", "failed_at", "attempts", "trouble")
 
-    @admin.display(description="to")
+    @admin.display(description=_("to"))
     def to(self, mail: OutgoingMail) -> str:
         return ", ".join(mail.recipients)
 

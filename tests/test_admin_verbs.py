@@ -388,6 +388,7 @@ def test_who_manages_already_is_not_added_again(sandbox: Sandbox, sam_client) ->
     response = post(sam_client, ACME + "managers/add/", email="ANN@acme.test")
     assert response.status_code == 403
     assert "ann@acme.test manages this consumer already." in response.text
+    assert f'href="{ACME}">Back to acme</a>' in response.text
     assert len(sandbox.consumer("acme")["managers"]) == 2
 
 

@@ -6,6 +6,7 @@ import pytest
 from allauth.account.models import EmailAddress
 from allauth.mfa.models import Authenticator
 from allauth.mfa.totp.internal.auth import TOTP, generate_totp_secret
+from bs4 import BeautifulSoup
 from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import Permission
 from django.core.management import CommandError, call_command
@@ -175,3 +176,19 @@ def test_a_superuser_takes_a_lost_factor_off_and_sees_no_secret(ann, sam_client)
         sam_client, ann, **{"is_active": "on", "authenticator_set-0-DELETE": "on"}, factor=Authenticator.objects.get()
     )
     assert not Authenticator.objects.exists()
+
+
+def test_a_persons_page_says_what_support_needs_first(ann, sam_client, make_person, client_of):
+    """Addresses with their state and their consumers, the last sign-in, the second factor."""
+    url = f"/admin/portal/user/{ann.pk}/change/"
+    page = BeautifulSoup(sam_client.get(url).content, "html.parser")
+    assert page.select_one(".field-second_factor img")["alt"] == "False"
+    assert page.select_one(".field-last_login")
+    links = {link.text: link["href"] for link in page.select(".field-consumers a")}
+    assert links == {"production": "/admin/keys/consumers/production/?manager=ann%40acme.test"}
+    TOTP.activate(ann, generate_totp_secret())
+    clerk = make_person("clerk@portal.test", is_staff=True)
+    clerk.user_permissions.set(Permission.objects.filter(codename="view_user"))
+    page = BeautifulSoup(client_of(clerk).get(url).content, "html.parser")
+    assert page.select_one(".field-second_factor img")["alt"] == "True"
+    assert not page.select(".field-consumers")
