@@ -3,8 +3,10 @@
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from functools import reduce
+from operator import or_
 
-from django.db.models import Q, QuerySet
+from django.db.models import Max, Q, QuerySet
 from django.utils.dateparse import parse_datetime
 from django.utils.formats import date_format
 from django.utils.translation import gettext
@@ -56,9 +58,16 @@ def of_manager(actor: Actor, environment: str, consumers: Collection[str]) -> Qu
     """
     past_the_gate = ~Q(facts={}) | ~Q(key_ending="") | Q(outcome__in=[Outcome.DONE, Outcome.PARTLY])
     known = Q(user_id=actor.user_id) | ~Q(staff_email="") | past_the_gate
-    theirs = Q(environment=environment, consumer__in=consumers) & known
+    theirs = Q(environment=environment, consumer__in=consumers) & known & ~_of_namesakes(environment, consumers)
     own = Q(user_id=actor.user_id, consumer="", environment__in=["", environment])
     return AuditEvent.objects.filter(theirs | own)
+
+
+def _of_namesakes(environment: str, consumers: Collection[str]) -> Q:
+    """Events of consumers that were deleted, and whose names others have now: they were other people's business."""
+    deleted = AuditEvent.objects.filter(environment=environment, consumer__in=consumers, outcome=Outcome.DONE)
+    ends = deleted.filter(action=Action.DELETE_CONSUMER).order_by().values_list("consumer").annotate(Max("started_at"))
+    return reduce(or_, (Q(consumer=name, started_at__lte=end) for name, end in ends), Q(pk__in=[]))
 
 
 def of_consumer(actor: Actor, environment: str, consumer: str) -> QuerySet[AuditEvent]:

@@ -140,6 +140,11 @@ class AuditEvent(models.Model):
         indexes = [
             models.Index(fields=["environment", "consumer", "-started_at"], name="audit_by_consumer"),
             models.Index(fields=["started_at"], condition=models.Q(outcome__in=sorted(OPEN)), name="audit_open"),
+            models.Index(
+                fields=["environment", "consumer"],
+                condition=models.Q(action=Action.DELETE_CONSUMER),
+                name="audit_deleted",
+            ),
         ]
 
     def __str__(self) -> str:

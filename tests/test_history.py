@@ -107,6 +107,20 @@ def remove_manager(sandbox, consumer: str, manager: str) -> None:
     urllib.request.urlopen(request).close()  # noqa: S310
 
 
+def test_a_consumer_that_has_the_name_of_a_deleted_one_does_not_have_its_history(sandbox, ann, ben, ben_client, sam):
+    acme(sandbox)
+    deletion = {"action": Action.DELETE_CONSUMER, "staff": sam, "staff_email": sam.email}
+    before, then = timezone.now() - timedelta(minutes=9), timezone.now() - timedelta(minutes=5)
+    happened(ann, action=Action.REVEAL, address="198.51.100.7", started_at=before)
+    happened(sam, **deletion, outcome=Outcome.REFUSED, started_at=then)
+    assert len(rows(ben_client)) == 2
+    happened(sam, **deletion, started_at=then)
+    happened(ben, action=Action.CREATE, key_label="Mine")
+    (row,) = rows(ben_client)
+    assert "Mine" in row
+    assert len(table(ben_client)) == 1
+
+
 def test_environments_are_apart(two_environments, ann, ann_client):
     acme(two_environments)
     happened(ann)
