@@ -12,6 +12,8 @@ from allauth.socialaccount.models import SocialAccount, SocialApp, SocialToken
 from allauth.usersessions.models import UserSession
 from django.conf import settings
 from django.contrib import admin
+from django.contrib.auth.admin import GroupAdmin
+from django.contrib.auth.models import Group
 from django.http import HttpRequest, HttpResponse
 from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html_join
@@ -26,7 +28,7 @@ from portal.models import OutgoingMail, User
 
 # A proved address is access to keys, and so is a passkey, a provider's account or a session. Its holder proves it;
 # nobody ticks a box for him. Providers are named by the environment alone.
-for _model in (EmailAddress, Authenticator, SocialAccount, SocialApp, SocialToken, UserSession):
+for _model in (EmailAddress, Authenticator, SocialAccount, SocialApp, SocialToken, UserSession, Group):
     admin.site.unregister(_model)
 
 
@@ -142,6 +144,20 @@ class UserAdmin(admin.ModelAdmin):
 def _may_touch(request: HttpRequest, person: User | None) -> bool:
     """Colleagues are a superuser's business."""
     return bool(request.user.is_superuser) or person is None or not (person.is_staff or person.is_superuser)
+
+
+@admin.register(Group)
+class RightsAdmin(GroupAdmin):
+    """Rights are given by superusers alone: who may change a group could raise the own rights by it."""
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return bool(request.user.is_superuser)
+
+    def has_change_permission(self, request: HttpRequest, obj: Group | None = None) -> bool:
+        return bool(request.user.is_superuser)
+
+    def has_delete_permission(self, request: HttpRequest, obj: Group | None = None) -> bool:
+        return bool(request.user.is_superuser)
 
 
 @admin.register(OutgoingMail)

@@ -24,7 +24,7 @@ PEOPLE = {
     "ann@acme.test": "manages all three consumers, with six keys",
     "ben@acme.test": "manages Acme Inc and Globex",
     "new@startup.test": "a newcomer without keys",
-    "sam@portal.test": "staff, with Django admin at /admin/",
+    "sam@portal.test": "staff: /admin/ has the API Key Service, and Support on each person's page",
 }
 ACCOUNT, BUCKET, PREVIEW, TOKEN = (
     "acme-account",
@@ -186,7 +186,7 @@ def _summary(port: int, sandbox_port: int) -> str:
     {"e-mail":{wide}}   {"password":{len(PASSWORD)}}   who
 {people}
 
-  Leave the password empty to sign in by a mailed code; codes appear here.
+  Sign in with the password, or by a mailed code: codes appear here.
   The Developer API is a sandbox on http://{HOST}:{sandbox_port}. Ctrl-C stops both.
 """
 

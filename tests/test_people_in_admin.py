@@ -8,7 +8,7 @@ from allauth.mfa.models import Authenticator
 from allauth.mfa.totp.internal.auth import TOTP, generate_totp_secret
 from bs4 import BeautifulSoup
 from django.contrib.admin.models import LogEntry
-from django.contrib.auth.models import Permission
+from django.contrib.auth.models import Group, Permission
 from django.core.management import CommandError, call_command
 from django.test import Client
 
@@ -87,6 +87,24 @@ def test_staff_who_may_change_people_cannot_raise_anybody(unverified, sam, make_
     assert not EmailAddress.objects.get(user=unverified).verified
     assert change_by_form(browser, sam).status_code == 403
     assert browser.post(f"/admin/portal/user/{sam.pk}/delete/", {"post": "yes"}).status_code == 403
+
+
+def test_staff_who_may_change_groups_cannot_raise_themselves_by_one(sam_client, make_person, client_of):
+    """C8"""
+    group = Group.objects.create(name="Support")
+    clerk = make_person("clerk@portal.test", is_staff=True)
+    clerk.groups.add(group)
+    clerk.user_permissions.set(Permission.objects.filter(content_type__app_label="auth", content_type__model="group"))
+    reveal = Permission.objects.get(codename="reveal_key")
+    form, url = {"name": "Support", "permissions": [reveal.pk]}, f"/admin/auth/group/{group.pk}/"
+    browser = client_of(clerk)
+    assert browser.get(f"{url}change/").status_code == 200  # to be looked at
+    for path in (f"{url}change/", f"{url}delete/", "/admin/auth/group/add/"):
+        assert browser.post(path, form | {"post": "yes"}).status_code == 403
+    browser.post("/admin/auth/group/", {"action": "delete_selected", "_selected_action": [group.pk], "post": "yes"})
+    assert not group.permissions.exists()
+    assert sam_client.post(f"{url}change/", form).status_code == 302
+    assert list(group.permissions.all()) == [reveal]
 
 
 def create_admin(email: str) -> str:
