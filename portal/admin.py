@@ -168,7 +168,7 @@ class OutgoingMailAdmin(admin.ModelAdmin):
     list_filter = ("sent_at", "failed_at")
     fields = readonly_fields = ("subject", "to", "created_at", "due_at", "sent_at", "failed_at", "attempts", "trouble")
 
-    @admin.display(description=_("to"))
+    @admin.display(description=_("recipients"))
     def to(self, mail: OutgoingMail) -> str:
         return ", ".join(mail.recipients)
 
