@@ -46,6 +46,8 @@ def seen_by_nobody(new_api: NewAPI) -> Finder:
     tried: dict[bool, bool] = {}
 
     def finds(address: str, consumer: Consumer) -> bool:
+        if any(manager.email == address and not manager.invited for manager in consumer.managers):
+            return True  # which says nothing about others
         kind = any(manager.invited and manager.email.lower() == address for manager in consumer.managers)
         if kind not in tried:
             tried[kind] = consumer.name in {one.name for one in new_api().consumers_of(address)}

@@ -320,6 +320,14 @@ def test_who_can_be_seen_is_not_listed(case: str, sandbox: Sandbox, sam_client) 
     assert names(sam_client.get(f"{LIST}look/unseen/?from=0").text) == []
 
 
+def test_one_that_is_found_by_another_entry_hides_no_other(sandbox: Sandbox, sam_client) -> None:
+    """The odd entry comes first, so it is what is tried."""
+    sandbox.set(manager_email="case_sensitive", sort="oldest")
+    sandbox.add_consumer("twice", managers=["Ann@acme.test", "ann@acme.test"])
+    sandbox.add_consumer("once", managers=["Ben@acme.test"])
+    assert names(sam_client.get(f"{LIST}look/unseen/?from=0").text) == ["once"]
+
+
 # As CSV
 
 
