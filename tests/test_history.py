@@ -394,12 +394,13 @@ def test_the_file_is_no_page_and_is_not_kept(sandbox, ann, ann_client):
 # What becomes of old events
 
 
-def test_old_events_are_forgotten_and_open_ones_never(ann, settings):
-    """Those of which nobody knows how they ended may still matter."""
+def test_old_events_are_forgotten_and_open_changes_never(ann, settings):
+    """Changes of which nobody knows how they ended may still matter; a look at a key can never be settled."""
     settings.AUDIT_DAYS = 400
     old = timezone.now() - timedelta(days=401)
     for number in range(3):
         happened(ann, started_at=old - timedelta(days=number))
+    happened(ann, started_at=old, action=Action.REVEAL, outcome=Outcome.UNCONFIRMED)
     kept = [
         happened(ann, started_at=old, outcome=Outcome.UNCONFIRMED),
         happened(ann, started_at=old, outcome=Outcome.STARTED),
@@ -407,7 +408,7 @@ def test_old_events_are_forgotten_and_open_ones_never(ann, settings):
     ]
     said = io.StringIO()
     call_command("prune_audit", stdout=said)
-    assert "3 events" in said.getvalue()
+    assert "4 events" in said.getvalue()
     assert set(AuditEvent.objects.all()) == set(kept)
 
 

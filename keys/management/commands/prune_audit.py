@@ -5,20 +5,22 @@ from typing import Any
 
 from django.conf import settings
 from django.core.management.base import BaseCommand
+from django.db.models import Q
 from django.utils import timezone
 
-from keys.models import OPEN, AuditEvent
+from keys.models import OPEN, READS, AuditEvent
 
 BATCH = 1000
 
 
 class Command(BaseCommand):
-    help = "Delete events of the audit log that are older than AUDIT_DAYS, but none whose outcome is not known."
+    help = "Delete events of the audit log that are older than AUDIT_DAYS, but no change whose outcome is not known."
 
     def handle(self, *args: Any, **options: Any) -> None:
-        """In small steps, so that nobody waits for a lock meanwhile."""
+        """In small steps, so that nobody waits for a lock meanwhile. What became of a reveal nobody will find out."""
         day = timezone.now() - timedelta(days=settings.AUDIT_DAYS)
-        old = AuditEvent.objects.filter(started_at__lt=day).exclude(outcome__in=OPEN).order_by("started_at")
+        known = ~Q(outcome__in=OPEN) | Q(action__in=READS)
+        old = AuditEvent.objects.filter(known, started_at__lt=day).order_by("started_at")
         deleted = 0
         while batch := list(old.values_list("pk", flat=True)[:BATCH]):
             deleted += AuditEvent.objects.filter(pk__in=batch).delete()[0]
