@@ -31,8 +31,8 @@ def page(request: HttpRequest, pk: int) -> HttpResponse:
     person = get_object_or_404(User, pk=pk)
     colleague = cast(User, request.user)
     form = ReasonForm(request.POST if request.method == "POST" else None)
-    if request.method != "POST" and (sentence := support.why_not(colleague, person)):
-        raise NotAllowed(sentence)
+    if not form.is_valid() and (sentence := support.why_not(colleague, person)):
+        raise NotAllowed(sentence)  # with a reason it is `begin` that says so, and puts it on record
     if not step_up.is_proved(request, min(step_up.ACCOUNT_MINUTES, settings.STEP_UP_MINUTES)):
         request.session[step_up.INTERRUPTED] = str(WISHES[Action.SUPPORT])
         return redirect(step_up.url_for(request.path))

@@ -102,6 +102,7 @@ def test_without_the_permission_nobody_begins(ann, ben, make_person, client_of):
     for person, answer in ((ben, 302), (other, 403)):
         browser = client_of(person)
         assert start(browser, ann).status_code == answer
+        assert start(browser, ann, reason="").status_code == answer
         assert browser.get(page_of(ann)).status_code == answer
         assert signed_in_as(browser) == person.email
     assert ">Support<" not in client_of(other).get(f"/admin/portal/user/{ann.pk}/change/").text
