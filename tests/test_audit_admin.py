@@ -11,6 +11,7 @@ from django.test.utils import CaptureQueriesContext
 
 from keys.models import Action, AuditEvent, Outcome
 from portal.audit_log import COLUMNS, UpToSomeThousands
+from tests.staff import ACME, permit
 from tests.test_history import happened
 from tests.verbs import FULL_KEY, VERBS, acme
 
@@ -151,6 +152,18 @@ def test_a_persons_page_leads_to_what_was_done_by_them_and_in_their_name(sam, sa
     assert len(listed(sam_client, person=str(ann.pk))) == 2
     assert len(listed(sam_client, person=str(sam.pk))) == 1
     assert "ann@acme.test" in sam_client.get(LOG, {"person": str(ann.pk)}).text
+
+
+def test_a_consumers_page_leads_to_what_was_done_to_it(sandbox, sam_client, make_person, client_of, ann):
+    acme(sandbox)
+    happened(ann)
+    happened(ann, consumer="acme-mobile")
+    page = BeautifulSoup(sam_client.get(ACME).content, "html.parser")
+    link = page.find("a", string="Audit log")["href"]
+    assert link == f"{LOG}?environment=production&consumer=acme"
+    assert len(listed(sam_client, environment="production", consumer="acme")) == 1
+    clerk = permit(make_person("clerk@portal.test"), "view")
+    assert "Audit log" not in client_of(clerk).get(ACME).text
 
 
 @pytest.mark.parametrize("person", ["0", "x", "-1", "9" * 40, "²"])
