@@ -28,7 +28,12 @@ KINDS = {
 """Every action is of one kind; what colleagues did is a kind as well, see `of_kind`."""
 BY_STAFF = "staff"
 
-TRIES = WISHES | {Action.RENAME: _("rename the key"), Action.RENAME_CONSUMER: _("rename the consumer")}
+TRIES = WISHES | {
+    Action.RENAME: _("rename the key"),
+    Action.RENAME_CONSUMER: _("rename the consumer"),
+    Action.TRY: _("send a request with the key"),
+}
+"""What completes "Tried to ..."."""
 ICONS = {
     Action.REVEAL: "eye",
     Action.COPY: "clipboard",
