@@ -8,11 +8,11 @@ from django import forms
 from django.core.exceptions import ValidationError
 from django.http import QueryDict
 from django.utils import timezone
-from django.utils.formats import date_format
 from django.utils.html import format_html
+from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
-from keys.moments import exact
+from keys.moments import day, exact
 from keys.types import harmless
 
 LABEL_LENGTH = 100
@@ -72,20 +72,20 @@ class CreateForm(OnceForm):
     def __init__(self, data: QueryDict | None = None, *, url: str = "") -> None:
         super().__init__(data, url=url)
         today = timezone.now()
-        lasting = [(days, f"{name} ({_day(today + timedelta(days=int(days)))})") for days, name in LIFETIMES.items()]
+        lasting = [(days, _with(name, day(today + timedelta(days=int(days))))) for days, name in LIFETIMES.items()]
         field = self.fields["ends"]
         assert isinstance(field, forms.ChoiceField)  # noqa: S101, for the type checker
         field.choices = [*lasting, (ON_A_DATE, _("On a date")), (NEVER, _("Never"))]
 
     def clean_ends_on(self) -> date | None:
-        day: date | None = self.cleaned_data["ends_on"]
+        chosen: date | None = self.cleaned_data["ends_on"]
         if self.cleaned_data.get("ends") != ON_A_DATE:
             return None
-        if day is None:
+        if chosen is None:
             raise ValidationError(_("Please choose the date."), code="required")
-        if day < timezone.now().date():
+        if chosen < timezone.now().date():
             raise ValidationError(_("This day has passed."), code="past")
-        return day
+        return chosen
 
     @property
     def key_ends(self) -> datetime | None:
@@ -107,8 +107,7 @@ class RotateForm(OnceForm):
         field = self.fields["grace"]
         assert isinstance(field, forms.ChoiceField)  # noqa: S101, for the type checker
         field.choices = [
-            (code, format_html("{} ({})", name, exact(now + grace)) if grace else name)
-            for code, (grace, name) in GRACES.items()
+            (code, _with(name, exact(now + grace)) if grace else name) for code, (grace, name) in GRACES.items()
         ]
 
     @property
@@ -131,5 +130,6 @@ class EndForm(OnceForm):
         return ends
 
 
-def _day(moment: datetime) -> str:
-    return date_format(moment, "DATE_FORMAT")
+def _with(name: Any, moment: SafeString) -> SafeString:
+    """A choice, and the moment that it means."""
+    return format_html('{} <span class="choice-moment">{}</span>', name, moment)

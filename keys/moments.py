@@ -63,6 +63,13 @@ def exact(moment: datetime) -> SafeString:
     return format_html('<time datetime="{}" data-time>{}</time>', moment.isoformat(), written(moment))
 
 
+def day(moment: datetime) -> SafeString:
+    """The day of a moment that nobody needs to know better, as an element."""
+    return format_html(
+        '<time datetime="{}" data-time="day">{}</time>', moment.isoformat(), date_format(moment, "DATE_FORMAT")
+    )
+
+
 def rough(moment: datetime) -> SafeString:
     """The distance to a moment, as an element; the moment itself is its tooltip, and is read out."""
     return format_html(

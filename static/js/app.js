@@ -1,4 +1,4 @@
-/* What every page does beyond plain HTML and htmx: colours, notices, the dialog, buttons at work, what is slow, times.
+/* What every page does beyond plain HTML and htmx: notices, the dialog, buttons at work, what is slow, times.
 
 Without this file every page still works. */
 "use strict";
@@ -7,44 +7,9 @@ Without this file every page still works. */
   const NOTICE_FOR = 8_000;
   const SKELETON_AFTER = 400;
 
-  const root = document.documentElement;
   const dialog = () => document.getElementById("dialog");
   const dialogBody = () => document.getElementById("dialog-body");
   const word = (name) => document.getElementById("words").dataset[name];
-
-  /* Colours: as the system, light or dark */
-
-  const THEMES = ["system", "light", "dark"];
-
-  function savedTheme() {
-    try {
-      const theme = localStorage.getItem("theme");
-      return THEMES.includes(theme) ? theme : "system";
-    } catch {
-      return "system"; // Storage may be off.
-    }
-  }
-
-  function showTheme(theme) {
-    if (theme === "system") delete root.dataset.theme;
-    else root.dataset.theme = theme;
-    for (const button of document.querySelectorAll("[data-theme-switch]")) {
-      button.ariaLabel = button.title = button.dataset[`label${theme[0].toUpperCase()}${theme.slice(1)}`];
-    }
-  }
-
-  function nextTheme() {
-    const theme = THEMES[(THEMES.indexOf(root.dataset.theme ?? "system") + 1) % THEMES.length];
-    showTheme(theme);
-    try {
-      localStorage.setItem("theme", theme);
-    } catch {
-      // The choice then lasts for this page.
-    }
-  }
-
-  root.dataset.js = "";
-  showTheme(savedTheme());
 
   /* Notices */
 
@@ -182,16 +147,11 @@ Without this file every page still works. */
 
   /* Times in the visitor's own zone and manner: pages are served with UTC, which stays where there is no script */
 
-  const language = root.lang || "en";
+  const language = document.documentElement.lang || "en";
   const manner = navigator.languages.find((one) => one.split("-")[0] === language.split("-")[0]) ?? language;
-  const exact = new Intl.DateTimeFormat(manner, {
-    day: "numeric",
-    month: "short",
-    year: "numeric",
-    hour: "2-digit",
-    minute: "2-digit",
-    timeZoneName: "short",
-  });
+  const DAY = { day: "numeric", month: "short", year: "numeric" };
+  const day = new Intl.DateTimeFormat(manner, DAY);
+  const exact = new Intl.DateTimeFormat(manner, { ...DAY, hour: "2-digit", minute: "2-digit", timeZoneName: "short" });
 
   /** "3 days ago" stays; the exact time stands in its tooltip, and behind it for screen readers. */
   function localise() {
@@ -199,7 +159,7 @@ Without this file every page still works. */
       const moment = new Date(element.dateTime);
       if (isNaN(moment)) continue;
       element.dataset.local = "";
-      const words = exact.format(moment);
+      const words = (element.dataset.time === "day" ? day : exact).format(moment);
       const behind = element.querySelector(".visually-hidden");
       if (!behind) element.textContent = words;
       else {
@@ -228,6 +188,7 @@ Without this file every page still works. */
   });
 
   document.addEventListener("htmx:beforeSwap", ({ detail }) => {
+    document.getElementById("dialog-notices").replaceChildren(); // They were about the answer before.
     if (detail.xhr.status < 400 || detail.xhr.status === 422) return;
     detail.target = notices();
     if (!detail.xhr.responseText.includes("data-error")) {
@@ -280,7 +241,6 @@ Without this file every page still works. */
     for (const menu of document.querySelectorAll("[data-menu][open]")) {
       if (!menu.contains(event.target)) menu.open = false;
     }
-    if (part("[data-theme-switch]")) nextTheme();
     if (part("[data-dismiss]")) part("[data-notice]").remove();
     if (part("[data-close]") && dialog().open) {
       event.preventDefault();
@@ -330,11 +290,8 @@ Without this file every page still works. */
     document.querySelectorAll("form[data-busy]").forEach(setIdle);
   });
 
-  document.addEventListener("DOMContentLoaded", () => {
-    showTheme(savedTheme());
-    timeNotices();
-    localise();
-  });
+  timeNotices();
+  localise();
 
   /** For the scripts of single pages. */
   window.portal = { dialog, dialogBody, word, notify, notifyOf, openDialog, closeDialog, rememberOpener, release, setIdle };
