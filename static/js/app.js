@@ -257,10 +257,13 @@ Without this file every page still works. */
     }
   }, true);
 
+  /** Something that a stray click would lose. */
+  const isTyped = () => [...dialogBody().querySelectorAll("input, textarea")].some((field) => field.value !== field.defaultValue);
+
   let isPressedOutside = false;
   document.addEventListener("pointerdown", (event) => (isPressedOutside = event.target === dialog()));
   document.addEventListener("click", (event) => {
-    if (isPressedOutside && event.target === dialog()) closeDialog();
+    if (isPressedOutside && event.target === dialog() && !isTyped()) closeDialog();
   });
 
   document.addEventListener("keydown", (event) => {

@@ -194,6 +194,19 @@ def test_trouble_is_seen_and_heard(anns_page: Page, sandbox: Sandbox, keys: list
     expect(row(anns_page, keys[0])).to_contain_text("Build")
 
 
+def test_trouble_in_a_dialog_goes_with_the_next_answer(anns_page: Page, sandbox: Sandbox) -> None:
+    button(anns_page, "Create key").click()
+    dialog = anns_page.get_by_role("dialog")
+    dialog.get_by_label("Label").fill("Staging")
+    sandbox.fault("GET", "*", "drop", times=2)
+    button(dialog, "Create key").click()
+    expect(dialog.get_by_role("alert")).to_be_visible()
+    dialog.get_by_label("On a date").check()
+    button(dialog, "Create key").click()
+    expect(dialog).to_contain_text("Please choose the date.")
+    expect(dialog.get_by_role("alert")).to_have_count(0)
+
+
 def test_a_session_that_ended_leads_to_sign_in(anns_page: Page, keys: list[dict[str, Any]]) -> None:
     """Not into the dialog, and not into the clipboard."""
     anns_page.context.clear_cookies(name="sessionid")

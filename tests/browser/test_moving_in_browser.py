@@ -28,6 +28,11 @@ def row(page: Page, key: dict[str, Any]) -> Any:
 
 # Moving
 
+IS_ON_TOP = """() => {
+    const { x, y, width, height } = document.activeElement.getBoundingClientRect();
+    return document.activeElement.contains(document.elementFromPoint(x + width / 2, y + height / 2));
+}"""
+
 
 def test_another_environment_comes_without_a_new_document(anns_page: Page) -> None:
     anns_page.get_by_role("link", name="preview").click()
@@ -71,6 +76,21 @@ def test_finding_goes_on_while_one_types(anns_page: Page, sandbox: Sandbox) -> N
     assert anns_page.url.endswith("?find=team-4")
     anns_page.get_by_role("searchbox").fill("nobody")
     expect(anns_page.get_by_role("heading", name="Nothing found")).to_be_visible()
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+def test_the_environment_stays_in_sight(anns_page: Page, sandbox: Sandbox, width: int) -> None:
+    for number in range(8):
+        sandbox.add_consumer(f"team-{number}", managers=["ann@acme.test"])
+    anns_page.set_viewport_size({"width": width, "height": 600})
+    anns_page.reload()
+    anns_page.locator("[data-consumer]").last.scroll_into_view_if_needed()
+    expect(anns_page.get_by_role("link", name="API Portal")).not_to_be_in_viewport()
+    expect(anns_page.get_by_role("link", name="production")).to_be_in_viewport()
+    anns_page.locator("[data-consumer] button").last.focus()
+    for _ in range(20):
+        anns_page.keyboard.press("Shift+Tab")
+        assert anns_page.evaluate(IS_ON_TOP)
 
 
 # Shortcuts
@@ -145,6 +165,20 @@ def test_a_stray_click_does_not_close_a_new_key(anns_page: Page) -> None:
     anns_page.mouse.click(5, 5)
     expect(dialog).to_contain_text("Copy the key first, or press Done.")
     dialog.get_by_text("Done", exact=True).click()
+    expect(dialog).to_be_hidden()
+
+
+def test_a_stray_click_does_not_lose_what_was_typed(anns_page: Page) -> None:
+    anns_page.get_by_role("button", name="Create key").click()
+    dialog = anns_page.get_by_role("dialog")
+    expect(dialog.get_by_label("Label")).to_be_focused()
+    anns_page.mouse.click(5, 5)
+    expect(dialog).to_be_hidden()
+    anns_page.get_by_role("button", name="Create key").click()
+    dialog.get_by_label("Label").fill("Staging")
+    anns_page.mouse.click(5, 5)
+    expect(dialog.get_by_label("Label")).to_have_value("Staging")
+    anns_page.keyboard.press("Escape")
     expect(dialog).to_be_hidden()
 
 
