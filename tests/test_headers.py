@@ -48,7 +48,7 @@ def answers(ann, sam, client_of, sandbox, settings):
         "alive": visitor.get("/healthz"),
         "ready": visitor.get("/readyz"),
         "theme": visitor.get("/theme.css"),
-        "static file": visitor.get("/static/css/base.css"),
+        "static file": visitor.get("/static/css/tokens.css"),
     }
     found["static file"].close()
     settings.ROOT_URLCONF = "tests.failing_urls"
@@ -148,7 +148,7 @@ def test_a_request_without_a_session_leads_an_htmx_request_out_of_its_dialog(cli
 
 
 def test_static_files_are_there(client):
-    for name in ("css/tokens.css", "css/base.css", "django_htmx/htmx-2.min.js", "admin/css/base.css"):
+    for name in ("css/tokens.css", "css/frame.css", "django_htmx/htmx-2.min.js", "admin/css/base.css"):
         assert finders.find(name), name
         with contextlib.closing(client.get(f"/static/{name}")) as response:
             assert response.status_code == 200, name

@@ -1,4 +1,4 @@
-/* What every page does beyond plain HTML and htmx: notices, the dialog, buttons at work, what is slow, times.
+/* What every page does beyond plain HTML and htmx: colours, notices, the dialog, buttons at work, what is slow, times.
 
 Without this file every page still works. */
 "use strict";
@@ -7,9 +7,44 @@ Without this file every page still works. */
   const NOTICE_FOR = 8_000;
   const SKELETON_AFTER = 400;
 
+  const root = document.documentElement;
   const dialog = () => document.getElementById("dialog");
   const dialogBody = () => document.getElementById("dialog-body");
   const word = (name) => document.getElementById("words").dataset[name];
+
+  /* Colours: as the system, light or dark */
+
+  const THEMES = ["system", "light", "dark"];
+
+  function savedTheme() {
+    try {
+      const theme = localStorage.getItem("theme");
+      return THEMES.includes(theme) ? theme : "system";
+    } catch {
+      return "system"; // Storage may be off.
+    }
+  }
+
+  function showTheme(theme) {
+    if (theme === "system") delete root.dataset.theme;
+    else root.dataset.theme = theme;
+    for (const button of document.querySelectorAll("[data-theme-switch]")) {
+      button.ariaLabel = button.title = button.dataset[`label${theme[0].toUpperCase()}${theme.slice(1)}`];
+    }
+  }
+
+  function nextTheme() {
+    const theme = THEMES[(THEMES.indexOf(root.dataset.theme ?? "system") + 1) % THEMES.length];
+    showTheme(theme);
+    try {
+      localStorage.setItem("theme", theme);
+    } catch {
+      // The choice then lasts for this page.
+    }
+  }
+
+  root.dataset.js = "";
+  showTheme(savedTheme());
 
   /* Notices */
 
@@ -147,7 +182,7 @@ Without this file every page still works. */
 
   /* Times in the visitor's own zone and manner: pages are served with UTC, which stays where there is no script */
 
-  const language = document.documentElement.lang || "en";
+  const language = root.lang || "en";
   const manner = navigator.languages.find((one) => one.split("-")[0] === language.split("-")[0]) ?? language;
   const DAY = { day: "numeric", month: "short", year: "numeric" };
   const day = new Intl.DateTimeFormat(manner, DAY);
@@ -209,7 +244,9 @@ Without this file every page still works. */
 
   document.addEventListener("htmx:afterSwap", ({ detail }) => {
     if (detail.target === dialogBody() && dialogBody().firstElementChild) openDialog();
-    if (dialog().open) dialog().scrollTop = 0;
+    if (!dialog().open) return;
+    if (detail.target.id === "dialog-notices") detail.target.scrollIntoView({ block: "nearest" });
+    else dialog().scrollTop = 0;
   });
 
   document.addEventListener("htmx:oobAfterSwap", localise);
@@ -241,6 +278,7 @@ Without this file every page still works. */
     for (const menu of document.querySelectorAll("[data-menu][open]")) {
       if (!menu.contains(event.target)) menu.open = false;
     }
+    if (part("[data-theme-switch]")) nextTheme();
     if (part("[data-dismiss]")) part("[data-notice]").remove();
     if (part("[data-close]") && dialog().open) {
       event.preventDefault();
@@ -268,7 +306,7 @@ Without this file every page still works. */
 
   document.addEventListener("keydown", (event) => {
     if (event.key !== "Escape") return;
-    if (dialog().open && guard()) {
+    if (dialog()?.open && guard()) {
       event.preventDefault();
       hint();
     }
@@ -293,8 +331,11 @@ Without this file every page still works. */
     document.querySelectorAll("form[data-busy]").forEach(setIdle);
   });
 
-  timeNotices();
-  localise();
+  document.addEventListener("DOMContentLoaded", () => {
+    showTheme(savedTheme());
+    timeNotices();
+    localise();
+  });
 
   /** For the scripts of single pages. */
   window.portal = { dialog, dialogBody, word, notify, notifyOf, openDialog, closeDialog, rememberOpener, release, setIdle };

@@ -26,6 +26,7 @@ def test_take_pictures(states: Any, scene: Scene) -> None:
             page.emulate_media(color_scheme=scheme)
             page.set_viewport_size(size)
             whole = not page.locator("dialog[open]").count()  # a dialog stands in the window, not in the page
+            page.evaluate("scrollTo(0, 0)")  # else the title that stays would stand in the middle of it
             page.screenshot(path=FOLDER / f"{name}.{look}.png", full_page=whole, animations="disabled")
         page.emulate_media(color_scheme="light")
         page.set_viewport_size(DESKTOP)

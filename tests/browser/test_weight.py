@@ -70,10 +70,13 @@ def everything_that_is_loaded(browser: Browser, portal: Portal) -> list[Answer]:
     answers: dict[str, Answer] = {}
 
     def asked(event: dict) -> None:
+        if event["request"]["url"].startswith("data:"):
+            return  # It stands in the stylesheet, and is weighed with it.
         answers[event["requestId"]] = Answer(event["request"]["url"], event["type"])
 
     def finished(event: dict) -> None:
-        answers[event["requestId"]].bytes = event["encodedDataLength"]
+        if answer := answers.get(event["requestId"]):
+            answer.bytes = event["encodedDataLength"]
 
     network.on("Network.requestWillBeSent", asked)
     network.on("Network.loadingFinished", finished)
