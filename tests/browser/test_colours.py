@@ -1,0 +1,31 @@
+"""Light, dark or as the system: chosen once, kept everywhere."""
+
+from typing import Any
+
+import pytest
+from playwright.sync_api import Page, expect
+
+
+@pytest.mark.parametrize("path", ["/", "/accounts/login/", "/nowhere/", "/fail"])
+def test_the_chosen_colours_stay_on_every_page(page: Page, settings: Any, path: str) -> None:
+    """Also on the page of a failure, which stands alone."""
+    settings.ROOT_URLCONF = "tests.failing_urls"
+    page.emulate_media(color_scheme="light")
+    page.goto("/")
+    page.get_by_role("button", name="Colours: as the system").click()
+    page.get_by_role("button", name="Colours: light").click()
+    expect(page.get_by_role("button", name="Colours: dark")).to_be_visible()
+    page.goto(path)
+    expect(page.locator("html")).to_have_css("color-scheme", "dark")
+    page.goto("/")
+    page.get_by_role("button", name="Colours: dark").click()
+    page.goto(path)
+    expect(page.locator("html")).to_have_css("color-scheme", "light dark")
+
+
+def test_where_nothing_can_be_stored_the_choice_lasts_for_the_page(page: Page) -> None:
+    page.add_init_script("Object.defineProperty(window, 'localStorage', { get() { throw new Error('off') } })")
+    page.goto("/")
+    page.get_by_role("button", name="Colours: as the system").click()
+    page.get_by_role("button", name="Colours: light").click()
+    expect(page.locator("html")).to_have_css("color-scheme", "dark")
