@@ -12,17 +12,31 @@ Without this file every page still works. */
   const dialogBody = () => document.getElementById("dialog-body");
   const word = (name) => document.getElementById("words").dataset[name];
 
+  /* What this browser remembers; where storage is off, a choice lasts for the page */
+
+  function recall(name) {
+    try {
+      return localStorage.getItem(name);
+    } catch {
+      return null;
+    }
+  }
+
+  function remember(name, value) {
+    try {
+      localStorage.setItem(name, value);
+    } catch {
+      // So be it.
+    }
+  }
+
   /* Colours: as the system, light or dark */
 
   const THEMES = ["system", "light", "dark"];
 
   function savedTheme() {
-    try {
-      const theme = localStorage.getItem("theme");
-      return THEMES.includes(theme) ? theme : "system";
-    } catch {
-      return "system"; // Storage may be off.
-    }
+    const theme = recall("theme");
+    return THEMES.includes(theme) ? theme : "system";
   }
 
   function showTheme(theme) {
@@ -36,11 +50,7 @@ Without this file every page still works. */
   function nextTheme() {
     const theme = THEMES[(THEMES.indexOf(root.dataset.theme ?? "system") + 1) % THEMES.length];
     showTheme(theme);
-    try {
-      localStorage.setItem("theme", theme);
-    } catch {
-      // The choice then lasts for this page.
-    }
+    remember("theme", theme);
   }
 
   root.dataset.js = "";
@@ -202,6 +212,16 @@ Without this file every page still works. */
         behind.textContent = ` (${words})`;
       }
     }
+    document.querySelectorAll("input[type=datetime-local]").forEach(sayInOwnZone);
+  }
+
+  /** A form asks for a moment in UTC, and says below it which one that is to the visitor. */
+  function sayInOwnZone(field) {
+    const place = field.form?.querySelector("[data-own-zone]");
+    if (!place) return;
+    const moment = new Date(`${field.value}Z`);
+    place.hidden = isNaN(moment);
+    if (!place.hidden) place.querySelector("time").textContent = exact.format(moment);
   }
 
   /* What htmx tells */
@@ -298,6 +318,8 @@ Without this file every page still works. */
   /** Something that a stray click would lose. */
   const isTyped = () => [...dialogBody().querySelectorAll("input, textarea")].some((field) => field.value !== field.defaultValue);
 
+  document.addEventListener("input", ({ target }) => target.type === "datetime-local" && sayInOwnZone(target));
+
   let isPressedOutside = false;
   document.addEventListener("pointerdown", (event) => (isPressedOutside = event.target === dialog()));
   document.addEventListener("click", (event) => {
@@ -338,5 +360,7 @@ Without this file every page still works. */
   });
 
   /** For the scripts of single pages. */
-  window.portal = { dialog, dialogBody, word, notify, notifyOf, openDialog, closeDialog, rememberOpener, release, setIdle };
+  window.portal = {
+    recall, remember, word, notify, notifyOf, dialog, dialogBody, openDialog, rememberOpener, release, setIdle,
+  };
 }

@@ -5,7 +5,8 @@ storage or in the history. */
 "use strict";
 
 {
-  const { dialog, dialogBody, word, notify, notifyOf, openDialog, rememberOpener, release, setIdle } = window.portal;
+  const { recall, remember, word, notify, notifyOf } = window.portal;
+  const { dialog, dialogBody, openDialog, rememberOpener, release, setIdle } = window.portal;
   const SHOWN_FOR = 60_000;
   const ANSWER_WITHIN = 20_000;
   const LANGUAGE = "request-language";
@@ -165,25 +166,7 @@ storage or in the history. */
     if (part("[data-copy-from]")) copyFrom(part("[data-copy-from]"));
   });
 
-  /* Ready requests: their languages as tabs, and the key that stands in them */
-
-  function savedLanguage() {
-    try {
-      return localStorage.getItem(LANGUAGE);
-    } catch {
-      return null; // Storage may be off.
-    }
-  }
-
-  function saveLanguage(language) {
-    try {
-      localStorage.setItem(LANGUAGE, language);
-    } catch {
-      // The choice then lasts for this page.
-    }
-  }
-
-  /* Tabs: sections with headings, which is what they are without a script */
+  /* Ready requests: their languages as tabs; without a script they are sections with headings */
 
   function makeTabs(place) {
     place.dataset.ready = "";
@@ -206,7 +189,7 @@ storage or in the history. */
       list.append(tab);
     }
     place.prepend(list);
-    show(panels.find((panel) => panel.dataset.tab === savedLanguage()) ?? panels[0]);
+    show(panels.find((panel) => panel.dataset.tab === recall(LANGUAGE)) ?? panels[0]);
   }
 
   function show(chosen) {
@@ -221,7 +204,7 @@ storage or in the history. */
   function choose(tab) {
     const panel = document.getElementById(tab.getAttribute("aria-controls"));
     show(panel);
-    saveLanguage(panel.dataset.tab);
+    remember(LANGUAGE, panel.dataset.tab);
     tab.focus();
   }
 
@@ -302,22 +285,8 @@ storage or in the history. */
 
   /* Shortcuts: single letters, which can be switched off, and which nobody needs */
 
-  function areOn() {
-    if (!document.getElementById("shortcuts")) return false; // A page of one verb.
-    try {
-      return localStorage.getItem(SHORTCUTS_ARE) !== "off";
-    } catch {
-      return true; // Storage may be off.
-    }
-  }
-
-  function switchTo(on) {
-    try {
-      localStorage.setItem(SHORTCUTS_ARE, on ? "on" : "off");
-    } catch {
-      // The choice then lasts for as long as the dialog.
-    }
-  }
+  /** On a page of one verb there are none. */
+  const areOn = () => document.getElementById("shortcuts") && recall(SHORTCUTS_ARE) !== "off";
 
   function showList() {
     dialogBody().replaceChildren(document.getElementById("shortcuts").content.cloneNode(true));
@@ -357,6 +326,6 @@ storage or in the history. */
 
   document.addEventListener("click", (event) => event.target.closest("[data-shortcuts]") && showList());
   document.addEventListener("change", (event) => {
-    if (event.target.matches("[data-shortcuts-on]")) switchTo(event.target.checked);
+    if (event.target.matches("[data-shortcuts-on]")) remember(SHORTCUTS_ARE, event.target.checked ? "on" : "off");
   });
 }

@@ -202,6 +202,22 @@ def test_times_are_in_the_visitors_zone(open_page: Any, sign_in: Any, ann: Any, 
     expect(page.get_by_role("dialog").locator("time", has_text="GMT+5:30").last).to_be_visible()
 
 
+def test_a_moment_that_is_typed_in_utc_is_said_in_the_visitors_zone(
+    open_page: Any, sign_in: Any, ann: Any, sandbox: Sandbox
+) -> None:
+    acme(sandbox)
+    page = open_page(timezone_id="Asia/Kolkata", locale="en-GB")
+    sign_in(page, ann)
+    page.goto("/keys/")
+    page.get_by_role("button", name="Change end").first.click()
+    dialog = page.get_by_role("dialog")
+    expect(dialog.get_by_text("In your time zone")).to_be_hidden()
+    dialog.get_by_label("Ends (UTC)").fill("2031-01-04T20:00")
+    expect(dialog.get_by_text("In your time zone: 5 Jan 2031, 01:30 GMT+5:30")).to_be_visible()
+    dialog.get_by_label("Ends (UTC)").fill("")
+    expect(dialog.get_by_text("In your time zone")).to_be_hidden()
+
+
 def test_without_javascript_times_are_in_utc(page_without_js: Page, sign_in: Any, ann: Any, sandbox: Sandbox) -> None:
     acme(sandbox)
     sign_in(page_without_js, ann)
