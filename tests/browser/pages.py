@@ -49,14 +49,19 @@ def some_keys(sandbox: Sandbox) -> None:
     """One consumer with keys in every state, one with a single key, and one with none."""
     managers = [ANN, BEN, "carla.fernandez-quintero@acme.test", "dev+ci@acme.test"]
     keys: list[dict[str, Any]] = [
-        {"description": "Production server"},
-        {"description": "CI of the mobile application, with a rather long label", "expiresOn": in_days(40)},
-        {"description": "Laptop", "expiresOn": in_days(2.2)},
-        {"description": ""},
-        {"description": "Old laptop", "expiresOn": in_days(-3)},
+        {"description": "Production server", "createdOn": in_days(-20)},
+        {
+            "description": "CI of the mobile application, with a rather long label",
+            "createdOn": in_days(-50),
+            "expiresOn": in_days(40),
+        },
+        {"description": "Laptop", "createdOn": in_days(-88), "expiresOn": in_days(2.2)},
+        {"description": "", "createdOn": in_days(-400)},
+        {"description": "Old laptop", "createdOn": in_days(-93), "expiresOn": in_days(-3)},
     ]
     sandbox.add_consumer("acme", label="Acme Inc", managers=managers, keys=keys)
-    sandbox.add_consumer("globex", label="Globex", managers=managers[:2], keys=[{"description": "Reporting"}])
+    reporting = {"description": "Reporting", "createdOn": in_days(-59)}
+    sandbox.add_consumer("globex", label="Globex", managers=managers[:2], keys=[reporting])
     sandbox.add_consumer("mobile-apps-of-a-very-long-company-name", managers=managers[:1])
 
 
