@@ -2,6 +2,8 @@
 
 import os
 import resource
+import subprocess
+import sys
 from typing import Any
 
 
@@ -9,14 +11,21 @@ def _is_set(name: str) -> bool:
     return bool(os.environ.get(name) or os.environ.get(f"{name}_FILE"))
 
 
+def _number(name: str, default: int) -> int:
+    value = os.environ.get(name) or str(default)
+    if not (value.isdecimal() and int(value)):
+        sys.exit(f"{name} is {value!r}. Use a whole number from 1.")
+    return int(value)
+
+
 wsgi_app = "portal.wsgi:application"
 bind = os.environ.get("BIND") or f"0.0.0.0:{os.environ.get('PORT') or '8000'}"
 
 # Throttles and short-lived marks live in the cache. Without Redis that is the memory of one process.
-workers = int(os.environ.get("WEB_CONCURRENCY") or (2 if _is_set("REDIS_URL") else 1))
+workers = _number("WEB_CONCURRENCY", 2 if _is_set("REDIS_URL") else 1)
 # Green threads: whoever waits, for the Developer API or for a slow client, keeps no other request waiting.
 worker_class = "portal.worker.Worker"
-worker_connections = int(os.environ.get("CONNECTIONS") or 2000)
+worker_connections = _number("CONNECTIONS", 2000)
 backlog = 512
 # Also the time that the line and the headers of a request may take, however slowly they drip in.
 keepalive = 5
@@ -51,10 +60,18 @@ forwarded_allow_ips = ""
 
 
 def on_starting(server: Any) -> None:
-    """Tell the settings how many processes there really are, wherever that was said: they know what it takes."""
+    """Tell the settings how many processes there really are, wherever that was said, and start only if they agree.
+
+    They are asked in a process of its own: what this one has imported, its workers would not read anew at a reload.
+    """
     from portal import counters
 
     os.environ["WEB_CONCURRENCY"] = str(server.cfg.workers)
+    if not _is_set("DEBUG"):
+        os.environ["DEBUG"] = "0"
+    asked = [sys.executable, "manage.py", "check"]
+    if subprocess.run(asked, cwd=server.cfg.chdir, stdout=subprocess.DEVNULL, check=False).returncode:  # noqa: S603
+        sys.exit("The portal does not start.")
     if _is_set("METRICS_TOKEN") and not os.environ.get("PROMETHEUS_MULTIPROC_DIR"):
         os.environ["PROMETHEUS_MULTIPROC_DIR"] = counters.folder()
 

@@ -1,12 +1,12 @@
-"""The only reader of the environment: every value comes through one of these, or the start stops with a sentence.
+"""The only reader of the environment. It notes what is wrong, so that the start stops once, with all of it.
 
-Nothing is kept between calls, and no sentence repeats a value that may be a secret. Any value may come from a
-file, by NAME_FILE.
+Until then whoever asks for a wrong value gets something to go on with. No sentence repeats a value that may be a
+secret. Any value may come from a file, by NAME_FILE.
 """
 
 import os
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 from urllib.parse import SplitResult, urlsplit
@@ -14,58 +14,85 @@ from urllib.parse import SplitResult, urlsplit
 from django.core.exceptions import ImproperlyConfigured
 from environ import Env
 
+LOOPBACK = ["127.0.0.1", "localhost", "[::1]"]
+
+_wrong: dict[str, str] = {}
+
+
+def wrong(name: str, what: str) -> None:
+    """Note what is wrong with a variable, and the cure. Of each one thing is told: others follow from it."""
+    _wrong.setdefault(name.removesuffix("_FILE"), f"{name} {what}")
+
+
+def stop_if_anything_is_wrong() -> None:
+    """The last word of the settings: a line for each variable that must be put right."""
+    sentences = "\n".join(_wrong.values())
+    _wrong.clear()
+    if sentences:
+        raise ImproperlyConfigured(sentences)
+
 
 def text(name: str, default: str = "") -> str:
     """The variable, or what the file says that NAME_FILE names; empty counts as not set."""
     value, path = os.environ.get(name, "").strip(), os.environ.get(f"{name}_FILE", "").strip()
     if value and path:
-        raise ImproperlyConfigured(f"{name} and {name}_FILE are both set. Keep one of them.")
-    if path:
-        try:
-            value = Path(path).read_text(encoding="utf-8").strip()
-        except (OSError, UnicodeDecodeError) as problem:
-            raise ImproperlyConfigured(f"{name}_FILE names {path}, which cannot be read.") from problem
-        if not value:
-            raise ImproperlyConfigured(f"{name}_FILE names {path}, which is empty.")
+        wrong(name, f"and {name}_FILE are both set. Keep one of them.")
+    elif path:
+        value = _content(name, path)
     return value or default
 
 
+def _content(name: str, path: str) -> str:
+    try:
+        value = Path(path).read_text(encoding="utf-8").strip()
+    except (OSError, ValueError):
+        wrong(f"{name}_FILE", f"names {path}, which cannot be read.")
+        return ""
+    if not value:
+        wrong(f"{name}_FILE", f"names {path}, which is empty.")
+    return value
+
+
 def development() -> bool:
-    """Whether this is a development machine: it was said, or no host was named."""
-    return flag("DEBUG", default=not names("ALLOWED_HOSTS"))
+    """Whether this is a development machine: it was said, or no host was named; never with a public host."""
+    hosts = names("ALLOWED_HOSTS")
+    return flag("DEBUG", default=not hosts) and set(hosts) <= set(LOOPBACK)
 
 
 def needed(name: str, development_default: str = "") -> str:
     """Like `text`, but only a development machine may leave it out."""
-    if value := text(name, development_default if development() else ""):
-        return value
-    raise ImproperlyConfigured(f"{name} is not set. Set it, or set {name}_FILE to the file that holds it.")
+    value = text(name, development_default if development() else "")
+    if not value:
+        wrong(name, f"is not set. Set it, or set {name}_FILE to the file that holds it.")
+    return value
 
 
 def fitting(name: str, value: str, pattern: str, rule: str) -> str:
-    """The value, if it fits. It is not repeated in the sentence: it may be a secret."""
-    if re.fullmatch(pattern, value):
-        return value
-    raise ImproperlyConfigured(f"{name} is malformed. {rule}")
+    """The value, which is not repeated in the sentence if it does not fit: it may be a secret."""
+    if not re.fullmatch(pattern, value):
+        wrong(name, f"is malformed. {rule}")
+    return value
 
 
 def strong(name: str, secret: str) -> None:
-    """Stop at a secret that could be guessed."""
+    """Refuse a secret that could be guessed."""
     if len(secret) < 50 or len(set(secret)) < 10 or secret.startswith("django-insecure-"):
-        raise ImproperlyConfigured(f"{name} is weak. Use at least 50 random characters.")
+        wrong(name, "is weak. Use at least 50 random characters.")
 
 
 def flag(name: str, default: bool) -> bool:
     value = text(name, str(default)).lower()
     if value not in {"1", "true", "yes", "on", "0", "false", "no", "off"}:
-        raise ImproperlyConfigured(f"{name} is {value!r}. Use 1 or 0.")
+        wrong(name, f"is {value!r}. Use 1 or 0.")
+        return default
     return value in {"1", "true", "yes", "on"}
 
 
 def number(name: str, default: int, least: int = 1) -> int:
     value = text(name, str(default))
     if not re.fullmatch(r"[0-9]{1,6}", value) or int(value) < least:
-        raise ImproperlyConfigured(f"{name} is {value!r}. Use a whole number from {least} to 999999.")
+        wrong(name, f"is {value!r}. Use a whole number from {least} to 999999.")
+        return default
     return int(value)
 
 
@@ -84,9 +111,10 @@ def web_address(name: str, default: str = "", *, https: bool = False) -> str:
     except ValueError:
         known = False
     if not known or parts.username or not re.fullmatch(r"[!-~]+", value):
-        raise ImproperlyConfigured(f"{name} is no web address. It must read like https://example.com/path.")
+        wrong(name, "is no web address. It must read like https://example.com/path.")
+        return ""
     if https and parts.scheme == "http" and not is_loopback(parts):
-        raise ImproperlyConfigured(f"{name} is not encrypted. Use https; plain http is for loopback only.")
+        wrong(name, "is not encrypted. Use https; plain http is for loopback only.")
     return value
 
 
@@ -94,35 +122,40 @@ def is_loopback(parts: SplitResult) -> bool:
     return (parts.hostname or "") in {"127.0.0.1", "localhost", "::1"}
 
 
-# Neighbours, each named by one URL
+# Neighbours, each named by one URL, which no sentence repeats: it may hold a password
 
 
-def scheme(name: str, value: str, known: Iterable[str]) -> str:
-    """The scheme of a URL; the URL itself is not repeated, for it may hold a password."""
-    found = value.partition(":")[0].lower()
-    if found not in known:
-        raise ImproperlyConfigured(f"{name} must begin with one of {', '.join(f'{one}://' for one in known)}.")
-    return found
-
-
-def parsed(name: str, value: str, parse: Callable[[str], Mapping[str, Any]]) -> dict[str, Any]:
+def neighbour(name: str, url: str, known: Iterable[str], parse: Callable[[str], Any]) -> dict[str, Any] | None:
+    """What the URL says, if it begins with one of the known schemes and can be read."""
+    if url.partition(":")[0].lower() not in known:
+        wrong(name, f"must begin with one of {', '.join(f'{one}://' for one in known)}.")
+        return None
     try:
-        return dict(parse(value))
-    except (ValueError, ImproperlyConfigured) as problem:
-        raise ImproperlyConfigured(f"{name} is malformed: special characters must be percent-encoded.") from problem
+        return dict(parse(url))
+    except (ValueError, ImproperlyConfigured):
+        wrong(name, "is malformed: special characters must be percent-encoded, and a port is a number.")
+        return None
 
 
 def database(development_file: Path) -> dict[str, Any]:
     url = needed("DATABASE_URL", f"sqlite:///{development_file}")
-    if scheme("DATABASE_URL", url, ("postgres", "postgresql", "sqlite")) != "sqlite":
-        found = parsed("DATABASE_URL", url, Env.db_url_config)
-        pool = {"min_size": 1, "max_size": 4, "timeout": 5}
-        options = {"connect_timeout": 3, "pool": pool} | dict(found.get("OPTIONS") or {})
-        return found | {"OPTIONS": options, "CONN_HEALTH_CHECKS": True}
-    path = url.partition("sqlite:///")[2]
+    found = neighbour("DATABASE_URL", url, ("postgres", "postgresql", "sqlite"), Env.db_url_config)
+    if found is None:
+        return {}
+    if url.partition(":")[0].lower() == "sqlite":
+        return _sqlite(url.partition("sqlite:///")[2])
+    options = dict(found.get("OPTIONS") or {})
+    if not found["NAME"] and "service" not in options:
+        wrong("DATABASE_URL", "names no database. It must read like postgres://user:password@host/name.")
+    pool = {"min_size": 1, "max_size": 4, "timeout": 5}
+    options = {"connect_timeout": 3, "pool": pool} | options
+    return found | {"OPTIONS": options, "CONN_HEALTH_CHECKS": True}
+
+
+def _sqlite(path: str) -> dict[str, Any]:
     if not path or path == ":memory:":
-        raise ImproperlyConfigured("DATABASE_URL names no file. It must read like sqlite:////var/lib/portal.sqlite3.")
-    if development():
+        wrong("DATABASE_URL", "names no file. It must read like sqlite:////var/lib/portal.sqlite3.")
+    elif development():
         Path(path).parent.mkdir(parents=True, exist_ok=True)
     begin = "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;"
     options = {"transaction_mode": "IMMEDIATE", "timeout": 5, "init_command": begin}
@@ -134,7 +167,9 @@ def cache() -> dict[str, Any]:
     if not url:
         # Room enough that nobody pushes the counters of throttles out.
         return {"BACKEND": "django.core.cache.backends.locmem.LocMemCache", "OPTIONS": {"MAX_ENTRIES": 100_000}}
-    scheme("REDIS_URL", url, ("redis", "rediss", "unix"))
+    from redis.connection import parse_url  # a tenth of a second, for those who use it
+
+    neighbour("REDIS_URL", url, ("redis", "rediss", "unix"), parse_url)
     return {"BACKEND": "portal.cache.ForgivingRedisCache", "LOCATION": url, "KEY_PREFIX": "portal"}
 
 
@@ -143,8 +178,11 @@ def mail() -> dict[str, Any]:
     url = needed("EMAIL_URL", "terminal://")
     if development() and url == "terminal://":
         return {"EMAIL_BACKEND": "portal.terminal_mail.EmailBackend"}
-    scheme("EMAIL_URL", url, ("smtp", "smtp+tls", "smtp+ssl", "consolemail", "filemail", "dummymail"))
-    return parsed("EMAIL_URL", url, Env.email_url_config)
+    known = ("smtp", "smtp+tls", "smtp+ssl", "consolemail", "filemail", "dummymail")
+    found = neighbour("EMAIL_URL", url, known, Env.email_url_config) or {"EMAIL_BACKEND": ""}
+    if found["EMAIL_BACKEND"].endswith("smtp.EmailBackend") and not found["EMAIL_HOST"]:
+        wrong("EMAIL_URL", "names no host. It must read like smtp+tls://user:password@mail.example.com:587.")
+    return found
 
 
 # Zuplo
@@ -162,84 +200,13 @@ def environments(development_bucket: str) -> dict[str, str]:
         bucket = needed("ZUPLO_BUCKET", development_bucket)
         return {"production": fitting("ZUPLO_BUCKET", bucket, *SEGMENT)}
     if text("ZUPLO_BUCKET"):
-        raise ImproperlyConfigured("ZUPLO_BUCKET and ZUPLO_BUCKETS are both set. Keep one of them.")
+        wrong("ZUPLO_BUCKET", "and ZUPLO_BUCKETS are both set. Keep one of them.")
     rule = "It must read like production:bucket,preview:bucket, each name once, of a-z, 0-9 and hyphens."
     buckets: dict[str, str] = {}
     for pair in names("ZUPLO_BUCKETS"):
         fitting("ZUPLO_BUCKETS", pair, rf"(?!activity:)[a-z0-9-]{{1,32}}:{SEGMENT[0]}", rule)
         name, _, bucket = pair.partition(":")
         if name in buckets:
-            raise ImproperlyConfigured(f"ZUPLO_BUCKETS names {name} twice. {rule}")
+            wrong("ZUPLO_BUCKETS", f"names {name} twice. {rule}")
         buckets[name] = bucket
     return buckets
-
-
-# Company sign-in
-
-
-def providers() -> dict[str, Any]:
-    """Who else may say who somebody is, as allauth wants to have it told; none by default.
-
-    OIDC_PROVIDERS names the OpenID Connect providers; of each the issuer, the client and the words on the button
-    are in variables that carry its name. Google and GitHub are there as soon as they have a client.
-    """
-    found: dict[str, Any] = {}
-    apps: list[dict[str, Any]] = []
-    rule = "Name each provider once, as in acme,partner, of a-z, 0-9 and _."
-    for name in names("OIDC_PROVIDERS"):
-        fitting("OIDC_PROVIDERS", name, r"[a-z][a-z0-9_]{0,29}", rule)
-        if name in {app["provider_id"] for app in apps} | {"google", "github", "openid_connect"}:
-            raise ImproperlyConfigured(f"OIDC_PROVIDERS names {name} twice, or the name is taken. {rule}")
-        apps.append(_openid_provider(name, name.upper()))
-        if [app["client_id"] for app in apps].count(apps[-1]["client_id"]) > 1:  # allauth tells them apart by it
-            raise ImproperlyConfigured(f"OIDC_{name.upper()}_CLIENT_ID is another provider's too. Choose another.")
-    if apps:
-        found["openid_connect"] = {"OAUTH_PKCE_ENABLED": True, "APPS": apps}
-    for name, client, secret in (
-        ("google", text("GOOGLE_CLIENT_ID"), text("GOOGLE_CLIENT_SECRET")),
-        ("github", text("GITHUB_CLIENT_ID"), text("GITHUB_CLIENT_SECRET")),
-    ):
-        if bool(client) != bool(secret):
-            raise ImproperlyConfigured(f"{name.upper()}_CLIENT_ID and {name.upper()}_CLIENT_SECRET belong together.")
-        if client:
-            found[name] = {"OAUTH_PKCE_ENABLED": True, "APPS": [{"client_id": client, "secret": secret}]}
-    return found
-
-
-def _openid_provider(provider: str, upper: str) -> dict[str, Any]:
-    issuer = web_address(f"OIDC_{upper}_ISSUER", https=not development())
-    if not issuer:
-        raise ImproperlyConfigured(f"OIDC_{upper}_ISSUER is not set, and OIDC_PROVIDERS names {provider}.")
-    title = text(f"OIDC_{upper}_NAME", provider.capitalize())
-    fitting(f"OIDC_{upper}_NAME", title, r"[^\x00-\x1f\x7f]{1,40}", "Use one short line.")
-    app: dict[str, Any] = {
-        "provider_id": provider,
-        "name": title,
-        "client_id": text(f"OIDC_{upper}_CLIENT_ID"),
-        "secret": text(f"OIDC_{upper}_CLIENT_SECRET"),
-        "settings": {"server_url": issuer},
-    }
-    if not app["client_id"] or not app["secret"]:
-        raise ImproperlyConfigured(f"OIDC_{upper}_CLIENT_ID and OIDC_{upper}_CLIENT_SECRET must both be set.")
-    return app
-
-
-def domains(name: str) -> list[str]:
-    rule = "Name domains as in example.com,example.org."
-    return [fitting(name, domain.lower(), r"[a-z0-9-]+(\.[a-z0-9-]+)+", rule) for domain in names(name)]
-
-
-def provider_domains(found: Mapping[str, Any]) -> dict[str, str]:
-    """For each domain whose people sign in by one provider only, that provider."""
-    apps = found.get("openid_connect", {"APPS": []})["APPS"]
-    bound: dict[str, str] = {}
-    ours = [app["provider_id"] for app in apps]
-    variables = {provider: f"OIDC_{provider.upper()}_DOMAINS" for provider in ours}
-    for provider, name in (variables | {"google": "GOOGLE_DOMAINS", "github": "GITHUB_DOMAINS"}).items():
-        for domain in domains(name):
-            if provider not in (*ours, *found):
-                raise ImproperlyConfigured(f"{name} is set, and there is no client for this provider.")
-            if domain in bound:
-                raise ImproperlyConfigured(f"{name} names {domain} twice, or it is bound to {bound[domain]} already.")
-            bound[domain] = provider
-    return bound

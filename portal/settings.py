@@ -2,7 +2,7 @@
 
 With nothing set this is a development machine: debug mode, answering to loopback names only, on SQLite and
 on the sandbox of the Developer API. Naming a host makes it production, where nothing that matters has a
-default: a missing or contradictory value stops the start with a sentence that names it. What needs Django
+default: missing and contradictory values stop the start, each with a sentence that names it. What needs Django
 loaded is checked in `portal/checks.py`.
 """
 
@@ -12,13 +12,11 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from csp.constants import NONE, SELF
-from django.core.exceptions import ImproperlyConfigured
 
-from portal import environment
-from portal.environment import fitting, flag, names, needed, number, text, web_address
+from portal import environment, provider_settings
+from portal.environment import LOOPBACK, fitting, flag, names, needed, number, text, web_address, wrong
 
 BASE_DIR = Path(__file__).resolve().parent.parent
-LOOPBACK = ["127.0.0.1", "localhost", "[::1]"]
 SANDBOX_TOKEN = "sandbox-token"  # noqa: S105, the one that `python -m sandbox` asks for by default
 
 # The site
@@ -33,20 +31,20 @@ for _host in ALLOWED_HOSTS:
         "Name each host as in portal.example.com: no scheme, no port, no wildcard.",
     )
 DEBUG = environment.development()
-if DEBUG and not set(ALLOWED_HOSTS) <= set(LOOPBACK):
-    raise ImproperlyConfigured("DEBUG is on and ALLOWED_HOSTS names a public host. Set DEBUG=0.")
+if flag("DEBUG", DEBUG) and not DEBUG:
+    wrong("DEBUG", "is on and ALLOWED_HOSTS names a public host. Set DEBUG=0.")
 if not DEBUG and not ALLOWED_HOSTS:
-    raise ImproperlyConfigured("ALLOWED_HOSTS is not set. Name the hosts that this portal answers to.")
-ALLOWED_HOSTS = LOOPBACK if DEBUG else ALLOWED_HOSTS
+    wrong("ALLOWED_HOSTS", "is not set. Name the hosts that this portal answers to.")
+ALLOWED_HOSTS = LOOPBACK if DEBUG or not ALLOWED_HOSTS else ALLOWED_HOSTS
 
 PORTAL_URL = web_address(
     "PORTAL_URL", "http://127.0.0.1:8000" if DEBUG else f"https://{ALLOWED_HOSTS[0]}", https=not DEBUG
 )
 _portal = urlsplit(PORTAL_URL)
 if _portal.path or _portal.query or _portal.fragment:
-    raise ImproperlyConfigured("PORTAL_URL holds more than a host. It must read like https://portal.example.com.")
+    wrong("PORTAL_URL", "holds more than a host. It must read like https://portal.example.com.")
 if not {_portal.hostname, f"[{_portal.hostname}]"} & {host.lower() for host in ALLOWED_HOSTS}:
-    raise ImproperlyConfigured("PORTAL_URL names a host that ALLOWED_HOSTS does not. Add it there.")
+    wrong("PORTAL_URL", "names a host that ALLOWED_HOSTS does not. Add it there.")
 
 CSRF_TRUSTED_ORIGINS = names("CSRF_TRUSTED_ORIGINS")
 for _origin in CSRF_TRUSTED_ORIGINS:
@@ -89,7 +87,7 @@ GATEWAY_URL = fitting(
 )
 GATEWAY_TEST_PATH = fitting("GATEWAY_TEST_PATH", text("GATEWAY_TEST_PATH"), *_in_code)
 if GATEWAY_TEST_PATH and not (GATEWAY_URL and GATEWAY_TEST_PATH.startswith("/")):
-    raise ImproperlyConfigured("GATEWAY_TEST_PATH must begin with / and needs GATEWAY_URL.")
+    wrong("GATEWAY_TEST_PATH", "must begin with / and needs GATEWAY_URL.")
 GATEWAY_HEADER = fitting(
     "GATEWAY_HEADER",
     text("GATEWAY_HEADER", "Authorization: Bearer"),
@@ -115,9 +113,9 @@ ZUPLO_API_KEY = fitting(
 )
 if not DEBUG and not set(ALLOWED_HOSTS) <= set(LOOPBACK):
     if environment.is_loopback(urlsplit(ZUPLO_API_URL)):
-        raise ImproperlyConfigured("ZUPLO_API_URL is a sandbox on this machine. Leave it out, or set DEBUG=1 to try.")
+        wrong("ZUPLO_API_URL", "is a sandbox on this machine. Leave it out, or set DEBUG=1 to try.")
     if ZUPLO_API_KEY == SANDBOX_TOKEN:
-        raise ImproperlyConfigured("ZUPLO_API_KEY is the sandbox's. Set an API key of your Zuplo account.")
+        wrong("ZUPLO_API_KEY", "is the sandbox's. Set an API key of your Zuplo account.")
 
 ZUPLO_CALLS_AT_ONCE = number("ZUPLO_CALLS_AT_ONCE", 32)
 ZUPLO_BUCKETS = environment.environments("zprj-demo-production" if _sandbox else "")
@@ -232,8 +230,9 @@ DATA_UPLOAD_MAX_NUMBER_FIELDS = 300
 # Where things are kept
 
 if not DEBUG and number("WEB_CONCURRENCY", 1) > 1 and not text("REDIS_URL"):
-    raise ImproperlyConfigured(
-        "WEB_CONCURRENCY needs REDIS_URL, or each process counts guesses for itself. Set REDIS_URL, or one process."
+    wrong(
+        "WEB_CONCURRENCY",
+        "needs REDIS_URL, or each process counts guesses for itself. Set REDIS_URL, or one process.",
     )
 DATABASES = {"default": environment.database(BASE_DIR / ".demo" / "portal.sqlite3")}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
@@ -324,7 +323,7 @@ MFA_WEBAUTHN_ALLOW_INSECURE_ORIGIN = DEBUG  # http://localhost
 STAFF_SECOND_FACTOR = flag("STAFF_SECOND_FACTOR", default=not DEBUG)
 
 # Company sign-in
-SOCIALACCOUNT_PROVIDERS = environment.providers()
+SOCIALACCOUNT_PROVIDERS = provider_settings.providers()
 SOCIALACCOUNT_ADAPTER = "portal.providers.ProviderAdapter"
 SOCIALACCOUNT_FORMS = {"signup": "portal.providers.ProviderSignUpForm"}
 SOCIALACCOUNT_EMAIL_AUTHENTICATION = False  # no account is opened without its own proof
@@ -332,9 +331,9 @@ SOCIALACCOUNT_REQUESTS_TIMEOUT = 3
 LOCAL_SIGN_UP = flag("LOCAL_SIGN_UP", default=True)
 LOCAL_SIGN_IN = flag("LOCAL_SIGN_IN", default=True)
 if not LOCAL_SIGN_IN and not SOCIALACCOUNT_PROVIDERS:
-    raise ImproperlyConfigured("LOCAL_SIGN_IN is off and there is no provider: nobody could sign in.")
-SIGN_UP_DOMAINS = environment.domains("SIGN_UP_DOMAINS")
-PROVIDER_DOMAINS = environment.provider_domains(SOCIALACCOUNT_PROVIDERS)
+    wrong("LOCAL_SIGN_IN", "is off and there is no provider: nobody could sign in. Set 1, or name a provider.")
+SIGN_UP_DOMAINS = provider_settings.domains("SIGN_UP_DOMAINS")
+PROVIDER_DOMAINS = provider_settings.provider_domains(SOCIALACCOUNT_PROVIDERS)
 
 SESSION_HOURS = number("SESSION_HOURS", 7 * 24)
 STAFF_SESSION_HOURS = number("STAFF_SESSION_HOURS", 12)
@@ -346,7 +345,7 @@ SESSION_COOKIE_AGE = SESSION_HOURS * 60 * 60
 
 SUPPORT_MINUTES = number("SUPPORT_MINUTES", 60)
 if SUPPORT_MINUTES > 60:
-    raise ImproperlyConfigured("SUPPORT_MINUTES is more than an hour. Use a number from 1 to 60.")
+    wrong("SUPPORT_MINUTES", "is more than an hour. Use a number from 1 to 60.")
 SUPPORT_MAIL_CUSTOMER = flag("SUPPORT_MAIL_CUSTOMER", default=True)
 AUDIT_DAYS = number("AUDIT_DAYS", 400)
 HIJACK_INSERT_BEFORE = None  # the banner is ours, without inline script
@@ -362,7 +361,7 @@ MAIL_IMMEDIATELY = flag("MAIL_IMMEDIATELY", default=True)
 EMAIL_TIMEOUT = 5
 DEFAULT_FROM_EMAIL = text("DEFAULT_FROM_EMAIL", formataddr((PORTAL_NAME, f"portal@{_portal.hostname}")))
 if "@" not in parseaddr(DEFAULT_FROM_EMAIL)[1] or not DEFAULT_FROM_EMAIL.isprintable():
-    raise ImproperlyConfigured("DEFAULT_FROM_EMAIL must read like Example Portal <portal@example.com>.")
+    wrong("DEFAULT_FROM_EMAIL", "must read like Example Portal <portal@example.com>.")
 SERVER_EMAIL = DEFAULT_FROM_EMAIL
 
 # What browsers are told
@@ -406,10 +405,10 @@ if not DEBUG:
 
 LOG_LEVEL = text("LOG_LEVEL", "INFO").upper()
 if LOG_LEVEL not in {"DEBUG", "INFO", "WARNING", "ERROR"}:
-    raise ImproperlyConfigured("LOG_LEVEL must be one of DEBUG, INFO, WARNING and ERROR.")
+    wrong("LOG_LEVEL", "must be one of DEBUG, INFO, WARNING and ERROR.")
 LOG_FORMAT = text("LOG_FORMAT", "lines" if DEBUG else "json")
 if LOG_FORMAT not in {"lines", "json"}:
-    raise ImproperlyConfigured("LOG_FORMAT must be lines or json.")
+    wrong("LOG_FORMAT", "must be lines or json.")
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
@@ -432,3 +431,5 @@ METRICS_FOLDER = text("PROMETHEUS_MULTIPROC_DIR")  # made by gunicorn.conf.py
 SENTRY_DSN = text("SENTRY_DSN")
 if SENTRY_DSN:
     fitting("SENTRY_DSN", SENTRY_DSN, r"https?://\w+@[^/\s@]+/(\S+/)?\d+", "Copy it from the project in Sentry.")
+
+environment.stop_if_anything_is_wrong()

@@ -44,7 +44,7 @@ def running_provider() -> Iterator[Provider]:
 
 
 def settings_for(provider: Provider, *, two: bool = False, **more: Any) -> dict[str, Any]:
-    """As `portal.environment.providers` makes them."""
+    """As `portal.provider_settings.providers` makes them."""
     app = {
         "provider_id": "acme",
         "name": "Acme account",

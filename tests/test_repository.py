@@ -67,13 +67,14 @@ def test_every_template_can_be_read():
 
 
 def variables_in_the_code() -> set[str]:
-    settings = (ROOT / "portal" / "settings.py").read_text() + (ROOT / "portal" / "environment.py").read_text()
+    modules = ("settings", "environment", "provider_settings")
+    settings = "".join((ROOT / "portal" / f"{name}.py").read_text() for name in modules)
     settings = re.sub(
         r'f"OIDC_\{(upper|provider\.upper\(\))\}_', '"OIDC_ACME_', settings
     )  # each provider has its own name in the middle
     readers = r"""\b(?:text|needed|flag|number|names|web_address)\(\s*"([A-Z_]+)\""""
     zuplo = re.search(r"_zuplo = \((.*?)\)", settings)[1]
-    gunicorn = re.findall(r"""environ\.get\(["']([A-Z_]+)""", (ROOT / "gunicorn.conf.py").read_text())
+    gunicorn = re.findall(r"""(?:environ\.get|_number)\(["']([A-Z_]+)""", (ROOT / "gunicorn.conf.py").read_text())
     domains = re.findall(r'"([A-Z_]+_DOMAINS)"', settings)
     return {*re.findall(readers, settings), *domains, *re.findall(r"[A-Z_]+", zuplo), *gunicorn}
 

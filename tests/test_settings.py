@@ -131,8 +131,11 @@ def test_production_has_no_default_for_what_matters(name):
         ({"DATABASE_URL": "sqlite://"}, "DATABASE_URL names no file."),
         ({"DATABASE_URL": "sqlite:///:memory:"}, "DATABASE_URL names no file."),
         ({"DATABASE_URL": "postgres://u:p@host:port/db"}, "DATABASE_URL is malformed"),
+        ({"DATABASE_URL": "postgres://u:p@host"}, "DATABASE_URL names no database."),
         ({"REDIS_URL": "memcached://cache"}, "REDIS_URL must begin with one of"),
+        ({"REDIS_URL": "redis://cache:port/0"}, "REDIS_URL is malformed"),
         ({"EMAIL_URL": "terminal://"}, "EMAIL_URL must begin with one of"),
+        ({"EMAIL_URL": "smtp://"}, "EMAIL_URL names no host."),
         ({"DEFAULT_FROM_EMAIL": "The Portal"}, "DEFAULT_FROM_EMAIL must read like"),
         ({"KEYS_PER_CONSUMER": "0"}, "KEYS_PER_CONSUMER is '0'."),
         ({"SESSION_HOURS": "1.5"}, "SESSION_HOURS is '1.5'."),
@@ -165,6 +168,25 @@ def test_each_refusal_of_something_dangerous_says_the_cure():
         assert cure in refusal(**PRODUCTION | wrong)
 
 
+def test_all_that_is_wrong_is_told_at_once():
+    """A line for each variable, and for none of them two."""
+    wrong = {
+        "DEBUG": "1",
+        "SECRET_KEY": None,
+        "PORTAL_URL": "http://portal.example.com",
+        "ZUPLO_API_URL": "http://127.0.0.1:8001",
+        "ZUPLO_API_KEY": "sandbox-token",
+        "DATABASE_URL": "nonsense",
+        "EMAIL_URL": None,
+        "SESSION_HOURS": "many",
+        "STEP_UP_MINUTES_FILE": "/no/such/file",
+        "WEB_CONCURRENCY": "3",
+    }
+    lines = refusal(**PRODUCTION | wrong).splitlines()
+    assert sorted(line.split()[0] for line in lines) == sorted(wrong)
+    settings_of(**PRODUCTION)  # nothing of it is kept
+
+
 def test_production_may_be_rehearsed_on_one_machine_with_the_sandbox():
     rehearsal = {"ALLOWED_HOSTS": "127.0.0.1", "DEBUG": "0", "ZUPLO_API_URL": "http://127.0.0.1:8001"}
     assert settings_of(**PRODUCTION | rehearsal)["ZUPLO_API_URL"] == "http://127.0.0.1:8001"
@@ -177,13 +199,30 @@ def test_gunicorn_starts_no_second_process_on_memory_of_its_own(told, tmp_path):
     done = python("-m", "gunicorn", "--config", "gunicorn.conf.py", **PRODUCTION | stores | told)
     assert done.returncode != 0
     assert "WEB_CONCURRENCY needs REDIS_URL" in done.stderr
+    assert "Traceback" not in done.stderr
 
 
-def test_the_sentence_is_the_last_that_the_operator_reads():
-    for command in (["manage.py", "check"], ["-c", "import portal.wsgi"]):
-        done = python(*command, **PRODUCTION | {"SECRET_KEY": "weak"})
-        assert done.returncode == 1
-        assert done.stderr.strip().endswith("SECRET_KEY is weak. Use at least 50 random characters.")
+def test_the_sentence_is_all_that_the_operator_reads(tmp_path):
+    sentence = "SECRET_KEY is weak. Use at least 50 random characters."
+    told = PRODUCTION | {"SECRET_KEY": "weak", "BIND": f"unix:{tmp_path / 'socket'}"}
+    assert manage("check", **told).stderr.strip() == sentence
+    assert manage("migrate", **told).stderr.strip() == sentence
+    _, *lines = python("-m", "gunicorn", "--config", "gunicorn.conf.py", **told).stderr.splitlines()
+    assert lines == [sentence, "The portal does not start."]
+    assert not (tmp_path / "socket").exists()
+
+
+def test_gunicorns_own_numbers_are_looked_at():
+    done = python("-m", "gunicorn", "--config", "gunicorn.conf.py", **PRODUCTION, CONNECTIONS="many")
+    assert done.returncode == 1
+    assert done.stderr.strip() == "CONNECTIONS is 'many'. Use a whole number from 1."
+
+
+def test_gunicorn_is_in_debug_mode_only_if_that_was_said(tmp_path):
+    told = {"DEBUG": "", "ALLOWED_HOSTS": "", "BIND": f"unix:{tmp_path / 'socket'}"}
+    done = python("-m", "gunicorn", "--config", "gunicorn.conf.py", **told)
+    assert done.returncode == 1
+    assert "ALLOWED_HOSTS is not set." in done.stderr
 
 
 @pytest.mark.parametrize(
