@@ -18,7 +18,7 @@ COPY static static
 # Stand-ins for this one command: collecting files reads the settings, and uses none of these.
 RUN ALLOWED_HOSTS=build.invalid \
     SECRET_KEY=$(python -c "import secrets; print(secrets.token_urlsafe(50))") \
-    DATABASE_URL=sqlite:////nowhere/portal.sqlite3 EMAIL_URL=dummymail:// \
+    DATABASE_URL=postgres://build.invalid/none EMAIL_URL=dummymail:// \
     ZUPLO_ACCOUNT=none ZUPLO_BUCKET=none ZUPLO_API_KEY=none \
     /venv/bin/python manage.py collectstatic --noinput \
     && /venv/bin/python -m compileall -q portal keys

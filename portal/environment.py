@@ -157,6 +157,8 @@ def _sqlite(path: str) -> dict[str, Any]:
         wrong("DATABASE_URL", "names no file. It must read like sqlite:////var/lib/portal.sqlite3.")
     elif development():
         Path(path).parent.mkdir(parents=True, exist_ok=True)
+    elif not os.access(Path(path).parent, os.W_OK):  # SQLite puts further files beside it
+        wrong("DATABASE_URL", "names a file in a folder where the portal may not write. Make the folder, for its user.")
     begin = "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;"
     options = {"transaction_mode": "IMMEDIATE", "timeout": 5, "init_command": begin}
     return {"ENGINE": "portal.sqlite", "NAME": path, "OPTIONS": options}

@@ -22,6 +22,14 @@ class Reference(logging.Filter):
         return True
 
 
+class Strangers(logging.Filter):
+    """Makes a warning, without a traceback, of what anybody can cause as often as he likes."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        record.levelno, record.levelname, record.exc_info = logging.WARNING, "WARNING", None
+        return True
+
+
 class Line(logging.Formatter):
     """One record: names, paths and texts of others are in it, so only its first line begins at the margin."""
 

@@ -8,7 +8,7 @@ from django.conf import settings
 from sentry_sdk.integrations.dedupe import DedupeIntegration
 from sentry_sdk.integrations.django import DjangoIntegration
 from sentry_sdk.integrations.excepthook import ExcepthookIntegration
-from sentry_sdk.integrations.logging import LoggingIntegration, ignore_logger
+from sentry_sdk.integrations.logging import LoggingIntegration
 from sentry_sdk.integrations.threading import ThreadingIntegration
 
 from keys import tally
@@ -19,7 +19,6 @@ SECONDS_TO_SEND = 2
 
 def begin() -> None:
     """From now on report what nobody caught, and what is logged as an error."""
-    ignore_logger("django.security.DisallowedHost")  # whoever asks for odd hosts chooses how often
     sentry_sdk.init(
         dsn=settings.SENTRY_DSN,
         environment="development" if settings.DEBUG else "production",

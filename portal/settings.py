@@ -412,13 +412,14 @@ if LOG_FORMAT not in {"lines", "json"}:
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
-    "filters": {"reference": {"()": "portal.logs.Reference"}},
+    "filters": {"reference": {"()": "portal.logs.Reference"}, "strangers": {"()": "portal.logs.Strangers"}},
     "formatters": {"lines": {"()": "portal.logs.Line"}, "json": {"()": "portal.logs.Json"}},
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": LOG_FORMAT, "filters": ["reference"]}},
     "root": {"handlers": ["console"], "level": LOG_LEVEL},
     # Their own handlers would say everything a second time, or in other words than ours.
     "loggers": {
         "django": {"handlers": [], "level": LOG_LEVEL},
+        "django.security.DisallowedHost": {"filters": ["strangers"]},
         "gunicorn.error": {"handlers": ["console"], "propagate": False},
         "urllib3": {"level": "WARNING"},  # its debug lines hold URLs, and those hold addresses
         "django.server": {"handlers": ["console"], "level": LOG_LEVEL, "propagate": False},

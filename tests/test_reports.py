@@ -38,6 +38,8 @@ assert status.startswith("500"), status
 print(headers["X-Request-ID"])
 logging.getLogger("keys").critical("refused: %s for Bearer %s", sys.argv[1], settings.ZUPLO_API_KEY)
 logging.getLogger("keys").warning("only a warning")
+stranger = RequestFactory(HTTP_HOST="any.thing").get("/")
+get_wsgi_application()(stranger.environ, lambda *_: None).close()
 import sentry_sdk
 sentry_sdk.flush(5)
 """

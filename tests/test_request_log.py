@@ -81,6 +81,15 @@ def test_refused_and_failed_requests_have_their_line_too(log, sandbox, ann_clien
     assert "ModuleNotFoundError" in failure["traceback"]
 
 
+def test_strangers_who_ask_for_another_host_cause_no_errors(log, client):
+    """Whoever looks for errors in the log would find nothing else."""
+    assert client.get("/", headers={"host": "any.thing"}).status_code == 400
+    (line,) = told(log, "django.security.DisallowedHost")
+    assert line["level"] == "WARNING"
+    assert "traceback" not in line
+    assert "You may need to add 'any.thing' to ALLOWED_HOSTS" in line["message"]
+
+
 def test_probes_are_not_worth_a_line(log, client):
     client.get("/healthz")
     assert told(log) == []

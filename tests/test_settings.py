@@ -16,7 +16,7 @@ SECRET = base64.b64encode(bytes(range(48))).decode()
 PRODUCTION = {
     "ALLOWED_HOSTS": "portal.example.com",
     "SECRET_KEY": SECRET,
-    "DATABASE_URL": "sqlite:////var/lib/portal/portal.sqlite3",
+    "DATABASE_URL": "postgres://portal:secret@db.example.com:5432/portal",
     "EMAIL_URL": "smtp+tls://portal:secret@mail.example.com:587",
     "ZUPLO_ACCOUNT": "acme",
     "ZUPLO_BUCKET": "zprj-acme-production",
@@ -130,6 +130,7 @@ def test_production_has_no_default_for_what_matters(name):
         ({"DATABASE_URL": "mysql://db/portal"}, "DATABASE_URL must begin with one of"),
         ({"DATABASE_URL": "sqlite://"}, "DATABASE_URL names no file."),
         ({"DATABASE_URL": "sqlite:///:memory:"}, "DATABASE_URL names no file."),
+        ({"DATABASE_URL": "sqlite:////no/such/portal.sqlite3"}, "DATABASE_URL names a file in a folder where"),
         ({"DATABASE_URL": "postgres://u:p@host:port/db"}, "DATABASE_URL is malformed"),
         ({"DATABASE_URL": "postgres://u:p@host"}, "DATABASE_URL names no database."),
         ({"REDIS_URL": "memcached://cache"}, "REDIS_URL must begin with one of"),
