@@ -86,6 +86,11 @@ def test_a_new_management_token_is_taken_without_an_interruption(serve, sqlite_s
         assert "Seen with the new token" in page.text
 
 
+def is_in(person: requests.Session, portal: Portal) -> bool:
+    person.get(f"{portal.url}/", timeout=20)
+    return "/accounts/login/" not in person.get(f"{portal.url}/accounts/email/", timeout=20).url
+
+
 def test_a_new_secret_key_signs_nobody_out_while_the_old_one_is_kept(serve, sqlite_stores, upstream):
     old, new = secrets.token_urlsafe(50), secrets.token_urlsafe(50)
     portal = serve(sqlite_stores, SECRET_KEY=old)
@@ -93,13 +98,21 @@ def test_a_new_secret_key_signs_nobody_out_while_the_old_one_is_kept(serve, sqli
     ben = portal.sign_in(["ben@acme.test"])["ben@acme.test"]
     portal.stop()
 
-    def is_in(person: requests.Session, portal: Portal) -> bool:
-        person.get(f"{portal.url}/", timeout=20)
-        return "/accounts/login/" not in person.get(f"{portal.url}/accounts/email/", timeout=20).url
-
     replaced = serve(sqlite_stores, SECRET_KEY=new, SECRET_KEY_FALLBACKS=old)
     assert is_in(ann, replaced)
     replaced.stop()
     finished = serve(sqlite_stores, SECRET_KEY=new)
     assert is_in(ann, finished)  # was there meanwhile, so the session is signed anew
     assert not is_in(ben, finished)
+
+
+def test_machines_take_a_new_secret_key_one_after_the_other(serve, sqlite_stores, upstream):
+    """All know it before the first of them signs with it, as docs/deployment.md says, or people are sent away."""
+    old, new = secrets.token_urlsafe(50), secrets.token_urlsafe(50)
+    ahead = serve(sqlite_stores, SECRET_KEY=new, SECRET_KEY_FALLBACKS=old)
+    behind = serve(sqlite_stores, SECRET_KEY=old, SECRET_KEY_FALLBACKS=new)
+    unaware = serve(sqlite_stores, SECRET_KEY=old)
+    ann = ahead.sign_in(["ann@acme.test"])["ann@acme.test"]
+    for portal in (ahead, behind, ahead):
+        assert is_in(ann, portal)
+    assert not is_in(ann, unaware)
