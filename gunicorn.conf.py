@@ -59,21 +59,37 @@ forwarded_allow_ips = ""
 # gunicorn knows where the portal's own modules are only once it has read this file.
 
 
-def on_starting(server: Any) -> None:
-    """Tell the settings how many processes there really are, wherever that was said, and start only if they agree.
+def _settings_are_well(server: Any) -> bool:
+    """Asked in a process of its own: what this one has imported, its workers would not read anew at a reload."""
+    check = [sys.executable, "manage.py", "check"]
+    done = subprocess.run(check, cwd=server.cfg.chdir, stdout=subprocess.DEVNULL, check=False)  # noqa: S603
+    return done.returncode == 0
 
-    They are asked in a process of its own: what this one has imported, its workers would not read anew at a reload.
-    """
+
+def on_starting(server: Any) -> None:
+    """Tell the settings how many processes there really are, wherever that was said, and start only if they agree."""
     from portal import counters
 
     os.environ["WEB_CONCURRENCY"] = str(server.cfg.workers)
     if not _is_set("DEBUG"):
         os.environ["DEBUG"] = "0"
-    asked = [sys.executable, "manage.py", "check"]
-    if subprocess.run(asked, cwd=server.cfg.chdir, stdout=subprocess.DEVNULL, check=False).returncode:  # noqa: S603
+    if not _settings_are_well(server):
         sys.exit("The portal does not start.")
     if _is_set("METRICS_TOKEN") and not os.environ.get("PROMETHEUS_MULTIPROC_DIR"):
         os.environ["PROMETHEUS_MULTIPROC_DIR"] = counters.folder()
+
+
+def when_ready(server: Any) -> None:
+    """From now on refuse a reload that cannot go well: at a worker that does not start gunicorn stops altogether."""
+    reload = server.reload
+
+    def reload_if_well() -> None:
+        if _settings_are_well(server):
+            reload()
+        else:
+            server.log.error("The portal would not start, so nothing is reloaded.")
+
+    server.reload = reload_if_well
 
 
 def child_exit(server: Any, worker: Any) -> None:

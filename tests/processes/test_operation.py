@@ -86,6 +86,24 @@ def test_a_new_management_token_is_taken_without_an_interruption(serve, sqlite_s
         assert "Seen with the new token" in page.text
 
 
+def test_a_reload_with_a_secret_that_is_not_there_changes_nothing(serve, sqlite_stores, upstream, tmp_path):
+    """Such as a file that is just being written: gunicorn by itself would stop serving altogether."""
+    file = tmp_path / "token"
+    file.write_text(upstream.token)
+    portal = serve(sqlite_stores, ZUPLO_API_KEY="", ZUPLO_API_KEY_FILE=str(file))
+    before = portal.workers()
+    file.write_text("")
+    portal.process.send_signal(signal.SIGHUP)
+    until(lambda: "nothing is reloaded" in portal.log)
+    assert f"ZUPLO_API_KEY_FILE names {file}, which is empty." in portal.log
+    assert portal.workers() == before
+    assert requests.get(f"{portal.url}/healthz", timeout=20).status_code == 200
+    file.write_text(upstream.token)
+    portal.process.send_signal(signal.SIGHUP)
+    until(lambda: portal.workers() and not set(before) & set(portal.workers()))
+    assert requests.get(f"{portal.url}/healthz", timeout=20).status_code == 200
+
+
 def is_in(person: requests.Session, portal: Portal) -> bool:
     person.get(f"{portal.url}/", timeout=20)
     return "/accounts/login/" not in person.get(f"{portal.url}/accounts/email/", timeout=20).url

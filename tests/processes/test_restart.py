@@ -2,6 +2,8 @@
 
 import signal
 import socket
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -9,7 +11,7 @@ from collections.abc import Callable, Iterator
 import pytest
 import requests
 
-from bench.serving import Portal
+from bench.serving import ROOT, Portal, environment
 from bench.slow_clients import SlowClients
 from tests.processes.acting import AtOnce, until
 
@@ -75,6 +77,38 @@ def test_a_stop_answers_what_was_begun(serve, sqlite_stores, upstream):
     portal.process.send_signal(signal.SIGTERM)
     assert [answer.status_code for answer in looks.all()] == [200] * 5
     assert portal.process.wait(timeout=30) == 0
+
+
+AS_SYSTEMD = """
+import os, sys
+os.dup2(int(sys.argv[1]), 3)
+os.environ |= {"LISTEN_FDS": "1", "LISTEN_PID": str(os.getpid())}
+os.execv(sys.executable, [sys.executable, "-m", "gunicorn", "--config", "gunicorn.conf.py"])
+"""
+
+
+def test_a_restart_on_a_socket_that_systemd_holds_loses_no_request(sqlite_stores, tmp_path):
+    """H6: whoever comes between the old version and the new one waits, as docs/deployment.md says."""
+
+    def start(held: socket.socket) -> subprocess.Popen[bytes]:
+        words = [sys.executable, "-c", AS_SYSTEMD, str(held.fileno())]
+        told = environment(tmp_path, **sqlite_stores)
+        return subprocess.Popen(words, cwd=ROOT, env=told, pass_fds=[held.fileno()], stderr=subprocess.DEVNULL)
+
+    with socket.create_server(("127.0.0.1", 0), backlog=512) as held:
+        server = start(held)
+        try:
+            with Visitors(f"http://127.0.0.1:{held.getsockname()[1]}") as visitors:
+                until(lambda: visitors.answers > 10)
+                server.send_signal(signal.SIGTERM)
+                assert server.wait(timeout=30) == 0
+                seen = visitors.answers
+                server = start(held)
+                until(lambda: visitors.answers > seen + 10)
+            assert visitors.failures == []
+        finally:
+            server.send_signal(signal.SIGQUIT)
+            server.wait(timeout=30)
 
 
 @pytest.fixture
