@@ -122,6 +122,10 @@ def is_loopback(parts: SplitResult) -> bool:
     return (parts.hostname or "") in {"127.0.0.1", "localhost", "::1"}
 
 
+def may_write_in(folder: str | Path) -> bool:
+    return Path(folder).is_dir() and os.access(folder, os.W_OK)
+
+
 # Neighbours, each named by one URL, which no sentence repeats: it may hold a password
 
 
@@ -157,7 +161,7 @@ def _sqlite(path: str) -> dict[str, Any]:
         wrong("DATABASE_URL", "names no file. It must read like sqlite:////var/lib/portal.sqlite3.")
     elif development():
         Path(path).parent.mkdir(parents=True, exist_ok=True)
-    elif not os.access(Path(path).parent, os.W_OK):  # SQLite puts further files beside it
+    elif not may_write_in(Path(path).parent):  # SQLite puts further files beside it
         wrong("DATABASE_URL", "names a file in a folder where the portal may not write. Make the folder, for its user.")
     begin = "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;"
     options = {"transaction_mode": "IMMEDIATE", "timeout": 5, "init_command": begin}

@@ -429,6 +429,8 @@ METRICS_TOKEN = text("METRICS_TOKEN")
 if METRICS_TOKEN:
     fitting("METRICS_TOKEN", METRICS_TOKEN, r"[!-~]{16,}", "Use one word of at least 16 random characters.")
 METRICS_FOLDER = text("PROMETHEUS_MULTIPROC_DIR")  # made by gunicorn.conf.py
+if METRICS_FOLDER and not environment.may_write_in(METRICS_FOLDER):
+    wrong("PROMETHEUS_MULTIPROC_DIR", "names no folder where the portal may write. Make it, or leave it to gunicorn.")
 SENTRY_DSN = text("SENTRY_DSN")
 if SENTRY_DSN:
     fitting("SENTRY_DSN", SENTRY_DSN, r"https?://\w+@[^/\s@]+/(\S+/)?\d+", "Copy it from the project in Sentry.")

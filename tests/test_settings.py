@@ -148,6 +148,7 @@ def test_production_has_no_default_for_what_matters(name):
         ({"CSRF_TRUSTED_ORIGINS": "http://www.example.com"}, "CSRF_TRUSTED_ORIGINS is malformed."),
         ({"LOG_FORMAT": "xml"}, "LOG_FORMAT must be lines or json."),
         ({"METRICS_TOKEN": "short"}, "METRICS_TOKEN is malformed."),
+        ({"PROMETHEUS_MULTIPROC_DIR": "/no/such"}, "PROMETHEUS_MULTIPROC_DIR names no folder"),
         ({"SENTRY_DSN": "https://sentry.example.com/1"}, "SENTRY_DSN is malformed."),
         ({"WEB_CONCURRENCY": "2"}, "WEB_CONCURRENCY needs REDIS_URL"),
     ],
