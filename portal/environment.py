@@ -123,7 +123,7 @@ def is_loopback(parts: SplitResult) -> bool:
 
 
 def may_write_in(folder: str | Path) -> bool:
-    return Path(folder).is_dir() and os.access(folder, os.W_OK)
+    return os.path.isdir(folder) and os.access(folder, os.W_OK | os.X_OK)
 
 
 # Neighbours, each named by one URL, which no sentence repeats: it may hold a password

@@ -414,7 +414,14 @@ LOGGING = {
     "disable_existing_loggers": False,
     "filters": {"reference": {"()": "portal.logs.Reference"}, "strangers": {"()": "portal.logs.Strangers"}},
     "formatters": {"lines": {"()": "portal.logs.Line"}, "json": {"()": "portal.logs.Json"}},
-    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": LOG_FORMAT, "filters": ["reference"]}},
+    "handlers": {
+        "console": {
+            "class": "logging.StreamHandler",
+            "level": LOG_LEVEL,  # some libraries have levels of their own
+            "formatter": LOG_FORMAT,
+            "filters": ["reference"],
+        }
+    },
     "root": {"handlers": ["console"], "level": LOG_LEVEL},
     # Their own handlers would say everything a second time, or in other words than ours.
     "loggers": {
