@@ -14,6 +14,27 @@ _KEY = re.compile(r"zpka_[0-9A-Za-z_]{8,}")
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029]")
 
 
+def configuration(level: str, form: str) -> dict[str, Any]:
+    """What Django gives to `logging.config`: all goes to stderr, from this level, as "lines" or as "json"."""
+    console = {"class": "logging.StreamHandler", "formatter": form, "filters": ["reference"]}
+    return {
+        "version": 1,
+        "disable_existing_loggers": False,
+        "filters": {"reference": {"()": Reference}, "strangers": {"()": Strangers}},
+        "formatters": {"lines": {"()": Line}, "json": {"()": Json}},
+        "handlers": {"console": console | {"level": level}},  # some libraries have levels of their own
+        "root": {"handlers": ["console"], "level": level},
+        # Their own handlers would say everything a second time, or in other words than ours.
+        "loggers": {
+            "django": {"handlers": [], "level": level},
+            "django.security.DisallowedHost": {"filters": ["strangers"]},
+            "gunicorn.error": {"handlers": ["console"], "propagate": False},
+            "urllib3": {"level": "WARNING"},  # its debug lines hold URLs, and those hold addresses
+            "django.server": {"handlers": ["console"], "level": level, "propagate": False},
+        },
+    }
+
+
 class Reference(logging.Filter):
     """Puts the reference of the request on each record; Django logs some when the request is already over."""
 

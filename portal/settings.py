@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 from csp.constants import NONE, SELF
 
-from portal import environment, provider_settings
+from portal import environment, logs, provider_settings
 from portal.environment import LOOPBACK, fitting, flag, names, needed, number, text, web_address, wrong
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -409,29 +409,7 @@ if LOG_LEVEL not in {"DEBUG", "INFO", "WARNING", "ERROR"}:
 LOG_FORMAT = text("LOG_FORMAT", "lines" if DEBUG else "json")
 if LOG_FORMAT not in {"lines", "json"}:
     wrong("LOG_FORMAT", "must be lines or json.")
-LOGGING = {
-    "version": 1,
-    "disable_existing_loggers": False,
-    "filters": {"reference": {"()": "portal.logs.Reference"}, "strangers": {"()": "portal.logs.Strangers"}},
-    "formatters": {"lines": {"()": "portal.logs.Line"}, "json": {"()": "portal.logs.Json"}},
-    "handlers": {
-        "console": {
-            "class": "logging.StreamHandler",
-            "level": LOG_LEVEL,  # some libraries have levels of their own
-            "formatter": LOG_FORMAT,
-            "filters": ["reference"],
-        }
-    },
-    "root": {"handlers": ["console"], "level": LOG_LEVEL},
-    # Their own handlers would say everything a second time, or in other words than ours.
-    "loggers": {
-        "django": {"handlers": [], "level": LOG_LEVEL},
-        "django.security.DisallowedHost": {"filters": ["strangers"]},
-        "gunicorn.error": {"handlers": ["console"], "propagate": False},
-        "urllib3": {"level": "WARNING"},  # its debug lines hold URLs, and those hold addresses
-        "django.server": {"handlers": ["console"], "level": LOG_LEVEL, "propagate": False},
-    },
-}
+LOGGING = logs.configuration(LOG_LEVEL, LOG_FORMAT)
 METRICS_TOKEN = text("METRICS_TOKEN")
 if METRICS_TOKEN:
     fitting("METRICS_TOKEN", METRICS_TOKEN, r"[!-~]{16,}", "Use one word of at least 16 random characters.")
