@@ -89,6 +89,19 @@ def test_every_variable_is_written_down_and_no_other():
     assert documented == code
 
 
+def test_a_shell_reads_the_example_word_for_word(tmp_path):
+    """By the line of the page about deployment: a shell's own way stumbles over spaces and angle brackets."""
+    every = re.sub(r"^#([A-Z_]+=)", r"\1", (ROOT / ".env.example").read_text(), flags=re.MULTILINE)
+    (tmp_path / "env").write_text(every)
+    (tmp_path / "current").mkdir()
+    (line,) = re.findall(r"^while IFS= .*$", (ROOT / "docs" / "deployment.md").read_text(), re.MULTILINE)
+    command = ["sh", "-euc", f"{line}\nenv"]
+    read = subprocess.run(command, cwd=tmp_path / "current", env={}, capture_output=True, text=True, check=True)
+    values = [words for words in every.splitlines() if words and not words.startswith("#")]
+    assert set(values) <= set(read.stdout.splitlines())
+    assert "DEFAULT_FROM_EMAIL=Example Portal <portal@example.com>" in values
+
+
 def test_links_in_the_documents_lead_somewhere():
     broken = [
         f"{name}: {target}"
