@@ -6,7 +6,7 @@ from typing import cast
 
 from django.conf import settings
 from django.contrib import messages
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed
 from django.shortcuts import redirect, render
 from django.urls import ResolverMatch, reverse
 from django.utils.translation import gettext as _
@@ -73,6 +73,8 @@ class Guard:
         name = match.url_name or ""
         if request.path.startswith(reverse("admin:index")):
             return self._admin(request)
+        if match.route.startswith("accounts/") and request.method not in GET_AND_POST:
+            return HttpResponseNotAllowed(GET_AND_POST)  # Django's own views would take PUT for POST
         if name in RESET_STEPS and codes.reset_has_ended(request):
             messages.error(request, _("The account has changed since you asked. Please begin again."))
             return redirect("account_reset_password")

@@ -314,7 +314,11 @@ STEP_UP_MINUTES = number("STEP_UP_MINUTES", 120)
 STEP_UP_URL = "step_up"
 # Passkeys, an authenticator app, recovery codes
 MFA_ADAPTER = "portal.second_factor.MFAAdapter"
-MFA_FORMS = {"add_webauthn": "portal.second_factor.AddPasskeyForm"}
+MFA_FORMS = {
+    "add_webauthn": "portal.second_factor.AddPasskeyForm",
+    "authenticate": "portal.second_factor.SecondStepForm",
+    "reauthenticate": "portal.second_factor.ProofByAppForm",
+}
 MFA_SUPPORTED_TYPES = ["webauthn", "totp", "recovery_codes"]
 MFA_PASSKEY_LOGIN_ENABLED = True
 MFA_TOTP_TOLERANCE = 1

@@ -12,7 +12,7 @@ from django.db import connection
 from django.test import Client
 
 from portal.models import User
-from tests.people import CONFIRM, LOGIN, PROVE, SIGNUP, STEP_UP_CODE, WRONG, last_code, passes, signed_in_as
+from tests.people import CONFIRM, LOGIN, PROVE, SIGNUP, STEP_UP_CODE, WRONG, last_code, passes, sign_in, signed_in_as
 
 pytestmark = pytest.mark.django_db
 
@@ -221,3 +221,22 @@ def test_a_half_done_sign_in_ends_after_ten_minutes(half_done):
     later(stranger, 601)
     stranger.post(SECOND, {"code": code})
     assert signed_in_as(stranger) is None
+
+
+# The code of an app
+
+
+def test_a_code_of_the_app_works_once_for_as_long_as_it_lives(ann, settings):
+    """A3: whoever has read it over a shoulder has half a minute's luck no more than once."""
+    settings.MFA_TOTP_PERIOD = 2  # seconds, so that a test can wait for them
+    secret = generate_totp_secret()
+    TOTP.activate(ann, secret)
+    coming = format_hotp_value(hotp_value(secret, int(time.time()) // 2 + 1))  # is taken for two steps from now
+    owner, other = Client(), Client()
+    for browser in (owner, other):
+        sign_in(browser, "ann@acme.test")
+    owner.post(SECOND, {"code": coming})
+    assert signed_in_as(owner) == "ann@acme.test"
+    time.sleep(2.1)
+    other.post(SECOND, {"code": f"{coming[:3]} {coming[3:]}"})
+    assert signed_in_as(other) is None

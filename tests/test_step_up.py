@@ -363,6 +363,20 @@ def test_every_address_of_the_account_is_guarded_or_known_to_need_no_proof():
     assert names_under(get_resolver()) == guard.PROVED.keys() | FREE
 
 
+@pytest.mark.parametrize("method", ["PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"])
+def test_no_method_but_post_changes_the_account_and_none_gets_around_the_proof(ann, secret, ann_client, method):
+    """A8, B4: Django's own views take PUT for POST, and DELETE for the form that asks "sure?"."""
+    key = Authenticator.objects.create(user=ann, type="webauthn", data={"name": "Laptop", "credential": {}})
+    before = list(Authenticator.objects.order_by("pk").values())
+    passes(ann_client, proof=16)
+    for name in sorted(guard.PROVED):
+        path = reverse(name, args=[key.pk] if name in {"mfa_edit_webauthn", "mfa_remove_webauthn"} else [])
+        answer = ann_client.generic(method, path)
+        assert answer.status_code == 405, path
+        assert answer["Allow"] == "GET, HEAD, POST"
+    assert list(Authenticator.objects.order_by("pk").values()) == before
+
+
 @pytest.mark.parametrize("name", ["mfa_activate_totp", "mfa_add_webauthn", "mfa_view_recovery_codes"])
 def test_second_factors_are_shown_and_added_after_a_fresh_proof_only(name, ann, secret, ann_client):
     passes(ann_client, proof=16)
