@@ -6,7 +6,12 @@ from allauth.mfa import app_settings
 from allauth.mfa.adapter import DefaultMFAAdapter, get_adapter
 from allauth.mfa.base.forms import AuthenticateForm, ReauthenticateForm
 from allauth.mfa.models import Authenticator
-from allauth.mfa.webauthn.forms import AddWebAuthnForm
+from allauth.mfa.webauthn.forms import (
+    AddWebAuthnForm,
+    AuthenticateWebAuthnForm,
+    LoginWebAuthnForm,
+    ReauthenticateWebAuthnForm,
+)
 from django import forms
 from django.conf import settings
 from django.utils.translation import gettext as _
@@ -55,10 +60,41 @@ class ProofByAppForm(_TakenOnce, ReauthenticateForm):
     pass
 
 
+class Credential(forms.JSONField):
+    """What a passkey answers, and what no passkey does: that is refused, and nobody stumbles over it."""
+
+    widget = forms.HiddenInput
+
+    def to_python(self, value: Any) -> Any:
+        try:
+            return super().to_python(value)
+        except RecursionError as problem:
+            raise get_adapter().validation_error("incorrect_code") from problem
+
+
+class SignInByPasskeyForm(LoginWebAuthnForm):
+    credential = Credential()
+
+
+class SecondStepByPasskeyForm(AuthenticateWebAuthnForm):
+    credential = Credential()
+
+
+class ProofByPasskeyForm(ReauthenticateWebAuthnForm):
+    credential = Credential()
+
+
 class AddPasskeyForm(AddWebAuthnForm):
     """Every key is made a passkey: it signs in by itself, so it must check who holds it."""
 
+    credential = Credential()
     passwordless = forms.BooleanField(required=False)
+
+    def clean(self) -> dict[str, Any]:
+        try:
+            return dict(super().clean())
+        except (KeyError, TypeError, ValueError) as problem:
+            raise get_adapter().validation_error("incorrect_code") from problem
 
     def clean_passwordless(self) -> bool:
         return True

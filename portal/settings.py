@@ -316,8 +316,11 @@ STEP_UP_URL = "step_up"
 MFA_ADAPTER = "portal.second_factor.MFAAdapter"
 MFA_FORMS = {
     "add_webauthn": "portal.second_factor.AddPasskeyForm",
+    "login_webauthn": "portal.second_factor.SignInByPasskeyForm",
     "authenticate": "portal.second_factor.SecondStepForm",
+    "authenticate_webauthn": "portal.second_factor.SecondStepByPasskeyForm",
     "reauthenticate": "portal.second_factor.ProofByAppForm",
+    "reauthenticate_webauthn": "portal.second_factor.ProofByPasskeyForm",
 }
 MFA_SUPPORTED_TYPES = ["webauthn", "totp", "recovery_codes"]
 MFA_PASSKEY_LOGIN_ENABLED = True
