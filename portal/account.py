@@ -18,36 +18,11 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST
 
+from portal.browsers import device_name
 from portal.models import User
 from portal.sessions import end_others
 
 page = require_http_methods(["GET", "HEAD", "POST"])
-
-_BROWSERS = (
-    ("Edge", r"Edg(?:e|A|iOS)?/"),
-    ("Opera", r"OPR/"),
-    ("Firefox", r"Firefox/|FxiOS/"),
-    ("Chrome", r"Chrome/|CriOS/|HeadlessChrome/"),
-    ("Safari", r"Safari/"),
-)
-_SYSTEMS = (
-    ("iPhone", r"iPhone"),
-    ("iPad", r"iPad"),
-    ("Android", r"Android"),
-    ("Windows", r"Windows"),
-    ("Mac", r"Mac OS X|Macintosh"),
-    ("ChromeOS", r"CrOS"),
-    ("Linux", r"Linux"),
-)
-
-
-def device_name(user_agent: str) -> str:
-    """What a person would call this browser; "" for what is none."""
-    browser = next((name for name, pattern in _BROWSERS if re.search(pattern, user_agent)), "")
-    system = next((name for name, pattern in _SYSTEMS if re.search(pattern, user_agent)), "")
-    if browser and system:
-        return _("%(browser)s on %(system)s") % {"browser": browser, "system": system}
-    return browser or system
 
 
 @login_required

@@ -28,7 +28,7 @@ from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from portal import codes, company, outbox, second_factor, sessions, tries
+from portal import browsers, codes, company, outbox, second_factor, sessions, tries
 from portal.models import User
 
 logger = logging.getLogger(__name__)
@@ -209,6 +209,7 @@ def mail_context(context: dict[str, Any]) -> dict[str, Any]:
         "portal_url": settings.PORTAL_URL,
         "portal_support_url": settings.PORTAL_SUPPORT_URL,
         "sign_up_is_open": settings.LOCAL_SIGN_UP and settings.LOCAL_SIGN_IN,
+        "browser": browsers.device_name(str(context.get("user_agent", ""))),
     }
 
 

@@ -1,26 +1,38 @@
-"""The forms that take a new password: allauth's, without placeholders that say the label once more."""
+"""The forms that take a new password: allauth's, in the portal's words and without placeholders that repeat them."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 from allauth.account import forms
+from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy as _
 
 
-class WithoutPlaceholders:
+class _InOurWords:
+    labels: ClassVar[dict[str, Promise]] = {}
     fields: dict[str, Any]
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        for field in self.fields.values():
+        for name, field in self.fields.items():
             field.widget.attrs.pop("placeholder", None)
+            field.label = self.labels.get(name, field.label)
 
 
-class SetPasswordForm(WithoutPlaceholders, forms.SetPasswordForm):
+class _InPlaceOfAnother(_InOurWords):
+    labels: ClassVar[dict[str, Promise]] = {
+        "oldpassword": _("Current password"),
+        "password1": _("New password"),
+        "password2": _("New password (again)"),
+    }
+
+
+class SetPasswordForm(_InOurWords, forms.SetPasswordForm):
     pass
 
 
-class ChangePasswordForm(WithoutPlaceholders, forms.ChangePasswordForm):
+class ChangePasswordForm(_InPlaceOfAnother, forms.ChangePasswordForm):
     pass
 
 
-class ResetPasswordKeyForm(WithoutPlaceholders, forms.ResetPasswordKeyForm):
+class ResetPasswordKeyForm(_InPlaceOfAnother, forms.ResetPasswordKeyForm):
     pass

@@ -10,7 +10,7 @@ from django.core.cache import cache
 from django.test import Client
 
 from keys.models import AuditEvent, Outcome
-from portal.account import device_name
+from portal.browsers import device_name
 from portal.models import User
 from tests.people import PROVE, SIGNUP, last_code, sign_in, signed_in_as
 from tests.verbs import acme
@@ -68,7 +68,7 @@ def test_a_new_device_is_mailed_once(ann):
     told = [message for message in mail.outbox if "New sign-in" in message.subject]
     assert len(told) == 1
     assert "Was it not you?" in told[0].body
-    assert "Chrome" in told[0].body
+    assert "With the browser: Chrome on Linux" in told[0].body
     sign_in(Client(HTTP_USER_AGENT=PHONE), "ann@acme.test")
     assert len([message for message in mail.outbox if "New sign-in" in message.subject]) == 2
 
@@ -124,6 +124,7 @@ def test_a_deleted_account_is_gone_and_keys_and_records_stay(ann, two, sandbox):
     assert (event.user_id, event.email, event.outcome) == (None, "ann@acme.test", Outcome.DONE)
     assert [message.to for message in mail.outbox] == [["ann@acme.test"]]
     assert "The API keys were not" in mail.outbox[0].body
+    assert "Sign in" not in mail.outbox[0].body  # there is nothing left to sign in to
 
 
 def test_whoever_takes_up_the_address_again_is_somebody_new(ann, ann_client, client):
