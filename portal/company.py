@@ -21,11 +21,21 @@ from portal.models import User
 
 PENDING = "provider_to_connect"
 PENDING_SECONDS = 10 * 60
+PUBLIC = {"google", "github"}
 
 
 def provider_for(email: str) -> str:
     """The provider by which people with an address of this domain sign in; "" where they may choose."""
     return str(settings.PROVIDER_DOMAINS.get(email.strip().rpartition("@")[2].lower(), ""))
+
+
+def speaks_for(provider: str, email: str) -> bool:
+    """Whether the word of this provider can prove such an address: that of a company only one of its own domains.
+
+    Whoever administers it can have it say anything. Google and GitHub ask everybody for a proof themselves.
+    """
+    bound = provider not in PUBLIC and provider in settings.PROVIDER_DOMAINS.values()
+    return not bound or provider_for(email) == provider
 
 
 def lead_to(request: HttpRequest, provider: str) -> HttpResponse:

@@ -1,7 +1,8 @@
 """Signing in by a company's own provider, by Google or by GitHub: what is believed of what they say.
 
-An address counts as proved only if the provider says so with the JSON value true; anything else leads to proving
-it by code. And nobody comes into an account that was there before without that account's own proof.
+An address counts as proved only if the provider says so with the JSON value true, and may speak for such addresses;
+anything else leads to proving it by code. And nobody comes into an account that was there before without that
+account's own proof.
 """
 
 import logging
@@ -42,7 +43,8 @@ class ProviderAdapter(DefaultSocialAccountAdapter):
         def extract_email_addresses(data: dict[str, Any]) -> list[EmailAddress]:
             addresses: list[EmailAddress] = listed(data)
             for address in addresses:
-                address.verified = says_true(found.id, data, address) and is_read_to_the_letter(address.email)
+                true_to_the_letter = says_true(found.id, data, address) and is_read_to_the_letter(address.email)
+                address.verified = true_to_the_letter and company.speaks_for(found.sub_id, address.email)
             return addresses
 
         found.extract_email_addresses = extract_email_addresses

@@ -9,7 +9,7 @@ from django.test import Client
 
 from portal.models import User
 from tests.oidc import LOGIN, Provider, running_provider, settings_for
-from tests.people import CONFIRM, SIGNUP, last_code, passes, sign_in, signed_in_as
+from tests.people import CONFIRM, PROVE, SIGNUP, last_code, passes, sign_in, signed_in_as
 from tests.people import LOGIN as SIGN_IN
 from tests.test_sign_in import seen
 
@@ -108,6 +108,22 @@ def test_another_provider_is_no_way_around(provider, client, ann):
     assert provider.lets_in(client, "67", start=PARTNER).headers["Location"].startswith(LOGIN)
     assert signed_in_as(client) is None
     assert list(User.objects.all()) == [ann]
+
+
+@pytest.mark.parametrize("email", ["eve@home.test", "eve@sub.partner.test", "eve@partner.test.evil.test"])
+def test_a_companys_provider_vouches_for_its_own_domains_only(provider, client, settings, email):
+    """A6: its administrator can have it say anything, of the addresses of other companies too."""
+    settings.PROVIDER_DOMAINS = {"acme.test": "acme", "partner.test": "partner"}
+    knows(provider, "66", email)
+    assert provider.lets_in(client, "66", start=PARTNER).headers["Location"] == PROVE
+    assert signed_in_as(client) is None
+    assert not EmailAddress.objects.filter(verified=True).exists()
+    client.post(PROVE, {"code": last_code()})
+    assert signed_in_as(client) == email
+    knows(provider, "67", "pat@Partner.test")
+    browser = Client()
+    provider.lets_in(browser, "67", start=PARTNER)
+    assert signed_in_as(browser) == "pat@partner.test"
 
 
 def test_what_waits_for_another_provider_is_no_way_around(provider, client, make_person):
