@@ -6,6 +6,9 @@ from urllib.parse import parse_qs
 
 import pytest
 from allauth.account.models import EmailAddress
+from allauth.mfa.models import Authenticator
+from allauth.mfa.totp.internal.auth import TOTP, generate_totp_secret
+from allauth.socialaccount.models import SocialAccount
 from django.contrib.auth import get_user_model
 from django.core import mail
 from django.core.cache import cache
@@ -14,7 +17,7 @@ from django.test import Client
 
 from keys.access import Actor, may_manage
 from keys.types import Consumer, Manager
-from tests.people import CONFIRM, LOGIN, PROVE, SIGNUP, WRONG, code_in, last_code, signed_in_as
+from tests.people import CONFIRM, LOGIN, PROVE, SIGNUP, WRONG, code_in, last_code, sign_in, signed_in_as
 from tests.verbs import acme
 
 pytestmark = pytest.mark.django_db
@@ -242,6 +245,25 @@ def test_whoever_owns_an_address_that_a_stranger_signed_up_with_gets_the_account
         stranger.post(PROVE, data)
         assert signed_in_as(stranger) is None
     assert list(EmailAddress.objects.values_list("email", "verified")) == [("victim@acme.test", True)]
+
+
+def test_nothing_that_a_stranger_has_set_up_before_opens_the_account_of_whoever_proves_its_address(
+    client, unverified, client_of
+):
+    """A2: no password, no second factor, no provider and no session, however they came to be."""
+    unverified.set_password("strangers-own-1")
+    unverified.save()
+    TOTP.activate(unverified, generate_totp_secret())
+    SocialAccount.objects.create(user=unverified, provider="acme", uid="66")
+    stranger = client_of(unverified)
+    sign_in(client, "ann@acme.test")
+    assert signed_in_as(client) == "ann@acme.test"
+    assert signed_in_as(stranger) is None
+    stranger.post(LOGIN, {"login": "ann@acme.test", "password": "strangers-own-1"})
+    assert signed_in_as(stranger) is None
+    assert not User.objects.get().has_usable_password()
+    assert not Authenticator.objects.exists()
+    assert not SocialAccount.objects.exists()
 
 
 def test_an_address_that_a_stranger_has_on_his_account_does_not_lead_its_owner_there(client, mallory):
