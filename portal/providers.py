@@ -18,6 +18,7 @@ from allauth.socialaccount.adapter import DefaultSocialAccountAdapter
 from allauth.socialaccount.forms import SignupForm
 from allauth.socialaccount.models import SocialAccount, SocialLogin
 from allauth.socialaccount.providers.base import AuthProcess, Provider
+from django.conf import settings
 from django.contrib import messages
 from django.db.models import Q
 from django.dispatch import receiver
@@ -51,8 +52,9 @@ class ProviderAdapter(DefaultSocialAccountAdapter):
         return cast(Provider, found)
 
     def populate_user(self, request: HttpRequest, sociallogin: SocialLogin, data: dict[str, Any]) -> User:
-        """With the addresses that the provider vouches for; only if there are none, with another."""
-        kept = [address for address in sociallogin.email_addresses if address.verified]
+        """With the addresses that the provider vouches for, no more than anybody may have; or else with another."""
+        vouched = [address for address in sociallogin.email_addresses if address.verified]
+        kept = sorted(vouched, key=lambda address: not address.primary)[: settings.ACCOUNT_MAX_EMAIL_ADDRESSES]
         sociallogin.email_addresses = kept or sociallogin.email_addresses[:1]
         if kept and data.get("email") not in {address.email for address in kept}:
             data = data | {"email": kept[0].email}

@@ -100,6 +100,15 @@ def test_every_address_that_github_vouches_for_is_proved(company, client):
     assert not SocialToken.objects.exists()
 
 
+def test_nobody_brings_more_addresses_from_github_than_an_account_may_have(company, client):
+    """Each of them is one more question to the Developer API, for every page."""
+    github_tells(company, *((f"kate+{number}@acme.test", True) for number in range(30)))
+    company.answers["/emails"].reverse()
+    company.lets_in(client, "github")
+    assert signed_in_as(client) == "kate+0@acme.test"
+    assert EmailAddress.objects.count() == 10
+
+
 @pytest.mark.parametrize("email", [f"{KELVIN}ate@acme.test", "kate@acme.test\ud800"])
 def test_a_look_alike_at_github_proves_nothing(company, client, email):
     """A4, A6"""
