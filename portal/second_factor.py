@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from allauth.account.adapter import get_adapter as get_account_adapter
 from allauth.mfa import app_settings
 from allauth.mfa.adapter import DefaultMFAAdapter, get_adapter
 from allauth.mfa.base.forms import AuthenticateForm, ReauthenticateForm
@@ -14,9 +15,12 @@ from allauth.mfa.webauthn.forms import (
 )
 from django import forms
 from django.conf import settings
+from django.http import HttpRequest
+from django.utils.translation import get_language, override
 from django.utils.translation import gettext as _
 
 from portal import tries
+from portal.models import User
 
 STRONG = [Authenticator.Type.TOTP, Authenticator.Type.WEBAUTHN]
 """What counts as a second factor; recovery codes only stand in for one."""
@@ -102,6 +106,15 @@ class AddPasskeyForm(AddWebAuthnForm):
 
 def has_second_factor(user: Any) -> bool:
     return bool(get_adapter().is_mfa_enabled(user, STRONG))
+
+
+def was_taken_off(request: HttpRequest, user: User) -> None:
+    """What a superuser does for somebody who has lost a factor ends what stood on it, and is told."""
+    if not has_second_factor(user):
+        Authenticator.objects.filter(user=user).delete()  # recovery codes, lost as well perhaps
+    user.end_sessions()
+    with override(user.language or get_language()):
+        get_account_adapter(request).send_notification_mail("mfa/email/taken_off", user)
 
 
 def must_set_one_up(user: Any) -> bool:

@@ -5,10 +5,12 @@ from io import StringIO
 import pytest
 from allauth.account.models import EmailAddress
 from allauth.mfa.models import Authenticator
+from allauth.mfa.recovery_codes.internal.auth import RecoveryCodes
 from allauth.mfa.totp.internal.auth import TOTP, generate_totp_secret
 from bs4 import BeautifulSoup
 from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import Group, Permission
+from django.core import mail
 from django.core.management import CommandError, call_command
 from django.test import Client
 
@@ -177,9 +179,11 @@ def test_customers_are_not_asked_for_one_and_visitors_are_led_to_sign_in(client,
     assert client.get("/admin/", follow=True).redirect_chain[-1][0].startswith("/accounts/login/")
 
 
-def test_a_superuser_takes_a_lost_factor_off_and_sees_no_secret(ann, sam_client):
+def test_a_superuser_takes_a_lost_factor_off_and_sees_no_secret(ann, ann_client, sam_client):
+    """B2: the owner is told of it, and whoever has found the phone is signed out and has no recovery code left."""
     secret = generate_totp_secret()
     TOTP.activate(ann, secret)
+    RecoveryCodes.activate(ann)
     page = sam_client.get(f"/admin/portal/user/{ann.pk}/change/")
     assert "totp" in page.text.lower()
     assert secret not in page.text
@@ -191,9 +195,16 @@ def test_a_superuser_takes_a_lost_factor_off_and_sees_no_secret(ann, sam_client)
     ):
         assert sam_client.get(f"/admin/{name}/").status_code == 404
     change_by_form(
-        sam_client, ann, **{"is_active": "on", "authenticator_set-0-DELETE": "on"}, factor=Authenticator.objects.get()
+        sam_client,
+        ann,
+        **{"is_active": "on", "authenticator_set-0-DELETE": "on"},
+        factor=Authenticator.objects.get(type="totp"),
     )
     assert not Authenticator.objects.exists()
+    assert signed_in_as(ann_client) is None
+    (message,) = mail.outbox
+    assert message.to == ["ann@acme.test"]
+    assert "Support has taken a passkey or an authenticator app off" in message.body
 
 
 def test_a_persons_page_says_what_support_needs_first(ann, sam_client, make_person, client_of):
