@@ -33,8 +33,8 @@ from portal.models import User
 
 logger = logging.getLogger(__name__)
 
-SIGNED_UP, BY_CREDENTIAL = "signed_up", "by_credential"
-"""Which account this session has made, and which it has opened by something that was set up there before."""
+BY_CREDENTIAL = "by_credential"
+"""Which account this session has opened by something that was set up there before."""
 OPENING = "opening"
 """What the account was like, for this purpose, when the sign-in began."""
 GUESSES, GUESS_SECONDS = 5, 5 * 60
@@ -218,7 +218,7 @@ def mail_context(context: dict[str, Any]) -> dict[str, Any]:
 
 @receiver(signals.user_signed_up)
 def remember_who_signed_up(request: HttpRequest, user: User, **_kwargs: object) -> None:
-    request.session[SIGNED_UP] = user.pk
+    request.session[sessions.SIGNED_UP] = user.pk
 
 
 @receiver(signals.authentication_step_completed)
@@ -244,7 +244,7 @@ def whoever_proves_an_address(request: HttpRequest, email_address: EmailAddress,
                 get_adapter(request).send_notification_mail("account/email/email_added", user, told, other.email)
             sessions.end_others(request, user)
     elif not others.exists():
-        if user.pk not in (request.session.get(SIGNED_UP), request.session.get(BY_CREDENTIAL)):
+        if user.pk not in (request.session.get(sessions.SIGNED_UP), request.session.get(BY_CREDENTIAL)):
             evict_strangers(user)
             codes.bind_reset(request)  # the proof may have been that of a reset, which goes on
     else:

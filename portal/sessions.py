@@ -29,6 +29,8 @@ from portal.models import User
 
 SIGNED_IN_AT = "signed_in_at"
 SEEN_AT = "seen_at"
+SIGNED_UP = "signed_up"
+"""Which account this session has made."""
 WRITE_EVERY = 60.0
 DEVICE_COOKIE = "device"
 DEVICE_SECONDS = 60 * 60 * 24 * 365
@@ -142,7 +144,7 @@ def tell_of_a_new_device(request: HttpRequest, user: User, response: HttpRespons
         httponly=True,
         samesite="Lax",
     )
-    if request.session.get("signed_up") != user.pk:
+    if request.session.get(SIGNED_UP) != user.pk:
         get_adapter(request).send_notification_mail("account/email/new_device", user)
 
 
