@@ -6,6 +6,7 @@ from typing import cast
 
 from django.conf import settings
 from django.contrib import messages
+from django.contrib.auth.views import redirect_to_login
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed
 from django.shortcuts import redirect, render
 from django.urls import ResolverMatch, reverse
@@ -34,6 +35,9 @@ PROVED = {
     "socialaccount_connections": POST,
 }
 """Changes to the account, and what shows its secrets: they need a proof of a few minutes ago."""
+
+WHILE_SIGNING_UP = "account_email_verification_sent"
+"""The one of these that is not only for people who are signed in."""
 
 LOCAL = {
     "account_signup",
@@ -84,6 +88,8 @@ class Guard:
             return redirect("account_login")
         if (field := ASKING_FOR.get(name)) and (provider := company.provider_for(request.POST.get(field, ""))):
             return company.lead_to(request, provider)
+        if name in PROVED and name != WHILE_SIGNING_UP and not request.user.is_authenticated:
+            return redirect_to_login(request.path)  # allauth would keep what was sent, and do it after a proof
         if request.method in PROVED.get(name, ()):
             return self._proof(request, request.path)
         return None

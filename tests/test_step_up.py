@@ -11,11 +11,10 @@ from allauth.mfa.totp.internal.auth import TOTP, format_hotp_value, generate_tot
 from django.core import mail
 from django.core.cache import cache
 from django.test import Client
-from django.urls import URLPattern, URLResolver, get_resolver, reverse
 
 from keys.access import Actor, is_fresh
 from keys.models import WISHES, Action, AuditEvent
-from portal import guard, step_up
+from portal import step_up
 from tests.people import STEP_UP, STEP_UP_CODE, WRONG, last_code, passes, sign_in, signed_in_as
 from tests.verbs import FULL_KEY, VERBS, Verb, acme, by_action
 
@@ -310,74 +309,3 @@ def test_without_a_proved_address_there_is_no_code(unverified, client_of):
 def test_the_forms_pass_with_csrf_checks_on(ann, client_of):
     client = client_of(ann, strict=True)
     assert client.post(STEP_UP_CODE, {"action": "send"}).status_code == 403
-
-
-# Nothing is forgotten
-
-
-FREE = {
-    # before anybody is signed in, or to sign out
-    "account_login",
-    "account_logout",
-    "account_inactive",
-    "account_signup",
-    "account_reset_password",
-    "account_confirm_login_code",
-    "account_request_login_code",
-    "account_confirm_password_reset_code",
-    "account_complete_password_reset",
-    "account_password_reset_completed",
-    "mfa_authenticate",
-    "mfa_login_webauthn",
-    "socialaccount_signup",
-    "socialaccount_login_cancelled",
-    "socialaccount_login_error",
-    "google_login_by_token",
-    *guard.PROVIDERS,
-    # the proof itself, and what only shows a list or signs out
-    "account_reauthenticate",
-    "mfa_reauthenticate",
-    "mfa_reauthenticate_webauthn",
-    "step_up",
-    "step_up_code",
-    "mfa_index",
-    "mfa_list_webauthn",
-    "usersessions_list",
-    "end_device",
-}
-
-
-def names_under(resolver: URLResolver, prefix: str = "") -> set[str]:
-    found = set()
-    for pattern in resolver.url_patterns:
-        path = prefix + str(pattern.pattern)
-        if isinstance(pattern, URLPattern):
-            found |= {pattern.name} if path.startswith("accounts/") and pattern.name else set()
-        else:
-            found |= names_under(pattern, path)
-    return found
-
-
-def test_every_address_of_the_account_is_guarded_or_known_to_need_no_proof():
-    """When allauth brings a new page, somebody has to decide."""
-    assert names_under(get_resolver()) == guard.PROVED.keys() | FREE
-
-
-@pytest.mark.parametrize("method", ["PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"])
-def test_no_method_but_post_changes_the_account_and_none_gets_around_the_proof(ann, secret, ann_client, method):
-    """A8, B4: Django's own views take PUT for POST, and DELETE for the form that asks "sure?"."""
-    key = Authenticator.objects.create(user=ann, type="webauthn", data={"name": "Laptop", "credential": {}})
-    before = list(Authenticator.objects.order_by("pk").values())
-    passes(ann_client, proof=16)
-    for name in sorted(guard.PROVED):
-        path = reverse(name, args=[key.pk] if name in {"mfa_edit_webauthn", "mfa_remove_webauthn"} else [])
-        answer = ann_client.generic(method, path)
-        assert answer.status_code == 405, path
-        assert answer["Allow"] == "GET, HEAD, POST"
-    assert list(Authenticator.objects.order_by("pk").values()) == before
-
-
-@pytest.mark.parametrize("name", ["mfa_activate_totp", "mfa_add_webauthn", "mfa_view_recovery_codes"])
-def test_second_factors_are_shown_and_added_after_a_fresh_proof_only(name, ann, secret, ann_client):
-    passes(ann_client, proof=16)
-    assert ann_client.get(reverse(name)).headers["Location"].startswith("/accounts/step-up/")
