@@ -92,6 +92,18 @@ def test_what_is_vouched_for_later_is_believed_then(provider, client):
     assert EmailAddress.objects.get().verified
 
 
+def test_what_is_vouched_for_later_is_that_address_and_no_other(provider, client):
+    """A6: whoever came with somebody else's address and comes back with an own one has proved the own one."""
+    provider.knows("66", **claims("victim@acme.test", False))
+    provider.lets_in(client, "66")
+    cache.clear()
+    provider.knows("66", **claims("mallory@evil.test"))
+    stranger = Client()
+    assert provider.lets_in(stranger, "66").headers["Location"] == PROVE
+    assert signed_in_as(stranger) is None
+    assert not EmailAddress.objects.filter(verified=True).exists()
+
+
 def test_without_an_address_the_person_is_asked_for_one_and_proves_it(provider, client):
     provider.knows("42", name="Ann Example")
     assert provider.lets_in(client, "42").headers["Location"] == "/accounts/3rdparty/signup/"
