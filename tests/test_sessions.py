@@ -4,6 +4,8 @@ from datetime import timedelta
 
 import pytest
 from allauth.account.models import EmailAddress
+from allauth.mfa.models import Authenticator
+from allauth.mfa.totp.internal.auth import TOTP, generate_totp_secret
 from allauth.usersessions.models import UserSession
 from django.contrib.sessions.models import Session
 from django.core import mail
@@ -259,9 +261,16 @@ def make_primary(desk, ann):
     desk.post("/accounts/email/", {"action_primary": "", "email": "ann@old.test"})
 
 
+def take_app_off(desk, ann):
+    TOTP.activate(ann, generate_totp_secret())
+    desk.post("/accounts/2fa/totp/deactivate/")
+    assert not Authenticator.objects.exists()
+
+
 @pytest.mark.parametrize(
     ("change", "told", "words"),
     [
+        (take_app_off, "ann@acme.test", "Signing in does not ask for its codes any more"),
         (add, "ann@acme.test", "ann@new.test was confirmed and added"),
         (remove, "ann@acme.test", "ann@old.test was removed"),
         (remove, "ann@old.test", "ann@old.test was removed"),
