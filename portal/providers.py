@@ -37,7 +37,10 @@ LOGINS = {"openid_connect_login", "google_login", "github_login"}
 
 class ProviderAdapter(DefaultSocialAccountAdapter):
     def get_provider(self, request: HttpRequest, provider: str, client_id: str | None = None) -> Provider:
-        """One whose addresses are judged as the provider wrote them: after that only allauth's reading is left."""
+        """One whose addresses are judged as the provider wrote them: after that only allauth's reading is left.
+
+        Nothing else that it tells is kept.
+        """
         found = super().get_provider(request, provider, client_id)
         listed = found.extract_email_addresses
 
@@ -49,6 +52,7 @@ class ProviderAdapter(DefaultSocialAccountAdapter):
             return addresses
 
         found.extract_email_addresses = extract_email_addresses
+        found.extract_extra_data = lambda _data: {}
         return cast(Provider, found)
 
     def populate_user(self, request: HttpRequest, sociallogin: SocialLogin, data: dict[str, Any]) -> User:

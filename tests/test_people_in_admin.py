@@ -157,8 +157,10 @@ def test_colleagues_need_a_second_factor_in_production():
 
 
 @pytest.mark.parametrize("path", ["/admin/", "/admin/portal/user/", "/admin/jsi18n/", "/admin/logout/"])
-def test_without_one_admin_stays_closed_and_the_way_to_one_is_shown(path, sam_client, settings):
+@pytest.mark.parametrize("is_superuser", [True, False])
+def test_without_one_admin_stays_closed_and_the_way_to_one_is_shown(path, is_superuser, sam, sam_client, settings):
     settings.STAFF_SECOND_FACTOR = True
+    User.objects.filter(pk=sam.pk).update(is_superuser=is_superuser)
     assert sam_client.get(path).headers["Location"] == "/accounts/2fa/"
     assert "Colleagues need a second factor." in sam_client.get("/accounts/2fa/").text
     assert sam_client.post("/admin/portal/user/add/", {"email": "x@y.test"}).headers["Location"] == "/accounts/2fa/"
