@@ -154,10 +154,6 @@ class AccountAdapter(DefaultAccountAdapter):
             tries.take_back(_guesses_at(credentials))
         return user
 
-    def _get_login_attempts_cache_key(self, request: HttpRequest, **credentials: Any) -> str:
-        # allauth's key holds the Host header as well, whose port the client may choose: fresh tries for each.
-        return str(credentials.get("email", "")).lower()
-
     # A sign-in takes several steps; what ends sessions meanwhile ends it too
 
     def pre_login(self, request: HttpRequest, user: Any, **facts: Any) -> HttpResponse | None:

@@ -5,6 +5,7 @@ from allauth.mfa.models import Authenticator
 from django.core.cache import cache
 from django.test import Client
 
+from tests.oidc import Provider, settings_for
 from tests.passkey import ADD, LOGIN, REAUTHENTICATE, SECOND, Passkey, options_of, send
 from tests.people import passes, sign_in, signed_in_as
 
@@ -90,6 +91,18 @@ def test_a_passkey_that_does_not_check_its_holder_proves_nothing(client, ann_cli
     passes(ann_client, proof=999)
     send(ann_client, REAUTHENTICATE, passkey.used(options_of(ann_client, REAUTHENTICATE)))
     assert ann_client.get(ADD).headers["Location"].startswith("/accounts/step-up/")
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("LOCAL_SIGN_IN", False), ("PROVIDER_DOMAINS", {"acme.test": "acme"})], ids=["all", "acme"]
+)
+def test_where_people_come_by_a_provider_only_a_passkey_signs_nobody_in(client, passkey, settings, name, value):
+    """A9: but it is asked for after the provider, and for what matters."""
+    settings.SOCIALACCOUNT_PROVIDERS = settings_for(Provider("http://127.0.0.1:9"))
+    answer = passkey.used(options_of(client, LOGIN))
+    setattr(settings, name, value)
+    assert send(client, LOGIN, answer).headers["Location"].startswith("/accounts/")
+    assert signed_in_as(client) is None
 
 
 @pytest.mark.parametrize("nonsense", NONSENSE, ids=range(len(NONSENSE)))
