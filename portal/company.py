@@ -58,8 +58,9 @@ def other_way_in(request: HttpRequest, user: User, sociallogin: SocialLogin | No
 # An account that waits for its own proof, to be joined with a provider
 
 
-def wait(request: HttpRequest, sociallogin: SocialLogin) -> None:
-    request.session[PENDING] = {"at": time.time(), "login": sociallogin.serialize()}
+def wait(request: HttpRequest, sociallogin: SocialLogin, email: str) -> None:
+    told = {"email": email.lower(), "name": sociallogin.provider.name}
+    request.session[PENDING] = {"at": time.time(), "login": sociallogin.serialize()} | told
 
 
 def pending(request: HttpRequest) -> SocialLogin | None:

@@ -19,12 +19,10 @@ from allauth.socialaccount.forms import SignupForm
 from allauth.socialaccount.models import SocialAccount, SocialLogin
 from allauth.socialaccount.providers.base import AuthProcess, Provider
 from django.conf import settings
-from django.contrib import messages
 from django.db.models import Q
 from django.dispatch import receiver
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
-from django.utils.translation import gettext as _
 
 from portal import company
 from portal.identity import BY_CREDENTIAL, SignInForm, domain_is_welcome
@@ -97,9 +95,7 @@ class ProviderAdapter(DefaultSocialAccountAdapter):
         form = SignInForm({"login": email}, request=request)
         if not form.is_valid():
             return render(request, "429.html", status=429)
-        company.wait(request, sociallogin)
-        words = _("There is an account with %(email)s already. Enter the code once to join it with %(provider)s.")
-        messages.info(request, words % {"email": email, "provider": sociallogin.provider.name})
+        company.wait(request, sociallogin, email)
         return form.login(request, sociallogin.get_redirect_url(request))
 
     def is_open_for_signup(self, request: HttpRequest, sociallogin: SocialLogin) -> bool:
