@@ -27,6 +27,7 @@ from tests.browser.stage import (
     state,
     with_chip,
 )
+from tests.oidc import Provider, settings_for
 from tests.people import last_code
 
 LOGIN, SIGNUP, RESET = "/accounts/login/", "/accounts/signup/", "/accounts/password/reset/"
@@ -37,6 +38,7 @@ PASSKEY, APP = "/accounts/2fa/webauthn/add/", "/accounts/2fa/totp/activate/"
 STEP_UP = "/accounts/step-up/code/"
 ANN, BEN, CLERK = "ann@acme.test", "ben@acme.test", "clerk@portal.test"
 WRONG = "AAAA-AAAA"
+GOOGLE = {"OAUTH_PKCE_ENABLED": True, "APPS": [{"client_id": "portal", "secret": "secret"}]}
 
 # What is there before
 
@@ -364,4 +366,22 @@ DEVICES = Scene(
     (state("two", *SIGN_IN, *SIGN_IN, at(SESSIONS)),),
     prepare=ben_is_known,
 )
+PROVIDERS = {"SOCIALACCOUNT_PROVIDERS": settings_for(Provider("http://127.0.0.1:9"), two=True, google=GOOGLE)}
+COMPANY = Scene(
+    "company",
+    (
+        state("sign-in", at(LOGIN)),
+        state("bound", setting(PROVIDER_DOMAINS={"acme.test": "acme"}), enters(by(LOGIN), login=ANN)),
+        state("failed", send("main form")),
+        state("sign-in-only", setting(LOCAL_SIGN_IN=False), at(LOGIN)),
+    ),
+    settings=PROVIDERS,
+)
+CONNECTIONS = Scene(
+    "connections",
+    (state("none", at("/accounts/3rdparty/")),),
+    person=ANN,
+    settings=PROVIDERS,
+)
 SCENES = [VISITOR, NEWCOMER, UNPROVED, MANAGER, CROWD, ACCOUNT, PROOF, PASSWORD, DEVICES, HISTORY, NO_HISTORY, SUPPORT]
+SCENES += [COMPANY, CONNECTIONS]
