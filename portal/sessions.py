@@ -1,8 +1,9 @@
 """How long somebody stays signed in, on which devices, and what ends it.
 
 A session ends at a fixed time after sign-in and after some idleness, whichever comes first; sooner for staff. When
-it was last used is written at most once a minute. All sessions of a person but the current one end when a
-password or an address changes: each session carries the number that `User.sessions_ended` had when it began.
+it was last used is written at most once a minute. All sessions of a person but the current one end when a password,
+an address or what is asked for beside them changes: each session carries the number that `User.sessions_ended` had
+when it began.
 """
 
 import time
@@ -12,7 +13,8 @@ from typing import Any
 
 from allauth.account import signals
 from allauth.account.adapter import get_adapter
-from allauth.mfa.signals import authenticator_removed
+from allauth.mfa.models import Authenticator
+from allauth.mfa.signals import authenticator_added, authenticator_removed
 from allauth.usersessions.models import UserSession
 from django.conf import settings
 from django.contrib.auth import SESSION_KEY, update_session_auth_hash
@@ -26,6 +28,7 @@ from django.utils.functional import SimpleLazyObject
 
 from keys.access import PROVED_AT
 from portal.models import User
+from portal.second_factor import STRONG
 
 SIGNED_IN_AT = "signed_in_at"
 SEEN_AT = "seen_at"
@@ -124,6 +127,14 @@ def a_change_ends_the_others(request: HttpRequest, user: User, **_kwargs: Any) -
 @receiver(authenticator_removed)
 def a_weaker_account_ends_the_others(request: HttpRequest, user: User, **_kwargs: Any) -> None:
     end_others(request, User.objects.get(pk=user.pk))
+
+
+@receiver(authenticator_added)
+def a_first_factor_ends_the_others(request: HttpRequest, user: User, authenticator: Any, **_kwargs: Any) -> None:
+    """Sessions that were opened without one must not pass for such that were opened with it."""
+    factors = Authenticator.objects.filter(user_id=user.pk, type__in=STRONG)
+    if not factors.exclude(pk=authenticator.pk).exists():
+        end_others(request, User.objects.get(pk=user.pk))
 
 
 # A device that nobody has seen before

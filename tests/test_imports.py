@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from allauth.account.adapter import DefaultAccountAdapter
 
 ROOT = Path(__file__).resolve().parent.parent
 OURS = ("portal", "keys", "sandbox")
@@ -100,11 +99,7 @@ def test_one_module_reads_the_environment():
 
 
 def test_nothing_of_allauth_is_used_that_it_keeps_to_itself():
-    """One undocumented hook is overridden, `_get_login_attempts_cache_key`: tests/test_throttles.py notices."""
     ours = modules("portal") + modules("keys")
     assert [path.name for path in ours if any(".internal" in name for name in imported(path))] == []
     private = {path.name: re.findall(r"def (_\w+)\(self, request.*credentials", path.read_text()) for path in ours}
-    assert {name: found for name, found in private.items() if found} == {
-        "identity.py": ["_get_login_attempts_cache_key"]
-    }
-    assert hasattr(DefaultAccountAdapter, "_get_login_attempts_cache_key")
+    assert [found for found in private.values() if found] == []

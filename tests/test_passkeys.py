@@ -5,6 +5,7 @@ from allauth.mfa.models import Authenticator
 from django.core.cache import cache
 from django.test import Client
 
+from portal.models import User
 from tests.oidc import Provider, settings_for
 from tests.passkey import ADD, LOGIN, REAUTHENTICATE, SECOND, Passkey, options_of, send
 from tests.people import passes, sign_in, signed_in_as
@@ -45,6 +46,18 @@ def half_way(email: str) -> Client:
 def test_a_passkey_signs_in_by_itself(client, passkey):
     assert send(client, LOGIN, passkey.used(options_of(client, LOGIN))).headers["Location"] == "/keys/"
     assert signed_in_as(client) == "ann@acme.test"
+
+
+def test_a_first_passkey_ends_the_sessions_that_were_opened_without_one_and_a_further_one_none(ann, client_of):
+    """A8: also those of colleagues, for whom Django admin opens now."""
+    here, elsewhere = client_of(ann), client_of(ann)
+    send(here, ADD, Passkey().made(options_of(here, ADD)))
+    assert signed_in_as(here) == "ann@acme.test"
+    assert signed_in_as(elsewhere) is None
+    with_the_factor = client_of(User.objects.get())
+    send(here, ADD, Passkey(id=b"another-passkey!").made(options_of(here, ADD)))
+    assert Authenticator.objects.filter(type="webauthn").count() == 2
+    assert signed_in_as(with_the_factor) == "ann@acme.test"
 
 
 def test_an_answer_works_once_and_in_its_own_browser(client, passkey):

@@ -1,12 +1,14 @@
 """How long a session lives, what ends it, and what its owner sees of it."""
 
+import time
 from datetime import timedelta
 
 import pytest
 from allauth.account.models import EmailAddress
 from allauth.mfa.models import Authenticator
-from allauth.mfa.totp.internal.auth import TOTP, generate_totp_secret
+from allauth.mfa.totp.internal.auth import TOTP, format_hotp_value, generate_totp_secret, hotp_value
 from allauth.usersessions.models import UserSession
+from bs4 import BeautifulSoup
 from django.contrib.sessions.models import Session
 from django.core import mail
 from django.core.cache import cache
@@ -288,6 +290,18 @@ def test_a_change_of_what_opens_the_account_is_mailed_and_ends_other_sessions(an
     assert "Was it not you?" in message.body
     assert signed_in_as(desk)
     assert desk.session.session_key != before
+    assert signed_in_as(phone) is None
+
+
+@pytest.mark.django_db(transaction=True)
+def test_an_app_that_is_set_up_is_mailed_and_ends_the_sessions_that_were_opened_without_it(ann, two):
+    """A8: see tests/test_passkeys.py for passkeys."""
+    desk, phone = two
+    page = BeautifulSoup(desk.get("/accounts/2fa/totp/activate/").text, "html.parser")
+    code = format_hotp_value(hotp_value(page.find(id="totp-secret")["value"], int(time.time()) // 30))
+    desk.post("/accounts/2fa/totp/activate/", {"code": code})
+    assert "Signing in now asks for its codes" in mail.outbox[-2].body + mail.outbox[-1].body
+    assert signed_in_as(desk)
     assert signed_in_as(phone) is None
 
 
