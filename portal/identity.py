@@ -17,7 +17,9 @@ from allauth.socialaccount.models import SocialAccount
 from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth.models import AbstractBaseUser
+from django.core.exceptions import ValidationError
 from django.core.mail import EmailMessage
+from django.core.validators import validate_email
 from django.db import IntegrityError, transaction
 from django.dispatch import receiver
 from django.http import HttpRequest, HttpResponse
@@ -81,6 +83,12 @@ class AccountAdapter(DefaultAccountAdapter):
 
     def is_open_for_signup(self, request: HttpRequest) -> bool:
         return bool(settings.LOCAL_SIGN_UP and settings.LOCAL_SIGN_IN)
+
+    def clean_email(self, email: str) -> str:
+        """Django lets signs that nobody sees pass within a domain; no mail reaches such an address."""
+        if not email.isprintable():
+            raise ValidationError(validate_email.message, validate_email.code)
+        return cast(str, super().clean_email(email))
 
     def save_user(self, request: HttpRequest, user: User, form: Any, commit: bool = True) -> User:
         try:

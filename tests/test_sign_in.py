@@ -288,6 +288,17 @@ def test_a_further_address_is_added_in_the_own_session_and_counts_once_proved(an
     assert EmailAddress.objects.get(email="ann@home.test").verified
 
 
+@pytest.mark.parametrize("sign", ["\u202e", "\u200b", "\xad"])
+def test_an_address_with_a_sign_that_nobody_sees_is_none(ann_client, sign):
+    """F2, A4: it would look like another one, and no mail reaches it."""
+    address = f"ann@ac{sign}me.test"
+    assert Client().post(SIGNUP, {"email": address}).context["form"].errors["email"] == ["Enter a valid email address."]
+    refused = ann_client.post("/accounts/email/", {"email": address, "action_add": ""})
+    assert "Enter a valid email address." in refused.text
+    assert not EmailAddress.objects.filter(email=address).exists()
+    assert mail.outbox == []
+
+
 def test_an_address_of_somebody_else_cannot_be_added(ben, ann_client):
     """A1, A7: and the page looks as for any other address."""
     ann_client.post("/accounts/email/", {"action_add": "", "email": "ben@acme.test"})
