@@ -34,22 +34,25 @@ MANAGERS_AT_MOST = 50
 
 
 def tell_managers(event: AuditEvent, consumer: Consumer) -> None:
-    """Mail every manager. The change has been made: trouble with the mail neither fails nor repeats it.
+    """Mail every manager. The change has been made: trouble with the mails neither fails, repeats nor hides it.
 
     That a key has leaked is mailed wherever a colleague asks for it.
     """
     if event.action not in TOLD or not (settings.KEYS_MAIL_MANAGERS or "found" in event.facts):
         return
+    try:
+        get_connection().send_messages(_mails(event, consumer))
+    except Exception:
+        logger.exception("event %s: its managers could not be told", event.pk)
+
+
+def _mails(event: AuditEvent, consumer: Consumer) -> list[EmailMessage]:
     page = settings.PORTAL_URL + reverse("keys:environment", args=[event.environment])
     ends = parse_datetime(event.facts.get("ends") or "")
     context = {"event": event, "consumer": consumer, "portal_name": settings.PORTAL_NAME, "page": page, "ends": ends}
     addresses = _addresses(event, consumer)
     languages = import_string(settings.KEYS_LANGUAGES)(addresses)
-    mails = [_mail(address, languages.get(address.lower()) or get_language(), context) for address in addresses]
-    try:
-        get_connection().send_messages(mails)
-    except Exception:
-        logger.exception("event %s: its managers could not be told", event.pk)
+    return [_mail(address, languages.get(address.lower()) or get_language(), context) for address in addresses]
 
 
 def _mail(address: str, language: str | None, context: dict[str, Any]) -> EmailMessage:

@@ -8,7 +8,7 @@ from django.test import Client
 
 from keys.models import Action
 from sandbox import Sandbox
-from tests.verbs import CHANGES, FULL_KEY, VERBS, Verb, acme, by_action
+from tests.verbs import CHANGES, FULL_KEY, VERBS, Verb, acme, by_action, new_keys
 
 pytestmark = pytest.mark.django_db
 QUIET = {Action.REVEAL, Action.COPY, Action.RENAME, Action.RENAME_CONSUMER}
@@ -65,6 +65,25 @@ def test_trouble_with_mail_changes_nothing(verb: Verb, sandbox: Sandbox, ann_cli
     before = acme(sandbox)
     assert verb.send(ann_client, verb.url(sandbox)).status_code in {200, 303}
     assert verb.done(before, sandbox.keys("acme"))
+
+
+def speaks_nothing(addresses: list[str]) -> dict[str, str]:
+    raise LookupError("the table of languages is not there")
+
+
+@told
+def test_a_mail_that_cannot_be_written_hides_no_key(
+    verb: Verb, sandbox: Sandbox, ann_client: Client, settings, caplog: pytest.LogCaptureFixture
+) -> None:
+    """G15: whatever fails while it is written, as in an operator's own template; the log tells."""
+    settings.KEYS_LANGUAGES = f"{__name__}.speaks_nothing"
+    before = acme(sandbox)
+    response = verb.send(ann_client, verb.url(sandbox))
+    assert response.status_code in {200, 303}
+    made = new_keys(before, sandbox.keys("acme"))
+    assert set(FULL_KEY.findall(response.text)) == {key["key"] for key in made}
+    assert verb.done(before, sandbox.keys("acme"))
+    assert "could not be told" in caplog.text
 
 
 def test_hostile_labels_and_addresses_do_no_harm(sandbox: Sandbox, ann_client: Client) -> None:
