@@ -118,6 +118,21 @@ def unsettled(now: datetime) -> Q:
     return unconfirmed | Q(outcome=Outcome.STARTED, started_at__lt=now - ABANDONED)
 
 
+def made_by_others(event: AuditEvent) -> set[str]:
+    """The keys that other changes to the same consumer are known to have made since then: this one did not."""
+    since = event.started_at - ABANDONED
+    others = AuditEvent.objects.filter(environment=event.environment, consumer=event.consumer, started_at__gte=since)
+    return set(others.exclude(pk=event.pk).filter(facts__has_key="new").values_list("facts__new", flat=True))
+
+
+def is_held_by_another(event: AuditEvent) -> bool:
+    """Whether somebody is changing the consumer right now: what shows there may be that change's doing."""
+    lock = f"{event.environment}/{event.consumer}"
+    return (
+        AuditEvent.objects.filter(lock=lock, started_at__gte=timezone.now() - ABANDONED).exclude(pk=event.pk).exists()
+    )
+
+
 def settle(event: AuditEvent, outcome: Outcome, made: ApiKey | None) -> None:
     """Close an event later, unless somebody else did so meanwhile."""
     event.outcome = outcome
@@ -172,13 +187,13 @@ def _until(start: AuditEvent) -> datetime:
     return datetime.fromisoformat(until) if until else start.started_at
 
 
-def lock(event: AuditEvent, name: str) -> bool:
+def lock(event: AuditEvent, name: str, *, within: float) -> bool:
     """Hold the lock of that name until the event ends; whether anybody changed what it stands for meanwhile.
 
-    Raises `Busy` when it is not free in a few seconds.
+    Raises `Busy` when it is not free in a few seconds, or in those that are left for the page.
     """
     wanted = f"{event.environment}/{name}"
-    for _wait in _waits():
+    for _wait in _waits(min(WAIT_SECONDS, within)):
         event.lock = wanted
         try:
             with transaction.atomic():
@@ -199,16 +214,21 @@ def _begin(event: AuditEvent) -> None:
                 event.save(force_insert=True)
         except IntegrityError:
             first = AuditEvent.objects.filter(token=event.token).first()
-            if first and first.outcome != Outcome.STARTED:
+            if first and not _is_under_way(first):
                 raise Repeated(first) from None
         else:
             return
     raise Busy("the same form is being carried out")
 
 
-def _waits() -> Iterator[None]:
+def _is_under_way(event: AuditEvent) -> bool:
+    """Whether somebody is still at work on it: not if its worker has died."""
+    return event.outcome == Outcome.STARTED and event.started_at >= timezone.now() - ABANDONED
+
+
+def _waits(seconds: float = WAIT_SECONDS) -> Iterator[None]:
     """At once, then again and again for a few seconds."""
-    give_up = time.monotonic() + WAIT_SECONDS
+    give_up = time.monotonic() + seconds
     yield
     while time.monotonic() < give_up:
         give_back_connection()

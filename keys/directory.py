@@ -74,7 +74,7 @@ class Directory(KeyRing):
         with self._recorded(Action.CREATE_CONSUMER, new.name, token=token) as event:
             if first:
                 self.check_right(Action.CREATE)
-            audit.lock(event, new.name)
+            audit.lock(event, new.name, within=self.api.seconds_left)
             self._check_free(new.name)
             managers = _managers(new)
             facts = settlement.facts_of_new_key((), first.label, first.ends) if first else {}

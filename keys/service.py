@@ -163,7 +163,7 @@ class KeyRing:
     def create_first(self, *, label: str, ends: datetime | None, token: UUID) -> Change:
         """A newcomer's first key, in a consumer made for it."""
         with self._recorded(Action.CREATE, token=token) as event:
-            audit.lock(event, f"newcomer {self.actor.user_id}")
+            audit.lock(event, f"newcomer {self.actor.user_id}", within=self.api.seconds_left)
             self.check_newcomer()
             new = provisioning().new_consumer(self.actor)
             event.consumer = new.name
@@ -304,8 +304,9 @@ class KeyRing:
         """
         known = dict(found)
         for event in audit.lately(self.actor, self.environment, {*found, *asked}):
-            if event.outcome in OPEN:
-                audit.settle(event, *settlement.settled(event, found.get(event.consumer), timezone.now()))
+            if event.outcome in OPEN and not audit.is_held_by_another(event):
+                by_others = audit.made_by_others(event)
+                audit.settle(event, *settlement.settled(event, found.get(event.consumer), by_others, timezone.now()))
             consumer = known.pop(event.consumer, None) or recent.new_consumer(event)
             if changed := consumer and recent.with_change(consumer, event):
                 known[event.consumer] = changed
@@ -329,7 +330,7 @@ class KeyRing:
         The gate comes before the lock: who may not pass it learns nothing of locks, and holds up nobody.
         """
         consumer = self.consumer(event.consumer)
-        has_changed = audit.lock(event, event.consumer)
+        has_changed = audit.lock(event, event.consumer, within=self.api.seconds_left)
         return self.consumer(event.consumer) if has_changed else consumer
 
     def _visible(self, key: ApiKey) -> FullKey:

@@ -3,7 +3,7 @@
 What was wanted is noted as facts before the write, so that the same can be told after a crash.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -255,13 +255,19 @@ NOT_DONE_AFTER = timedelta(minutes=2)
 """By then a write that does not show was not done: no request lives that long, and lists do not lag that long."""
 
 
-def settled(event: AuditEvent, consumer: Consumer | None, now: datetime) -> tuple[Outcome, ApiKey | None]:
-    """The outcome of a change, and the key that it made; `consumer` is as it is now, None when there is none."""
+def settled(
+    event: AuditEvent, consumer: Consumer | None, by_others: Collection[str], now: datetime
+) -> tuple[Outcome, ApiKey | None]:
+    """The outcome of a change, and the key that it made; `consumer` is as it is now, None when there is none.
+
+    `by_others` are keys that other changes made: two that were wanted alike are told apart by nothing else.
+    """
     made = None
     if consumer is None and event.action == Action.DELETE_CONSUMER and "title" in event.facts:
         return Outcome.DONE, None
     if consumer and "before" in event.facts:
-        made = next((key for key in consumer.keys if is_new_key(event.facts, key)), None)
+        free = (key for key in consumer.keys if key.id not in by_others)
+        made = next((key for key in free if is_new_key(event.facts, key)), None)
     if consumer and _shows(event, consumer, made):
         return Outcome.DONE, made
     if made:

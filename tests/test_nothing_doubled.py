@@ -9,7 +9,12 @@ from django.db import connection
 from django.test import Client
 from django.utils import timezone
 
+from keys.access import Actor
+from keys.developer_api import DeveloperAPI
+from keys.errors import Busy
 from keys.models import Action, AuditEvent, Outcome
+from keys.service import KeyRing
+from keys.transport import Deadline
 from sandbox import Sandbox
 from tests.verbs import CHANGES, FULL_KEY, MAKING, Verb, acme, by_action, named, new_keys
 
@@ -172,6 +177,36 @@ def test_the_same_form_with_other_words_is_another_one(sandbox: Sandbox, ann_cli
     (verb,) = [verb for verb in CHANGES if verb.action == Action.DELETE]
     assert verb.send(ann_client, verb.url(sandbox), token).status_code == 303
     assert named(sandbox.keys("acme"), "CI") == []
+
+
+@every_change
+def test_a_form_whose_worker_died_is_not_waited_for(verb: Verb, sandbox: Sandbox, ann_client: Client) -> None:
+    """H6, G5: by reload nobody is told for ever that it is still being done."""
+    acme(sandbox)
+    url, token = verb.url(sandbox), str(uuid.uuid4())
+    verb.send(ann_client, url, token)
+    after = sandbox.keys("acme")
+    begun = timezone.now() - timedelta(seconds=60)
+    AuditEvent.objects.update(outcome=Outcome.STARTED, ended_at=None, lock="production/acme", started_at=begun)
+    again = verb.send(ann_client, url, token)
+    assert again.status_code == 503
+    assert "may or may not have been done" in again.text
+    assert sandbox.keys("acme") == after
+
+
+def test_waiting_for_others_ends_with_the_page(sandbox: Sandbox, ann) -> None:
+    """G1: what the gate took is not left for the lock."""
+    acme(sandbox)
+    started(ann, seconds_ago=1)
+    deadline = Deadline(0.8)
+    ring = KeyRing(
+        Actor(ann.pk, ("ann@acme.test",), proved_at=timezone.now()),
+        "production",
+        DeveloperAPI(sandbox.bucket, deadline),
+    )
+    with pytest.raises(Busy):
+        ring.rename_consumer("acme", label="Acme Ltd", token=uuid.uuid4())
+    assert deadline.left() > -1
 
 
 def test_a_worker_that_died_blocks_nobody(sandbox: Sandbox, ann, ann_client: Client) -> None:

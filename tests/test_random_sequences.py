@@ -256,6 +256,8 @@ class Portal(RuleBasedStateMachine):
         form.claims.append(claim)
         assert not AuditEvent.objects.filter(outcome=Outcome.STARTED).exists()
         assert not AuditEvent.objects.exclude(lock=None).exists()
+        claimed = list(AuditEvent.objects.filter(facts__has_key="new").values_list("facts__new", flat=True))
+        assert len(claimed) == len(set(claimed)), "two changes are said to have made the same key"
 
     def is_playable(self, method: str, kind: str) -> bool:
         """Not what nobody could tell: another one's value for a new key; an old state while a change is in doubt."""

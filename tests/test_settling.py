@@ -1,6 +1,7 @@
 """What nobody could confirm is settled by the next look; what lists do not show yet is known all the same."""
 
 import uuid
+from dataclasses import replace
 from datetime import datetime, timedelta
 from io import StringIO
 
@@ -116,6 +117,40 @@ def test_a_reveal_that_died_stays_unconfirmed(sandbox: Sandbox, ann_client: Clie
         )
     assert settle().strip() == f"{len(READS)} not confirmed"
     assert settle().strip() == "Nothing to settle."
+
+
+@pytest.mark.parametrize("verb", MAKING, ids=by_action)
+@pytest.mark.parametrize("look", ["page", "command"])
+def test_a_key_that_another_form_made_settles_nothing(
+    verb: Verb, look: str, sandbox: Sandbox, ann_client: Client
+) -> None:
+    """G5, H2: whoever tries again with a new form wants the same; one key does not make two changes done."""
+    acme(sandbox)
+    url, lost = verb.url(sandbox), replace(verb, fields=verb.fields | {"ends": "never"})
+    sandbox.fault("POST", "*", "drop", times=1)
+    assert lost.send(ann_client, url).status_code == 503
+    assert lost.send(ann_client, url).status_code == 200
+    AuditEvent.objects.update(started_at=timezone.now() - timedelta(minutes=3))
+    assert ann_client.get("/keys/").status_code == 200 if look == "page" else settle()
+    first, second = AuditEvent.objects.order_by("pk")
+    assert (first.outcome, "new" in first.facts) == (Outcome.FAILED, False)
+    assert second.outcome == Outcome.DONE
+
+
+def test_nothing_is_settled_while_somebody_is_making_a_key(sandbox: Sandbox, ann, ann_client: Client) -> None:
+    """G5: the key that shows may be theirs, who have not noted it yet."""
+    acme(sandbox)
+    create = next(verb for verb in MAKING if verb.action == Action.CREATE)
+    event = died(sandbox, ann_client, create, done=True)
+    AuditEvent.objects.update(lock=None)
+    other = {"action": Action.CREATE, "environment": "production", "consumer": "acme", "email": "ann@acme.test"}
+    under_way = AuditEvent.objects.create(user=ann, lock="production/acme", **other)
+    ann_client.get("/keys/")
+    assert settle().strip() == "1 not looked at"
+    event.refresh_from_db()
+    assert event.outcome == Outcome.STARTED
+    under_way.delete()
+    assert settle().strip() == "1 done"
 
 
 def test_settling_waits_for_an_answer(sandbox: Sandbox, ann_client: Client) -> None:

@@ -44,7 +44,9 @@ class Command(BaseCommand):
         except ApiError as problem:
             self.stderr.write(f"Event {event.pk}: {problem}")
             return "not looked at"
-        outcome, made = settlement.settled(event, consumer, timezone.now())
+        if audit.is_held_by_another(event):
+            return "not looked at"
+        outcome, made = settlement.settled(event, consumer, audit.made_by_others(event), timezone.now())
         audit.settle(event, outcome, made)
         return outcome.label.lower()
 
