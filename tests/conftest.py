@@ -3,9 +3,11 @@
 Ann manages, Ben shares, Mallory is a stranger, Sam is staff; one person has not proved his address.
 """
 
+import logging
 import os
 import shutil
 import tempfile
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -72,6 +74,17 @@ def sandbox(running_sandbox, settings) -> Sandbox:
 def two_environments(sandbox, settings) -> Sandbox:
     settings.ZUPLO_BUCKETS = {"production": sandbox.buckets[0], "preview": sandbox.buckets[1]}
     return sandbox
+
+
+@pytest.fixture
+def log(caplog: pytest.LogCaptureFixture) -> pytest.LogCaptureFixture:
+    """The log as the portal writes it."""
+    from portal.logs import Line, Reference
+
+    caplog.handler.setFormatter(Line())
+    caplog.handler.addFilter(Reference())
+    caplog.set_level(logging.INFO)
+    return caplog
 
 
 # People
@@ -179,11 +192,12 @@ NEEDED = {
     ),
 }
 LEFT_OUT = pytest.StashKey[dict[str, int]]()
+COUNTED = pytest.StashKey[Counter[str]]()
 
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    config.stash[LEFT_OUT] = {}
+    config.stash[LEFT_OUT], config.stash[COUNTED] = {}, Counter()
     for marker, (_words, there, required) in NEEDED.items():
         left_out = [item for item in items if item.get_closest_marker(marker)]
         if left_out and not there and not required:
@@ -196,6 +210,14 @@ def pytest_terminal_summary(terminalreporter, config: pytest.Config) -> None:
     for marker, number in config.stash.get(LEFT_OUT, {}).items():
         words = f"{number} {marker} tests were LEFT OUT: {NEEDED[marker][0]}"
         terminalreporter.write_line(words, yellow=True, bold=True)
+    for words, number in config.stash.get(COUNTED, {}).items():
+        terminalreporter.write_line(f"{words}: {number}")
+
+
+@pytest.fixture
+def count(request: pytest.FixtureRequest) -> Counter[str]:
+    """What one test tries out many times; told at the end of the run."""
+    return request.config.stash[COUNTED]
 
 
 @pytest.fixture(scope="session")

@@ -1,10 +1,7 @@
 """Every fault of the Developer API, at every call of every verb, as a page and as a fragment."""
 
-import logging
-import os
 import uuid
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 
 import pytest
@@ -17,7 +14,6 @@ from keys.developer_api import DeveloperAPI
 from keys.errors import OutcomeUnknown
 from keys.models import AuditEvent
 from keys.transport import Deadline
-from portal.logs import Line, Reference
 from sandbox import Sandbox
 from sandbox.faults import KINDS
 from tests.model import (
@@ -39,52 +35,10 @@ from tests.model import (
     world,
     written,
 )
+from tests.troubles import NIGHTLY, OF_A_READ, OF_A_WRITE, Trouble
 from tests.verbs import State, Verb, about, acme, in_time, new_keys
 
 pytestmark = pytest.mark.django_db
-
-NIGHTLY = os.environ.get("HYPOTHESIS_PROFILE") == "nightly"
-
-
-@dataclass(frozen=True)
-class Trouble:
-    """One fault of the sandbox, with options under which it is quick."""
-
-    kind: str
-    options: dict = field(default_factory=dict)
-    when: str = "before"
-
-    def __str__(self) -> str:
-        return " ".join([self.kind, *map(str, self.options.values()), self.when])
-
-
-# After these answers nobody knows whether a write was done.
-LOST = [
-    Trouble("drop"),
-    Trouble("status", {"status": 500}),
-    Trouble("status", {"status": 503, "retry_after": "30"}),
-    Trouble("truncated"),
-    Trouble("not_json"),
-    Trouble("wrong_type"),
-    Trouble("oversized", {"bytes": 16 * 2**20 + 1}),
-    Trouble("redirect", {"location": "/elsewhere"}),
-    Trouble("deep"),
-    Trouble("gzip_bomb", {"bytes": 2**20}),
-]
-# These say that it was not done. They are believed, so the sandbox does not do it either.
-REFUSALS = [Trouble("status", {"status": status}) for status in (401, 404, 409)]
-REFUSALS += [Trouble("status", {"status": 429, "retry_after": "30"})]
-WORKING = [
-    Trouble("hostile"),
-    Trouble("filter_ignored"),
-    Trouble("stale"),
-    Trouble("doubled"),
-    Trouble("other_object"),
-    Trouble("delay", {"seconds": 0.02}),
-    Trouble("drip", {"interval": 0}),
-]
-OF_A_READ = LOST + REFUSALS + WORKING
-OF_A_WRITE = LOST + [Trouble(one.kind, one.options, "after") for one in LOST] + REFUSALS + WORKING
 
 
 @dataclass(frozen=True)
@@ -119,24 +73,6 @@ def test_every_kind_of_fault_is_in_the_table() -> None:
     assert {trouble.kind for trouble in OF_A_WRITE} == set(KINDS)
 
 
-@pytest.fixture(scope="module")
-def counted(request: pytest.FixtureRequest) -> Iterator[list[str]]:
-    """The cells that held, told at the end."""
-    cells: list[str] = []
-    yield cells
-    with request.config.pluginmanager.getplugin("capturemanager").global_and_fixture_disabled():
-        request.config.get_terminal_writer().line(f"\nfaults x verbs: {len(cells)} cells")
-
-
-@pytest.fixture
-def log(caplog: pytest.LogCaptureFixture) -> pytest.LogCaptureFixture:
-    """The log as the portal writes it."""
-    caplog.handler.setFormatter(Line())
-    caplog.handler.addFilter(Reference())
-    caplog.set_level(logging.INFO)
-    return caplog
-
-
 @pytest.fixture(autouse=True)
 def unlimited(settings) -> None:
     settings.KEYS_REVEALS_PER_MINUTE = settings.KEYS_CHANGES_PER_MINUTE = 10_000
@@ -144,7 +80,7 @@ def unlimited(settings) -> None:
 
 @pytest.mark.parametrize(("verb", "strike"), CELLS, ids=[f"{titled(verb)}, {strike.where}" for verb, strike in CELLS])
 def test_whatever_strikes_it_is_told_truly(
-    verb: Verb, strike: Strike, sandbox: Sandbox, ann_client: Client, mallory_client: Client, log, subtests, counted
+    verb: Verb, strike: Strike, sandbox: Sandbox, ann_client: Client, mallory_client: Client, log, subtests, count
 ) -> None:
     """C1, C4, G3 to G7, H1, H2: by day page and fragment take turns, and so do the faults of the look."""
     client = mallory_client if verb is FIRST_KEY else ann_client
@@ -156,7 +92,7 @@ def test_whatever_strikes_it_is_told_truly(
             with subtests.test(fault=str(trouble), htmx=htmx):
                 forget(sandbox, log)
                 hold(verb, strike, trouble, htmx, sandbox, client, log)
-                counted.append("")
+                count["faults x verbs"] += 1
 
 
 def forget(sandbox: Sandbox, log: pytest.LogCaptureFixture) -> None:

@@ -5,7 +5,6 @@ HYPOTHESIS_PROFILE=nightly runs a thousand sequences and more, new ones each tim
 
 import os
 import uuid
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -311,19 +310,13 @@ def _before_hostile(key: dict[str, Any]) -> str | None:
     return key["description"] and key["description"].partition("<")[0]
 
 
-@pytest.fixture
-def counted(request: pytest.FixtureRequest) -> Iterator[None]:
-    yield
-    with request.config.pluginmanager.getplugin("capturemanager").global_and_fixture_disabled():
-        request.config.get_terminal_writer().line(
-            f"\nrandom sequences: {Portal.played}, forms sent: {Portal.sent}, {Portal.resent} of them again"
-        )
-
-
 def test_any_sequence_keeps_every_promise(
-    sandbox: Sandbox, ann_client: Client, mallory_client: Client, settings, counted: None
+    sandbox: Sandbox, ann_client: Client, mallory_client: Client, settings, count
 ) -> None:
     """C6, G5, G6, G7 and rule 5 of the design, in any order of events."""
     settings.KEYS_REVEALS_PER_MINUTE = settings.KEYS_CHANGES_PER_MINUTE = settings.KEYS_PER_CONSUMER = 100_000
     Portal.sandbox, Portal.ann, Portal.mallory = sandbox, ann_client, mallory_client
     run_state_machine_as_test(Portal, settings=SETTINGS)
+    count["random sequences"] += Portal.played
+    count["forms sent in them"] += Portal.sent
+    count["of these again"] += Portal.resent

@@ -1,0 +1,47 @@
+"""Every fault of the Developer API under which a test is quick, by what an answer under it means."""
+
+import os
+from dataclasses import dataclass, field
+
+NIGHTLY = os.environ.get("HYPOTHESIS_PROFILE") == "nightly"
+
+
+@dataclass(frozen=True)
+class Trouble:
+    """One fault of the sandbox, with options under which it is quick."""
+
+    kind: str
+    options: dict = field(default_factory=dict)
+    when: str = "before"
+
+    def __str__(self) -> str:
+        return " ".join([self.kind, *map(str, self.options.values()), self.when])
+
+
+# After these answers nobody knows whether a write was done.
+LOST = [
+    Trouble("drop"),
+    Trouble("status", {"status": 500}),
+    Trouble("status", {"status": 503, "retry_after": "30"}),
+    Trouble("truncated"),
+    Trouble("not_json"),
+    Trouble("wrong_type"),
+    Trouble("oversized", {"bytes": 16 * 2**20 + 1}),
+    Trouble("redirect", {"location": "/elsewhere"}),
+    Trouble("deep"),
+    Trouble("gzip_bomb", {"bytes": 2**20}),
+]
+# These say that it was not done. They are believed, so the sandbox does not do it either.
+REFUSALS = [Trouble("status", {"status": status}) for status in (401, 404, 409)]
+REFUSALS += [Trouble("status", {"status": 429, "retry_after": "30"})]
+WORKING = [
+    Trouble("hostile"),
+    Trouble("filter_ignored"),
+    Trouble("stale"),
+    Trouble("doubled"),
+    Trouble("other_object"),
+    Trouble("delay", {"seconds": 0.02}),
+    Trouble("drip", {"interval": 0}),
+]
+OF_A_READ = LOST + REFUSALS + WORKING
+OF_A_WRITE = LOST + [Trouble(one.kind, one.options, "after") for one in LOST] + REFUSALS + WORKING
