@@ -262,6 +262,8 @@ BAD = {
     "no JSON": ({"metadata": "{plan: pro}"}, "This is no JSON: line 1, character 2"),
     "a list": ({"metadata": "[1]"}, "Write a JSON object"),
     "no number": ({"metadata": '{"x": NaN}'}, "This is no JSON"),
+    "no number in the end": ({"metadata": '{"x": 1e999}'}, "This is no JSON"),
+    "nothing as a sign": ({"metadata": '{"x": "\\\\\\u0000"}'}, "leave out control characters"),
     "a name twice": ({"metadata": '{"x": 1, "x": 2}'}, "a name is there twice"),
     "half a sign": ({"metadata": '{"x": "\\ud800"}'}, "This is no JSON"),
     "bottomless": ({"metadata": '{"x":' * 5000 + "1" + "}" * 5000}, "This is no JSON"),

@@ -26,6 +26,7 @@ METADATA_BYTES = 1000
 MANAGERS_AT_MOST = 20
 NO_KEY = "none"
 _NEW_NAME = re.compile(r"[a-z0-9-]{1,128}")
+_NUL = re.compile(r"(?<!\\)(\\\\)*\\u0000")
 _KEY_SHAPED = re.compile(r"zpka_\w+")
 
 
@@ -67,11 +68,14 @@ class MetadataField(forms.CharField):
         text = super().clean(value)
         try:
             found = json.loads(text or "{}", parse_constant=_refuse, object_pairs_hook=_each_once)
-            size = len(json.dumps(found, ensure_ascii=False, separators=(",", ":")).encode())
+            # What is left over of JSON in Python, an endless number or half a sign, is no JSON to others.
+            size = len(json.dumps(found, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode())
         except (ValueError, RecursionError) as problem:
             raise ValidationError(_("This is no JSON: %(problem)s."), "json", {"problem": _where(problem)}) from None
         if not isinstance(found, dict):
             raise ValidationError(_('Write a JSON object, as in {"plan": "pro"}.'), "object")
+        if _NUL.search(text):  # PostgreSQL keeps none
+            raise ValidationError(_("Please leave out control characters and invisible ones."), "unreadable")
         if size > METADATA_BYTES:
             raise ValidationError(
                 _("The key service keeps at most %(most)d bytes; these are %(size)d."),
