@@ -2,16 +2,23 @@
 
 import logging
 import socket
+import ssl
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
+from pathlib import Path
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import NameOID
 
-from keys.developer_api import DeveloperAPI
+from keys.developer_api import PAGES_AT_MOST, DeveloperAPI
 from keys.errors import ApiError, ApiMisconfigured, ApiRefused, ApiUnavailable, NotFound, OddAnswer, OutcomeUnknown
 from keys.transport import Deadline
 from sandbox import Sandbox
@@ -122,6 +129,24 @@ def test_tags_and_metadata_are_taken_as_they_come(
     sandbox.fault("GET", "*", "wrong_type", body={"name": "acme", "managers": [], "apiKeys": []} | sent)
     consumer = api.consumer("acme")
     assert (consumer.tags, consumer.metadata) == (tags, metadata)
+
+
+def test_a_list_that_repeats_itself_ends(sandbox: Sandbox, api: DeveloperAPI) -> None:
+    """G12: by a server that knows no offset; each consumer is there once."""
+    names = ["acme", "mobile", "acme"]
+    sandbox.fault("GET", "*", "wrong_type", body={"data": [{"name": name} for name in names]}, times=0)
+    assert [consumer.name for consumer in api.consumers_of("ann@acme.test")] == ["acme", "mobile"]
+    assert len(sandbox.journal()) == 2
+
+
+def test_a_list_without_an_end_is_given_up(sandbox: Sandbox, api: DeveloperAPI) -> None:
+    """G12: each page brings another consumer, and says that there are more."""
+    for number in range(PAGES_AT_MOST + 5):
+        body = {"data": [{"name": f"team-{number}"}], "total": 10**9}
+        sandbox.fault("GET", "*", "wrong_type", body=body, nth=number + 1)
+    with pytest.raises(OddAnswer):
+        api.consumers_of("ann@acme.test")
+    assert len(sandbox.journal()) == PAGES_AT_MOST
 
 
 def test_a_failed_read_is_tried_once_more(sandbox: Sandbox, api: DeveloperAPI) -> None:
@@ -244,6 +269,50 @@ def test_the_token_goes_to_the_api_alone(sandbox: Sandbox, settings, monkeypatch
             within(5, sandbox).consumer("acme")
         assert all(call.authorized for call in sandbox.journal())
         assert heard == []
+
+
+@pytest.fixture
+def strangers_certificate(tmp_path: Path) -> Path:
+    """For this machine's own name, and vouched for by nobody."""
+    key, name = (
+        ec.generate_private_key(ec.SECP256R1()),
+        x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")]),
+    )
+    now = datetime.now(UTC)
+    certificate = (
+        x509.CertificateBuilder(name, name, key.public_key(), 1, now - timedelta(hours=1), now + timedelta(hours=1))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
+        .sign(key, SHA256())
+    )
+    file = tmp_path / "certificate.pem"
+    secret = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    file.write_bytes(secret + certificate.public_bytes(Encoding.PEM))
+    return file
+
+
+def test_the_token_is_not_told_to_who_cannot_prove_to_be_the_api(
+    sandbox: Sandbox, settings, strangers_certificate: Path
+) -> None:
+    """E7: TLS with a checked certificate; nothing was sent, so nothing was done."""
+    heard: list[bytes] = []
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(strangers_certificate)
+    with socket.create_server(("localhost", 0)) as server:
+
+        def serve() -> None:
+            while True:
+                try:
+                    connection, _ = server.accept()
+                except OSError:
+                    return
+                with suppress(OSError), context.wrap_socket(connection, server_side=True) as secured:
+                    heard.append(secured.recv(65536))
+
+        threading.Thread(target=serve, daemon=True).start()
+        settings.ZUPLO_API_URL = f"https://localhost:{server.getsockname()[1]}"
+        with pytest.raises(ApiError):
+            within(5, sandbox).consumer("acme")
+    assert b"".join(heard) == b""
 
 
 def test_a_cookie_of_the_api_is_not_kept(sandbox: Sandbox, settings) -> None:

@@ -70,17 +70,20 @@ def test_a_fellow_manager_may(verb: Verb, sandbox: Sandbox, ben_client: Client) 
 
 @every_verb
 @pytest.mark.parametrize("who", ["mallory", "unverified"])
+@pytest.mark.parametrize("htmx", [False, True], ids=["page", "htmx"])
 def test_a_stranger_may_not_even_know(
-    verb: Verb, who: str, sandbox: Sandbox, client_of: ClientOf, request: pytest.FixtureRequest
+    verb: Verb, htmx: bool, who: str, sandbox: Sandbox, client_of: ClientOf, request: pytest.FixtureRequest
 ) -> None:
     """C1, C5: a stranger, an unproved address and an absent consumer get the same answer, and nothing is done."""
     client = client_of(request.getfixturevalue(who))
     before = acme(sandbox)
-    theirs = verb.send(client, verb.url(sandbox))
-    absent = verb.send(client, verb.url(sandbox, consumer="nobody"))
-    malformed = verb.send(client, verb.url(sandbox, consumer="%2e%2e"))
-    assert theirs.status_code == absent.status_code == malformed.status_code == 404
-    assert without_tokens(theirs) == without_tokens(absent) == without_tokens(malformed)
+    theirs = verb.send(client, verb.url(sandbox), htmx=htmx)
+    absent = verb.send(client, verb.url(sandbox, consumer="nobody"), htmx=htmx)
+    assert theirs.status_code == absent.status_code == 404
+    assert without_tokens(theirs) == without_tokens(absent)
+    if not htmx:  # no fragment has an address that cannot be
+        malformed = verb.send(client, verb.url(sandbox, consumer="%2e%2e"))
+        assert (malformed.status_code, without_tokens(malformed)) == (404, without_tokens(absent))
     assert sandbox.keys("acme") == before
     assert {call.method for call in sandbox.journal()} <= {"GET"}
     assert not any("visible" in call.query for call in sandbox.journal())
@@ -119,13 +122,36 @@ def test_nobody_signed_in_is_asked_to_sign_in(verb: Verb, sandbox: Sandbox, clie
 
 @every_verb
 def test_a_forged_request_is_refused(verb: Verb, sandbox: Sandbox, ann: User, client_of: ClientOf) -> None:
-    """F4: without the token of the form nothing happens; a GET changes nothing either."""
+    """F4: without the token of the form, or from elsewhere, nothing happens."""
     before, client = acme(sandbox), client_of(ann, strict=True)
-    assert verb.send(client, verb.url(sandbox)).status_code == 403
-    assert client.get(verb.url(sandbox)).status_code == (405 if verb.reads else 200)
-    assert client.put(verb.url(sandbox)).status_code in {403, 405}
+    url = verb.url(sandbox)
+    assert verb.send(client, url).status_code == 403
+    assert client.put(url).status_code in {403, 405}
+    token = client.get("/keys/").context["csrf_token"]
+    form = verb.fields | {"token": str(uuid.uuid4()), "csrfmiddlewaretoken": str(token)}
+    for origin in ("https://evil.test", "null"):
+        assert client.post(url, form, headers={"Origin": origin}).status_code == 403
     assert sandbox.keys("acme") == before
     assert all(call.method == "GET" for call in sandbox.journal())
+    assert not AuditEvent.objects.exists()
+    assert client.post(url, form).status_code in {200, 303}
+
+
+@every_verb
+@pytest.mark.parametrize("header", ["X-HTTP-Method-Override", "X-Method-Override", "X-HTTP-Method"])
+def test_looking_changes_nothing(verb: Verb, header: str, sandbox: Sandbox, ann_client: Client) -> None:
+    """F4: a GET or HEAD that holds the whole form neither, whatever method it claims to be."""
+    before = acme(sandbox)
+    form = verb.fields | {"token": str(uuid.uuid4()), "_method": "POST"}
+    for method in (ann_client.get, ann_client.head):
+        for headers in ({}, {header: "POST"}):
+            response = method(verb.url(sandbox), form, headers=headers)
+            assert response.status_code == (405 if verb.reads else 200)
+            assert not verb.reads or response["Allow"] == "POST"
+            assert not FULL_KEY.search(response.text)
+    assert sandbox.keys("acme") == before
+    assert all(call.method == "GET" for call in sandbox.journal())
+    assert not AuditEvent.objects.exists()
 
 
 @every_change
