@@ -13,7 +13,7 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
 from keys.moments import day, exact
-from keys.types import harmless
+from keys.types import harmless, without_keys
 
 LABEL_LENGTH = 100
 LIFETIMES = {"7": _("7 days"), "30": _("30 days"), "60": _("60 days"), "90": _("90 days")}
@@ -51,8 +51,25 @@ def readable(value: str) -> None:
         raise ValidationError(_("Please leave out control characters and invisible ones."), code="unreadable")
 
 
-def label_field(help_text: Any = "") -> forms.CharField:
-    return forms.CharField(label=_("Label"), max_length=LABEL_LENGTH, validators=[readable], help_text=help_text)
+def keyless(value: str) -> None:
+    if without_keys(value) != value:
+        raise ValidationError(_("This seems to hold the key itself. Leave it out: the text is mailed."), code="key")
+
+
+class LabelField(forms.CharField):
+    """What everybody reads, in lists and mails: a key that was pasted into it is not even shown again."""
+
+    default_validators = [readable, keyless]
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(max_length=LABEL_LENGTH, **options)
+
+    def bound_data(self, data: Any, initial: Any) -> Any:
+        return without_keys(super().bound_data(data, initial) or "")
+
+
+def label_field(help_text: Any = "") -> LabelField:
+    return LabelField(label=_("Label"), help_text=help_text)
 
 
 class LabelForm(OnceForm):

@@ -23,6 +23,7 @@ TEXT_LIMIT = 500
 NAME = re.compile(r"[A-Za-z0-9_:-]{1,128}")
 ID = re.compile(r"[A-Za-z0-9_-]{1,128}")
 VALUE = re.compile(r"[!-~]{1,512}")
+_KEY_SHAPED = re.compile(r"zpka_[0-9A-Za-z_]{8,}")
 _JOINER = "\u200d"  # holds emoji together
 
 
@@ -64,7 +65,7 @@ class ApiKey:
         return cls(
             id=_match(ID, data, "id"),
             consumer=consumer,
-            label=_text(data, "description"),
+            label=without_keys(_text(data, "description")),
             ending=_ending(_text(data, "key")),
             created_on=created_on,
             expires_on=_time(data, "expiresOn"),
@@ -127,7 +128,7 @@ class Consumer:
         keys = [ApiKey.from_json(item, name) for item in _objects(data, "apiKeys")]
         return cls(
             name=name,
-            label=_text(data, "description"),
+            label=without_keys(_text(data, "description")),
             managers=(*managers, *invited),
             keys=newest_first(keys),
             tags=_texts(_map(data, "tags")),
@@ -212,6 +213,11 @@ def newest_first(keys: Iterable[ApiKey]) -> tuple[ApiKey, ...]:
 def looks_masked(value: str) -> bool:
     """Whether this is no full key; masks differ between sources, these marks are common to all."""
     return not value or any(mark in value for mark in ("*", "•", "…", "..."))
+
+
+def without_keys(text: str) -> str:
+    """The text without anything shaped like a key: people paste them where everybody reads."""
+    return _KEY_SHAPED.sub("zpka_[removed]", text)
 
 
 def same_time(one: datetime | None, other: datetime | None) -> bool:

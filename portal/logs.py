@@ -9,8 +9,8 @@ from django.conf import settings
 from pythonjsonlogger.json import JsonFormatter
 
 from keys import tally
+from keys.types import without_keys
 
-_KEY = re.compile(r"zpka_[0-9A-Za-z_]{8,}")
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029]")
 
 
@@ -84,7 +84,7 @@ def without_secrets(words: str) -> str:
     token = settings.ZUPLO_API_KEY
     if len(token) >= 8:
         words = words.replace(token, "[token removed]")
-    return _KEY.sub("zpka_[removed]", words)
+    return without_keys(words)
 
 
 def scrubbed(value: Any) -> Any:

@@ -2,6 +2,7 @@
 
 import logging
 import pickle
+import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from http import HTTPStatus
@@ -27,6 +28,8 @@ from portal.logs import Line, Reference
 from sandbox import Sandbox
 from sandbox.values import mint_key
 from tests.model import EVERY_VERB, FIRST_KEY, ROTATING, shown_keys, titled, world
+from tests.staff import LIST as STAFF_LIST
+from tests.staff import NEW_FIELDS
 from tests.verbs import MAKING, Verb, acme, new_keys
 
 pytestmark = pytest.mark.django_db
@@ -239,6 +242,40 @@ def test_a_failure_of_our_own_tells_no_secret(
     if HTTPStatus.INTERNAL_SERVER_ERROR in statuses:
         assert "Traceback" in sinks.log.getvalue()
         assert "[removed]" in sinks.log.getvalue()
+    assert sinks.leaks() == []
+
+
+def test_a_key_pasted_into_a_label_is_refused(sinks: Sinks, people: dict[str, Client], sam_client: Client) -> None:
+    """E1, E2: it would stand in lists, mails and the log; not even the form shows it again."""
+    acme(sinks.sandbox)
+    label = f"CI {CANARY}"
+    for verb in EVERY_VERB:
+        if "label" in verb.fields:
+            client = people["mallory" if verb is FIRST_KEY else "ann"]
+            response = client.post(verb.url(sinks.sandbox), verb.fields | {"label": label, "token": str(uuid.uuid4())})
+            assert response.status_code == HTTPStatus.UNPROCESSABLE_ENTITY
+            assert "seems to hold the key itself" in response.text
+            sinks.keep(response)
+    form = NEW_FIELDS | {"key_label": CANARY, "token": str(uuid.uuid4())}
+    sinks.keep(sam_client.post(STAFF_LIST + "create/", form))
+    assert {call.method for call in sinks.sandbox.journal()} <= {"GET"}
+    assert sinks.leaks() == []
+
+
+def test_a_key_in_a_label_that_others_wrote_is_not_shown(sinks: Sinks, people: dict[str, Client]) -> None:
+    """E1, E2: by a guide, or before this was refused."""
+    managers = ["ann@acme.test", "ben@acme.test"]
+    keys = [{"description": "CI"}, {"description": f"Old, {CANARY}"}]
+    sinks.sandbox.add_consumer("acme", label=CANARY, managers=managers, keys=keys)
+    sinks.keep(people["ann"].get("/keys/"))
+    key_id = sinks.sandbox.keys("acme")[1]["id"]
+    for word, fields in {"rotate": {"grace": "1h"}, "rename": {"label": "New"}, "delete": {}}.items():
+        url = f"/keys/production/acme/{key_id}/{word}/"
+        for response in (people["ann"].get(url), people["ann"].post(url, fields | {"token": str(uuid.uuid4())})):
+            assert response.status_code in {HTTPStatus.OK, HTTPStatus.SEE_OTHER}
+            assert CANARY not in response.text
+    sinks.keep(people["ben"].get("/keys/production/activity/"))
+    assert len(mail.outbox) > 0
     assert sinks.leaks() == []
 
 

@@ -16,9 +16,9 @@ from django.utils import timezone
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from keys.forms import A_MOMENT, LABEL_LENGTH, CreateForm, EndForm, OnceForm, label_field, readable
+from keys.forms import A_MOMENT, CreateForm, EndForm, LabelField, OnceForm, label_field, readable
 from keys.sought import SHORTEST
-from keys.types import NAME, Consumer
+from keys.types import NAME, Consumer, without_keys
 
 # zuplo.com/docs: articles/limits. A kilobyte is read as the smaller of its two meanings.
 TAGS_AT_MOST = 5
@@ -27,7 +27,6 @@ MANAGERS_AT_MOST = 20
 NO_KEY = "none"
 _NEW_NAME = re.compile(r"[a-z0-9-]{1,128}")
 _NUL = re.compile(r"(?<!\\)(\\\\)*\\u0000")
-_KEY_SHAPED = re.compile(r"zpka_\w+")
 
 
 class TagsField(forms.CharField):
@@ -162,9 +161,7 @@ class NewConsumerForm(CreateForm):
     metadata = MetadataField(
         label=_("Metadata"), required=False, help_text=ConsumerForm.base_fields["metadata"].help_text
     )
-    key_label = forms.CharField(
-        label=_("Label of the key"), required=False, max_length=LABEL_LENGTH, validators=[readable]
-    )
+    key_label = LabelField(label=_("Label of the key"), required=False)
 
     field_order = ("label", "name", "managers", "invite", "tags", "metadata", "ends", "ends_on", "key_label")
 
@@ -304,7 +301,7 @@ class LeakForm(EndForm):
 
     def _may_be_the_key(self, word: str) -> bool:
         is_long = len(word) > 20 and bool(self.ending) and self.ending in word
-        return is_long or bool(_KEY_SHAPED.search(word))
+        return is_long or without_keys(word) != word
 
 
 def plain_address(text: str) -> str:
