@@ -103,7 +103,8 @@ class KeyRing:
         except NotFound:
             found = {}
         consumer = self._with_recent_changes(found, {name} if self.actor.sees_all else set()).get(name)
-        if consumer is None or not may_see(self.actor, consumer):
+        # Our own changes may take a manager away before the API shows it, but make nobody one.
+        if consumer is None or not all(may_see(self.actor, one) for one in (consumer, *found.values())):
             raise NotFound("absent, or not this person's")
         return consumer
 

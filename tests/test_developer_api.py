@@ -196,6 +196,7 @@ def test_a_write_told_to_wait_is_sent_again(sandbox: Sandbox, api: DeveloperAPI)
 @pytest.mark.parametrize(
     ("retry_after", "told"),
     [
+        ("3", 3),
         ("30", 30),
         ("99999999999999999999", 3600),
         (timedelta(minutes=5), 300),
