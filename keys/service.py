@@ -91,8 +91,9 @@ class KeyRing:
             for consumer in self.api.consumers_of(email)
             if may_manage(self.actor, consumer)
         }
-        known = self._with_recent_changes(found) if self.actor.emails else found
-        return sorted(known.values(), key=lambda consumer: (consumer.title.casefold(), consumer.name))
+        known = self._with_recent_changes(found).values() if self.actor.emails else ()
+        mine = [consumer for consumer in known if may_manage(self.actor, consumer)]
+        return sorted(mine, key=lambda consumer: (consumer.title.casefold(), consumer.name))
 
     def consumer(self, name: str) -> Consumer:
         """The gate: the consumer as it is at this moment, if the person may manage it."""

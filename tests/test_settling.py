@@ -13,6 +13,7 @@ from django.utils import timezone
 
 from keys.models import READS, Action, AuditEvent, Outcome
 from sandbox import Sandbox
+from tests.staff import ACME, manager_id
 from tests.verbs import CHANGES, FULL_KEY, MAKING, Verb, acme, by_action, new_keys
 
 pytestmark = pytest.mark.django_db
@@ -212,3 +213,29 @@ def test_a_change_of_others_is_not_covered_up_for_long(sandbox: Sandbox, ann_cli
     page = ann_client.get("/keys/").content.decode()
     assert "Made elsewhere" in page
     assert "Build" not in page
+
+
+def test_who_was_just_added_is_a_manager_only_while_upstream_says_so(
+    sandbox: Sandbox, sam_client, make_person, client_of
+) -> None:
+    """C1, C6: that a colleague added somebody a moment ago lets nobody in who was removed elsewhere since."""
+    acme(sandbox)
+    zoe = client_of(make_person("zoe@acme.test"))
+    sam_client.post(ACME + "managers/add/", {"email": "zoe@acme.test", "token": uuid.uuid4()})
+    url = f"/keys/production/acme/{sandbox.keys('acme')[0]['id']}/reveal/"
+    assert zoe.post(url).status_code == 200
+    sandbox.set_managers("acme", ["ann@acme.test"])
+    assert zoe.post(url).status_code == 404
+    assert "acme" not in zoe.get("/keys/").text.replace("zoe@acme.test", "")
+
+
+def test_who_was_just_removed_sees_nothing_although_lists_lag(sandbox: Sandbox, sam_client, ben, client_of) -> None:
+    """C6, G11: neither on the page nor by a verb, nor in the history."""
+    acme(sandbox)
+    client, key = client_of(ben), sandbox.keys("acme")[0]["id"]
+    for path in ("*/consumers", "*/consumers/acme"):
+        sandbox.fault("GET", path, "stale", times=0)
+    sam_client.post(f"{ACME}managers/{manager_id(sandbox)}/remove/", {"token": uuid.uuid4()})
+    assert 'data-consumer="acme"' not in client.get("/keys/").text
+    assert client.post(f"/keys/production/acme/{key}/reveal/").status_code == 404
+    assert client.get("/keys/production/activity/?consumer=acme").status_code == 404
