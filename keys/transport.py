@@ -112,10 +112,15 @@ def _cause(problem: Exception) -> Exception:
     return _cause(inner) if isinstance(inner, Exception) and inner is not problem else problem
 
 
+class _Session(requests.Session):
+    def get_redirect_target(self, resp: requests.Response) -> None:
+        """None, for `requests` reads the whole body of a redirect, and unpacks it, even where it is not to follow."""
+
+
 @functools.cache
 def _session() -> requests.Session:
     """Made on first use, after the worker has forked. `trust_env` off: no proxy, no .netrc over our token."""
-    session = requests.Session()
+    session = _Session()
     session.trust_env = False
     session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
     session.headers.clear()

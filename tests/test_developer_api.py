@@ -87,6 +87,39 @@ def test_an_unusable_answer_to_a_read_is_refused(kind: str, sandbox: Sandbox, ap
         api.consumer("acme")
 
 
+@pytest.mark.parametrize("location", ["http://[", "http://a:b:c/", "//", "\u00ff", "http://" + "x" * 300])
+def test_a_redirect_to_no_address_is_refused(location: str, sandbox: Sandbox, api: DeveloperAPI) -> None:
+    """G3: nobody reads where it leads."""
+    acme(sandbox)
+    sandbox.fault("*", "*", "redirect", location=location, times=0)
+    with pytest.raises(OddAnswer):
+        api.consumer("acme")
+    with pytest.raises(OutcomeUnknown):
+        api.create_key("acme", label="New", ends=None)
+
+
+def test_a_redirect_is_read_no_further_than_other_answers(sandbox: Sandbox, settings) -> None:
+    """G2: it is not followed, and what comes with it has the same limit."""
+    piece, sent = b"x" * 2**20, []
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def serve() -> None:
+            with suppress(OSError), server.accept()[0] as connection:
+                connection.recv(65536)
+                connection.sendall(b"HTTP/1.1 302 Found\r\nlocation: /elsewhere\r\n\r\n")
+                while len(sent) < 200:
+                    connection.sendall(piece)
+                    sent.append(piece)
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        settings.ZUPLO_API_URL = f"http://127.0.0.1:{server.getsockname()[1]}"
+        with pytest.raises(ApiError):
+            within(5, sandbox).create_key("acme", label="New", ends=None)
+        thread.join()
+    assert len(sent) < 50
+
+
 @pytest.mark.parametrize(
     "body",
     [
