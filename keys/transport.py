@@ -84,7 +84,7 @@ def send(
                 return Answer(response.status_code, response.headers, _body(response, first))
     except requests.exceptions.ConnectTimeout:
         raise NotSent("no connection in time") from None
-    except (requests.RequestException, HTTPError, OSError) as problem:
+    except (requests.RequestException, HTTPError, OSError, ValueError) as problem:  # the last by an odd length
         cause = _cause(problem)
         if isinstance(cause, NewConnectionError):
             raise NotSent("no connection") from None

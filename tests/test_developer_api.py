@@ -87,6 +87,34 @@ def test_an_unusable_answer_to_a_read_is_refused(kind: str, sandbox: Sandbox, ap
         api.consumer("acme")
 
 
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"no http at all",
+        b"HTTP/1.1 \xb2 OK\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\na: " + b"x" * 100_000 + b"\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\n" + b"a: b\r\n" * 1000 + b"\r\n",
+        b"HTTP/1.1 200 OK\r\n\xff\xfe: \x00\r\ncontent-length: 2\r\n\r\n{}",
+        b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\ncontent-length: 3\r\n\r\n{}",
+        b"HTTP/1.1 200 OK\r\ncontent-length: -5\r\n\r\n{}",
+        b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n-2\r\n{}\r\n0\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\nfffffffffffffffff\r\n{}",
+        b"HTTP/1.1 200 OK\r\nset-cookie: \xff\xfe\x00=1; domain=\xff; expires=Foo, 99\r\ncontent-length: 2\r\n\r\n{}",
+        b"HTTP/1.1 101 Switching\r\nupgrade: x\r\n\r\n",
+        b"HTTP/1.1 999 X\r\ncontent-length: 2\r\n\r\n{}",
+    ],
+    ids=lambda answer: repr(answer[-40:]),
+)
+def test_an_answer_that_is_no_proper_http_is_refused(answer: bytes, sandbox: Sandbox, settings) -> None:
+    """G3: a write may have been done all the same."""
+    with listening(answer) as (url, _heard):
+        settings.ZUPLO_API_URL = url
+        with pytest.raises((OddAnswer, ApiUnavailable)):
+            within(5, sandbox).consumer("acme")
+        with pytest.raises(OutcomeUnknown):
+            within(5, sandbox).create_key("acme", label="New", ends=None)
+
+
 @pytest.mark.parametrize("location", ["http://[", "http://a:b:c/", "//", "\u00ff", "http://" + "x" * 300])
 def test_a_redirect_to_no_address_is_refused(location: str, sandbox: Sandbox, api: DeveloperAPI) -> None:
     """G3: nobody reads where it leads."""
