@@ -1,7 +1,6 @@
 """Answers of any shape from the Developer API: never a failure of ours, nothing rendered but text, no key unasked."""
 
 import logging
-import os
 import re
 import uuid
 from datetime import UTC, datetime
@@ -20,11 +19,11 @@ from sandbox import Sandbox
 from sandbox.faults import HOSTILE_TEXT
 from sandbox.values import mint_key
 from tests.model import EVERY_VERB, FIRST_KEY, Said, agrees, said, titled, world
+from tests.troubles import NIGHTLY
 from tests.verbs import FULL_KEY, Verb, acme
 
 pytestmark = pytest.mark.django_db
 
-NIGHTLY = os.environ.get("HYPOTHESIS_PROFILE") == "nightly"
 any_shape = settings(
     max_examples=1_000 if NIGHTLY else 25,
     derandomize=not NIGHTLY,

@@ -81,6 +81,19 @@ def test_the_filter_is_not_trusted(sandbox: Sandbox, mallory_client: Client) -> 
     assert consumers_on(page_of(mallory_client)) == []
 
 
+@pytest.mark.parametrize("managers", [[], None, [{}], [{"email": ""}], [{"email": None}], [{"id": "eusr_1"}]], ids=str)
+def test_a_consumer_that_names_no_manager_is_nobodys(managers: object, sandbox: Sandbox, ann_client: Client) -> None:
+    """C1, C2: whom the Developer API leaves open is not let in."""
+    key = acme(sandbox)[0]
+    consumer = sandbox.consumer("acme") | {"managers": managers}
+    sandbox.fault("GET", "*/consumers", "wrong_type", body={"data": [consumer]}, times=0)
+    sandbox.fault("GET", "*/consumers/acme", "wrong_type", body=consumer, times=0)
+    assert consumers_on(page_of(ann_client)) == []
+    for url in (f"/keys/production/acme/{key['id']}/reveal/", "/keys/production/acme/rename/"):
+        assert ann_client.post(url, {"label": "Mine", "token": str(uuid.uuid4())}).status_code == 404
+    assert all(call.method == "GET" and "visible" not in call.query for call in sandbox.journal())
+
+
 def test_keys_are_masked_even_if_full_ones_come(sandbox: Sandbox, ann_client: Client) -> None:
     """E1: the portal masks by itself."""
     keys = acme(sandbox)

@@ -3,7 +3,6 @@
 HYPOTHESIS_PROFILE=nightly runs a thousand sequences and more, new ones each time; otherwise the same few are run.
 """
 
-import os
 import uuid
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -22,11 +21,11 @@ from keys.models import READS, Action, AuditEvent, Outcome
 from sandbox import Sandbox
 from sandbox.switches import COUNT, SWITCHES
 from tests.model import Said, World, part, said, shown_keys, shows, words, works, world, written
+from tests.troubles import NIGHTLY
 from tests.verbs import FULL_KEY, State, about, in_time, new_keys
 
 pytestmark = pytest.mark.django_db
 
-NIGHTLY = os.environ.get("HYPOTHESIS_PROFILE") == "nightly"
 SETTINGS = settings(
     max_examples=1_000 if NIGHTLY else 30,
     stateful_step_count=15 if NIGHTLY else 10,
