@@ -230,6 +230,7 @@ def test_a_failed_read_is_tried_once_more(sandbox: Sandbox, api: DeveloperAPI) -
 def test_a_write_without_a_usable_answer_is_never_sent_again(
     kind: str, when: str, sandbox: Sandbox, api: DeveloperAPI
 ) -> None:
+    """G4"""
     acme(sandbox)
     sandbox.fault("PATCH", "*", kind, when=when, times=0)
     key = sandbox.keys("acme")[0]
@@ -279,6 +280,7 @@ def test_a_long_wait_is_told_and_not_waited_for(
 
 @pytest.mark.parametrize("retry_after", ["-5", "soon", "", "NaN", "²"])
 def test_a_broken_retry_after_is_no_wait(retry_after: str, sandbox: Sandbox, api: DeveloperAPI) -> None:
+    """G8"""
     acme(sandbox)
     sandbox.fault("GET", "*", "status", status=429, retry_after=retry_after.encode("utf-8").decode("latin-1"))
     assert api.consumer("acme").name == "acme"

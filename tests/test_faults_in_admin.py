@@ -54,7 +54,7 @@ def calls_of(form: Form, sandbox: Sandbox, client: Client) -> list[tuple[str, st
 def test_whatever_strikes_colleagues_are_told_truly(
     verb: OwnVerb, sandbox: Sandbox, sam_client: Client, log, subtests, count, settings
 ) -> None:
-    """C4, G3 to G6, H1, H2: by day a third of the faults."""
+    """C4, G3, G4, G5, G6, H1, H2: by day a third of the faults."""
     settings.KEYS_CHANGES_PER_MINUTE = 10_000
     calls = calls_of(opened(verb, sandbox, sam_client), sandbox, sam_client)
     assert any(method != "GET" for method, _path, _nth in calls)

@@ -108,6 +108,7 @@ def test_probes_may_ask_by_address_over_plain_http(client, db, sandbox, settings
 
 @pytest.mark.parametrize("path", ["/healthz", "/readyz"])
 def test_answers_hold_no_configuration(client, db, sandbox, settings, path):
+    """H5: nor versions."""
     response = client.get(path)
     assert response["Content-Type"].startswith("text/plain")
     assert response["Cache-Control"] == "no-store"

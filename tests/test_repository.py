@@ -41,6 +41,15 @@ def test_no_file_holds_what_looks_like_a_real_key():
     assert [name for name, text in texts("*").items() if shape.search(text)] == []
 
 
+@pytest.mark.parametrize("name", ["requirements.txt", "requirements-dev.txt"])
+def test_every_dependency_is_pinned_with_hashes(name):
+    """H7: nothing else is installed than what was looked at."""
+    lines = (ROOT / name).read_text(encoding="utf-8").replace("\\\n", " ").splitlines()
+    assert len(lines) > 20
+    pinned = re.compile(r"[a-z0-9.\[\],-]+==[\w.!+]+( ; [^#]+?)?( +--hash=sha256:[0-9a-f]{64})+ *")
+    assert [line for line in lines if not pinned.fullmatch(line)] == []
+
+
 def test_no_merge_was_left_half_done():
     """A catalog with both sides in it still compiles for some tools, and says each text twice."""
     marker = re.compile(r"^(<{7}|>{7}) ", re.MULTILINE)

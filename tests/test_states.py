@@ -17,7 +17,7 @@ def text_of(response) -> str:
 
 @pytest.mark.parametrize("verb", ["reveal", "copy", "try"])
 def test_the_address_of_a_button_is_explained(verb: str, sandbox: Sandbox, ann_client: Client) -> None:
-    """H1: as when it was opened from the history."""
+    """H1, C5: as when it was opened from the history."""
     key = acme(sandbox)[0]
     response = ann_client.get(f"/keys/production/acme/{key['id']}/{verb}/")
     assert response.status_code == 405
