@@ -11,7 +11,7 @@ from django.utils.translation import gettext as _
 from keys import audit, settlement
 from keys.changes import Change, once
 from keys.developer_api import Window
-from keys.errors import ApiRefused, NotAllowed, NotFound
+from keys.errors import ApiRefused, Busy, NotAllowed, NotFound
 from keys.models import Action, AuditEvent, Outcome
 from keys.scanning import Finder, Stretch, look_through
 from keys.service import KeyRing
@@ -105,10 +105,13 @@ class Directory(KeyRing):
         raise _taken(name)
 
     @once
-    def change_consumer(self, name: str, wanted: Mapping[str, Any], *, token: UUID) -> Change:
-        """Another label, other tags or metadata: those of them that are wanted."""
+    def change_consumer(self, seen: Consumer, wanted: Mapping[str, Any], *, token: UUID) -> Change:
+        """Another label, other tags or metadata: those of them that are wanted, in place of what was seen."""
+        name = seen.name
         with self._recorded(Action.CHANGE_CONSUMER, name, token=token) as event:
             consumer = self._locked(event)
+            if any(getattr(consumer, field) != getattr(seen, field) for field in wanted):
+                raise Busy("somebody else's change came first")
             audit.note(event, **wanted)
             if wanted:
                 settlement.change_consumer(self.api, name, dict(wanted))

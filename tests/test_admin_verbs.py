@@ -3,6 +3,7 @@
 import json
 import re
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from io import StringIO
 
@@ -10,6 +11,7 @@ import pytest
 from bs4 import BeautifulSoup
 from django.core import mail
 from django.core.management import call_command
+from django.db import connection
 from django.test import Client
 from django.utils import timezone
 
@@ -342,6 +344,28 @@ def test_nobodys_change_is_written_over_unseen(sandbox: Sandbox, sam_client, mak
     assert "Somebody has changed this consumer" in response.text
     assert "plan=pro" in response.text
     assert sandbox.consumer("acme")["tags"] == {"plan": "free"}
+
+
+@pytest.mark.django_db(transaction=True)
+def test_of_two_changes_at_once_the_second_is_told(sandbox: Sandbox, sam, make_person, client_of) -> None:
+    """G6: it had waited for the first one, and would have written over it."""
+    acme(sandbox)
+    sue = permit(make_person("sue@portal.test"), "view", "change")
+    form = form_of(client_of(sam), ACME + "change/")
+    sandbox.fault("PATCH", "*", "delay", seconds=0.5)
+
+    def change(person) -> int:
+        try:
+            wish = form | {"tags": f"by={person.pk}", "token": str(uuid.uuid4())}
+            return client_of(person).post(ACME + "change/", wish).status_code
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(2) as pool:
+        statuses = dict(zip([sam.pk, sue.pk], pool.map(change, [sam, sue]), strict=True))
+    assert sorted(statuses.values()) in ([303, 409], [303, 422])
+    (first,) = [pk for pk, status in statuses.items() if status == 303]
+    assert sandbox.consumer("acme")["tags"] == {"by": str(first)}
 
 
 @pytest.mark.parametrize("reading", ["replace", "merge"])

@@ -118,7 +118,7 @@ def _created(request: Request, directory: Directory, change: Change) -> HttpResp
 def change(request: Request, directory: Directory, name: str) -> HttpResponse:
     form = ConsumerForm(_sent(request), url=request.path, consumer=directory.consumer(name))
     if form.is_valid():
-        change = directory.change_consumer(name, form.wanted, token=form.cleaned_data["token"])
+        change = directory.change_consumer(form.consumer, form.wanted, token=form.cleaned_data["token"])
         return done(request, directory, change.consumer, _("The consumer is changed."))
     return shown(request, directory, "_change_consumer", form, consumer=form.consumer)
 
