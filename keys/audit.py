@@ -133,8 +133,8 @@ def is_held_by_another(event: AuditEvent) -> bool:
     )
 
 
-def settle(event: AuditEvent, outcome: Outcome, made: ApiKey | None) -> None:
-    """Close an event later, unless somebody else did so meanwhile."""
+def settle(event: AuditEvent, outcome: Outcome, made: ApiKey | None) -> bool:
+    """Close an event later; False if somebody else did so meanwhile."""
     event.outcome = outcome
     if made:
         event.facts |= {"new": made.id, "new_ending": made.ending}
@@ -144,8 +144,10 @@ def settle(event: AuditEvent, outcome: Outcome, made: ApiKey | None) -> None:
     closed = {name: getattr(event, name) for name in fields} | {"ended_at": timezone.now(), "lock": None}
     if outcome in NOT_DONE:
         closed["token"] = None
-    if AuditEvent.objects.filter(unsettled(timezone.now()), pk=event.pk).update(**closed):
+    is_ours = AuditEvent.objects.filter(unsettled(timezone.now()), pk=event.pk).update(**closed) > 0
+    if is_ours:
         logger.info("%s %s: event %s, settled by a later look", event.action, outcome, event.pk)
+    return is_ours
 
 
 def end_visit(

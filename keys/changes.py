@@ -6,8 +6,10 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, TypeVar, cast
 
-from keys import audit, notices
-from keys.models import Action, AuditEvent
+from django.utils import timezone
+
+from keys import audit, notices, settlement
+from keys.models import Action, AuditEvent, Outcome
 from keys.types import ApiKey, Consumer
 
 Verb = TypeVar("Verb", bound=Callable[..., "Change"])
@@ -44,6 +46,19 @@ def once(verb: Verb) -> Verb:
         return change if ring.may(Action.REVEAL) else withheld(change)
 
     return cast("Verb", verb_once)
+
+
+def settle(event: AuditEvent, consumer: Consumer | None) -> bool:
+    """Find out what became of a change, by its consumer as it is now, and tell the managers what was done.
+
+    False while somebody else is changing the consumer: then nothing can be told.
+    """
+    if audit.is_held_by_another(event):
+        return False
+    outcome, made = settlement.settled(event, consumer, audit.made_by_others(event), timezone.now())
+    if audit.settle(event, outcome, made) and consumer and outcome in {Outcome.DONE, Outcome.PARTLY}:
+        notices.tell_managers(event, consumer)
+    return True
 
 
 def withheld(change: Change) -> Change:

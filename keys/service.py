@@ -15,7 +15,7 @@ from django.utils.translation import gettext_lazy
 
 from keys import audit, calls, gateway, limits, recent, settlement
 from keys.access import Actor, Right, has_right, is_fresh, may_manage, may_see
-from keys.changes import Change, once
+from keys.changes import Change, once, settle
 from keys.developer_api import DeveloperAPI
 from keys.errors import (
     ApiError,
@@ -306,9 +306,8 @@ class KeyRing:
         """
         known = dict(found)
         for event in audit.lately(self.actor, self.environment, {*found, *asked}):
-            if event.outcome in OPEN and not audit.is_held_by_another(event):
-                by_others = audit.made_by_others(event)
-                audit.settle(event, *settlement.settled(event, found.get(event.consumer), by_others, timezone.now()))
+            if event.outcome in OPEN:
+                settle(event, found.get(event.consumer))
             consumer = known.pop(event.consumer, None) or recent.new_consumer(event)
             if changed := consumer and recent.with_change(consumer, event):
                 known[event.consumer] = changed

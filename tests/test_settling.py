@@ -7,11 +7,13 @@ from io import StringIO
 
 import pytest
 from bs4 import BeautifulSoup
+from django.core import mail
 from django.core.management import call_command
 from django.test import Client
 from django.utils import timezone
 
 from keys.models import READS, Action, AuditEvent, Outcome
+from keys.notices import TOLD
 from sandbox import Sandbox
 from tests.staff import ACME, manager_id
 from tests.verbs import CHANGES, FULL_KEY, MAKING, Verb, acme, by_action, new_keys
@@ -57,6 +59,21 @@ def test_what_was_done_is_found_done(verb: Verb, look: str, sandbox: Sandbox, an
     assert event.ended_at is not None
     if verb in MAKING:
         assert event.facts["new"] in {key["id"] for key in sandbox.keys("acme")}
+
+
+@pytest.mark.parametrize("verb", [verb for verb in CHANGES if verb.action in TOLD], ids=by_action)
+@pytest.mark.parametrize("look", ["page", "command"])
+def test_managers_are_told_of_what_is_found_done(verb: Verb, look: str, sandbox: Sandbox, ann_client: Client) -> None:
+    """H3: once, though later than usual."""
+    acme(sandbox)
+    died(sandbox, ann_client, verb, done=True)
+    assert mail.outbox == []
+    for _ in range(2):
+        assert ann_client.get("/keys/").status_code == 200 if look == "page" else settle()
+    assert sorted(message.to for message in mail.outbox) == [["ann@acme.test"], ["ben@acme.test"]]
+    assert str(verb.action.label) in mail.outbox[0].subject
+    assert "ann@acme.test" in mail.outbox[0].body
+    assert not FULL_KEY.search(mail.outbox[0].body)
 
 
 @every_change

@@ -7,7 +7,8 @@ from django.conf import settings
 from django.core.management.base import BaseCommand
 from django.utils import timezone
 
-from keys import audit, settlement
+from keys import audit
+from keys.changes import settle
 from keys.developer_api import DeveloperAPI
 from keys.errors import ApiError, NotFound
 from keys.models import READS, AuditEvent, Outcome
@@ -44,11 +45,7 @@ class Command(BaseCommand):
         except ApiError as problem:
             self.stderr.write(f"Event {event.pk}: {problem}")
             return "not looked at"
-        if audit.is_held_by_another(event):
-            return "not looked at"
-        outcome, made = settlement.settled(event, consumer, audit.made_by_others(event), timezone.now())
-        audit.settle(event, outcome, made)
-        return outcome.label.lower()
+        return Outcome(event.outcome).label.lower() if settle(event, consumer) else "not looked at"
 
 
 def _consumer(bucket: str, name: str) -> Consumer | None:
