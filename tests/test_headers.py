@@ -31,6 +31,8 @@ def answers(ann, sam, client_of, sandbox, settings):
     """One answer of each kind, by name."""
     visitor, ann_client, sam_client = client_of(), client_of(ann), client_of(sam)
     failing = Client(raise_request_exception=False)
+    settings.KEYS_REVEALS_PER_MINUTE = 1
+    fragment = {"headers": {"HX-Request": "true"}}
     found = {
         "home": visitor.get("/"),
         "sign-in": visitor.get("/accounts/login/"),
@@ -45,11 +47,16 @@ def answers(ann, sam, client_of, sandbox, settings):
         "addresses": ann_client.get("/accounts/email/"),
         "forbidden": ann_client.get("/admin/", follow=True),
         "admin": sam_client.get("/admin/"),
+        "fragment": ann_client.get("/keys/production/create/", **fragment),
+        "fragment not found": ann_client.post("/keys/production/acme/rotate-all/", {"grace": "1h"}, **fragment),
+        "too many": [ann_client.post("/keys/production/acme/key_1/reveal/", **fragment) for _ in range(4)][-1],
         "alive": visitor.get("/healthz"),
         "ready": visitor.get("/readyz"),
         "theme": visitor.get("/theme.css"),
         "static file": visitor.get("/static/css/tokens.css"),
     }
+    sandbox.fault("*", "*", "drop", times=0)
+    found["outage"] = ann_client.get("/keys/")
     found["static file"].close()
     settings.ROOT_URLCONF = "tests.failing_urls"
     return found | {"failure": failing.get("/fail")}
@@ -63,6 +70,9 @@ STATUS = {
     "no CSRF token": 403,
     "too large": 413,
     "forbidden": 403,
+    "fragment not found": 404,
+    "outage": 503,
+    "too many": 429,
     "failure": 500,
 }
 CACHED = {"theme", "static file"}
