@@ -14,7 +14,7 @@ from keys.access import same_address
 from keys.developer_api import DeveloperAPI
 from keys.errors import ApiError, ApiRefused, NotFound, OutcomeUnknown
 from keys.models import Action, AuditEvent, Outcome
-from keys.types import ApiKey, Consumer, FullKey, Manager, NewConsumer, newest_first, same_time
+from keys.types import ApiKey, Consumer, FullKey, Manager, NewConsumer, harmless, newest_first, same_time
 
 Facts = dict[str, Any]
 
@@ -62,20 +62,18 @@ def make_key(api: DeveloperAPI, name: str, facts: Facts) -> FullKey:
 
 
 def make_consumer(api: DeveloperAPI, new: NewConsumer, facts: Facts) -> tuple[Consumer, FullKey]:
-    """A new consumer and its first key. Nobody had its name before, so whatever bears it was made here."""
-    doubt, keys = None, list[FullKey]()
+    """A new consumer and its first key."""
     try:
         consumer, keys = api.create_consumer(new, key_label=facts["label"], key_ends=_ends(facts))
-    except OutcomeUnknown as unknown:
-        doubt = unknown
+    except OutcomeUnknown as doubt:
+        consumer = _if_made(api, new, doubt)
+        keys = [FullKey(key, "") for key in consumer.keys if is_new_key(facts, key)]
+        if not keys:
+            raise
     if not keys:
-        consumer = _look(api, new.name, doubt or OutcomeUnknown("a new consumer whose key does not show"))
+        consumer = _look(api, new.name, OutcomeUnknown("a new consumer whose key does not show"))
         keys = [FullKey(key, "") for key in consumer.keys]
-    if keys:
-        return consumer, with_value(api, keys[0])
-    if doubt:
-        raise doubt
-    return consumer, make_key(api, new.name, facts)
+    return consumer, with_value(api, keys[0]) if keys else make_key(api, new.name, facts)
 
 
 def make_bare_consumer(api: DeveloperAPI, new: NewConsumer) -> Consumer:
@@ -83,7 +81,15 @@ def make_bare_consumer(api: DeveloperAPI, new: NewConsumer) -> Consumer:
     try:
         consumer, _keys = api.create_consumer(new, key_label=None, key_ends=None)
     except OutcomeUnknown as doubt:
-        consumer = _look(api, new.name, doubt)
+        consumer = _if_made(api, new, doubt)
+    return consumer
+
+
+def _if_made(api: DeveloperAPI, new: NewConsumer, doubt: OutcomeUnknown) -> Consumer:
+    """What bears the name, if it is what was to be made; raises the doubt again for what somebody else made."""
+    consumer = _look(api, new.name, doubt)
+    if consumer.label != harmless(new.label):
+        raise doubt
     return consumer
 
 

@@ -237,6 +237,21 @@ def test_a_taken_name_is_nobodys_to_adopt(when: str, sandbox: Sandbox, sam_clien
     assert sandbox.keys("initech") == []
 
 
+@pytest.mark.parametrize("ends", ["30", "none"])
+def test_a_name_taken_meanwhile_is_not_adopted_when_the_answer_is_lost(ends: str, sandbox: Sandbox, sam_client) -> None:
+    """G10, G5: what bears the name need not be what was to be made."""
+    sandbox.add_consumer("initech", label="Somebody else's", keys=[{"description": "Theirs"}])
+    sandbox.fault("GET", "*/consumers/initech", "status", status=404)
+    sandbox.fault("POST", "*/consumers", "drop")
+    response = post(sam_client, LIST + "create/", **NEW_FIELDS | {"ends": ends})
+    assert response.status_code == 503
+    assert "may or may not have been done" in response.text
+    assert not FULL_KEY.search(response.text)
+    assert AuditEvent.objects.get().outcome == Outcome.UNCONFIRMED
+    call_command("settle", stdout=StringIO(), stderr=StringIO())
+    assert AuditEvent.objects.get().outcome == Outcome.UNCONFIRMED
+
+
 def test_staff_who_may_not_see_keys_make_one_that_its_managers_reveal(sandbox: Sandbox, make_person, client_of) -> None:
     """C8: and none where nobody could see it any more."""
     client = client_of(permit(make_person("sue@portal.test"), "view", "change"))
