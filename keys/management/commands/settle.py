@@ -20,7 +20,8 @@ SECONDS = 9.5
 
 class Command(BaseCommand):
     help = (
-        "Settle reveals and changes whose outcome is not known, as after a worker died or the key service was silent."
+        "Settle reveals and changes whose outcome is not known, as after a worker died or the key service was silent. "
+        "Managers are mailed what was done."
     )
 
     def handle(self, *args: Any, **options: Any) -> None:
