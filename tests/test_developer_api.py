@@ -265,13 +265,14 @@ def test_a_write_told_to_wait_is_sent_again(sandbox: Sandbox, api: DeveloperAPI)
         (timedelta(days=9999), 3600),
     ],
 )
+@pytest.mark.parametrize("status", [429, 503])
 def test_a_long_wait_is_told_and_not_waited_for(
-    retry_after: str | timedelta, told: int, sandbox: Sandbox, api: DeveloperAPI
+    status: int, retry_after: str | timedelta, told: int, sandbox: Sandbox, api: DeveloperAPI
 ) -> None:
     """G8: whatever upstream says, nobody is asked to wait for more than an hour, and no worker sleeps."""
     if isinstance(retry_after, timedelta):
         retry_after = format_datetime(datetime.now(UTC) + retry_after, usegmt=True)
-    sandbox.fault("*", "*", "status", status=429, retry_after=retry_after, times=0)
+    sandbox.fault("*", "*", "status", status=status, retry_after=retry_after, times=0)
     with pytest.raises(ApiUnavailable) as busy:
         api.consumer("acme")
     assert abs(busy.value.retry_after - told) <= 5
