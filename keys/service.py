@@ -230,7 +230,7 @@ class KeyRing:
         with self._recorded(Action.DELETE, name, key_id, token=token) as event:
             consumer = self._locked(event)
             key = consumer.key(key_id)
-            audit.note(event, key)
+            audit.note(event, key, deletes=key_id)
             settlement.confirmed(
                 self.api,
                 name,

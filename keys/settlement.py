@@ -294,7 +294,7 @@ def _shows(event: AuditEvent, consumer: Consumer, made: ApiKey | None) -> bool:
         case Action.CHANGE_END:
             return key is not None and "ends" in facts and same_time(key.expires_on, _ends(facts))
         case Action.DELETE:
-            return key is None
+            return key is None and "deletes" in facts
         case Action.RENAME_CONSUMER:
             return bool(consumer.label == facts.get("label"))
         case Action.CREATE_CONSUMER:

@@ -122,6 +122,24 @@ def test_a_worker_that_died_before_it_noted_anything_breaks_no_page(
     assert AuditEvent.objects.get().outcome == Outcome.FAILED
 
 
+def test_a_key_that_others_deleted_settles_no_deletion_that_never_began(
+    sandbox: Sandbox, ann, ann_client: Client
+) -> None:
+    """H2: killed while it asked who may; the key went another way."""
+    acme(sandbox)
+    AuditEvent.objects.create(
+        action=Action.DELETE,
+        environment="production",
+        consumer="acme",
+        key_id="key_gone",
+        user=ann,
+        email="ann@acme.test",
+        started_at=timezone.now() - timedelta(minutes=5),
+    )
+    assert settle().strip() == "1 not done"
+    assert mail.outbox == []
+
+
 def test_a_reveal_that_died_stays_unconfirmed(sandbox: Sandbox, ann_client: Client) -> None:
     """It is on record that the key may have been seen."""
     acme(sandbox)
