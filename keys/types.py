@@ -17,6 +17,7 @@ from django.utils.translation import gettext as _
 from keys.errors import NotFound, OddAnswer
 
 SOON = timedelta(days=7)
+KEYS_IN_A_LIST = 100  # of one consumer; others are found by their label or last characters
 TEXT_LIMIT = 500
 
 # Wider than the published [a-z0-9-], as guides show names like org_123. No dot: "." and ".." fold paths.
@@ -168,6 +169,16 @@ class Consumer:
         known = "\n".join(texts).casefold()
         return all(word in known for word in words.casefold().split())
 
+    @property
+    def has_many_keys(self) -> bool:
+        """Whether its keys are more than a list shows."""
+        return max(len(self.live_keys), len(self.ended_keys)) > KEYS_IN_A_LIST
+
+    def narrowed(self, words: str) -> "Consumer":
+        """Of more keys than a list shows only those that hold all these words, if any does."""
+        kept = [key for keys in (self.live_keys, self.ended_keys) for key in _narrowed(keys, words)]
+        return replace(self, keys=newest_first(kept)) if self.has_many_keys else self
+
     def key(self, key_id: str) -> ApiKey:
         """The key of that id; raises `NotFound` unless it stands in this consumer's own list."""
         for key in self.keys:
@@ -210,6 +221,13 @@ def newest_first(keys: Iterable[ApiKey]) -> tuple[ApiKey, ...]:
     return tuple(sorted(keys, key=lambda key: (key.created_on, key.id), reverse=True))
 
 
+def _narrowed(keys: list[ApiKey], words: str) -> list[ApiKey]:
+    if len(keys) <= KEYS_IN_A_LIST:
+        return keys
+    wanted = words.casefold().split()
+    return [key for key in keys if all(word in f"{key.label}\n{key.ending}".casefold() for word in wanted)] or keys
+
+
 def looks_masked(value: str) -> bool:
     """Whether this is no full key; masks differ between sources, these marks are common to all."""
     return not value or any(mark in value for mark in ("*", "•", "…", "..."))
@@ -218,6 +236,11 @@ def looks_masked(value: str) -> bool:
 def without_keys(text: str) -> str:
     """The text without anything shaped like a key: people paste them where everybody reads."""
     return _KEY_SHAPED.sub("zpka_[removed]", text)
+
+
+def ends_for_keys(text: str) -> str:
+    """The text with no more of a key that was pasted into it than lists show."""
+    return _KEY_SHAPED.sub(lambda found: _ending(found[0]), text)
 
 
 def same_time(one: datetime | None, other: datetime | None) -> bool:

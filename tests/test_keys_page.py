@@ -196,6 +196,33 @@ def test_more_than_one_upstream_page_is_read(sandbox: Sandbox, ann_client: Clien
     assert len(sandbox.journal()) == 2
 
 
+def test_of_very_many_keys_the_newest_are_shown_and_others_are_found(sandbox: Sandbox, ann_client: Client) -> None:
+    """G12, G1: 10,000 keys on one consumer are a page like any other."""
+    keys = [{"description": f"Robot {number:05}"} for number in range(10_000)]
+    sandbox.add_consumer("fleet", managers=["ann@acme.test"], keys=keys)
+    page = page_of(ann_client)
+    assert len(page.select("[data-key]")) == 100
+    assert "These are the newest 100 of 10000 keys." in page.select_one(".consumer-empty").get_text()
+    page = page_of(ann_client, "/keys/?find=robot+04711")
+    assert [name.get_text() for name in page.select("[data-key] strong")] == ["Robot 04711"]
+    old = sandbox.keys("fleet")[0]
+    reveal = f"/keys/production/fleet/{old['id']}/reveal/"
+    assert old["key"] in ann_client.post(reveal, headers={"HX-Request": "true"}).text
+
+
+def test_a_key_that_is_pasted_into_the_search_does_not_stay_in_the_address(
+    sandbox: Sandbox, ann_client: Client
+) -> None:
+    """E2: it is found by the characters that lists show."""
+    sandbox.add_consumer("acme", managers=["ann@acme.test"], keys=[{"description": "Server"}])
+    value = sandbox.keys("acme")[0]["key"]
+    answer = ann_client.get("/keys/", {"find": f"Server {value}"})
+    assert answer.headers["Location"] == f"/keys/?find=Server+{value[-4:]}"
+    page = ann_client.get(answer.headers["Location"]).text
+    assert 'data-consumer="acme"' in page
+    assert value not in page
+
+
 def test_each_environment_has_its_page(two_environments: Sandbox, ann_client: Client) -> None:
     sandbox = two_environments
     acme(sandbox)

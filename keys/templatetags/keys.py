@@ -6,7 +6,7 @@ from django.template import Context
 from django.urls import reverse
 
 from keys import moments
-from keys.types import ApiKey, Consumer
+from keys.types import KEYS_IN_A_LIST, ApiKey, Consumer
 
 register = template.Library()
 
@@ -18,6 +18,12 @@ register.filter("rough", moments.rough)
 def shown(consumer: Consumer) -> list[tuple[str, str]]:
     """Of its metadata and tags what the operator chose to show."""
     return consumer.facts(settings.KEYS_SHOW_METADATA)
+
+
+@register.filter
+def newest(keys: list[ApiKey]) -> list[ApiKey]:
+    """As many as a list shows: each costs a row, and one consumer may have thousands."""
+    return keys[:KEYS_IN_A_LIST]
 
 
 @register.simple_tag(takes_context=True)
