@@ -5,6 +5,7 @@ import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from bs4 import BeautifulSoup
 from django.contrib.auth.models import Permission
 from django.http import HttpResponse
 from django.test import Client
@@ -153,3 +154,14 @@ def forms(sandbox: Sandbox) -> dict[str, str]:
 def by_action(verb: StaffVerb | OwnVerb) -> str:
     own = " (leak)" if isinstance(verb, OwnVerb) and verb.action == Action.CHANGE_END else ""
     return f"{verb.action.label}{own}"
+
+
+def post(client: Client, url: str, **fields: str):
+    return client.post(url, {"token": str(uuid.uuid4())} | fields)
+
+
+def form_of(client: Client, url: str) -> dict[str, str]:
+    page = BeautifulSoup(client.get(url).text, "html.parser")
+    form = next(form for form in page.find_all("form") if form.get("action") == url)
+    fields = {one["name"]: one.get("value", "") for one in form.find_all("input") if one.get("type") != "checkbox"}
+    return fields | {one["name"]: one.text.removeprefix("\n") for one in form.find_all("textarea")}
