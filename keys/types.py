@@ -17,7 +17,7 @@ from django.utils.translation import gettext as _
 from keys.errors import NotFound, OddAnswer
 
 SOON = timedelta(days=7)
-KEYS_IN_A_LIST = 100  # of one consumer; others are found by their label or last characters
+KEYS_IN_A_LIST = 1000  # of one consumer, the newest; others are found by their label or last characters
 TEXT_LIMIT = 500
 
 # Wider than the published [a-z0-9-], as guides show names like org_123. No dot: "." and ".." fold paths.

@@ -270,10 +270,10 @@ def test_what_is_no_proper_json_is_explained(body: str, sandbox: Sandbox, ann_cl
         is_inert(response)
 
 
-def test_thousands_of_keys_are_shown(sandbox: Sandbox, ann_client: Client) -> None:
+def test_a_thousand_keys_are_shown(sandbox: Sandbox, ann_client: Client) -> None:
     """G12, E1: each masked."""
     now = datetime.now(UTC).isoformat()
-    some = [{"id": f"key_{number}", "createdOn": now, "key": mint_key()} for number in range(1_200)]
+    some = [{"id": f"key_{number}", "createdOn": now, "key": mint_key()} for number in range(1_000)]
     managers = [{"email": "ann@acme.test"}]
     answer(sandbox, "GET", "*/consumers", {"data": [{"name": "acme", "managers": managers, "apiKeys": some}]})
     page = ann_client.get("/keys/").content.decode()
