@@ -98,18 +98,20 @@ def note_made(event: AuditEvent, key: ApiKey) -> None:
 
 
 def lately(actor: Actor, environment: str, consumers: Collection[str]) -> list[AuditEvent]:
-    """Changes to these consumers that lists may not show yet; oldest first. Without any, a newcomer's first one.
+    """Changes that lists may not show yet, to these consumers and to one that this newcomer has made; oldest first.
 
     And such of which nobody knows yet whether they were done, unless they are under way.
     """
     now = timezone.now()
-    of_these = Q(consumer__in=consumers) if consumers else Q(user_id=actor.user_id, facts__has_key="manager")
-    events = AuditEvent.objects.filter(of_these, environment=environment)
+    changes = AuditEvent.objects.filter(environment=environment).exclude(action__in=READS)
+    not_old = Q(started_at__gte=now - LAG) | Q(outcome__in=OPEN)
+    made = changes.filter(not_old, user_id=actor.user_id, facts__has_key="manager")
+    events = changes.filter(consumer__in={*consumers, *made.values_list("consumer", flat=True)})
     # Nearly always there is nothing. An index tells so at once, for either half; both together are slow to ask for.
     if not (events.filter(started_at__gte=now - LAG).exists() or events.filter(outcome__in=OPEN).exists()):
         return []
     recent = Q(started_at__gte=now - LAG, outcome__in=[Outcome.DONE, Outcome.PARTLY])
-    return list(events.filter(recent | unsettled(now)).exclude(action__in=READS).order_by("ended_at", "pk"))
+    return list(events.filter(recent | unsettled(now)).order_by("ended_at", "pk"))
 
 
 def unsettled(now: datetime) -> Q:
@@ -122,7 +124,8 @@ def made_by_others(event: AuditEvent) -> set[str]:
     """The keys that other changes to the same consumer are known to have made since then: this one did not."""
     since = event.started_at - ABANDONED
     others = AuditEvent.objects.filter(environment=event.environment, consumer=event.consumer, started_at__gte=since)
-    return set(others.exclude(pk=event.pk).filter(facts__has_key="new").values_list("facts__new", flat=True))
+    known = others.exclude(pk=event.pk).filter(facts__has_key="new").values_list("facts", flat=True)
+    return {facts["new"] for facts in known}
 
 
 def is_held_by_another(event: AuditEvent) -> bool:

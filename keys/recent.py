@@ -79,8 +79,10 @@ def _with_manager(consumer: Consumer, event: AuditEvent) -> Consumer:
 
 
 def _without_manager(consumer: Consumer, event: AuditEvent) -> Consumer:
-    gone = event.facts["manager_id"]
-    return replace(consumer, managers=tuple(manager for manager in consumer.managers if manager.id != gone))
+    gone, address = event.facts["manager_id"], event.facts["address"]
+    # Of a consumer that we know by its making only, no manager has an id yet.
+    left = [one for one in consumer.managers if one.id != gone and (one.id or not same_address(one.email, address))]
+    return replace(consumer, managers=tuple(left))
 
 
 def _changed(consumer: Consumer, event: AuditEvent, change: Callable[[ApiKey], ApiKey]) -> Consumer:

@@ -14,7 +14,17 @@ from keys.access import same_address
 from keys.developer_api import DeveloperAPI
 from keys.errors import ApiError, ApiRefused, NotFound, OutcomeUnknown
 from keys.models import Action, AuditEvent, Outcome
-from keys.types import ApiKey, Consumer, FullKey, Manager, NewConsumer, harmless, newest_first, same_time
+from keys.types import (
+    ApiKey,
+    Consumer,
+    FullKey,
+    Manager,
+    NewConsumer,
+    harmless,
+    newest_first,
+    same_time,
+    without_keys,
+)
 
 Facts = dict[str, Any]
 
@@ -88,9 +98,16 @@ def make_bare_consumer(api: DeveloperAPI, new: NewConsumer) -> Consumer:
 def _if_made(api: DeveloperAPI, new: NewConsumer, doubt: OutcomeUnknown) -> Consumer:
     """What bears the name, if it is what was to be made; raises the doubt again for what somebody else made."""
     consumer = _look(api, new.name, doubt)
-    if consumer.label != harmless(new.label):
+    wanted = [one if isinstance(one, str) else one["email"] for one in new.managers]
+    if not _is_the_one(consumer, new.label, wanted):
         raise doubt
     return consumer
+
+
+def _is_the_one(consumer: Consumer, label: str, addresses: Collection[str]) -> bool:
+    """Whether a consumer can be the one that was to be made so: two of one name and label may belong to others."""
+    are_same = len(consumer.managers) == len(addresses) and all(manager_of(consumer, one) for one in addresses)
+    return are_same and consumer.label == without_keys(harmless(label))
 
 
 def change_consumer(api: DeveloperAPI, name: str, wanted: Facts) -> None:
@@ -271,6 +288,13 @@ def settled(
     made = None
     if consumer is None and event.action == Action.DELETE_CONSUMER and "title" in event.facts:
         return Outcome.DONE, None
+    if (
+        consumer
+        and event.action == Action.CREATE_CONSUMER
+        and "title" in event.facts
+        and not _shows(event, consumer, None)
+    ):
+        return Outcome.UNCONFIRMED, None  # it may be ours, and changed since, or somebody else's
     if consumer and "before" in event.facts:
         free = (key for key in consumer.keys if key.id not in by_others)
         made = next((key for key in free if is_new_key(event.facts, key)), None)
@@ -298,7 +322,7 @@ def _shows(event: AuditEvent, consumer: Consumer, made: ApiKey | None) -> bool:
         case Action.RENAME_CONSUMER:
             return bool(consumer.label == facts.get("label"))
         case Action.CREATE_CONSUMER:
-            return bool(consumer.label == facts.get("title"))
+            return "title" in facts and _is_the_one(consumer, facts["title"], facts["managers"])
         case Action.CHANGE_CONSUMER:
             return _is_changed(consumer, facts)
         case Action.ADD_MANAGER:

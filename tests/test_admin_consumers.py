@@ -68,10 +68,16 @@ def test_a_taken_name_is_nobodys_to_adopt(when: str, sandbox: Sandbox, sam_clien
     assert sandbox.keys("initech") == []
 
 
-@pytest.mark.parametrize("ends", ["30", "none"])
-def test_a_name_taken_meanwhile_is_not_adopted_when_the_answer_is_lost(ends: str, sandbox: Sandbox, sam_client) -> None:
-    """G10, G5: what bears the name need not be what was to be made."""
-    sandbox.add_consumer("initech", label="Somebody else's", keys=[{"description": "Theirs"}])
+@pytest.mark.parametrize("ends", ["never", "none"])
+@pytest.mark.parametrize(
+    "theirs", [{"label": "Somebody else's"}, {"managers": ["mallory@evil.test"]}, {"managers": []}]
+)
+def test_a_name_taken_meanwhile_is_not_adopted_when_the_answer_is_lost(
+    theirs: dict, ends: str, sandbox: Sandbox, sam_client
+) -> None:
+    """G10, G5: what bears the name, and even the label and the key's, need not be what was to be made."""
+    wanted = {"label": NEW_FIELDS["label"], "managers": [NEW_FIELDS["managers"]]}
+    sandbox.add_consumer("initech", **wanted | theirs, keys=[{"description": NEW_FIELDS["key_label"]}])
     sandbox.fault("GET", "*/consumers/initech", "status", status=404)
     sandbox.fault("POST", "*/consumers", "drop")
     response = post(sam_client, LIST + "create/", **NEW_FIELDS | {"ends": ends})

@@ -237,6 +237,42 @@ def test_a_newcomers_consumer_shows_at_once_although_lists_lag(sandbox: Sandbox,
     assert len(sandbox.consumers()) == 1
 
 
+@pytest.mark.parametrize("how", ["deleted", "removed"])
+def test_a_newcomers_consumer_shows_although_lists_still_have_another(
+    how: str, sandbox: Sandbox, sam_client, ben, client_of
+) -> None:
+    """G11, G6: what a colleague has just taken away keeps nobody's own from sight."""
+    acme(sandbox)
+    client, made_before = client_of(ben), len(sandbox.consumers())
+    sandbox.fault("GET", "*/consumers", "stale", times=0, seconds=60)
+    take_away(how, ACME, sam_client, manager_id(sandbox))
+    form = {"label": "My app", "ends": "30", "token": str(uuid.uuid4())}
+    assert client.post("/keys/production/create/", form).status_code == 200
+    assert "My app" in client.get("/keys/").text
+    assert client.post("/keys/production/create/", form | {"token": str(uuid.uuid4())}).status_code == 403
+    assert len(sandbox.consumers()) == made_before + (how == "removed")
+
+
+@pytest.mark.parametrize("how", ["deleted", "removed"])
+def test_a_newcomers_consumer_that_a_colleague_takes_away_is_gone_at_once(
+    how: str, sandbox: Sandbox, sam_client, ben, client_of
+) -> None:
+    """C6"""
+    client = client_of(ben)
+    client.post("/keys/production/create/", {"label": "My app", "ends": "30", "token": str(uuid.uuid4())})
+    (made,) = sandbox.consumers()
+    take_away(how, f"/admin/keys/consumer/production/{made['name']}/", sam_client, made["managers"][0]["id"])
+    assert "My app" not in client.get("/keys/").text
+    again = {"label": "Another", "ends": "30", "token": str(uuid.uuid4())}
+    assert client.post("/keys/production/create/", again).status_code == 200
+
+
+def take_away(how: str, url: str, client: Client, manager: str) -> None:
+    name = url.rstrip("/").rpartition("/")[2]
+    path, fields = ("delete/", {"typed": name}) if how == "deleted" else (f"managers/{manager}/remove/", {})
+    assert client.post(url + path, fields | {"token": str(uuid.uuid4())}).status_code == 303
+
+
 def test_a_change_of_others_is_not_covered_up_for_long(sandbox: Sandbox, ann_client: Client) -> None:
     """After a minute the Developer API alone is believed."""
     acme(sandbox)
