@@ -5,18 +5,32 @@ from collections.abc import Callable
 from urllib.parse import urlencode
 
 from django.conf import settings
-from django.http import HttpResponse, HttpResponseRedirect
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
 from django.urls import reverse
 from django.utils.cache import add_never_cache_headers
+from django.utils.http import escape_leading_slashes
 from django.views.defaults import page_not_found
 from django_htmx.http import HttpResponseClientRedirect
 
 from keys.decorators import Request
 from keys.errors import ApiError, NotAllowed, NotFound, StepUpNeeded
 from keys.places import in_admin, page_of, render_here
+from keys.types import ends_for_keys
 
 logger = logging.getLogger(__name__)
+
+
+def no_key_in_addresses(get_response: Callable[[HttpRequest], HttpResponse]) -> Callable[[HttpRequest], HttpResponse]:
+    """Lead whoever pastes a key into a search to one for its last characters: browsers and proxies keep addresses."""
+
+    def middleware(request: HttpRequest) -> HttpResponse:
+        query = ends_for_keys(request.META.get("QUERY_STRING", ""))
+        if query != request.META.get("QUERY_STRING", "") and request.method in {"GET", "HEAD"}:
+            return HttpResponseRedirect(f"{escape_leading_slashes(request.path)}?{query}")
+        return get_response(request)
+
+    return middleware
 
 
 class ExplainApiErrors:

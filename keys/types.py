@@ -295,7 +295,7 @@ def _map(data: dict[str, Any], field: str) -> dict[str, Any]:
 def _in_words(value: str | float) -> str:
     if isinstance(value, bool):
         return _("Yes") if value else _("No")
-    return harmless(value if isinstance(value, str) else repr(value))
+    return without_keys(harmless(value if isinstance(value, str) else repr(value)))
 
 
 def _texts(values: dict[str, Any]) -> dict[str, str]:

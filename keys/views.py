@@ -3,13 +3,12 @@
 import uuid
 from collections.abc import Iterable
 from typing import Any
-from urllib.parse import urlencode
 
 from django.conf import settings
 from django.contrib import messages
 from django.core.paginator import Paginator
 from django.http import Http404, HttpResponse, HttpResponseRedirect
-from django.shortcuts import redirect, render
+from django.shortcuts import render
 from django.utils.translation import gettext as _
 from django.views.decorators.gzip import gzip_page
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
@@ -24,7 +23,7 @@ from keys.pairs import with_replacements
 from keys.places import in_admin, page_of, render_here
 from keys.provisioning import rules_for
 from keys.service import KeyRing, check_rotate_all, live, renewed_end
-from keys.types import Consumer, ends_for_keys
+from keys.types import Consumer
 
 CONSUMERS_ON_A_PAGE = 25
 FIND_FROM = 6  # consumers, below which everything is in sight anyhow
@@ -36,22 +35,18 @@ require_form = require_http_methods(["GET", "HEAD", "POST"])
 @require_safe
 @with_keyring
 def page(request: Request, ring: KeyRing) -> HttpResponse:
-    typed = request.GET.get("find", "").strip()[:LABEL_LENGTH]
-    words = ends_for_keys(typed)
-    if words != typed:  # a whole key must not stay in the address
-        return redirect(f"{request.path}?{urlencode({'find': words})}")
-    everything = ring.consumers()
+    everything, words = ring.consumers(), request.GET.get("find", "").strip()[:LABEL_LENGTH]
     found = [consumer for consumer in everything if consumer.matches(words)]
     consumers = Paginator(found, CONSUMERS_ON_A_PAGE).get_page(request.GET.get("page"))
-    shown = [consumer.narrowed(words) for consumer in consumers.object_list]
-    consumers.object_list = with_replacements(shown, ring.environment)
+    paired = with_replacements(consumers.object_list, ring.environment)
+    consumers.object_list = [consumer.narrowed(words) for consumer in paired]
     context = {
         "consumers": consumers,
         "environments": list(settings.ZUPLO_BUCKETS),
         "addresses": ring.actor.emails,
         "is_newcomer": not everything,
         "words": words,
-        "can_find": words or len(everything) >= FIND_FROM or any(consumer.has_many_keys for consumer in shown),
+        "can_find": words or len(everything) >= FIND_FROM or any(consumer.has_many_keys for consumer in paired),
     }
     return render(request, "keys/page.html", _of(ring) | _requests(consumers.object_list) | context)
 

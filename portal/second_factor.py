@@ -1,5 +1,7 @@
 """Passkeys and authenticator apps: how they are called, and who must have one."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from allauth.account.adapter import get_adapter as get_account_adapter
@@ -64,27 +66,41 @@ class ProofByAppForm(_TakenOnce, ReauthenticateForm):
     pass
 
 
-class Credential(forms.JSONField):
-    """What a passkey answers, and what no passkey does: that is refused, and nobody stumbles over it."""
+@contextmanager
+def _other_answers_refused() -> Iterator[None]:
+    """What reads the answers of passkeys stumbles over some that none gives; anybody may send those."""
+    try:
+        yield
+    except (AttributeError, KeyError, RecursionError, TypeError, ValueError) as problem:
+        raise get_adapter().validation_error("incorrect_code") from problem
 
+
+class Credential(forms.JSONField):
     widget = forms.HiddenInput
 
     def to_python(self, value: Any) -> Any:
-        try:
+        with _other_answers_refused():
             return super().to_python(value)
-        except RecursionError as problem:
-            raise get_adapter().validation_error("incorrect_code") from problem
+
+    def bound_data(self, data: Any, initial: Any) -> Any:
+        return initial  # an answer is good for once
 
 
-class SignInByPasskeyForm(LoginWebAuthnForm):
+class _ByPasskey:
+    def clean_credential(self) -> Authenticator:
+        with _other_answers_refused():
+            return super().clean_credential()  # type: ignore[misc]
+
+
+class SignInByPasskeyForm(_ByPasskey, LoginWebAuthnForm):
     credential = Credential()
 
 
-class SecondStepByPasskeyForm(AuthenticateWebAuthnForm):
+class SecondStepByPasskeyForm(_ByPasskey, AuthenticateWebAuthnForm):
     credential = Credential()
 
 
-class ProofByPasskeyForm(ReauthenticateWebAuthnForm):
+class ProofByPasskeyForm(_ByPasskey, ReauthenticateWebAuthnForm):
     credential = Credential()
 
 
@@ -95,10 +111,8 @@ class AddPasskeyForm(AddWebAuthnForm):
     passwordless = forms.BooleanField(required=False)
 
     def clean(self) -> dict[str, Any]:
-        try:
+        with _other_answers_refused():
             return dict(super().clean())
-        except (KeyError, TypeError, ValueError) as problem:
-            raise get_adapter().validation_error("incorrect_code") from problem
 
     def clean_passwordless(self) -> bool:
         return True

@@ -8,6 +8,7 @@ from django.test import Client
 from pytest_django.fixtures import Settings
 
 from sandbox import Sandbox
+from sandbox.values import mint_key
 from tests.verbs import FULL_KEY, acme, in_time
 
 pytestmark = pytest.mark.django_db
@@ -210,15 +211,37 @@ def test_of_very_many_keys_the_newest_are_shown_and_others_are_found(sandbox: Sa
     assert old["key"] in ann_client.post(reveal, headers={"HX-Request": "true"}).text
 
 
-def test_a_key_that_is_pasted_into_the_search_does_not_stay_in_the_address(
-    sandbox: Sandbox, ann_client: Client
+def test_of_very_many_keys_one_that_is_found_tells_what_replaced_it(
+    sandbox: Sandbox, ann_client: Client, settings
 ) -> None:
-    """E2: it is found by the characters that lists show."""
+    settings.KEYS_PER_CONSUMER = 5_000
+    keys = [{"description": f"Robot {number:05}"} for number in range(1_001)]
+    sandbox.add_consumer("fleet", managers=["ann@acme.test"], keys=keys)
+    old = sandbox.keys("fleet")[0]
+    form = {"grace": "24h", "token": uuid.uuid4()}
+    assert ann_client.post(f"/keys/production/fleet/{old['id']}/rotate/", form).status_code == 200
+    page = page_of(ann_client, f"/keys/?find={old['key'][-4:]}")
+    assert "Replaced by" in page.select_one(f"#key-{old['id']}").get_text()
+
+
+@pytest.mark.parametrize(
+    "path", ["/keys/?find=Server+", "/admin/keys/consumers/production/look/search/?words=", "/x?y="]
+)
+def test_a_key_that_is_pasted_into_a_search_does_not_stay_in_the_address(path: str, client: Client) -> None:
+    """E2: signed in or not; what is looked for instead are the characters that lists show."""
+    value = mint_key()
+    answer = client.get(f"{path}{value}&page=2")
+    assert answer.status_code == 302
+    assert answer.headers["Location"] == f"{path}{value[-4:]}&page=2"
+    assert "no-store" in answer.headers["Cache-Control"]
+    elsewhere = client.get("/", {"x": value}, PATH_INFO="//evil.test/")
+    assert elsewhere.headers["Location"] == f"/%2Fevil.test/?x={value[-4:]}"
+
+
+def test_a_pasted_key_is_found_by_its_last_characters(sandbox: Sandbox, ann_client: Client) -> None:
     sandbox.add_consumer("acme", managers=["ann@acme.test"], keys=[{"description": "Server"}])
     value = sandbox.keys("acme")[0]["key"]
-    answer = ann_client.get("/keys/", {"find": f"Server {value}"})
-    assert answer.headers["Location"] == f"/keys/?find=Server+{value[-4:]}"
-    page = ann_client.get(answer.headers["Location"]).text
+    page = ann_client.get("/keys/", {"find": value}, follow=True).text
     assert 'data-consumer="acme"' in page
     assert value not in page
 

@@ -9,6 +9,7 @@ import random
 import sqlite3
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 from django.db.backends.sqlite3 import base
@@ -18,8 +19,9 @@ AT_ONCE = "PRAGMA busy_timeout = 0"
 
 KEPT = 8
 
-_free: dict[str, list[sqlite3.Connection]] = {}
-"""Of each file the connections that nobody uses."""
+_kept: dict[str, list[sqlite3.Connection]] = {}
+"""Of each file the connections that nobody uses. Whoever left rows unread there would keep an old state of the file in
+sight of the next user; Django reads all rows, or closes its cursor."""
 
 
 def _patiently(statement: Callable[..., Any], *args: Any) -> Any:
@@ -46,10 +48,10 @@ class Cursor(base.SQLiteCursorWrapper):
 class DatabaseWrapper(base.DatabaseWrapper):
     @property
     def _free(self) -> list[sqlite3.Connection]:
-        return _free.setdefault(str(self.settings_dict["NAME"]), [])
+        return _kept.setdefault(str(self.settings_dict["NAME"]), [])
 
     def get_new_connection(self, conn_params: dict[str, Any]) -> Any:
-        if self._free:
+        with suppress(IndexError):
             return self._free.pop()
         connection = super().get_new_connection(conn_params)
         connection.execute(AT_ONCE)

@@ -316,7 +316,7 @@ Without this file every page still works. */
   }, true);
 
   /** Something that a stray click would lose. */
-  const isTyped = () => [...dialogBody().querySelectorAll("input, textarea")].some((field) => field.value !== field.defaultValue);
+  const isTyped = () => [...dialogBody().querySelectorAll("input, textarea:not([readonly])")].some((field) => field.value !== field.defaultValue);
 
   document.addEventListener("input", ({ target }) => target.type === "datetime-local" && sayInOwnZone(target));
 
