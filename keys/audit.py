@@ -25,6 +25,7 @@ ABANDONED = timedelta(seconds=30)  # no request lives that long, so its worker h
 VISITS = UUID("0a3f2c44-6f0e-4b55-9c0c-6f1f5a3de2a7")  # names the one end of each support visit
 OVERDUE = timedelta(days=30)  # for which ends of visits are made up for
 LAG = timedelta(seconds=60)  # for which lists of the Developer API may not show a change
+NEWCOMER = timedelta(days=1)  # for which a look at the keys tells what became of somebody's first one
 
 
 class Repeated(Exception):
@@ -103,15 +104,15 @@ def lately(actor: Actor, environment: str, consumers: Collection[str]) -> list[A
     And such of which nobody knows yet whether they were done, unless they are under way.
     """
     now = timezone.now()
-    changes = AuditEvent.objects.filter(environment=environment).exclude(action__in=READS)
-    not_old = Q(started_at__gte=now - LAG) | Q(outcome__in=OPEN)
-    made = changes.filter(not_old, user_id=actor.user_id, facts__has_key="manager")
-    events = changes.filter(consumer__in={*consumers, *made.values_list("consumer", flat=True)})
+    events = AuditEvent.objects.filter(environment=environment)
+    own = events.filter(user_id=actor.user_id, started_at__gte=now - NEWCOMER, facts__has_key="manager")
+    events = events.filter(consumer__in={*consumers, *own.values_list("consumer", flat=True).order_by()})
+    changes = events.exclude(action__in=READS)
     # Nearly always there is nothing. An index tells so at once, for either half; both together are slow to ask for.
-    if not (events.filter(started_at__gte=now - LAG).exists() or events.filter(outcome__in=OPEN).exists()):
+    if not (events.filter(started_at__gte=now - LAG).exists() or changes.filter(outcome__in=OPEN).exists()):
         return []
     recent = Q(started_at__gte=now - LAG, outcome__in=[Outcome.DONE, Outcome.PARTLY])
-    return list(events.filter(recent | unsettled(now)).order_by("ended_at", "pk"))
+    return list(changes.filter(recent | unsettled(now)).order_by("ended_at", "pk"))
 
 
 def unsettled(now: datetime) -> Q:

@@ -139,6 +139,7 @@ class AuditEvent(models.Model):
         ordering = ("-started_at", "-id")
         indexes = [
             models.Index(fields=["environment", "consumer", "-started_at"], name="audit_by_consumer"),
+            models.Index(fields=["user", "-started_at"], name="audit_by_user"),
             models.Index(fields=["started_at"], condition=models.Q(outcome__in=sorted(OPEN)), name="audit_open"),
             models.Index(
                 fields=["environment", "consumer"],
