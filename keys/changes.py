@@ -31,6 +31,11 @@ class Change:
     unended: Mapping[ApiKey, datetime] = field(default_factory=dict)
     is_withheld: bool = False
 
+    @property
+    def has_ended_old(self) -> bool:
+        """Whether what it replaces works no more."""
+        return self.ends is not None and self.ends <= timezone.now()
+
 
 def once(verb: Verb) -> Verb:
     """Carry a form out once, and tell the managers: when it is sent again, its first result is the answer."""

@@ -11,7 +11,7 @@ from django.utils.translation import gettext as _
 from keys import audit, settlement
 from keys.changes import Change, once
 from keys.developer_api import Window
-from keys.errors import ApiRefused, Busy, NotAllowed, NotFound
+from keys.errors import ApiRefused, ChangedMeanwhile, NotAllowed, NotFound
 from keys.models import Action, AuditEvent, Outcome
 from keys.scanning import Finder, Stretch, look_through
 from keys.service import KeyRing
@@ -111,7 +111,7 @@ class Directory(KeyRing):
         with self._recorded(Action.CHANGE_CONSUMER, name, token=token) as event:
             consumer = self._locked(event)
             if any(getattr(consumer, field) != getattr(seen, field) for field in wanted):
-                raise Busy("somebody else's change came first")
+                raise ChangedMeanwhile("somebody else's change came first")
             audit.note(event, **wanted)
             if wanted:
                 settlement.change_consumer(self.api, name, dict(wanted))

@@ -61,6 +61,15 @@ class Busy(ApiError):
     advice = _("Please try again in a few seconds.")
 
 
+class ChangedMeanwhile(ApiError):
+    """Things are not as they were when the form was opened: decide anew."""
+
+    status = 409
+    title = _("This has changed meanwhile")
+    text = _("Somebody, perhaps you in another window, changed it since you opened this form.")
+    advice = _("Reload the page, see where things stand, and decide again.")
+
+
 class DoneBefore(ApiError):
     """The form was sent before and carried out; what came of it cannot be shown now."""
 

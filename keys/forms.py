@@ -133,6 +133,15 @@ class RotateForm(OnceForm):
         return timezone.now() + (grace or -A_MOMENT)
 
 
+class RotateAllForm(RotateForm):
+    seen = forms.CharField(widget=forms.HiddenInput, required=False)
+    """Which keys worked as the form was opened; whoever sends none of it takes them as they are."""
+
+    def __init__(self, data: QueryDict | None = None, *, url: str = "") -> None:
+        super().__init__(data, url=url)
+        self.fields["grace"].label = _("The old keys end")
+
+
 class EndForm(OnceForm):
     ends_on = forms.DateTimeField(
         label=_("Ends (UTC)"),

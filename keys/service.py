@@ -22,6 +22,7 @@ from keys.errors import (
     ApiMisconfigured,
     ApiRefused,
     ApiUnavailable,
+    ChangedMeanwhile,
     DoneBefore,
     NotAllowed,
     NotFound,
@@ -32,6 +33,7 @@ from keys.errors import (
     ValueHidden,
 )
 from keys.gateway import Trial
+from keys.lifetimes import as_they_are, renewed_end
 from keys.models import MAKING, OPEN, READS, WISHES, Action, AuditEvent, Outcome
 from keys.provisioning import provisioning, rules_for
 from keys.types import ApiKey, Consumer, FullKey, same_time
@@ -185,8 +187,9 @@ class KeyRing:
             consumer = self._locked(event)
             old = live(consumer.key(key_id))
             rules_for(self.actor).may_rotate(self.actor, consumer)
-            facts = settlement.facts_of_new_key(consumer.keys, old.label, renewed_end(old))
-            facts = audit.note(event, old, old=settlement.ends_of_old([old], old_ends), **facts)
+            facts = settlement.facts_of_new_key(consumer.keys, old.label, renewed_end(old, self.environment))
+            ends = settlement.ends_of_old([old], old_ends)
+            facts = audit.note(event, old, old=ends, was=as_they_are(old), **facts)
             new = self._as_others_see_it(settlement.make_key(self.api, name, facts))
             audit.note_made(event, new.key)
             consumer, unended = self._end_old(event, consumer.with_key(new.key), new)
@@ -219,7 +222,8 @@ class KeyRing:
             is_so = same_time(key.expires_on, ends)
             if key.expires_on and ends > key.expires_on and not is_so:
                 raise NotAllowed(_("A key cannot be made to live longer. Create or rotate a key instead."))
-            audit.note(event, key, ends=ends.isoformat(), **({"found": found} if found else {}))
+            told = {"found": found} if found else {}
+            audit.note(event, key, ends=ends.isoformat(), was=as_they_are(key), **told)
             if not is_so:
                 settlement.end_key(self.api, key, ends)
         ended = replace(key, expires_on=ends)
@@ -255,16 +259,20 @@ class KeyRing:
         return Change(event, replace(consumer, label=label))
 
     @once
-    def rotate_all(self, name: str, *, old_ends: datetime, token: UUID) -> Change:
+    def rotate_all(self, name: str, *, old_ends: datetime, token: UUID, seen: str = "") -> Change:
         """One new key, and an end for every old one: the given one or its own, whichever comes first.
 
-        roll-key is documented in three ways; what it did is looked at, and put right key by key.
+        roll-key is documented in three ways; what it did is looked at, and put right key by key. Raises
+        `ChangedMeanwhile` if other keys work than those that were `seen`: a key made since was not meant.
         """
         with self._recorded(Action.ROTATE_ALL, name, token=token) as event:
             before = self._locked(event)
             check_rotate_all(before)
+            if seen and seen != before.live_mark:
+                raise ChangedMeanwhile("other keys work now than were seen")
             facts = settlement.facts_of_new_key(before.keys, "", None)
-            audit.note(event, old=settlement.ends_of_old(before.keys, old_ends), **facts)
+            was = as_they_are(*before.keys)
+            audit.note(event, old=settlement.ends_of_old(before.keys, old_ends), was=was, **facts)
             rolled, new = settlement.roll_keys(self.api, before, old_ends, facts)
             audit.note_made(event, new.key)
             new = self._as_others_see_it(new)
@@ -370,16 +378,6 @@ def check_rotate_all(consumer: Consumer) -> None:
     """Raises `NotAllowed` where there is nothing to rotate."""
     if not consumer.live_keys:
         raise NotAllowed(_("There is no key to rotate. Create one instead."))
-
-
-def renewed_end(key: ApiKey) -> datetime | None:
-    """The end of a key's replacement: as long from now as the key itself was made for; None is never."""
-    if key.expires_on is None:
-        return None
-    try:
-        return max(key.expires_on, timezone.now() + (key.expires_on - key.created_on))
-    except OverflowError:
-        return key.expires_on
 
 
 def live(key: ApiKey) -> ApiKey:

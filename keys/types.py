@@ -4,6 +4,7 @@ Whatever the Developer API sends is checked before use; an answer of another sha
 key lives only in `FullKey`: an `ApiKey` keeps the last four characters, even if a full one was sent.
 """
 
+import hashlib
 import re
 import unicodedata
 from collections.abc import Iterable, Mapping
@@ -147,6 +148,11 @@ class Consumer:
     @property
     def ended_keys(self) -> list[ApiKey]:
         return [key for key in self.keys if key.is_ended]
+
+    @property
+    def live_mark(self) -> str:
+        """Tells whether the keys that work are the same ones as before."""
+        return hashlib.sha256(" ".join(sorted(key.id for key in self.live_keys)).encode()).hexdigest()[:16]
 
     @property
     def next_end(self) -> datetime | None:

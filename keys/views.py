@@ -17,12 +17,13 @@ from django_htmx.http import trigger_client_event
 from keys import gateway
 from keys.changes import Change
 from keys.decorators import Request, allowed, with_keyring
-from keys.forms import LABEL_LENGTH, CreateForm, EndForm, LabelForm, OnceForm, RotateForm
+from keys.forms import LABEL_LENGTH, CreateForm, EndForm, LabelForm, OnceForm, RotateAllForm, RotateForm
+from keys.lifetimes import renewed_end
 from keys.models import Action
 from keys.pairs import with_replacements
 from keys.places import in_admin, page_of, render_here
 from keys.provisioning import rules_for
-from keys.service import KeyRing, check_rotate_all, live, renewed_end
+from keys.service import KeyRing, check_rotate_all, live
 from keys.types import Consumer
 
 CONSUMERS_ON_A_PAGE = 25
@@ -109,19 +110,21 @@ def rotate(request: Request, ring: KeyRing, name: str, key_id: str) -> HttpRespo
         change = ring.rotate(name, key_id, old_ends=form.old_ends, token=form.cleaned_data["token"])
         return _new_key(request, ring, change)
     key = live(ring.consumer(name).key(key_id))
-    return _dialog(request, ring, "keys/_rotate.html", form, key=key, new_key_ends=renewed_end(key))
+    return _dialog(request, ring, "keys/_rotate.html", form, key=key, new_key_ends=renewed_end(key, ring.environment))
 
 
 @require_form
 @with_keyring
 @allowed(Action.ROTATE_ALL)
 def rotate_all(request: Request, ring: KeyRing, name: str) -> HttpResponse:
-    form = RotateForm(_sent(request), url=request.path)
+    form = RotateAllForm(_sent(request), url=request.path)
     if form.is_valid():
-        change = ring.rotate_all(name, old_ends=form.old_ends, token=form.cleaned_data["token"])
+        seen, token = form.cleaned_data["seen"], form.cleaned_data["token"]
+        change = ring.rotate_all(name, old_ends=form.old_ends, token=token, seen=seen)
         return _new_key(request, ring, change)
     consumer = ring.consumer(name)
     check_rotate_all(consumer)
+    form.initial["seen"] = consumer.live_mark
     return _dialog(request, ring, "keys/_rotate_all.html", form, consumer=consumer)
 
 

@@ -64,6 +64,44 @@ def test_a_key_that_ends_sooner_is_not_made_to_live_longer(sandbox: Sandbox, ann
     assert [call.method for call in sandbox.journal()] == ["GET", "POST"]
 
 
+def shorten(how: str, sandbox: Sandbox, client: Client) -> None:
+    """Move the end of the key "CI", which never ends, to tomorrow."""
+    tomorrow = in_time(hours=24).strftime("%Y-%m-%dT%H:%M")
+    if how == "changed":
+        client.post(url_of(sandbox, "CI", "end"), {"ends_on": tomorrow, "token": str(uuid.uuid4())})
+    elif how == "rotated":
+        rotate(client, url_of(sandbox, "CI"))
+    else:
+        rotate(client, "/keys/production/acme/rotate-all/")
+
+
+@pytest.mark.parametrize("how", ["changed", "rotated", "rotated with all others"])
+def test_a_key_whose_end_was_moved_is_replaced_by_one_that_lives_as_long_as_it_was_made_for(
+    how: str, sandbox: Sandbox, ann_client: Client
+) -> None:
+    """G7: else a second rotation, by a colleague or after a leak, would make a key that dies tomorrow."""
+    acme(sandbox)
+    url = url_of(sandbox, "CI")
+    shorten(how, sandbox, ann_client)
+    before = {key["id"] for key in sandbox.keys("acme")}
+    assert "The new key never ends." in ann_client.get(url).text
+    assert "The new key never ends." in rotate(ann_client, url).text
+    (made,) = [key for key in sandbox.keys("acme") if key["id"] not in before]
+    assert made["expiresOn"] is None
+
+
+def test_a_key_made_here_is_replaced_by_one_of_its_lifetime_whatever_became_of_its_end(
+    sandbox: Sandbox, ann_client: Client
+) -> None:
+    acme(sandbox)
+    form = {"label": "Web", "ends": "30", "token": str(uuid.uuid4())}
+    ann_client.post("/keys/production/acme/create/", form)
+    url = url_of(sandbox, "Web")
+    rotate(ann_client, url, "1h")
+    rotate(ann_client, url, "1h")
+    assert all(about(ends(key), in_time(days=30)) for key in named(sandbox.keys("acme"), "Web")[1:])
+
+
 def test_an_ended_key_is_not_rotated(sandbox: Sandbox, ann_client: Client) -> None:
     sandbox.add_consumer("acme", managers=["ann@acme.test"], keys=[{"description": "Over", "expiresOn": "2026-01-01"}])
     response = rotate(ann_client, url_of(sandbox, "Over"))
@@ -227,6 +265,26 @@ def test_finishing_a_half_done_rotation_gives_each_key_its_own_end(
         fields = {field["name"]: field["value"] for field in form.select("input[name]")}
         assert ann_client.post(form["action"], fields).status_code == 303
     assert all(about(ends(key), GRACES["3d"]) for key in sandbox.keys("acme")[:2])
+
+
+def test_a_key_that_was_made_since_is_not_ended_with_the_others(
+    sandbox: Sandbox, ann_client: Client, ben: object, client_of
+) -> None:
+    """G7: two managers who rotate all keys at once must not end each other's new one."""
+    acme(sandbox)
+    url, ben_client = "/keys/production/acme/rotate-all/", client_of(ben)
+    pages = [BeautifulSoup(client.get(url).text, "html.parser") for client in (ann_client, ben_client)]
+    seen = {page.find("input", {"name": "seen"})["value"] for page in pages}
+    assert len(seen) == 1
+    form = {"grace": "now", "seen": seen.pop()}
+    first = ann_client.post(url, form | {"token": str(uuid.uuid4())})
+    (new,) = FULL_KEY.findall(first.text)[:1]
+    after = sandbox.keys("acme")
+    second = ben_client.post(url, form | {"token": str(uuid.uuid4())})
+    assert second.status_code == 409
+    assert "changed it since you opened this form" in second.text
+    assert sandbox.keys("acme") == after
+    assert sandbox.authorizes(new)
 
 
 def test_there_must_be_a_key_to_rotate(sandbox: Sandbox, ann_client: Client) -> None:
