@@ -380,7 +380,6 @@ CONTENT_SECURITY_POLICY = {
         "img-src": [SELF, "data:"] + ([f"{_logo.scheme}://{_logo.netloc}"] if _logo.netloc else []),
         "font-src": [SELF],
         "connect-src": [SELF],
-        "manifest-src": [SELF],
         "form-action": [SELF],
         "base-uri": [NONE],
         "frame-ancestors": [NONE],

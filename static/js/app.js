@@ -95,15 +95,13 @@ Without this file every page still works. */
   /** A new key that was neither copied nor dismissed on purpose. */
   const guard = () => document.querySelector("[data-guard]");
 
-  function release() {
-    guard()?.removeAttribute("data-guard");
-    const place = document.querySelector("[data-guard-hint]");
-    if (place) place.textContent = "";
+  function hint(words = word("copyFirst")) {
+    document.querySelector("[data-guard-hint]")?.replaceChildren(words);
   }
 
-  function hint() {
-    const place = document.querySelector("[data-guard-hint]");
-    if (place) place.textContent = word("copyFirst");
+  function release() {
+    guard()?.removeAttribute("data-guard");
+    hint("");
   }
 
   function openDialog() {
@@ -325,6 +323,8 @@ Without this file every page still works. */
   document.addEventListener("click", (event) => {
     if (isPressedOutside && event.target === dialog() && !isTyped()) closeDialog();
   });
+
+  window.addEventListener("beforeunload", (event) => guard()?.dataset.guard && event.preventDefault());
 
   document.addEventListener("keydown", (event) => {
     if (event.key !== "Escape") return;

@@ -123,6 +123,31 @@ def test_creating_shows_the_key_once_and_guards_it(anns_page: Page, sandbox: San
     assert not FULL_KEY.search(anns_page.content())
 
 
+def test_a_key_that_is_shown_only_once_is_not_left_by_mistake(
+    anns_page: Page, sandbox: Sandbox, keys: list[dict[str, Any]]
+) -> None:
+    """The browser asks before it goes anywhere; once the key is copied it does not."""
+    sandbox.set(retrievable="refused")
+    button(row(anns_page, keys[0]), "Reveal").click()
+    expect(anns_page.get_by_role("alert")).to_contain_text("cannot be shown")
+    anns_page.goto("/keys/")
+    button(anns_page, "Create key").click()
+    anns_page.get_by_label("Label").fill("Backup")
+    button(anns_page.get_by_role("dialog"), "Create key").click()
+    expect(anns_page.get_by_text("it is shown only this once")).to_be_visible()
+    asked: list[str] = []
+    anns_page.on("dialog", lambda dialog: (asked.append(dialog.type), dialog.dismiss()))
+    anns_page.evaluate("location.assign('/keys/activity/')")
+    anns_page.wait_for_timeout(300)
+    assert asked == ["beforeunload"]
+    assert anns_page.url.endswith("/keys/")
+    button(anns_page.get_by_role("dialog"), "Copy").first.click()
+    expect(anns_page.locator("[data-guard]")).to_have_count(0)
+    anns_page.evaluate("location.assign('/keys/activity/')")
+    anns_page.wait_for_url("**/activity/")
+    assert asked == ["beforeunload"]
+
+
 def test_a_mistake_in_the_form_keeps_what_was_typed(anns_page: Page, sandbox: Sandbox) -> None:
     button(anns_page, "Create key").click()
     dialog = anns_page.get_by_role("dialog")
