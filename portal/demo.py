@@ -187,6 +187,7 @@ def _summary(port: int, sandbox_port: int) -> str:
 {people}
 
   Sign in with the password, or by a mailed code: codes appear here.
+  Passkeys need a name instead of an address: http://localhost:{port}/ is the same portal.
   The Developer API is a sandbox on http://{HOST}:{sandbox_port}. Ctrl-C stops both.
 """
 

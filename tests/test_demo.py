@@ -1,5 +1,6 @@
 """`make demo` as a newcomer has it: one command, two servers, a printed sign-in, and Ctrl-C ends it all."""
 
+import html
 import os
 import re
 import signal
@@ -144,6 +145,12 @@ def test_a_newcomer_signs_in_as_printed_and_ctrl_c_ends_both_servers(start):
     token = re.search(r'name="csrfmiddlewaretoken" value="(\w+)"', by_code.get(page, timeout=10).text)[1]
     done = by_code.post(page, {"code": code, "csrfmiddlewaretoken": token}, headers={"Referer": url}, timeout=10)
     assert set(re.findall(r'data-consumer="([\w-]+)"', done.text)) == {"acme", "globex"}
+
+    named = demo.says(r"Passkeys need .* (http://localhost:\d+)/")[1]
+    by_name = sign_in(named, "ann@acme.test", password)
+    page = by_name.get(f"{named}/accounts/2fa/webauthn/add/", timeout=10)
+    assert page.url == f"{named}/accounts/2fa/webauthn/add/"
+    assert re.search(r'"rp": \{[^}]*"id": "localhost"', html.unescape(page.text))  # browsers take no address for it
 
     ready = requests.get(f"{url}/readyz", timeout=10)
     assert (ready.status_code, ready.text) == (200, "database ok\ncache ok\nkey service ok\n")
