@@ -121,6 +121,19 @@ def test_links_in_the_documents_lead_somewhere():
     assert broken == []
 
 
+def test_the_readme_leads_to_every_document():
+    read_me = (ROOT / "README.md").read_text()
+    assert [name for name in texts("docs/*.md") if f"]({name})" not in read_me] == []
+
+
+def test_examples_of_the_environment_file_stand_word_for_word():
+    """Neither quotes nor what follows a value are taken off by all that read the file."""
+    blocks = re.findall(r"```ini\n(.*?)```", (ROOT / "docs" / "sign-in.md").read_text(), re.DOTALL)
+    lines = [line for block in blocks for line in block.splitlines()]
+    assert "OIDC_ACME_NAME=Acme account" in lines
+    assert [line for line in lines if not re.fullmatch(r"[A-Z_]+=[^\s\"'#][^\"'#]*|# .*", line)] == []
+
+
 def test_the_example_of_own_provisioning_works(settings):
     page = (ROOT / "docs" / "customising.md").read_text()
     example: dict = {}
