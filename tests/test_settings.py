@@ -194,6 +194,12 @@ def test_production_may_be_rehearsed_on_one_machine_with_the_sandbox():
     assert settings_of(**PRODUCTION | rehearsal)["ZUPLO_API_URL"] == "http://127.0.0.1:8001"
 
 
+def test_only_in_debug_mode_a_sandbox_elsewhere_is_reached_by_plain_http():
+    """As compose.demo.yaml does; production is refused above."""
+    zuplo = {"ZUPLO_ACCOUNT": "acme-account", "ZUPLO_BUCKET": "zprj-demo", "ZUPLO_API_KEY": "sandbox-token"}
+    assert settings_of(DEBUG="1", ZUPLO_API_URL="http://sandbox:8001", **zuplo)["DEBUG"]
+
+
 @pytest.mark.parametrize("told", [{"WEB_CONCURRENCY": "3"}, {"GUNICORN_CMD_ARGS": "--workers=3"}])
 def test_gunicorn_starts_no_second_process_on_memory_of_its_own(told, tmp_path):
     """However it was told to: the sentence is the settings' own."""
