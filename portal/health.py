@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from django.core.cache import cache
 from django.db import connection
 from django.http import HttpRequest, HttpResponse
+from django.utils.log import log_response
 from django.views.decorators.http import require_safe
 
 from keys.service import key_service_ready
@@ -28,6 +29,7 @@ class Probe:
     ask: Callable[[], bool]
     trouble: str
     keep: float = 0.0
+    problem: str = ""
     asking: Future[bool] | None = None
     asked: float = field(default_factory=lambda: -1e9)
     lock: threading.Lock = field(default_factory=threading.Lock)
@@ -40,9 +42,10 @@ class Probe:
 
     def _told(self) -> bool:
         try:
+            self.problem = ""
             return self.ask()
         except Exception as problem:  # noqa: BLE001, whatever it is, the neighbour is of no use now
-            logger.warning("The %s does not answer: %r", self.name, problem)
+            self.problem = f" ({problem!r})"
             return False
         finally:
             self.asked = time.monotonic()
@@ -85,7 +88,12 @@ def readyz(request: HttpRequest) -> HttpResponse:
     wait(answers, timeout=SECONDS)
     well = [answer.done() and answer.result() for answer in answers]
     lines = [f"{probe.name} {'ok' if ok else probe.trouble}" for probe, ok in zip(PROBES, well, strict=True)]
-    return _plain(lines, 200 if all(well) else 503)
+    response = _plain(lines, 200 if all(well) else 503)
+    if not all(well):
+        # Django would say only that this was a 503.
+        problems = [line + probe.problem for probe, ok, line in zip(PROBES, well, lines, strict=True) if not ok]
+        log_response("Not ready: %s", ", ".join(problems), request=request, response=response, level="warning")
+    return response
 
 
 def _plain(lines: list[str], status: int) -> HttpResponse:

@@ -20,13 +20,14 @@ def configuration(level: str, form: str) -> dict[str, Any]:
     return {
         "version": 1,
         "disable_existing_loggers": False,
-        "filters": {"reference": {"()": Reference}, "strangers": {"()": Strangers}},
+        "filters": {"reference": {"()": Reference}, "strangers": {"()": Strangers}, "explained": {"()": Explained}},
         "formatters": {"lines": {"()": Line}, "json": {"()": Json}},
         "handlers": {"console": console | {"level": level}},  # some libraries have levels of their own
         "root": {"handlers": ["console"], "level": level},
         # Their own handlers would say everything a second time, or in other words than ours.
         "loggers": {
             "django": {"handlers": [], "level": level},
+            "django.request": {"filters": ["explained"]},
             "django.security.DisallowedHost": {"filters": ["strangers"]},
             "gunicorn.error": {"handlers": ["console"], "propagate": False},
             "urllib3": {"level": "WARNING"},  # its debug lines hold URLs, and those hold addresses
@@ -48,6 +49,15 @@ class Strangers(logging.Filter):
 
     def filter(self, record: logging.LogRecord) -> bool:
         record.levelno, record.levelname, record.exc_info = logging.WARNING, "WARNING", None
+        return True
+
+
+class Explained(logging.Filter):
+    """Makes a warning of an answer that says on purpose who is in trouble: an error is what nobody foresaw."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if record.levelno == logging.ERROR and not record.exc_info:
+            record.levelno, record.levelname = logging.WARNING, "WARNING"
         return True
 
 

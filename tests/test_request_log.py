@@ -95,6 +95,23 @@ def test_probes_are_not_worth_a_line(log, client):
     assert told(log) == []
 
 
+def test_trouble_of_the_key_service_causes_no_errors(log, sandbox, ann_client):
+    acme(sandbox)
+    sandbox.fault("GET", "*", "drop", times=0)
+    assert ann_client.get("/keys/production/acme/create/").status_code == 503
+    assert {line["level"] for line in map(json.loads, log["json"].getvalue().splitlines())} == {"INFO", "WARNING"}
+
+
+def test_a_failed_probe_is_one_warning(log, client):
+    """Whoever is called by errors in the log looks for bugs; the probe itself says 503, which has its own alarm."""
+    assert client.get("/readyz").status_code == 503
+    (line,) = map(json.loads, log["json"].getvalue().splitlines())
+    assert (line["level"], line["message"]) == (
+        "WARNING",
+        "Not ready: key service unreachable or not accepting the portal's token",
+    )
+
+
 def test_no_format_lets_a_secret_or_a_forged_line_through(log, client, settings):
     """E8, H4: in paths, texts, objects and tracebacks; a token of odd letters too."""
     key = mint_key()
