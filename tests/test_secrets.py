@@ -262,6 +262,19 @@ def test_a_key_pasted_into_a_label_is_refused(sinks: Sinks, people: dict[str, Cl
     assert sinks.leaks() == []
 
 
+@pytest.mark.parametrize("fields", [{"tags": f"ci={CANARY}"}, {"metadata": f'{{"ci": ["{CANARY}"]}}'}], ids=list)
+def test_a_key_pasted_into_what_is_kept_with_a_consumer_is_refused(
+    fields: dict[str, str], sinks: Sinks, sam_client: Client
+) -> None:
+    """E2: it would stand in the audit log."""
+    response = sam_client.post(STAFF_LIST + "create/", NEW_FIELDS | fields | {"token": str(uuid.uuid4())})
+    assert response.status_code == HTTPStatus.UNPROCESSABLE_ENTITY
+    assert "seems to hold a key" in response.text
+    sinks.keep(response)
+    assert {call.method for call in sinks.sandbox.journal()} <= {"GET"}
+    assert sinks.leaks() == []
+
+
 def test_a_key_in_a_label_that_others_wrote_is_not_shown(sinks: Sinks, people: dict[str, Client]) -> None:
     """E1, E2: by a guide, or before this was refused."""
     managers = ["ann@acme.test", "ben@acme.test"]

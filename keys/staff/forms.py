@@ -29,7 +29,20 @@ _NEW_NAME = re.compile(r"[a-z0-9-]{1,128}")
 _NUL = re.compile(r"(?<!\\)(\\\\)*\\u0000")
 
 
-class TagsField(forms.CharField):
+class _KeylessField(forms.CharField):
+    """What the audit log keeps too: a key that was pasted into it is not even shown again."""
+
+    def to_python(self, value: Any) -> str:
+        text = super().to_python(value) or ""
+        if without_keys(text) != text:
+            raise ValidationError(_("This seems to hold a key. Leave it out: the audit log keeps the text."), "key")
+        return text
+
+    def bound_data(self, data: Any, initial: Any) -> Any:
+        return without_keys(super().bound_data(data, initial) or "")
+
+
+class TagsField(_KeylessField):
     """Lines like `plan=pro`, cleaned to a dictionary."""
 
     widget = forms.Textarea({"rows": 3, "spellcheck": "false"})
@@ -58,7 +71,7 @@ class TagsField(forms.CharField):
         return "\n".join(f"{name}={text}" for name, text in value.items()) if isinstance(value, Mapping) else value
 
 
-class MetadataField(forms.CharField):
+class MetadataField(_KeylessField):
     """A JSON object, cleaned to a dictionary."""
 
     widget = forms.Textarea({"rows": 6, "spellcheck": "false"})
