@@ -1,6 +1,7 @@
 """Mails to the managers of a consumer about what was done to its keys, so that nobody does it unseen."""
 
 import logging
+from datetime import datetime
 from typing import Any
 
 from django.conf import settings
@@ -48,11 +49,19 @@ def tell_managers(event: AuditEvent, consumer: Consumer) -> None:
 
 def _mails(event: AuditEvent, consumer: Consumer) -> list[EmailMessage]:
     page = settings.PORTAL_URL + reverse("keys:environment", args=[event.environment])
-    ends = parse_datetime(event.facts.get("ends") or "")
-    context = {"event": event, "consumer": consumer, "portal_name": settings.PORTAL_NAME, "page": page, "ends": ends}
+    context = {"event": event, "consumer": consumer, "portal_name": settings.PORTAL_NAME, "page": page}
+    context["ends"] = _end_of(event)
     addresses = _addresses(event, consumer)
     languages = import_string(settings.KEYS_LANGUAGES)(addresses)
     return [_mail(address, languages.get(address.lower()) or get_language(), context) for address in addresses]
+
+
+def _end_of(event: AuditEvent) -> datetime | None:
+    """When the key that the mail names is to end, if that was changed."""
+    facts = event.facts
+    ends = facts.get("old", {}).get(event.key_id) if event.action == Action.ROTATE else None
+    ends = facts.get("ends") if event.action == Action.CHANGE_END else ends
+    return parse_datetime(ends) if ends else None
 
 
 def _mail(address: str, language: str | None, context: dict[str, Any]) -> EmailMessage:

@@ -34,6 +34,7 @@ def test_every_manager_is_told_who_did_what(verb: Verb, sandbox: Sandbox, ann_cl
         "/keys/production/",
     ):
         assert fact in text
+    assert ("Ends:   " in text) is (verb.action in {Action.ROTATE, Action.CHANGE_END})
     if verb.on_key:
         assert f"CI (ends with {keys[0]['key'][-4:]})" in text
     assert not FULL_KEY.search(str(message.message()))
