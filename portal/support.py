@@ -46,7 +46,7 @@ MAY_SUPPORT, MAY_CHANGE = "portal.support_user", "portal.change_as_user"
 VISIT, HIJACK = "support", "hijack_history"
 REASON_LENGTH = 200
 
-OPEN = {"home", "theme", "language", "support_stop", "account_logout"}
+OPEN = {"home", "theme", "icon", "language", "support_stop", "account_logout"}
 """What is open to support beside the pages of keys; everything else is the customer's own business."""
 
 GetResponse = Callable[[HttpRequest], HttpResponse]
@@ -193,8 +193,8 @@ class Support:
 
 
 def visit_of(request: HttpRequest) -> Visit | None:
-    """What the session says. Without a cookie, and for the style sheet, it is not even opened."""
-    if settings.SESSION_COOKIE_NAME not in request.COOKIES or request.path_info == reverse("theme"):
+    """What the session says. Without a cookie, and for the operator's colours and icon, it is not even opened."""
+    if settings.SESSION_COOKIE_NAME not in request.COOKIES or request.path_info in {reverse("theme"), reverse("icon")}:
         return None
     said = request.session.get(VISIT)
     return Visit(**said) if said else None

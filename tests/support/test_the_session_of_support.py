@@ -104,6 +104,9 @@ def test_other_code_knows_it_for_a_hijack(ann, clerk, browser):
     assert "/hijack/" not in str(get_resolver().reverse_dict)
 
 
-def test_the_style_sheet_opens_no_session(visiting):
-    """It is the same for everybody, and kept by caches."""
-    assert "Cookie" not in visiting.get("/theme.css").headers.get("Vary", "")
+@pytest.mark.parametrize("path", ["/theme.css", "/icon.svg"])
+def test_the_operators_colours_and_icon_open_no_session(path, visiting):
+    """They are the same for everybody, and kept by caches."""
+    answer = visiting.get(path)
+    assert answer.status_code == 200
+    assert "Cookie" not in answer.headers.get("Vary", "")
