@@ -241,10 +241,11 @@ def test_a_consumer_is_deleted_by_its_typed_name_only(sandbox: Sandbox, sam_clie
 
 
 def test_an_address_is_added_as_people_sign_in_with_it(sandbox: Sandbox, sam_client) -> None:
-    """A4: ASCII letters only are made small."""
+    """A4: ASCII letters only are made small. The message does not begin with a capital either."""
     acme(sandbox)
-    post(sam_client, ACME + "managers/add/", email=" Zoe+Keys@ACME.test ")
+    done = post(sam_client, ACME + "managers/add/", email=" Zoe+Keys@ACME.test ")
     assert "zoe+keys@acme.test" in [one["email"] for one in sandbox.consumer("acme")["managers"]]
+    assert "zoe+keys@acme.test is a manager now." in sam_client.get(done["Location"]).text
 
 
 @pytest.mark.parametrize("email", ["", "zoe", "zoe@", "zoe@acme test", "a" * 300 + "@acme.test"])
