@@ -8,10 +8,12 @@ from collections.abc import Callable
 from urllib.parse import urlencode
 
 from django.conf import settings
+from django.contrib import messages
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import resolve_url
 from django.template.loader import render_to_string
 from django.utils.cache import patch_vary_headers
+from django.utils.translation import gettext as _
 from django.views.defaults import page_not_found
 from django_htmx.http import HttpResponseClientRedirect
 
@@ -130,7 +132,8 @@ def own_pages(get_response: GetResponse) -> GetResponse:
 def sign_in_leaves_the_dialog(get_response: GetResponse) -> GetResponse:
     """Send the whole page to sign-in when a fragment was asked for and nobody is signed in any more.
 
-    Without this htmx follows the redirect and puts the sign-in page inside the dialog or the row.
+    Without this htmx follows the redirect and puts the sign-in page inside the dialog or the row. Whoever pressed a
+    button and comes to a form that asks for an address is told why.
     """
 
     def middleware(request: HttpRequest) -> HttpResponse:
@@ -141,6 +144,7 @@ def sign_in_leaves_the_dialog(get_response: GetResponse) -> GetResponse:
                 page = "/"
                 with contextlib.suppress(ValueError):  # the browser's word, which may be no address at all
                     page = request.htmx.current_url_abs_path or page  # type: ignore[attr-defined]
+                messages.warning(request, _("You were signed out, so nothing was changed. Please sign in again."))
                 return HttpResponseClientRedirect(f"{target}?{urlencode({'next': page})}")
         return response
 

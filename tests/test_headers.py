@@ -150,6 +150,8 @@ def test_a_request_without_a_session_leads_an_htmx_request_out_of_its_dialog(cli
     )
     assert answer.status_code == 200
     assert answer["HX-Redirect"] == "/accounts/login/?next=%2Fkeys%2Fpreview%2F%3Fpage%3D2"
+    assert client.get(answer["HX-Redirect"]).text.count("You were signed out") == 1
+    assert "signed out" not in client.get(answer["HX-Redirect"]).text
     elsewhere = client.get("/keys/", headers={"HX-Request": "true", "HX-Current-URL": "https://evil.test/x"})
     assert elsewhere["HX-Redirect"] == "/accounts/login/?next=%2F"
     nonsense = client.get("/keys/", headers={"HX-Request": "true", "HX-Current-URL": "http://["})
