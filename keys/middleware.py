@@ -14,11 +14,14 @@ from django.views.defaults import page_not_found
 from django_htmx.http import HttpResponseClientRedirect
 
 from keys.decorators import Request
-from keys.errors import ApiError, NotAllowed, NotFound, StepUpNeeded
+from keys.errors import ApiError, ApiRefused, DoneBefore, NotAllowed, NotFound, OutcomeUnknown, StepUpNeeded
 from keys.places import in_admin, page_of, render_here
 from keys.types import ends_for_keys
 
 logger = logging.getLogger(__name__)
+
+SHOWN_BY_RELOADING = (ApiRefused, DoneBefore, NotFound, OutcomeUnknown)
+"""What the same form, sent once more, would only bring again; their advice is to look at the page."""
 
 
 def no_key_in_addresses(get_response: Callable[[HttpRequest], HttpResponse]) -> Callable[[HttpRequest], HttpResponse]:
@@ -70,6 +73,7 @@ def explained(request: Request, error: ApiError) -> HttpResponse:
         "changed": error.changed if request.method == "POST" else "",
         "advice": "" if error.retry_after else error.advice,
         "retry_after": error.retry_after,
+        "may_reload": isinstance(error, SHOWN_BY_RELOADING),
         "may_pass": not isinstance(error, NotAllowed),
         "reference": getattr(request, "reference", ""),
     }

@@ -4,6 +4,7 @@ import contextlib
 import logging
 
 import pytest
+from bs4 import BeautifulSoup
 from django.contrib.staticfiles import finders
 from django.test import Client
 
@@ -136,6 +137,18 @@ def test_forms_need_their_token_and_their_own_origin(ann, client_of):
     assert browser.post("/accounts/login/", {"login": "ann@acme.test"}).status_code == 403
     assert browser.post("/accounts/login/", entry, headers={"origin": "https://evil.test"}).status_code == 403
     assert browser.post("/accounts/login/", entry).status_code == 302
+
+
+def test_a_form_out_of_date_brings_a_notice_into_its_dialog(ann, client_of):
+    """One as after any other error: it can be dismissed, and says what to do there."""
+    browser = client_of(ann, strict=True)
+    answer = browser.post("/keys/production/create/", headers={"HX-Request": "true"})
+    (notice,) = BeautifulSoup(answer.text, "html.parser").select("[data-error]")
+    assert answer.status_code == 403
+    assert notice.select_one("[data-dismiss]")
+    assert notice.select_one("a[href='']").text == "Reload the page"
+    assert "Go back" not in notice.text
+    assert "Go back" in browser.post("/keys/production/create/").text
 
 
 @pytest.mark.parametrize("override", ["X-HTTP-Method-Override", "X-Method-Override", "X-HTTP-Method"])

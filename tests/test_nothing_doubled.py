@@ -55,6 +55,7 @@ def test_a_lost_request_is_not_guessed_about(verb: Verb, htmx: bool, sandbox: Sa
     page = first.content.decode()
     assert "could not confirm" in page
     assert first["X-Request-ID"] in page
+    assert ('<a href="">Reload the page</a>' if htmx else "Back to API Keys") in page
     event = AuditEvent.objects.get()
     assert (event.outcome, event.lock) == (Outcome.UNCONFIRMED, None)
     second = verb.send(ann_client, url, token, htmx)
