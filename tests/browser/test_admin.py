@@ -7,6 +7,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from sandbox import Sandbox
+from tests.browser.pages import in_days
 from tests.staff import ACME, LIST, TOPICS, forms
 from tests.verbs import FULL_KEY, acme, named, new_keys
 
@@ -124,8 +125,8 @@ def test_lists_over_all_consumers_go_on_and_are_exported(sams_page: Page, sandbo
     assert download.value.suggested_filename == "never-production.csv"
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_every_screen_fits_a_phone(scheme: str, open_page: Any, sign_in: Any, sam: Any, sandbox: Sandbox) -> None:
+@pytest.mark.parametrize(("width", "scheme"), [(390, "light"), (390, "dark"), (1280, "light")])
+def test_every_screen_fits(width: int, scheme: str, open_page: Any, sign_in: Any, sam: Any, sandbox: Sandbox) -> None:
     acme(sandbox)
     sandbox.add_consumer(
         "a-consumer-with-a-name-as-long-as-names-may-be-" + "x" * 80,
@@ -134,14 +135,16 @@ def test_every_screen_fits_a_phone(scheme: str, open_page: Any, sign_in: Any, sa
         tags={"a-rather-long-name-of-a-tag": "a-rather-long-value-of-a-tag"},
         keys=[{"description": "A key with a label that is not short " * 3}],
     )
-    page = open_page(viewport={"width": 390, "height": 844}, color_scheme=scheme)
+    unbroken = {"label": "L" * 100, "managers": ["m" * 60 + "@initech.test"], "tags": {"t" * 60: "v" * 60}}
+    sandbox.add_consumer("unbroken", keys=[{"description": "K" * 100, "expiresOn": in_days(7)}], **unbroken)
+    page = open_page(viewport={"width": width, "height": 844}, color_scheme=scheme)
     sign_in(page, sam)
     addresses = [LIST, ACME, LIST + "find/", *forms(sandbox).values()]
     addresses += [f"{LIST}look/{topic}/{query or '?'}&from=0" for topic, query in TOPICS.items()]
-    addresses += [f"/admin/keys/consumer/production/{sandbox.consumers()[-1]['name']}/"]
+    addresses += [f"/admin/keys/consumer/production/{one['name']}/" for one in sandbox.consumers()]
     for address in addresses:
         page.goto(address)
-        assert page.evaluate("document.documentElement.scrollWidth") <= 390, address
+        assert page.evaluate("document.documentElement.scrollWidth") <= width, address
         assert page.locator("h1").last.is_visible() or page.locator("h2").first.is_visible()
 
 
