@@ -14,13 +14,22 @@ from django.views.defaults import page_not_found
 from django_htmx.http import HttpResponseClientRedirect
 
 from keys.decorators import Request
-from keys.errors import ApiError, ApiRefused, DoneBefore, NotAllowed, NotFound, OutcomeUnknown, StepUpNeeded
+from keys.errors import (
+    ApiError,
+    ApiRefused,
+    ChangedMeanwhile,
+    DoneBefore,
+    NotAllowed,
+    NotFound,
+    OutcomeUnknown,
+    StepUpNeeded,
+)
 from keys.places import in_admin, page_of, render_here
 from keys.types import ends_for_keys
 
 logger = logging.getLogger(__name__)
 
-SHOWN_BY_RELOADING = (ApiRefused, DoneBefore, NotFound, OutcomeUnknown)
+SHOWN_BY_RELOADING = (ChangedMeanwhile, ApiRefused, DoneBefore, NotFound, OutcomeUnknown)
 """What the same form, sent once more, would only bring again; their advice is to look at the page."""
 
 
