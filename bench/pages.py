@@ -39,6 +39,7 @@ SEEDED = email_of(7)
 FEW = 1_000
 PEOPLE = [ANN, MAKER, *MANY, MANY_KEYS, SEEDED]
 NOWHERE = "http://127.0.0.1:9"
+ONE_WORKER = "--max-requests=0"  # a worker that is replaced in the middle of a run closes connections
 ROOMS = 400  # consumers in which keys are made by turns, so that none fills up
 
 
@@ -248,7 +249,7 @@ def bench_of(folder: Path, wish: argparse.Namespace) -> Iterator[Bench]:
         portals = {}
         for name, (values, options) in servers.items():
             (folder / name).mkdir()
-            portals[name] = Portal(folder / name, told | {"ZUPLO_API_URL": NOWHERE} | values, options)
+            portals[name] = Portal(folder / name, told | {"ZUPLO_API_URL": NOWHERE} | values, [ONE_WORKER, *options])
         portals["portal"].manage("collectstatic", "--noinput", "--verbosity=0")
         portals["portal"].manage("migrate", "--verbosity=0")
         people = portals["portal"].sign_in(PEOPLE)

@@ -106,10 +106,10 @@ def lately(actor: Actor, environment: str, consumers: Collection[str]) -> list[A
     now = timezone.now()
     events = AuditEvent.objects.filter(environment=environment)
     own = events.filter(user_id=actor.user_id, started_at__gte=now - NEWCOMER, facts__has_key="manager")
-    events = events.filter(consumer__in={*consumers, *own.values_list("consumer", flat=True).order_by()})
-    changes = events.exclude(action__in=READS)
+    names = {*consumers, *own.values_list("consumer", flat=True).order_by()}
+    changes = events.filter(consumer__in=names).exclude(action__in=READS)
     # Nearly always there is nothing. An index tells so at once, for either half; both together are slow to ask for.
-    if not (events.filter(started_at__gte=now - LAG).exists() or changes.filter(outcome__in=OPEN).exists()):
+    if not (changes.filter(started_at__gte=now - LAG).exists() or changes.filter(outcome__in=OPEN).exists()):
         return []
     recent = Q(started_at__gte=now - LAG, outcome__in=[Outcome.DONE, Outcome.PARTLY])
     return list(changes.filter(recent | unsettled(now)).order_by("ended_at", "pk"))

@@ -16,6 +16,7 @@ from django.db.backends.sqlite3 import base
 
 PATIENCE = 20.0
 AT_ONCE = "PRAGMA busy_timeout = 0"
+SMALL_CACHE = "PRAGMA cache_size = -256"  # of each connection, in kilobytes: the system keeps the file in memory anyway
 
 KEPT = 8
 
@@ -55,6 +56,7 @@ class DatabaseWrapper(base.DatabaseWrapper):
             return self._free.pop()
         connection = super().get_new_connection(conn_params)
         connection.execute(AT_ONCE)
+        connection.execute(SMALL_CACHE)
         return connection
 
     def _close(self) -> None:
