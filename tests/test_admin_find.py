@@ -148,7 +148,8 @@ def test_what_was_pasted_is_left_nowhere(sinks: Sinks, sam, client_of) -> None: 
 
 def test_the_key_comes_by_post_alone(sandbox: Sandbox, sam_client) -> None:
     acme(sandbox)
-    page = BeautifulSoup(sam_client.get(FIND, {"value": sandbox.keys("acme")[0]["key"]}).text, "html.parser")
+    answer = sam_client.get(FIND, {"value": sandbox.keys("acme")[0]["key"]}, follow=True)
+    page = BeautifulSoup(answer.text, "html.parser")
     field = page.select_one("[name=value]")
     assert (field["type"], field.get("value"), field["autocomplete"]) == ("password", None, "off")
     assert field.find_parent("form")["method"] == "post"
