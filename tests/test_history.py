@@ -16,6 +16,7 @@ from django.utils import timezone
 
 from keys import history
 from keys.access import Actor
+from keys.management.commands.prune_audit import BATCH
 from keys.models import Action, AuditEvent, Outcome, VisitEnd
 from keys.spreadsheet import harmless_cell
 from tests.verbs import CHANGES, FULL_KEY, VERBS, Verb, acme, by_action
@@ -412,14 +413,11 @@ def test_old_events_are_forgotten_and_open_changes_never(ann, settings):
     assert set(AuditEvent.objects.all()) == set(kept)
 
 
-def test_they_are_forgotten_in_small_steps(ann, monkeypatch):
-    from keys.management.commands import prune_audit
-
-    monkeypatch.setattr(prune_audit, "BATCH", 10)
+def test_they_are_forgotten_in_small_steps(ann):
     old = timezone.now() - timedelta(days=500)
     AuditEvent.objects.bulk_create(
         AuditEvent(email="x", action=Action.REVEAL, outcome=Outcome.DONE, environment="production", started_at=old)
-        for _ in range(25)
+        for _ in range(2 * BATCH + 5)
     )
     with CaptureQueriesContext(connection) as queries:
         call_command("prune_audit", stdout=io.StringIO())
