@@ -9,7 +9,7 @@ from typing import Any, TypeVar, cast
 from django.utils import timezone
 
 from keys import audit, notices, settlement
-from keys.models import Action, AuditEvent, Outcome
+from keys.models import DONE, Action, AuditEvent
 from keys.types import ApiKey, Consumer
 
 Verb = TypeVar("Verb", bound=Callable[..., "Change"])
@@ -61,7 +61,7 @@ def settle(event: AuditEvent, consumer: Consumer | None) -> bool:
     if audit.is_held_by_another(event):
         return False
     outcome, made = settlement.settled(event, consumer, audit.made_by_others(event), timezone.now())
-    if audit.settle(event, outcome, made) and consumer and outcome in {Outcome.DONE, Outcome.PARTLY}:
+    if audit.settle(event, outcome, made) and consumer and outcome in DONE:
         notices.tell_managers(event, consumer)
     return True
 

@@ -13,7 +13,7 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from keys.access import Actor
-from keys.models import NOT_DONE, READS, WISHES, Action, AuditEvent, Outcome, VisitEnd
+from keys.models import DONE, NOT_DONE, READS, WISHES, Action, AuditEvent, Outcome, VisitEnd
 from keys.waiting import give_back_connection
 
 KINDS = {
@@ -61,7 +61,7 @@ def of_manager(actor: Actor, environment: str, consumers: Collection[str]) -> Qu
     What others only tried counts if it came past the gate: strangers could fill the log otherwise, and would be
     told by name to people who are none of their business.
     """
-    past_the_gate = ~Q(facts={}) | ~Q(key_ending="") | Q(outcome__in=[Outcome.DONE, Outcome.PARTLY])
+    past_the_gate = ~Q(facts={}) | ~Q(key_ending="") | Q(outcome__in=DONE)
     known = Q(user_id=actor.user_id) | ~Q(staff_email="") | past_the_gate
     theirs = Q(environment=environment, consumer__in=consumers) & known & ~_of_namesakes(environment, consumers)
     own = Q(user_id=actor.user_id, consumer="", environment__in=["", environment])

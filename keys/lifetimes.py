@@ -5,7 +5,7 @@ from datetime import datetime
 from django.utils import timezone
 from django.utils.dateparse import parse_datetime
 
-from keys.models import Action, AuditEvent, Outcome
+from keys.models import DONE, Action, AuditEvent
 from keys.types import ApiKey
 
 MOVING = {Action.CHANGE_END, Action.ROTATE, Action.ROTATE_ALL}
@@ -28,7 +28,7 @@ def first_end(key: ApiKey, environment: str) -> datetime | None:
         environment=environment,
         consumer=key.consumer,
         action__in=MOVING | {Action.CREATE, Action.CREATE_CONSUMER},
-        outcome__in=[Outcome.DONE, Outcome.PARTLY],
+        outcome__in=DONE,
     )
     for facts in events.order_by("started_at").values_list("facts", flat=True):
         if facts.get("new") == key.id:

@@ -1,5 +1,7 @@
 """The audit log: who did what to which key, for whom, from where, and how it ended. Never a secret in it."""
 
+from datetime import UTC, datetime
+
 from django.conf import settings
 from django.db import models
 from django.utils import timezone
@@ -69,7 +71,10 @@ class VisitEnd(models.TextChoices):
 
 
 OPEN = {Outcome.STARTED, Outcome.UNCONFIRMED}
+DONE = {Outcome.DONE, Outcome.PARTLY}
 NOT_DONE = {Outcome.REFUSED, Outcome.FAILED}
+ENDLESS = datetime(9999, 12, 31, tzinfo=UTC)
+IS_RECENT = models.Q(recency__isnull=False)
 
 
 class NoRows(models.Manager):
@@ -134,11 +139,25 @@ class AuditEvent(models.Model):
     key_ending = models.CharField(max_length=8, blank=True)
     facts = models.JSONField(default=dict, blank=True)
     """What was wanted and what was there before, so that a later look can tell whether it was done."""
+    recency = models.GeneratedField(
+        expression=models.Case(
+            models.When(action__in=sorted(READS), then=None),
+            models.When(outcome__in=sorted(OPEN), then=models.Value(ENDLESS)),
+            models.When(outcome__in=sorted(DONE), then=models.F("started_at")),
+        ),
+        output_field=models.DateTimeField(null=True),
+        db_persist=True,
+    )
+    """How recent it is for a look at the keys: when a change began, `ENDLESS` until it is known whether it was done."""
 
     class Meta:
         ordering = ("-started_at", "-id")
         indexes = [
             models.Index(fields=["environment", "consumer", "-started_at"], name="audit_by_consumer"),
+            models.Index(
+                fields=["environment", "consumer", "recency"], condition=IS_RECENT, name="audit_recent_of_consumer"
+            ),
+            models.Index(fields=["user", "recency"], condition=IS_RECENT, name="audit_recent_of_user"),
             models.Index(fields=["user", "-started_at"], name="audit_by_user"),
             models.Index(fields=["started_at"], condition=models.Q(outcome__in=sorted(OPEN)), name="audit_open"),
             models.Index(

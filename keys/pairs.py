@@ -6,7 +6,7 @@ from datetime import timedelta
 
 from django.utils.dateparse import parse_datetime
 
-from keys.models import Action, AuditEvent, Outcome
+from keys.models import DONE, Action, AuditEvent
 from keys.types import Consumer
 
 LATELY = timedelta(minutes=2)  # "end the old key now" means a minute ago
@@ -39,7 +39,7 @@ def _replaced(environment: str, names: list[str]) -> dict[str, dict[str, str]]:
         environment=environment,
         consumer__in=names,
         action__in=[Action.ROTATE, Action.ROTATE_ALL],
-        outcome__in=[Outcome.DONE, Outcome.PARTLY],
+        outcome__in=DONE,
     ).order_by("-started_at")
     found: dict[str, dict[str, str]] = {}
     for event in events.only("action", "consumer", "facts", "started_at")[:ROTATIONS_AT_MOST]:

@@ -11,16 +11,14 @@ from datetime import datetime
 from django.utils.dateparse import parse_datetime
 
 from keys.access import same_address
-from keys.models import Action, AuditEvent, Outcome
+from keys.models import DONE, Action, AuditEvent, Outcome
 from keys.settlement import unended
 from keys.types import ApiKey, Consumer, Manager
-
-_DONE = {Outcome.DONE, Outcome.PARTLY}
 
 
 def with_change(consumer: Consumer, event: AuditEvent) -> Consumer | None:
     """The consumer as it is after the change, if that was done; None when it was deleted."""
-    if event.outcome not in _DONE:
+    if event.outcome not in DONE:
         return consumer
     return _AFTER[Action(event.action)](consumer, event)
 
@@ -28,7 +26,7 @@ def with_change(consumer: Consumer, event: AuditEvent) -> Consumer | None:
 def new_consumer(event: AuditEvent) -> Consumer | None:
     """The consumer that was made by a colleague or with a newcomer's first key, if that was done."""
     facts = event.facts
-    if event.outcome not in _DONE or not facts.keys() & {"manager", "managers"}:
+    if event.outcome not in DONE or not facts.keys() & {"manager", "managers"}:
         return None
     addresses = facts["managers"] if "managers" in facts else [facts["manager"]]
     managers = tuple(Manager(address, invited=facts.get("invited", False)) for address in addresses)

@@ -9,7 +9,9 @@ import pytest
 from bs4 import BeautifulSoup
 from django.core import mail
 from django.core.management import call_command
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from keys.models import READS, Action, AuditEvent, Outcome
@@ -284,6 +286,22 @@ def test_a_change_of_others_is_not_covered_up_for_long(sandbox: Sandbox, ann_cli
     page = ann_client.get("/keys/").content.decode()
     assert "Made elsewhere" in page
     assert "Build" not in page
+
+
+@pytest.mark.skipif(connection.vendor != "sqlite", reason="PostgreSQL plans by what the tables hold; these are empty")
+def test_a_look_passes_no_reveals_and_no_old_changes(sandbox: Sandbox, ann_client: Client) -> None:
+    """However many there are: one question, answered by the indexes of what is recent."""
+    acme(sandbox)
+    with CaptureQueriesContext(connection) as queries:
+        ann_client.get("/keys/")
+    (question,) = (query["sql"] for query in queries if '"recency" >=' in query["sql"])
+    with connection.cursor() as cursor:
+        plan = cursor.execute(f"EXPLAIN QUERY PLAN {question}").fetchall()
+    searches = [step for *_, step in plan if step.startswith(("SEARCH", "SCAN"))]
+    assert searches == [
+        "SEARCH keys_auditevent USING INDEX audit_recent_of_consumer (environment=? AND consumer=? AND recency>?)",
+        "SEARCH keys_auditevent USING INDEX audit_recent_of_user (user_id=? AND recency>?)",
+    ]
 
 
 def test_who_was_just_added_is_a_manager_only_while_upstream_says_so(
