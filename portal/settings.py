@@ -198,7 +198,6 @@ TEMPLATES = [
                 "django.contrib.messages.context_processors.messages",
                 "portal.context.site",
             ],
-            "libraries": {"heroicons": "portal.icons"},
         },
     },
 ]
