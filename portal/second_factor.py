@@ -1,5 +1,6 @@
 """Passkeys and authenticator apps: how they are called, and who must have one."""
 
+import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -71,7 +72,7 @@ def _other_answers_refused() -> Iterator[None]:
     """What reads the answers of passkeys stumbles over some that none gives; anybody may send those."""
     try:
         yield
-    except (AttributeError, KeyError, RecursionError, TypeError, ValueError) as problem:
+    except (AttributeError, LookupError, RuntimeError, TypeError, ValueError, struct.error) as problem:
         raise get_adapter().validation_error("incorrect_code") from problem
 
 

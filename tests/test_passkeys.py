@@ -1,5 +1,8 @@
 """What a passkey answers counts once, in its own browser, for its own person, and if it has checked who holds it."""
 
+import json
+from base64 import urlsafe_b64encode
+
 import pytest
 from allauth.mfa.models import Authenticator
 from django.core.cache import cache
@@ -11,6 +14,17 @@ from tests.passkey import ADD, LOGIN, REAUTHENTICATE, SECOND, Passkey, options_o
 from tests.people import passes, sign_in, signed_in_as
 
 pytestmark = pytest.mark.django_db
+
+
+def broken_off(rest: bytes) -> str:
+    """An answer of the right shape, whose public key ends after these bytes."""
+    said = b'{"type": "webauthn.get", "challenge": "AQ", "origin": "https://portal.test"}'
+    data = bytes(32) + b"\x41" + bytes(20) + b"\x00\x01\x01" + rest
+    attestation = b"\xa3cfmtdnonegattStmt\xa0hauthDataX" + bytes([len(data)]) + data
+    parts = {"clientDataJSON": said, "authenticatorData": data, "signature": b"1", "attestationObject": attestation}
+    response = {name: urlsafe_b64encode(part).decode() for name, part in parts.items()} | {"userHandle": "MQ"}
+    return json.dumps({"id": "AQ", "rawId": "AQ", "type": "public-key", "response": response})
+
 
 NONSENSE = [
     "[]",
@@ -26,6 +40,8 @@ NONSENSE = [
     ' {"clientDataJSON": "e30", "attestationObject": "AQ"}}',
     '{"id": "AQ", "rawId": "AQ", "type": "public-key", "response":'
     ' {"clientDataJSON": "e30", "authenticatorData": "AQ", "signature": "AQ", "userHandle": "MQ"}}',
+    broken_off(b""),
+    broken_off(b"\x1b\x01"),
 ]
 
 
