@@ -104,6 +104,28 @@ def test_a_newcomers_consumer_is_found(sandbox: Sandbox, ann_client: Client) -> 
     assert event.key_id == sandbox.consumers()[0]["apiKeys"][0]["id"]
 
 
+def test_a_look_at_one_consumer_settles_nothing_of_another(sandbox: Sandbox, ann_client: Client) -> None:
+    """G5: that the newcomer's own consumer was not looked at does not mean that nothing was done there."""
+    form = {"label": "My app", "ends": "30", "token": str(uuid.uuid4())}
+    ann_client.post("/keys/production/create/", form)
+    (own,) = sandbox.consumers()
+    acme(sandbox)
+    sandbox.fault("GET", "*", "drop", nth=2, times=0)
+    sandbox.fault("POST", "*", "drop", when="after")
+    again = form | {"label": "Second", "token": str(uuid.uuid4())}
+    assert ann_client.post(f"/keys/production/{own['name']}/create/", again).status_code == 503
+    sandbox.clear_faults()
+    lost = AuditEvent.objects.filter(outcome=Outcome.UNCONFIRMED)
+    lost.update(started_at=timezone.now() - timedelta(minutes=3))
+    event = lost.get()
+    assert ann_client.get("/keys/production/acme/create/").status_code == 200
+    event.refresh_from_db()
+    assert event.outcome == Outcome.UNCONFIRMED
+    ann_client.get("/keys/")
+    event.refresh_from_db()
+    assert event.outcome == Outcome.DONE
+
+
 @pytest.mark.parametrize("action", [action for action in Action if action not in READS])
 def test_a_worker_that_died_before_it_noted_anything_breaks_no_page(
     action: Action, sandbox: Sandbox, ann, ann_client: Client
