@@ -2,13 +2,12 @@
 
 from datetime import datetime
 
+from django.db.models import Q
 from django.utils import timezone
 from django.utils.dateparse import parse_datetime
 
-from keys.models import DONE, Action, AuditEvent
+from keys.models import DONE, AuditEvent
 from keys.types import ApiKey
-
-MOVING = {Action.CHANGE_END, Action.ROTATE, Action.ROTATE_ALL}
 
 
 def renewed_end(key: ApiKey, environment: str) -> datetime | None:
@@ -23,25 +22,26 @@ def renewed_end(key: ApiKey, environment: str) -> datetime | None:
 
 
 def first_end(key: ApiKey, environment: str) -> datetime | None:
-    """When the key was to end as it was made, as far as that is known; None is never."""
+    """When the key was to end as it was made, as far as that is known; None is never.
+
+    We only ever move an end to an earlier time: a later one was given elsewhere, and counts.
+    """
+    if key.expires_on is None:
+        return None
     events = AuditEvent.objects.filter(
+        Q(facts__new=key.id) | Q(facts__was__has_key=key.id),
         environment=environment,
         consumer=key.consumer,
-        action__in=MOVING | {Action.CREATE, Action.CREATE_CONSUMER},
         outcome__in=DONE,
     )
-    for facts in events.order_by("started_at").values_list("facts", flat=True):
-        if facts.get("new") == key.id:
-            return _moment(facts.get("ends"))
-        if key.id in facts.get("was", {}):
-            return _moment(facts["was"][key.id])
-    return key.expires_on
+    event = events.order_by("started_at").first()
+    if event is None:
+        return key.expires_on
+    text = event.facts["ends"] if event.facts.get("new") == key.id else event.facts["was"][key.id]
+    first = parse_datetime(text) if text else None
+    return first and max(first, key.expires_on)
 
 
 def as_they_are(*keys: ApiKey) -> dict[str, str | None]:
     """The ends of keys before a change moves them, to be noted with it."""
     return {key.id: key.expires_on.isoformat() if key.expires_on else None for key in keys}
-
-
-def _moment(text: str | None) -> datetime | None:
-    return parse_datetime(text) if text else None

@@ -4,6 +4,7 @@ import uuid
 from datetime import datetime
 
 import pytest
+import requests
 from bs4 import BeautifulSoup
 from django.http import HttpResponse
 from django.test import Client
@@ -100,6 +101,30 @@ def test_a_key_made_here_is_replaced_by_one_of_its_lifetime_whatever_became_of_i
     rotate(ann_client, url, "1h")
     rotate(ann_client, url, "1h")
     assert all(about(ends(key), in_time(days=30)) for key in named(sandbox.keys("acme"), "Web")[1:])
+
+
+@pytest.mark.parametrize("later", [None, in_time(days=90)], ids=["never", "in 90 days"])
+def test_a_later_end_that_was_given_elsewhere_counts(
+    later: datetime | None, sandbox: Sandbox, ann_client: Client
+) -> None:
+    """G7: the audit log knows of earlier ends only, as the portal gives no other."""
+    acme(sandbox)
+    form = {"label": "Web", "ends": "30", "token": str(uuid.uuid4())}
+    ann_client.post("/keys/production/acme/create/", form)
+    url = url_of(sandbox, "Web")
+    (key,) = named(sandbox.keys("acme"), "Web")
+    sandbox.set(patch_null_expiry="clears")
+    bucket = f"{sandbox.url}/v1/accounts/{sandbox.account}/key-buckets/{sandbox.bucket}"
+    answer = requests.patch(
+        f"{bucket}/consumers/acme/keys/{key['id']}",
+        json={"expiresOn": later and later.isoformat()},
+        headers={"Authorization": f"Bearer {sandbox.token}"},
+        timeout=10,
+    )
+    assert answer.ok
+    rotate(ann_client, url)
+    _old, new = named(sandbox.keys("acme"), "Web")
+    assert ends(new) == later if later is None else about(ends(new), later)
 
 
 def test_an_ended_key_is_not_rotated(sandbox: Sandbox, ann_client: Client) -> None:
