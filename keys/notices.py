@@ -15,7 +15,7 @@ from django.utils.module_loading import import_string
 from django.utils.translation import get_language, override
 from django.utils.translation import gettext as _
 
-from keys.models import Action, AuditEvent
+from keys.models import Action, AuditEvent, Outcome
 from keys.types import Consumer
 
 logger = logging.getLogger(__name__)
@@ -58,9 +58,11 @@ def _mails(event: AuditEvent, consumer: Consumer) -> list[EmailMessage]:
 
 def _end_of(event: AuditEvent) -> datetime | None:
     """When the key that the mail names is to end, if that was changed."""
-    facts = event.facts
-    ends = facts.get("old", {}).get(event.key_id) if event.action == Action.ROTATE else None
-    ends = facts.get("ends") if event.action == Action.CHANGE_END else ends
+    ends = None
+    if event.action == Action.CHANGE_END:
+        ends = event.facts.get("ends")
+    elif event.action == Action.ROTATE and event.outcome == Outcome.DONE:  # else the old key goes on
+        ends = event.facts.get("old", {}).get(event.key_id)
     return parse_datetime(ends) if ends else None
 
 

@@ -40,6 +40,16 @@ def test_every_manager_is_told_who_did_what(verb: Verb, sandbox: Sandbox, ann_cl
     assert not FULL_KEY.search(str(message.message()))
 
 
+def test_no_end_is_told_of_an_old_key_that_goes_on(sandbox: Sandbox, ann_client: Client) -> None:
+    """H1: of a rotation that was done by half; the mail about its other half tells the end."""
+    acme(sandbox)
+    (rotate,) = [verb for verb in VERBS if verb.action == Action.ROTATE]
+    sandbox.fault("PATCH", "*", "status", status=500, times=1)
+    rotate.send(ann_client, rotate.url(sandbox))
+    assert len(mail.outbox) == 2
+    assert "Ends:" not in mail.outbox[0].body
+
+
 @pytest.mark.parametrize("verb", [verb for verb in VERBS if verb.action in QUIET], ids=by_action)
 def test_what_changes_no_access_mails_nobody(verb: Verb, sandbox: Sandbox, ann_client: Client) -> None:
     acme(sandbox)
