@@ -115,8 +115,8 @@ def lately(actor: Actor, environment: str, consumers: Collection[str]) -> list[A
 
 
 def unsettled(now: datetime) -> Q:
-    """Events of which nobody knows how they ended: not those under way, nor reveals, which no look can settle."""
-    unconfirmed = Q(outcome=Outcome.UNCONFIRMED) & ~Q(action__in=READS)
+    """Events of which nobody knows how they ended: not those under way, nor what no look can settle, like reveals."""
+    unconfirmed = Q(outcome=Outcome.UNCONFIRMED) & ~Q(action__in=READS) & ~Q(facts__has_key="doubt")
     return unconfirmed | Q(outcome=Outcome.STARTED, started_at__lt=now - ABANDONED)
 
 
@@ -136,9 +136,11 @@ def is_held_by_another(event: AuditEvent) -> bool:
     )
 
 
-def settle(event: AuditEvent, outcome: Outcome, made: ApiKey | None) -> bool:
-    """Close an event later; False if somebody else did so meanwhile."""
+def settle(event: AuditEvent, outcome: Outcome, made: ApiKey | None, *, in_doubt: bool = False) -> bool:
+    """Close an event later, in doubt if no later look can settle it; False if somebody else did so meanwhile."""
     event.outcome = outcome
+    if in_doubt:
+        event.facts |= {"doubt": True}
     if made:
         event.facts |= {"new": made.id, "new_ending": made.ending}
         if event.action == Action.CREATE:

@@ -9,7 +9,7 @@ from typing import Any, TypeVar, cast
 from django.utils import timezone
 
 from keys import audit, notices, settlement
-from keys.models import DONE, Action, AuditEvent
+from keys.models import DONE, Action, AuditEvent, Outcome
 from keys.types import ApiKey, Consumer
 
 Verb = TypeVar("Verb", bound=Callable[..., "Change"])
@@ -60,8 +60,10 @@ def settle(event: AuditEvent, consumer: Consumer | None) -> bool:
     """
     if audit.is_held_by_another(event):
         return False
-    outcome, made = settlement.settled(event, consumer, audit.made_by_others(event), timezone.now())
-    if audit.settle(event, outcome, made) and consumer and outcome in DONE:
+    now = timezone.now()
+    outcome, made = settlement.settled(event, consumer, audit.made_by_others(event), now)
+    in_doubt = outcome == Outcome.UNCONFIRMED and now - event.started_at > settlement.NOT_DONE_AFTER
+    if audit.settle(event, outcome, made, in_doubt=in_doubt) and consumer and outcome in DONE:
         notices.tell_managers(event, consumer)
     return True
 

@@ -141,7 +141,7 @@ class AuditEvent(models.Model):
     """What was wanted and what was there before, so that a later look can tell whether it was done."""
     recency = models.GeneratedField(
         expression=models.Case(
-            models.When(action__in=sorted(READS), then=None),
+            models.When(models.Q(action__in=sorted(READS)) | models.Q(facts__has_key="doubt"), then=None),
             models.When(outcome__in=sorted(OPEN), then=models.Value(ENDLESS)),
             models.When(outcome__in=sorted(DONE), then=models.F("started_at")),
         ),

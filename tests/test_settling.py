@@ -126,6 +126,29 @@ def test_a_look_at_one_consumer_settles_nothing_of_another(sandbox: Sandbox, ann
     assert event.outcome == Outcome.DONE
 
 
+def test_what_no_look_can_settle_is_looked_at_once(sandbox: Sandbox, sam, ann_client: Client) -> None:
+    """H2: the log keeps when it was closed, and the figure of what is unsettled goes back to nothing."""
+    acme(sandbox)
+    AuditEvent.objects.create(
+        action=Action.CREATE_CONSUMER,
+        environment="production",
+        consumer="acme",
+        user=sam,
+        email="sam@portal.test",
+        facts={"title": "Another label", "managers": ["ann@acme.test"]},
+        started_at=timezone.now() - timedelta(minutes=5),
+    )
+    closed = set()
+    for _ in range(2):
+        ann_client.get("/keys/")
+        event = AuditEvent.objects.get()
+        assert event.outcome == Outcome.UNCONFIRMED
+        closed.add(event.ended_at)
+    assert len(closed) == 1
+    assert None not in closed
+    assert settle().strip() == "Nothing to settle."
+
+
 @pytest.mark.parametrize("action", [action for action in Action if action not in READS])
 def test_a_worker_that_died_before_it_noted_anything_breaks_no_page(
     action: Action, sandbox: Sandbox, ann, ann_client: Client

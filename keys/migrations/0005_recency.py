@@ -16,7 +16,10 @@ class Migration(migrations.Migration):
             name="recency",
             field=models.GeneratedField(
                 expression=models.Case(
-                    models.When(action__in=["key:copy", "key:reveal", "key:try"], then=None),
+                    models.When(
+                        models.Q(action__in=["key:copy", "key:reveal", "key:try"]) | models.Q(facts__has_key="doubt"),
+                        then=None,
+                    ),
                     models.When(
                         outcome__in=["started", "unconfirmed"], then=models.Value(datetime(9999, 12, 31, tzinfo=UTC))
                     ),
