@@ -19,6 +19,7 @@ from django.core.cache import cache
 from django.test import Client
 
 from sandbox import Sandbox
+from tests import oidc
 
 NOWHERE = "http://127.0.0.1:9"  # nothing listens on the discard port
 
@@ -127,6 +128,33 @@ def unverified(make_person):
 @pytest.fixture
 def sam(make_person):
     return make_person("sam@portal.test", is_staff=True, is_superuser=True)
+
+
+@pytest.fixture
+def app_secret(ann) -> str:
+    """Ann has an authenticator app, and recovery codes."""
+    from allauth.mfa.recovery_codes.internal.auth import RecoveryCodes
+    from allauth.mfa.totp.internal.auth import TOTP, generate_totp_secret
+
+    secret = generate_totp_secret()
+    TOTP.activate(ann, secret)
+    RecoveryCodes.activate(ann)
+    return secret
+
+
+# The provider by which a company's people sign in
+
+
+@pytest.fixture(scope="session")
+def running_provider() -> Iterator[oidc.Provider]:
+    with oidc.running_provider() as provider:
+        yield provider
+
+
+@pytest.fixture
+def provider(running_provider, settings) -> oidc.Provider:
+    settings.SOCIALACCOUNT_PROVIDERS = oidc.settings_for(running_provider)
+    return running_provider
 
 
 # Their browsers

@@ -3,6 +3,7 @@
 import re
 import time
 
+from allauth.mfa.totp.internal.auth import format_hotp_value, hotp_value
 from django.core import mail
 from django.test import Client
 
@@ -21,6 +22,10 @@ def code_in(message) -> str:
 
 def last_code() -> str:
     return next(code_in(message) for message in reversed(mail.outbox) if re.search(r"^[A-Z]{4}-", message.body, re.M))
+
+
+def code_of_app(secret: str) -> str:
+    return format_hotp_value(hotp_value(secret, int(time.time()) // 30))
 
 
 def signed_in_as(client: Client) -> str | None:

@@ -1,30 +1,15 @@
 """Ways in that the operator has closed: sign-up, strangers' domains, or everything but the provider."""
 
-from collections.abc import Iterator
-
 import pytest
 from django.core import mail
 from django.test import Client
 
 from portal.models import User
-from tests.oidc import Provider, running_provider, settings_for
 from tests.people import CONFIRM, PROVE, SIGNUP, last_code, signed_in_as
 from tests.people import LOGIN as SIGN_IN
 from tests.test_providers import claims
 
 pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture(scope="module")
-def running() -> Iterator[Provider]:
-    with running_provider() as provider:
-        yield provider
-
-
-@pytest.fixture
-def provider(running, settings) -> Provider:
-    settings.SOCIALACCOUNT_PROVIDERS = settings_for(running)
-    return running
 
 
 def test_sign_up_by_an_address_alone_can_be_closed(provider, client, settings):

@@ -8,7 +8,7 @@ from django.core.cache import cache
 from django.test import Client
 
 from portal.models import User
-from tests.oidc import LOGIN, Provider, running_provider, settings_for
+from tests.oidc import LOGIN, Provider, settings_for
 from tests.people import CONFIRM, PROVE, SIGNUP, last_code, passes, sign_in, signed_in_as
 from tests.people import LOGIN as SIGN_IN
 from tests.test_sign_in import seen
@@ -25,18 +25,12 @@ FORMS = [
 PARTNER = "/accounts/oidc/partner/login/"
 
 
-@pytest.fixture(scope="module")
-def running():
-    with running_provider() as provider:
-        yield provider
-
-
 @pytest.fixture
-def provider(running, settings) -> Provider:
+def provider(running_provider, settings) -> Provider:
     """Acme's people sign in by Acme; everybody else chooses."""
-    settings.SOCIALACCOUNT_PROVIDERS = settings_for(running, two=True)
+    settings.SOCIALACCOUNT_PROVIDERS = settings_for(running_provider, two=True)
     settings.PROVIDER_DOMAINS = {"acme.test": "acme"}
-    return running
+    return running_provider
 
 
 def knows(provider: Provider, sub: str, email: str) -> None:

@@ -3,24 +3,13 @@
 import pytest
 from allauth.mfa.models import Authenticator
 from allauth.mfa.recovery_codes.internal.auth import RecoveryCodes
-from allauth.mfa.totp.internal.auth import TOTP, generate_totp_secret
 from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver, reverse
 
 from portal import guard
-from tests.people import passes, sign_in
-from tests.test_step_up import totp_code
+from tests.people import code_of_app, passes, sign_in
 
 pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture
-def secret(ann) -> str:
-    """Ann has an authenticator app, and recovery codes."""
-    secret = generate_totp_secret()
-    TOTP.activate(ann, secret)
-    RecoveryCodes.activate(ann)
-    return secret
 
 
 FREE = {
@@ -72,7 +61,7 @@ def test_every_address_of_the_account_is_guarded_or_known_to_need_no_proof():
 
 
 @pytest.mark.parametrize("method", ["PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"])
-def test_no_method_but_post_changes_the_account_and_none_gets_around_the_proof(ann, secret, ann_client, method):
+def test_no_method_but_post_changes_the_account_and_none_gets_around_the_proof(ann, app_secret, ann_client, method):
     """A8, B4: Django's own views take PUT for POST, and DELETE for the form that asks "sure?"."""
     key = Authenticator.objects.create(user=ann, type="webauthn", data={"name": "Laptop", "credential": {}})
     before = list(Authenticator.objects.order_by("pk").values())
@@ -85,7 +74,7 @@ def test_no_method_but_post_changes_the_account_and_none_gets_around_the_proof(a
     assert list(Authenticator.objects.order_by("pk").values()) == before
 
 
-def test_what_nobody_signed_in_has_sent_is_not_done_after_somebodys_proof(ann, secret):
+def test_what_nobody_signed_in_has_sent_is_not_done_after_somebodys_proof(ann, app_secret):
     """B5: it leads to sign-in, and the session keeps nothing of it."""
     client = Client()
     for name in sorted(guard.PROVED.keys() - {guard.WHILE_SIGNING_UP}):
@@ -98,11 +87,11 @@ def test_what_nobody_signed_in_has_sent_is_not_done_after_somebodys_proof(ann, s
     sign_in(client, "ann@acme.test")
     client.post("/accounts/2fa/authenticate/", {"code": RecoveryCodes.activate(ann).get_unused_codes()[0]})
     passes(client, proof=121)
-    client.post("/accounts/2fa/reauthenticate/", {"code": totp_code(secret), "next": path})
+    client.post("/accounts/2fa/reauthenticate/", {"code": code_of_app(app_secret), "next": path})
     assert Authenticator.objects.get(type="recovery_codes").data["seed"] == before["seed"]
 
 
 @pytest.mark.parametrize("name", ["mfa_activate_totp", "mfa_add_webauthn", "mfa_view_recovery_codes"])
-def test_second_factors_are_shown_and_added_after_a_fresh_proof_only(name, ann, secret, ann_client):
+def test_second_factors_are_shown_and_added_after_a_fresh_proof_only(name, ann, app_secret, ann_client):
     passes(ann_client, proof=16)
     assert ann_client.get(reverse(name)).headers["Location"].startswith("/accounts/step-up/")

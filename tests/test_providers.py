@@ -2,7 +2,6 @@
 
 import http.server
 import threading
-from collections.abc import Iterator
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
@@ -15,7 +14,7 @@ from django.core.cache import cache
 from django.test import Client
 
 from portal.models import User
-from tests.oidc import LOGIN, Provider, running_provider, settings_for
+from tests.oidc import LOGIN, Provider, settings_for
 from tests.people import CONFIRM, PROVE, SIGNUP, last_code, passes, sign_in, signed_in_as
 from tests.people import LOGIN as SIGN_IN
 from tests.verbs import acme
@@ -24,18 +23,6 @@ pytestmark = pytest.mark.django_db
 
 NOT_TRUE = [("absent", ...), ("false", False), ("the word true", "true"), ("the word false", "false"), ("null", None)]
 NOT_TRUE += [("one", 1), ("a list", [True])]
-
-
-@pytest.fixture(scope="module")
-def running() -> Iterator[Provider]:
-    with running_provider() as provider:
-        yield provider
-
-
-@pytest.fixture
-def provider(running, settings) -> Provider:
-    settings.SOCIALACCOUNT_PROVIDERS = settings_for(running)
-    return running
 
 
 def claims(email: str, verified: object = True) -> dict[str, object]:

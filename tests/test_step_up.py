@@ -1,13 +1,10 @@
 """What matters needs a proof of who is there that is not too old; then it is offered again, and done once."""
 
-import time
 import uuid
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from allauth.mfa.models import Authenticator
-from allauth.mfa.recovery_codes.internal.auth import RecoveryCodes
-from allauth.mfa.totp.internal.auth import TOTP, format_hotp_value, generate_totp_secret, hotp_value
 from django.core import mail
 from django.core.cache import cache
 from django.test import Client
@@ -15,7 +12,7 @@ from django.test import Client
 from keys.access import Actor, is_fresh
 from keys.models import WISHES, Action, AuditEvent
 from portal import step_up
-from tests.people import STEP_UP, STEP_UP_CODE, WRONG, last_code, passes, sign_in, signed_in_as
+from tests.people import STEP_UP, STEP_UP_CODE, WRONG, code_of_app, last_code, passes, sign_in, signed_in_as
 from tests.verbs import FULL_KEY, VERBS, Verb, acme, by_action
 
 pytestmark = pytest.mark.django_db
@@ -23,19 +20,6 @@ pytestmark = pytest.mark.django_db
 NEEDING = [verb for verb in VERBS if verb.action in WISHES]
 every_verb = pytest.mark.parametrize("verb", NEEDING, ids=by_action)
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
-
-
-def totp_code(secret: str) -> str:
-    return format_hotp_value(hotp_value(secret, int(time.time()) // 30))
-
-
-@pytest.fixture
-def secret(ann) -> str:
-    """Ann has an authenticator app, and recovery codes."""
-    secret = generate_totp_secret()
-    TOTP.activate(ann, secret)
-    RecoveryCodes.activate(ann)
-    return secret
 
 
 def prove_by_code(client: Client, back: str) -> object:
@@ -218,7 +202,7 @@ def fresh(client: Client) -> bool:
     return bool(datetime.now(UTC).timestamp() - session["proved_at"] < 60)
 
 
-def test_people_with_an_app_are_asked_for_nothing_weaker(ann, secret, client_of):
+def test_people_with_an_app_are_asked_for_nothing_weaker(ann, app_secret, client_of):
     ann.set_password("open-sesame")
     ann.save()
     client = client_of(ann)
@@ -232,11 +216,11 @@ def test_people_with_an_app_are_asked_for_nothing_weaker(ann, secret, client_of)
     page = client.post("/accounts/2fa/reauthenticate/", {"code": "000000", "next": "/keys/"})
     assert page.status_code == 200
     assert not fresh(client)
-    client.post("/accounts/2fa/reauthenticate/", {"code": totp_code(secret), "next": "/keys/"})
+    client.post("/accounts/2fa/reauthenticate/", {"code": code_of_app(app_secret), "next": "/keys/"})
     assert fresh(client)
 
 
-def test_a_recovery_code_stands_in_once(ann, secret, ann_client):
+def test_a_recovery_code_stands_in_once(ann, app_secret, ann_client):
     codes = Authenticator.objects.get(type="recovery_codes").wrap().get_unused_codes()
     passes(ann_client, proof=121)
     ann_client.post("/accounts/2fa/reauthenticate/", {"code": codes[0], "next": "/keys/"})

@@ -1,27 +1,14 @@
 """Signing in by a company's own provider, as people do it: a button, the provider's page, and back."""
 
 import re
-from collections.abc import Iterator
 
 import pytest
 from playwright.sync_api import Page, expect
 
 from sandbox import Sandbox
-from tests.oidc import Provider, running_provider, settings_for
+from tests.oidc import Provider
 from tests.people import last_code
 from tests.verbs import acme
-
-
-@pytest.fixture(scope="module")
-def running() -> Iterator[Provider]:
-    with running_provider() as provider:
-        yield provider
-
-
-@pytest.fixture
-def provider(running: Provider, settings) -> Provider:
-    settings.SOCIALACCOUNT_PROVIDERS = settings_for(running)
-    return running
 
 
 def through_the_provider(page: Page, provider: Provider, sub: str) -> None:
