@@ -135,7 +135,7 @@ class RotateForm(OnceForm):
 
 class RotateAllForm(RotateForm):
     seen = forms.CharField(widget=forms.HiddenInput, required=False)
-    """Which keys worked as the form was opened; whoever sends none of it takes them as they are."""
+    """Which keys there were as the form was opened; whoever sends none of it takes them as they are."""
 
     def __init__(self, data: QueryDict | None = None, *, url: str = "") -> None:
         super().__init__(data, url=url)

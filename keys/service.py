@@ -263,13 +263,13 @@ class KeyRing:
         """One new key, and an end for every old one: the given one or its own, whichever comes first.
 
         roll-key is documented in three ways; what it did is looked at, and put right key by key. Raises
-        `ChangedMeanwhile` if other keys work than those that were `seen`: a key made since was not meant.
+        `ChangedMeanwhile` if there are other keys than those that were `seen`: one made since was not meant.
         """
         with self._recorded(Action.ROTATE_ALL, name, token=token) as event:
             before = self._locked(event)
             check_rotate_all(before)
-            if seen and seen != before.live_mark:
-                raise ChangedMeanwhile("other keys work now than were seen")
+            if seen and seen != before.mark:
+                raise ChangedMeanwhile("there are other keys now than were seen")
             facts = settlement.facts_of_new_key(before.keys, "", None)
             was = as_they_are(*before.keys)
             audit.note(event, old=settlement.ends_of_old(before.keys, old_ends), was=was, **facts)

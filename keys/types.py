@@ -150,9 +150,9 @@ class Consumer:
         return [key for key in self.keys if key.is_ended]
 
     @property
-    def live_mark(self) -> str:
-        """Tells whether the keys that work are the same ones as before."""
-        return hashlib.sha256(" ".join(sorted(key.id for key in self.live_keys)).encode()).hexdigest()[:16]
+    def mark(self) -> str:
+        """Tells whether its keys are the same ones as before, whichever of them have ended since."""
+        return hashlib.sha256(" ".join(sorted(self.key_ids)).encode()).hexdigest()[:16]
 
     @property
     def next_end(self) -> datetime | None:

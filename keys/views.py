@@ -124,7 +124,7 @@ def rotate_all(request: Request, ring: KeyRing, name: str) -> HttpResponse:
         return _new_key(request, ring, change)
     consumer = ring.consumer(name)
     check_rotate_all(consumer)
-    form.initial["seen"] = consumer.live_mark
+    form.initial["seen"] = consumer.mark
     return _dialog(request, ring, "keys/_rotate_all.html", form, consumer=consumer)
 
 

@@ -103,6 +103,19 @@ def test_a_key_made_here_is_replaced_by_one_of_its_lifetime_whatever_became_of_i
     assert all(about(ends(key), in_time(days=30)) for key in named(sandbox.keys("acme"), "Web")[1:])
 
 
+def give_end_elsewhere(sandbox: Sandbox, label: str, end: datetime | None) -> None:
+    (key,) = named(sandbox.keys("acme"), label)
+    sandbox.set(patch_null_expiry="clears")
+    bucket = f"{sandbox.url}/v1/accounts/{sandbox.account}/key-buckets/{sandbox.bucket}"
+    answer = requests.patch(
+        f"{bucket}/consumers/acme/keys/{key['id']}",
+        json={"expiresOn": end and end.isoformat()},
+        headers={"Authorization": f"Bearer {sandbox.token}"},
+        timeout=10,
+    )
+    assert answer.ok
+
+
 @pytest.mark.parametrize("later", [None, in_time(days=90)], ids=["never", "in 90 days"])
 def test_a_later_end_that_was_given_elsewhere_counts(
     later: datetime | None, sandbox: Sandbox, ann_client: Client
@@ -112,16 +125,7 @@ def test_a_later_end_that_was_given_elsewhere_counts(
     form = {"label": "Web", "ends": "30", "token": str(uuid.uuid4())}
     ann_client.post("/keys/production/acme/create/", form)
     url = url_of(sandbox, "Web")
-    (key,) = named(sandbox.keys("acme"), "Web")
-    sandbox.set(patch_null_expiry="clears")
-    bucket = f"{sandbox.url}/v1/accounts/{sandbox.account}/key-buckets/{sandbox.bucket}"
-    answer = requests.patch(
-        f"{bucket}/consumers/acme/keys/{key['id']}",
-        json={"expiresOn": later and later.isoformat()},
-        headers={"Authorization": f"Bearer {sandbox.token}"},
-        timeout=10,
-    )
-    assert answer.ok
+    give_end_elsewhere(sandbox, "Web", later)
     rotate(ann_client, url)
     _old, new = named(sandbox.keys("acme"), "Web")
     assert ends(new) == later if later is None else about(ends(new), later)
@@ -310,6 +314,16 @@ def test_a_key_that_was_made_since_is_not_ended_with_the_others(
     assert "changed it since you opened this form" in second.text
     assert sandbox.keys("acme") == after
     assert sandbox.authorizes(new)
+
+
+def test_a_key_that_has_ended_since_keeps_nobody_from_rotating_all(sandbox: Sandbox, ann_client: Client) -> None:
+    """H1: nobody changed anything, and after a leak seconds count."""
+    acme(sandbox)
+    url = "/keys/production/acme/rotate-all/"
+    seen = BeautifulSoup(ann_client.get(url).text, "html.parser").find("input", {"name": "seen"})["value"]
+    give_end_elsewhere(sandbox, "Laptop", in_time(seconds=-1))
+    form = {"grace": "now", "seen": seen, "token": str(uuid.uuid4())}
+    assert ann_client.post(url, form).status_code == 200
 
 
 def test_there_must_be_a_key_to_rotate(sandbox: Sandbox, ann_client: Client) -> None:
