@@ -93,7 +93,7 @@ class KeyRing:
             for consumer in self.api.consumers_of(email)
             if may_manage(self.actor, consumer)
         }
-        known = self._with_recent_changes(found, is_all=True).values() if self.actor.emails else ()
+        known = self._with_recent_changes(found).values() if self.actor.emails else ()
         mine = [consumer for consumer in known if may_manage(self.actor, consumer)]
         return sorted(mine, key=lambda consumer: (consumer.title.casefold(), consumer.name))
 
@@ -306,17 +306,15 @@ class KeyRing:
         except ValueHidden:
             return ""
 
-    def _with_recent_changes(
-        self, found: dict[str, Consumer], asked: Collection[str] = (), *, is_all: bool = False
-    ) -> dict[str, Consumer]:
+    def _with_recent_changes(self, found: dict[str, Consumer], asked: Collection[str] = ()) -> dict[str, Consumer]:
         """What the Developer API answered, and what of our own changes it may not show yet.
 
         Changes of which it was not known whether they were done are settled by this look, also those to what was
-        asked for by name and not found; and where all was asked for that is this person's, those to whatever is not.
+        asked for by name and not found. What is missing in a list may be there, and not be this person's any more.
         """
         known, looked_at = dict(found), {*found, *asked}
         for event in audit.lately(self.actor, self.environment, looked_at):
-            if event.outcome in OPEN and (is_all or event.consumer in looked_at):
+            if event.outcome in OPEN and event.consumer in looked_at:
                 settle(event, found.get(event.consumer))
             consumer = known.pop(event.consumer, None) or recent.new_consumer(event)
             if changed := consumer and recent.with_change(consumer, event):

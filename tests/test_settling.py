@@ -149,6 +149,23 @@ def test_what_no_look_can_settle_is_looked_at_once(sandbox: Sandbox, sam, ann_cl
     assert settle().strip() == "Nothing to settle."
 
 
+def test_a_list_of_ones_own_settles_nothing_of_what_is_not_ones_own_any_more(
+    sandbox: Sandbox, ann_client: Client
+) -> None:
+    """G5: it may have been done before a colleague took the consumer away."""
+    sandbox.fault("POST", "*", "drop", when="after")
+    sandbox.fault("GET", "*/consumers/*", "drop", times=0)
+    form = {"label": "My app", "ends": "30", "token": str(uuid.uuid4())}
+    assert ann_client.post("/keys/production/create/", form).status_code == 503
+    sandbox.clear_faults()
+    (own,) = sandbox.consumers()
+    sandbox.set_managers(own["name"], ["ben@acme.test"])
+    AuditEvent.objects.update(started_at=timezone.now() - timedelta(minutes=3))
+    ann_client.get("/keys/")
+    assert AuditEvent.objects.get().outcome == Outcome.UNCONFIRMED
+    assert settle().strip() == "1 done"
+
+
 @pytest.mark.parametrize("action", [action for action in Action if action not in READS])
 def test_a_worker_that_died_before_it_noted_anything_breaks_no_page(
     action: Action, sandbox: Sandbox, ann, ann_client: Client
