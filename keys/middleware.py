@@ -1,6 +1,7 @@
 """Turns trouble with keys into an explained page, or a notice where htmx asked."""
 
 import logging
+import re
 from collections.abc import Callable
 from urllib.parse import urlencode
 
@@ -37,8 +38,9 @@ def no_key_in_addresses(get_response: Callable[[HttpRequest], HttpResponse]) -> 
     """Lead whoever pastes a key into a search to one for its last characters: browsers and proxies keep addresses."""
 
     def middleware(request: HttpRequest) -> HttpResponse:
-        query = ends_for_keys(request.META.get("QUERY_STRING", ""))
-        if query != request.META.get("QUERY_STRING", "") and request.method in {"GET", "HEAD"}:
+        typed = re.sub("%5f", "_", request.META.get("QUERY_STRING", ""), flags=re.IGNORECASE)  # some programs quote it
+        query = ends_for_keys(typed)
+        if query != typed and request.method in {"GET", "HEAD"}:
             return HttpResponseRedirect(f"{escape_leading_slashes(request.path)}?{query}")
         return get_response(request)
 

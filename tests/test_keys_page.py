@@ -234,6 +234,8 @@ def test_a_key_that_is_pasted_into_a_search_does_not_stay_in_the_address(path: s
     assert answer.status_code == 302
     assert answer.headers["Location"] == f"{path}{value[-4:]}&page=2"
     assert "no-store" in answer.headers["Cache-Control"]
+    quoted = client.get(f"{path}{value.replace('_', '%5F')}")
+    assert quoted.headers["Location"] == path + value[-4:]
     elsewhere = client.get("/", {"x": value}, PATH_INFO="//evil.test/")
     assert elsewhere.headers["Location"] == f"/%2Fevil.test/?x={value[-4:]}"
 
