@@ -1,4 +1,4 @@
-"""The only reader of the environment. It notes what is wrong, so that the start stops once, with all of it.
+"""What the settings read of the environment. It notes what is wrong, so that the start stops once, with all of it.
 
 Until then whoever asks for a wrong value gets something to go on with. No sentence repeats a value that may be a
 secret. Any value may come from a file, by NAME_FILE.
