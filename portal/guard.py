@@ -75,7 +75,7 @@ class Guard:
     def process_view(self, request: HttpRequest, *_view: object) -> HttpResponse | None:
         match = cast(ResolverMatch, request.resolver_match)
         name = match.url_name or ""
-        if request.path.startswith(reverse("admin:index")):
+        if match.route.startswith("admin/"):
             return self._admin(request)
         if match.route.startswith("accounts/") and request.method not in GET_AND_POST:
             return HttpResponseNotAllowed(GET_AND_POST)  # Django's own views would take PUT for POST

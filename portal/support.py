@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from typing import Any, cast
 
 from allauth.account.adapter import get_adapter
@@ -194,10 +195,15 @@ class Support:
 
 def visit_of(request: HttpRequest) -> Visit | None:
     """What the session says. Without a cookie, and for the operator's colours and icon, it is not even opened."""
-    if settings.SESSION_COOKIE_NAME not in request.COOKIES or request.path_info in {reverse("theme"), reverse("icon")}:
+    if settings.SESSION_COOKIE_NAME not in request.COOKIES or request.path_info in _of_nobody():
         return None
     said = request.session.get(VISIT)
     return Visit(**said) if said else None
+
+
+@cache
+def _of_nobody() -> frozenset[str]:
+    return frozenset({reverse("theme"), reverse("icon")})
 
 
 def _over(colleague: Any, customer: User | None, visit: Visit) -> VisitEnd | None:
