@@ -131,9 +131,10 @@ class KeyRing:
                 raise ValueHidden("a mask instead of the key")
             return full
 
-    def try_key(self, name: str, key_id: str) -> Trial:
-        """What the operator's test route answers to the key, which is shown to nobody."""
-        return gateway.tried(self.reveal(name, key_id, action=Action.TRY), self.api.seconds_left)
+    def try_key(self, name: str, key_id: str) -> tuple[ApiKey, Trial]:
+        """What the operator's test route answers to the key, whose value is shown to nobody."""
+        full = self.reveal(name, key_id, action=Action.TRY)
+        return full.key, gateway.tried(full, self.api.seconds_left)
 
     def _remember_hiding(self) -> None:
         """Offer no Reveal for a while, if it is the bucket that hides keys, and not this one key that is odd."""

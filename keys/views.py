@@ -78,7 +78,8 @@ def try_key(request: Request, ring: KeyRing, name: str, key_id: str) -> HttpResp
     """Send a request with the key to the operator's test route, and show what came back."""
     if not gateway.can_try():
         raise Http404
-    context: dict[str, Any] = {"trial": ring.try_key(name, key_id), "url": gateway.url()}
+    key, trial = ring.try_key(name, key_id)
+    context: dict[str, Any] = {"key": key, "trial": trial, "url": gateway.url()}
     if request.htmx:
         return render(request, "keys/_trial.html", context)
     return _dialog(request, ring, "keys/_tried.html", **context)

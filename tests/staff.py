@@ -12,7 +12,7 @@ from django.test import Client
 
 from keys.models import Action
 from sandbox import Sandbox
-from tests.verbs import VERBS, Verb
+from tests.verbs import TRY, VERBS, Verb
 
 LIST = "/admin/keys/consumers/production/"
 ACME = "/admin/keys/consumer/production/acme/"
@@ -85,11 +85,7 @@ NEW_FIELDS = {
     "ends": "30",
     "key_label": "First",
 }
-STAFF_VERBS = [
-    StaffVerb(**{name: getattr(verb, name) for name in Verb.__dataclass_fields__})
-    for verb in VERBS
-    if verb.action not in {Action.COPY, Action.TRY}
-]
+STAFF_VERBS = [StaffVerb(**{name: getattr(verb, name) for name in Verb.__dataclass_fields__}) for verb in [*VERBS, TRY]]
 OWN_VERBS = [
     OwnVerb(
         Action.CREATE_CONSUMER,

@@ -280,3 +280,15 @@ def test_the_last_manager_goes_after_a_warning(sandbox: Sandbox, sam_client) -> 
     assert post(sam_client, url)["Location"] == ACME
     assert sandbox.consumer("acme")["managers"] == []
     assert [message.to for message in mail.outbox] == [["ann@acme.test"]]
+
+
+def test_of_very_many_keys_the_newest_are_listed_and_others_are_found(sandbox: Sandbox, sam_client) -> None:
+    keys = [{"description": f"Robot {number:05}"} for number in range(1_100)]
+    sandbox.add_consumer("acme", managers=["ann@acme.test"], keys=keys)
+    page = sam_client.get(ACME).text
+    assert page.count("data-key=") == 1_000
+    assert "These are the newest 1000 of 1100 keys." in page
+    other = next(key for key in sandbox.keys("acme") if key["id"] not in page)
+    found = sam_client.get(ACME, {"find": other["description"].lower()}).text
+    assert found.count("data-key=") == 1
+    assert f"{ACME}{other['id']}/rotate/" in found

@@ -5,6 +5,7 @@ from datetime import timedelta
 from io import StringIO
 
 import pytest
+from bs4 import BeautifulSoup
 from django.core import mail
 from django.core.management import call_command
 from django.utils import timezone
@@ -25,6 +26,11 @@ READINGS = [
     for value in switch.allowed
     if value not in {switch.default, COUNT}
 ]
+
+
+@pytest.fixture(autouse=True)
+def test_route(sandbox: Sandbox, settings) -> None:
+    settings.GATEWAY_URL, settings.GATEWAY_TEST_PATH = sandbox.url, "/_sandbox/hello"
 
 
 def is_done(verb, sandbox: Sandbox, before) -> bool:
@@ -60,6 +66,23 @@ def test_an_outage_is_explained(verb, sandbox: Sandbox, sam_client) -> None:
     for sentence in ("did not answer", "Nothing was changed", "try again", response["X-Request-ID"], "Log out"):
         assert sentence in response.text
     assert sandbox.consumers() == before
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [("copy", "Copied a key CI"), ("try", "Tried a key CI"), ("reveal", "Revealed a key CI")],
+)
+def test_managers_read_who_of_support_had_a_key(name, words, sandbox: Sandbox, sam_client, ann_client) -> None:
+    """H2: under the colleague's own name, in the history as in the audit log."""
+    (ci, _laptop) = acme(sandbox)
+    assert sam_client.post(f"{ACME}{ci['id']}/{name}/").status_code == 200
+    event = AuditEvent.objects.get()
+    assert (event.staff_email, event.email, event.key_label) == ("sam@portal.test", "", "CI")
+    history = " ".join(
+        BeautifulSoup(ann_client.get("/keys/production/activity/").text, "html.parser").get_text(" ").split()
+    )
+    assert "Support (sam@portal.test)" in history
+    assert words in history
 
 
 @every_own_verb

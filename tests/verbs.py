@@ -155,6 +155,8 @@ VERBS = [
         on_key=False,
     ),
 ]
+TRY = Verb("try", Action.TRY, [GATE, "GET consumers/acme/keys/*"], _same, reads=True)
+"""Where the operator has a test route."""
 CHANGES = [verb for verb in VERBS if not verb.reads]
 MAKING = [verb for verb in CHANGES if verb.action in {Action.CREATE, Action.ROTATE, Action.ROTATE_ALL}]
 

@@ -11,11 +11,11 @@ from django.shortcuts import redirect
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_safe
 
-from keys import buckets
+from keys import buckets, gateway
 from keys.changes import Change
 from keys.decorators import Request
 from keys.directory import ON_A_PAGE, Directory, FirstKey, sub_of
-from keys.forms import OnceForm
+from keys.forms import LABEL_LENGTH, OnceForm
 from keys.models import Action
 from keys.places import ADMIN, page_of, render_here
 from keys.staff.door import SAFE, changing, for_staff, with_directory
@@ -61,10 +61,13 @@ def page(request: Request, directory: Directory) -> HttpResponse:
 @require_safe
 @with_directory
 def consumer(request: Request, directory: Directory, name: str) -> HttpResponse:
-    found = directory.consumer(name)
+    found, words = directory.consumer(name), request.GET.get("find", "").strip()[:LABEL_LENGTH]
     context = {
         "title": found.title,
-        "consumer": found,
+        "consumer": found.narrowed(words),
+        "can_find": found.has_many_keys,
+        "words": words,
+        "can_try": gateway.can_try(),
         "metadata": as_json(found.metadata) if found.metadata else "",
         "unseen": why_unseen(found, lambda address, consumer: True),
     }

@@ -95,6 +95,70 @@ def test_the_verbs_on_keys_have_the_dialogs_of_the_portal(sams_page: Page, sandb
     expect(ci).to_have_count(0)
 
 
+def with_a_test_route(settings: Any, sandbox: Sandbox) -> None:
+    settings.GATEWAY_URL, settings.GATEWAY_TEST_PATH = sandbox.url, "/_sandbox/hello"
+
+
+def test_a_key_is_copied_and_never_on_the_page(sams_page: Page, sandbox: Sandbox) -> None:
+    page, (ci, _laptop) = sams_page, sandbox.keys("acme")
+    page.goto(ACME)
+    button(page.locator(f"[data-key={ci['id']}]"), "Copy").click()
+    expect(page.get_by_text("The key is on the clipboard.")).to_be_attached()
+    assert page.evaluate("navigator.clipboard.readText()") == ci["key"]
+    assert page.url.endswith(ACME)
+    assert not FULL_KEY.search(page.content())
+
+
+def test_where_the_clipboard_refuses_the_key_is_shown_selected(
+    open_page: Any, sign_in: Any, sam: Any, sandbox: Sandbox
+) -> None:
+    page, (ci, _laptop) = open_page(clipboard=False), acme(sandbox)
+    page.add_init_script("navigator.clipboard.write = () => Promise.reject()")
+    sign_in(page, sam)
+    page.goto(ACME)
+    button(page.locator(f"[data-key={ci['id']}]"), "Copy").click()
+    expect(page.locator("#revealed-key")).to_have_value(ci["key"])
+    expect(page.get_by_text("This page could not use the clipboard")).to_be_visible()
+    assert page.evaluate("getSelection().toString()") == ci["key"]
+    link(page, "Done").click()
+    expect(page.locator("#revealed-key")).to_have_count(0)
+
+
+def test_an_old_sign_in_leads_from_copy_to_the_proof(sams_page: Page, settings: Any) -> None:
+    sams_page.goto(ACME)
+    settings.STEP_UP_MINUTES = 0
+    button(sams_page, "Copy").first.click()
+    expect(sams_page).to_have_url(re.compile("/accounts/step-up/"))
+
+
+def test_a_key_is_tried(sams_page: Page, sandbox: Sandbox, settings: Any) -> None:
+    page = sams_page
+    page.goto(ACME)
+    expect(button(page, "Try it")).to_have_count(0)
+    with_a_test_route(settings, sandbox)
+    page.reload()
+    button(page, "Try it").first.click()
+    expect(page.locator(".trial")).to_contain_text("200 OK")
+    expect(page.get_by_text("The key works.")).to_be_visible()
+    link(page, "Done").click()
+    expect(page).to_have_url(re.compile(ACME + "$"))
+
+
+def test_a_key_is_copied_and_tried_without_javascript(
+    page_without_js: Page, sign_in: Any, sam: Any, sandbox: Sandbox, settings: Any
+) -> None:
+    page, (ci, _laptop) = page_without_js, acme(sandbox)
+    with_a_test_route(settings, sandbox)
+    sign_in(page, sam)
+    page.goto(ACME)
+    row = page.locator(f"[data-key={ci['id']}]")
+    button(row, "Copy").click()
+    assert page.locator("#revealed-key").input_value() == ci["key"]
+    link(page, "Done").click()
+    button(row, "Try it").click()
+    expect(page.locator(".trial")).to_contain_text("200 OK")
+
+
 def test_a_leaked_key_is_found_and_ended(sams_page: Page, sandbox: Sandbox) -> None:
     page = sams_page
     key = named(sandbox.keys("acme"), "CI")[0]
