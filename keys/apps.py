@@ -1,8 +1,9 @@
 """API keys: customers see and change theirs, staff help; everything is done through the Developer API."""
 
 from django.apps import AppConfig
+from django.utils.translation import gettext_lazy as _
 
 
 class KeysConfig(AppConfig):
     name = "keys"
-    verbose_name = "API keys"
+    verbose_name = _("API keys")

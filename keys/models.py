@@ -112,32 +112,32 @@ class AuditEvent(models.Model):
     unique in the database, so this holds over any number of processes.
     """
 
-    started_at = models.DateTimeField(default=timezone.now, db_index=True)
-    ended_at = models.DateTimeField(null=True)
-    action = models.CharField(max_length=32, choices=Action)
-    outcome = models.CharField(max_length=16, choices=Outcome, default=Outcome.STARTED)
+    started_at = models.DateTimeField(_("started at"), default=timezone.now, db_index=True)
+    ended_at = models.DateTimeField(_("ended at"), null=True)
+    action = models.CharField(_("action"), max_length=32, choices=Action)
+    outcome = models.CharField(_("outcome"), max_length=16, choices=Outcome, default=Outcome.STARTED)
     token = models.UUIDField(null=True, unique=True)
     lock = models.CharField(max_length=200, null=True, unique=True)  # noqa: DJ001, empty must not be unique
 
     user = models.ForeignKey(
         settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+", db_constraint=False
     )
-    email = models.CharField("e-mail address", max_length=320)
+    email = models.CharField(_("e-mail address"), max_length=320)
     staff = models.ForeignKey(
         settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+", db_constraint=False
     )
     """Who was at the keyboard, if a colleague: under the customer's name in support, under the own in the admin."""
-    staff_email = models.CharField("colleague", max_length=320, blank=True)
-    reason = models.CharField(max_length=200, blank=True)
-    address = models.CharField("network address", max_length=45, blank=True)
-    reference = models.CharField(max_length=64, blank=True)
+    staff_email = models.CharField(_("colleague"), max_length=320, blank=True)
+    reason = models.CharField(_("reason"), max_length=200, blank=True)
+    address = models.CharField(_("network address"), max_length=45, blank=True)
+    reference = models.CharField(_("reference"), max_length=64, blank=True)
 
-    environment = models.CharField(max_length=64)
-    consumer = models.CharField(max_length=128, blank=True)
-    key_id = models.CharField(max_length=128, blank=True)
-    key_label = models.CharField(max_length=600, blank=True)
-    key_ending = models.CharField(max_length=8, blank=True)
-    facts = models.JSONField(default=dict, blank=True)
+    environment = models.CharField(_("environment"), max_length=64)
+    consumer = models.CharField(_("consumer"), max_length=128, blank=True)
+    key_id = models.CharField(_("key id"), max_length=128, blank=True)
+    key_label = models.CharField(_("key label"), max_length=600, blank=True)
+    key_ending = models.CharField(_("key ending"), max_length=8, blank=True)
+    facts = models.JSONField(_("facts"), default=dict, blank=True)
     """What was wanted and what was there before, so that a later look can tell whether it was done."""
     recency = models.GeneratedField(
         expression=models.Case(
@@ -151,6 +151,8 @@ class AuditEvent(models.Model):
     """How recent it is for a look at the keys: when a change began, `ENDLESS` until it is known whether it was done."""
 
     class Meta:
+        verbose_name = _("audit event")
+        verbose_name_plural = _("audit events")
         ordering = ("-started_at", "-id")
         indexes = [
             models.Index(fields=["environment", "consumer", "-started_at"], name="audit_by_consumer"),

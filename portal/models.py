@@ -9,6 +9,7 @@ from django.db import models
 from django.db.models.functions import Lower
 from django.utils import timezone
 from django.utils.crypto import salted_hmac
+from django.utils.translation import gettext_lazy as _
 
 
 class UserManager(BaseUserManager["User"]):
@@ -30,7 +31,7 @@ class UserManager(BaseUserManager["User"]):
 
 class User(AbstractUser):
     username = None  # type: ignore[assignment]
-    email = models.EmailField("e-mail address", unique=True)
+    email = models.EmailField(_("e-mail address"), unique=True)
     sessions_ended = models.PositiveIntegerField(default=0, editable=False)
     """How often all sessions were ended: each session carries the number that was true when it began."""
     language = models.CharField(max_length=8, blank=True, editable=False)
@@ -85,22 +86,24 @@ class OutgoingMails(models.QuerySet["OutgoingMail"]):
 class OutgoingMail(models.Model):
     """A mail on its way, see `portal.outbox`. Its words are wiped as soon as it is sent or given up."""
 
-    recipients = models.JSONField()
-    subject = models.CharField(max_length=998)
+    recipients = models.JSONField(_("recipients"))
+    subject = models.CharField(_("subject"), max_length=998)
     body = models.TextField(blank=True)
     sender = models.CharField(max_length=998)
     headers = models.JSONField(default=dict, blank=True)
-    created_at = models.DateTimeField(default=timezone.now)
-    due_at = models.DateTimeField()
+    created_at = models.DateTimeField(_("created at"), default=timezone.now)
+    due_at = models.DateTimeField(_("due at"))
     useless_at = models.DateTimeField()
-    attempts = models.PositiveIntegerField(default=0)
-    trouble = models.CharField("last trouble", max_length=80, blank=True)
-    sent_at = models.DateTimeField(null=True)
-    failed_at = models.DateTimeField(null=True)
+    attempts = models.PositiveIntegerField(_("attempts"), default=0)
+    trouble = models.CharField(_("last trouble"), max_length=80, blank=True)
+    sent_at = models.DateTimeField(_("sent at"), null=True)
+    failed_at = models.DateTimeField(_("failed at"), null=True)
 
     objects = OutgoingMails.as_manager()
 
     class Meta:
+        verbose_name = _("outgoing mail")
+        verbose_name_plural = _("outgoing mails")
         ordering = ("-created_at", "-pk")
         indexes = [
             models.Index(fields=["due_at"], condition=models.Q(sent_at=None, failed_at=None), name="outgoing_mail_due")
