@@ -170,7 +170,7 @@ class AuditEvent(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.action} {self.outcome} by {self.who}"
+        return f"{self.get_action_display()} ({self.get_outcome_display()}): {self.who}"
 
     @property
     def who(self) -> str:

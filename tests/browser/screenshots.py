@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from tests.browser.admin_pages import ADMIN
 from tests.browser.pages import SCENES
 from tests.browser.stage import Scene
 
@@ -18,7 +19,7 @@ DESKTOP, PHONE = {"width": 1280, "height": 900}, {"width": 390, "height": 844}
 LOOKS = (("light", "light", DESKTOP), ("phone", "light", PHONE), ("dark", "dark", DESKTOP))
 
 
-@pytest.mark.parametrize("scene", SCENES, ids=str)
+@pytest.mark.parametrize("scene", [*SCENES, ADMIN], ids=str)
 def test_take_pictures(states: Any, scene: Scene) -> None:
     FOLDER.mkdir(exist_ok=True)
     for name, page in states(scene, viewport=DESKTOP, locale=LANGUAGE):
