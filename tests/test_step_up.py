@@ -179,7 +179,7 @@ def test_people_without_a_password_are_asked_for_a_mailed_code(ann_client):
     """B4: never for nothing, as allauth would by itself."""
     assert way(ann_client) == STEP_UP_CODE
     page = ann_client.get(STEP_UP_CODE)
-    assert "Mail me a code" in page.text
+    assert "Send me a code" in page.text
     assert mail.outbox == []  # looking sends nothing
 
 
