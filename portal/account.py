@@ -69,7 +69,8 @@ def connections(request: HttpRequest) -> HttpResponse:
         return redirect("socialaccount_connections")
     listed = [{"account": account, "name": _provider_name(request, account)} for account in accounts]
     connected = {account.provider for account in accounts}
-    others = [one for one in get_social_adapter().list_providers(request) if one.sub_id not in connected]
+    providers = sorted(get_social_adapter().list_providers(request), key=lambda one: one.name)
+    others = [one for one in providers if one.sub_id not in connected]
     return render(request, "socialaccount/connections.html", {"connections": listed, "others": others})
 
 
