@@ -82,7 +82,7 @@ class SecondFactorInline(LookedAt):
 class UserAdmin(admin.ModelAdmin):
     """No password field: a colleague who sets one could sign in as the customer, and nothing would show it."""
 
-    list_display = ("email", "is_active", "is_staff", "is_superuser", "last_login", "date_joined")
+    list_display = ("email", "is_active", "is_staff", "last_login")
     list_filter = ("is_active", "is_staff", "is_superuser", "groups")
     search_fields = ("email", "emailaddress__email")
     ordering = ("email",)
@@ -169,13 +169,17 @@ class RightsAdmin(GroupAdmin):
 class OutgoingMailAdmin(admin.ModelAdmin):
     """Whether a mail has left. Never its body: it may hold the code that signs a customer in."""
 
-    list_display = ("subject", "to", "created_at", "sent_at", "failed_at", "attempts", "trouble")
+    list_display = ("subject", "to", "created_at", "state", "trouble")
     list_filter = ("sent_at", "failed_at")
     fields = readonly_fields = ("subject", "to", "created_at", "due_at", "sent_at", "failed_at", "attempts", "trouble")
 
     @admin.display(description=_("recipients"))
     def to(self, mail: OutgoingMail) -> str:
         return ", ".join(mail.recipients)
+
+    @admin.display(description=_("state"))
+    def state(self, mail: OutgoingMail) -> str:
+        return str(_("sent") if mail.sent_at else _("given up") if mail.failed_at else _("waiting"))
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False

@@ -3,6 +3,7 @@
 from django.contrib.auth.models import Permission
 from django.utils import timezone
 
+from keys.models import AuditEvent
 from portal.models import OutgoingMail, User
 from tests.browser.pages import ANN, CLERK, DOWN, calm, gateway_plays, history_of_acme
 from tests.browser.stage import Scene, Stage, Step, at, enters, send, state
@@ -59,6 +60,10 @@ def person(path: str) -> Step:
     return step
 
 
+def event(stage: Stage) -> None:
+    stage.page.goto(f"/admin/keys/auditevent/{AuditEvent.objects.latest('pk').pk}/change/")
+
+
 FORM = "#content form"
 ADMIN = Scene(
     "admin",
@@ -80,7 +85,8 @@ ADMIN = Scene(
         state("delete", verb("delete")),
         state("rotate-all", at(ACME + "rotate-all/")),
         state("create-key", at(ACME + "create/")),
-        state("created-key", send(FORM)),
+        state("create-key-refused", send(FORM)),
+        state("created-key", enters(FORM, label="Server")),
         state("create-consumer", at(ALL + "create/")),
         state("create-consumer-refused", enters(FORM, name="Not a name", tags="plan")),
         state("change-consumer", at("/admin/keys/consumer/production/initech/change/")),
@@ -103,7 +109,7 @@ ADMIN = Scene(
         state("user", person("change/")),
         state("support", person("support/")),
         state("log", at("/admin/keys/auditevent/")),
-        state("event", at("/admin/keys/auditevent/1/change/")),
+        state("event", event),
         state("mails", at("/admin/portal/outgoingmail/")),
         state("outage", DOWN, at(ACME)),
         state("only-views", calm, only_views, at(ACME)),
