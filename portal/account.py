@@ -16,7 +16,7 @@ from django.contrib.auth.decorators import login_required
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.translation import gettext as _
-from django.views.decorators.http import require_http_methods, require_POST
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from portal.browsers import device_name
 from portal.models import User
@@ -72,6 +72,14 @@ def connections(request: HttpRequest) -> HttpResponse:
     providers = sorted(get_social_adapter().list_providers(request), key=lambda one: one.name)
     others = [one for one in providers if one.sub_id not in connected]
     return render(request, "socialaccount/connections.html", {"connections": listed, "others": others})
+
+
+@login_required
+@require_safe
+def remove_address(request: HttpRequest, pk: int) -> HttpResponse:
+    """Ask before an address is taken off, which allauth's own page then does; the primary one stays."""
+    address = get_object_or_404(EmailAddress, pk=pk, user=_user(request), primary=False)
+    return render(request, "account/remove_address.html", {"address": address})
 
 
 def _number(typed: str) -> int:

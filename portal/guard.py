@@ -23,6 +23,7 @@ PROVED = {
     "account_set_password": POST,
     "account_email": POST,
     "account_email_verification_sent": POST,
+    "remove_address": GET_AND_POST,
     "account_delete": POST,
     "mfa_activate_totp": GET_AND_POST,
     "mfa_deactivate_totp": GET_AND_POST,

@@ -23,6 +23,7 @@ urlpatterns = [
     # Under allauth's names and addresses, before allauth.
     path("accounts/sessions/", account.devices, name="usersessions_list"),
     path("accounts/sessions/<int:pk>/end/", account.end_device, name="end_device"),
+    path("accounts/email/<int:pk>/remove/", account.remove_address, name="remove_address"),
     path("accounts/3rdparty/", account.connections, name="socialaccount_connections"),
     path("accounts/delete/", account.delete, name="account_delete"),
     path("accounts/", include("allauth.urls")),

@@ -44,6 +44,10 @@ FREE = {
 }
 
 
+OF_ONE = {"mfa_edit_webauthn", "mfa_remove_webauthn", "remove_address"}
+"""The addresses that name a thing by its number."""
+
+
 def names_under(resolver: URLResolver, prefix: str = "") -> set[str]:
     found = set()
     for pattern in resolver.url_patterns:
@@ -67,7 +71,7 @@ def test_no_method_but_post_changes_the_account_and_none_gets_around_the_proof(a
     before = list(Authenticator.objects.order_by("pk").values())
     passes(ann_client, proof=16)
     for name in sorted(guard.PROVED):
-        path = reverse(name, args=[key.pk] if name in {"mfa_edit_webauthn", "mfa_remove_webauthn"} else [])
+        path = reverse(name, args=[key.pk] if name in OF_ONE else [])
         answer = ann_client.generic(method, path)
         assert answer.status_code == 405, path
         assert answer["Allow"] == "GET, HEAD, POST"
@@ -78,7 +82,7 @@ def test_what_nobody_signed_in_has_sent_is_not_done_after_somebodys_proof(ann, a
     """B5: it leads to sign-in, and the session keeps nothing of it."""
     client = Client()
     for name in sorted(guard.PROVED.keys() - {guard.WHILE_SIGNING_UP}):
-        path = reverse(name, args=[7] if name in {"mfa_edit_webauthn", "mfa_remove_webauthn"} else [])
+        path = reverse(name, args=[7] if name in OF_ONE else [])
         for answer in (client.get(path), client.post(path)):
             assert answer.headers["Location"] == f"/accounts/login/?next={path}"
     assert not client.session.keys()

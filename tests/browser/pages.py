@@ -3,7 +3,9 @@
 from datetime import timedelta
 from typing import Any
 
+from allauth.account.models import EmailAddress
 from allauth.mfa.totp.internal.auth import format_hotp_value, hotp_value
+from allauth.socialaccount.models import SocialAccount
 from django.contrib.auth.models import Permission
 from django.core.cache import cache
 from django.utils import timezone
@@ -130,6 +132,20 @@ def looks_as_ann(stage: Stage) -> None:
         stage.page.locator("#content-main [type=submit]").click()
 
 
+def more_addresses(stage: Stage) -> None:
+    ann = User.objects.get(email=ANN)
+    EmailAddress.objects.create(user=ann, email="ann@home.test", verified=True)
+    EmailAddress.objects.create(user=ann, email="ann.with-a-long-name@a-company-of-that-name.test", verified=False)
+
+
+def one_connection(stage: Stage) -> None:
+    SocialAccount.objects.create(user=User.objects.get(email=ANN), provider="acme", uid="42")
+
+
+def a_colleague(stage: Stage) -> None:
+    User.objects.filter(email=CLERK).update(is_staff=True)
+
+
 def no_consumers(stage: Stage) -> None:
     stage.sandbox.reset()
 
@@ -200,9 +216,11 @@ VISITOR = Scene(
         state("sign-up-code", at(SIGNUP), enters(by(SIGNUP), email="new@acme.test")),
         state("code", cookies_are_lost, at(LOGIN), enters(by(LOGIN), login=BEN)),
         state("code-wrong", enters(CONFIRM, code=WRONG)),
+        state("code-asked-for", cookies_are_lost, at("/accounts/login/code/")),
         state("password-reset", cookies_are_lost, at(RESET)),
         state("password-reset-code", enters(by(RESET), email=BEN)),
         state("password-reset-new", enters(by("/reset/confirm/"), code=last_code)),
+        state("password-changed", at("/accounts/password/reset/key/done/")),
         state("provider-cancelled", at("/accounts/3rdparty/login/cancelled/")),
         state("provider-failed", at("/accounts/3rdparty/login/error/")),
         state("account-closed", at("/accounts/inactive/")),
@@ -290,6 +308,7 @@ ACCOUNT = Scene(
         state("addresses", at(EMAIL)),
         state("address-refused", enters(ADD, email="nonsense")),
         state("address-code", at(EMAIL), enters(ADD, email="ann@home.test")),
+        state("devices", at(SESSIONS)),
         state("password", at(SET)),
         state("password-refused", enters(by(SET), password1="1", password2="2")),
         state("delete", at(DELETE)),
@@ -302,6 +321,7 @@ ACCOUNT = Scene(
         state("app-refused", enters(by(APP), code="000000")),
         state("app-set-up", code_of_the_app, send(by(APP))),
         state("factors-set-up", at(FACTORS)),
+        state("passkeys", at("/accounts/2fa/webauthn/")),
         state("recovery-codes-anew", at(f"{CODES}generate/")),
         state("app-remove", at("/accounts/2fa/totp/deactivate/")),
         state("passkey-rename", at(FACTORS), click("a[href$='/edit/']")),
@@ -379,9 +399,22 @@ COMPANY = Scene(
 )
 CONNECTIONS = Scene(
     "connections",
-    (state("none", at("/accounts/3rdparty/")),),
+    (
+        state("none", at("/accounts/3rdparty/")),
+        state("one", one_connection, at("/accounts/3rdparty/")),
+    ),
     person=ANN,
     settings=PROVIDERS,
 )
+ADDRESSES = Scene(
+    "addresses",
+    (
+        state("several", at(EMAIL)),
+        state("remove", click("a[href$='/remove/']")),
+    ),
+    person=ANN,
+    prepare=more_addresses,
+)
+COLLEAGUE = Scene("colleague", (state("delete", at(DELETE)),), person=CLERK, prepare=a_colleague)
 SCENES = [VISITOR, NEWCOMER, UNPROVED, MANAGER, CROWD, ACCOUNT, PROOF, PASSWORD, DEVICES, HISTORY, NO_HISTORY, SUPPORT]
-SCENES += [COMPANY, CONNECTIONS]
+SCENES += [COMPANY, CONNECTIONS, ADDRESSES, COLLEAGUE]
