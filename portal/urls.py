@@ -21,6 +21,7 @@ urlpatterns = [
     path("accounts/step-up/", step_up.ask, name="step_up"),
     path("accounts/step-up/code/", step_up.by_code, name="step_up_code"),
     # Under allauth's names and addresses, before allauth.
+    path("accounts/2fa/webauthn/", RedirectView.as_view(pattern_name="mfa_index"), name="mfa_list_webauthn"),
     path("accounts/sessions/", account.devices, name="usersessions_list"),
     path("accounts/sessions/<int:pk>/end/", account.end_device, name="end_device"),
     path("accounts/email/<int:pk>/remove/", account.remove_address, name="remove_address"),
