@@ -1,6 +1,7 @@
 """People in Django admin: looked at, disabled and given permissions; never signed in for. And mails, without words."""
 
-from typing import Any
+from datetime import datetime
+from typing import Any, cast
 
 import allauth.account.admin
 import allauth.mfa.admin
@@ -30,6 +31,8 @@ from portal.models import OutgoingMail, User
 # nobody ticks a box for him. Providers are named by the environment alone.
 for _model in (EmailAddress, Authenticator, SocialAccount, SocialApp, SocialToken, UserSession, Group):
     admin.site.unregister(_model)
+
+admin.site.site_header = admin.site.site_title = settings.PORTAL_NAME
 
 
 class LookedAt(admin.TabularInline):
@@ -71,8 +74,20 @@ class SecondFactorInline(LookedAt):
     """For the person who has lost the phone and the recovery codes: a superuser takes the factor off."""
 
     model = Authenticator
-    fields = readonly_fields = ("type", "created_at", "last_used_at")
+    fields = readonly_fields = ("name", "made_at", "used_at")
     verbose_name_plural = _("passkeys and authenticator apps")
+
+    @admin.display(description=_("name"))
+    def name(self, factor: Authenticator) -> str:
+        return str(factor)
+
+    @admin.display(description=_("created at"))
+    def made_at(self, factor: Authenticator) -> datetime:
+        return cast(datetime, factor.created_at)
+
+    @admin.display(description=_("last used at"))
+    def used_at(self, factor: Authenticator) -> datetime | None:
+        return cast(datetime | None, factor.last_used_at)
 
     def has_delete_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
         return bool(request.user.is_superuser)
@@ -95,6 +110,9 @@ class UserAdmin(admin.ModelAdmin):
     )
     add_fieldsets = ((None, {"fields": ("email",), "description": _("The person signs in by a mailed code.")}),)
     inlines = (AddressInline, SecondFactorInline)
+
+    class Media:
+        css = {"all": ["css/admin_people.css"]}
 
     @admin.display(description=_("second factor"), boolean=True)
     def second_factor(self, person: User) -> bool:
