@@ -81,7 +81,7 @@ if not re.fullmatch(r"mailto:[^\s@<>]+@[^\s@<>]+", PORTAL_SUPPORT_URL):
 PORTAL_DOCS_URL = web_address("PORTAL_DOCS_URL")
 
 # The operator's API, for ready requests. What stands in these goes into code unquoted.
-_in_code = (r"[A-Za-z0-9:/?&=%._~+,;@\[\]-]*", "Leave out quotes, spaces, $ and the like: it becomes part of code.")
+_in_code = (r"[A-Za-z0-9:/?&=%._~+,;@-]*", "Leave out quotes, spaces, $ and the like: it becomes part of code.")
 GATEWAY_URL = fitting(
     "GATEWAY_URL", web_address("GATEWAY_URL", "https://api.example.com" if DEBUG else "", https=not DEBUG), *_in_code
 )

@@ -1,12 +1,16 @@
 """Ready requests under the keys: in five languages, with the operator's address and header, and never with a key."""
 
-import shlex
+import shutil
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 from bs4 import BeautifulSoup
 from django.test import Client
 
 from sandbox import Sandbox
+from tests.gateway import listening
 from tests.verbs import FULL_KEY, acme, in_time
 
 pytestmark = pytest.mark.django_db
@@ -80,14 +84,34 @@ def test_a_newcomer_is_led_to_the_first_key_instead(sandbox: Sandbox, ann_client
     assert quickstart(ann_client) is None
 
 
-def test_a_request_does_what_it_says(sandbox: Sandbox, ann_client: Client, settings, capsys) -> None:
-    """Once the key stands in the place of its mask; here in Python, and in what a shell makes of curl's line."""
-    settings.GATEWAY_URL, settings.GATEWAY_TEST_PATH = sandbox.url, "/_sandbox/hello"
+PROGRAMS = {
+    "curl": ["sh", "request.sh"],
+    "python": [sys.executable, "request.py"],
+    "javascript": ["node", "request.mjs"],
+    "go": ["go", "run", "request.go"],
+    "php": ["php", "request.php"],
+}
+
+
+@pytest.mark.parametrize("before", ["Authorization: Bearer ", "X-API-Key: "])
+@pytest.mark.parametrize("language", PROGRAMS)
+def test_a_request_does_what_it_says(
+    sandbox: Sandbox, ann_client: Client, settings, tmp_path: Path, language: str, before: str
+) -> None:
+    """Once the key stands in the place of its mask, and where there is something that runs it."""
+    program = PROGRAMS[language]
+    if not shutil.which(program[0]):
+        pytest.skip("its language is not installed")
     key = acme(sandbox)[0]["key"]
-    section = quickstart(ann_client)
-    for place in section.select("[data-place]"):
-        place.string = key
-    exec(section.select_one("#code-python").get_text(), {})  # noqa: S102, our own lines
-    assert capsys.readouterr().out == '200 {"message":"Hello, acme!"}\n'
-    words = shlex.split(section.select_one("#code-curl").get_text().replace("\\\n", ""))
-    assert words == ["curl", f"{sandbox.url}/_sandbox/hello", "--header", f"Authorization: Bearer {key}"]
+    path = "/v1/~hello,you?of=a%20b&to=c+d@e:f.-_"
+    with listening() as gateway:
+        settings.GATEWAY_URL, settings.GATEWAY_TEST_PATH, settings.GATEWAY_HEADER = gateway.url, path, before.strip()
+        code = quickstart(ann_client).select_one(f"#code-{language}")
+        code.select_one("[data-place]").string = key
+        (tmp_path / program[-1]).write_text(code.get_text())
+        run = subprocess.run(program, cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    assert "Hello" in run.stdout, run.stderr
+    name, value = (before + key).split(": ")
+    ((_method, asked, headers),) = gateway.heard
+    assert asked == path
+    assert (name.lower(), value) in {(name.lower(), value) for name, value in headers.items()}

@@ -125,6 +125,7 @@ def test_production_has_no_default_for_what_matters(name):
             "GATEWAY_TEST_PATH must begin with / and needs GATEWAY_URL.",
         ),
         ({"GATEWAY_TEST_PATH": "/$(id)"}, "GATEWAY_TEST_PATH is malformed."),
+        ({"GATEWAY_TEST_PATH": "/v1/pages[1]"}, "GATEWAY_TEST_PATH is malformed."),
         ({"GATEWAY_HEADER": "X-Key: a\nb"}, "GATEWAY_HEADER is malformed."),
         ({"GATEWAY_HEADER": 'X-Key: "'}, "GATEWAY_HEADER is malformed."),
         ({"DATABASE_URL": "mysql://db/portal"}, "DATABASE_URL must begin with one of"),
