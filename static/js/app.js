@@ -63,11 +63,18 @@ Without this file every page still works. */
     return document.getElementById(dialog().open ? "dialog-notices" : "notices");
   }
 
-  function notify(text, level = "success") {
-    const notice = document.getElementById(`notice-${level}`).content.firstElementChild.cloneNode(true);
-    notice.querySelector("p").textContent = text;
+  function show(notice) {
     notices().replaceChildren(notice);
+    if (dialog().open) notice.scrollIntoView({ block: "nearest" });
     timeNotices();
+  }
+
+  /** The words are a text or an element. */
+  function notify(words, level = "success") {
+    const notice = document.getElementById(`notice-${level}`).content.firstElementChild.cloneNode(true);
+    if (words.nodeType) notice.querySelector("p").replaceWith(words);
+    else notice.querySelector("p").textContent = words;
+    show(notice);
   }
 
   /** Take away good news after a while; errors stay until they are dismissed. */
@@ -80,11 +87,15 @@ Without this file every page still works. */
     }
   }
 
-  /** Show the error inside an HTML answer, be it a fragment or a page. */
+  /** Show the error inside an HTML answer: a notice as it is, the words of a whole page in the shape of one. */
   function notifyOf(html) {
     const error = new DOMParser().parseFromString(html, "text/html").querySelector("[data-error]");
-    if (error) notices().replaceChildren(document.importNode(error, true));
-    else notify(word("oddAnswer"), "error");
+    if (error?.matches("[data-notice]")) show(document.importNode(error, true));
+    else if (error) {
+      const words = document.createElement("div");
+      words.append(...error.querySelectorAll("h1, p"));
+      notify(words, "error");
+    } else notify(word("oddAnswer"), "error");
   }
 
   /* The dialog */
@@ -240,20 +251,9 @@ Without this file every page still works. */
     closeDialog();
   });
 
-  document.addEventListener("htmx:beforeSwap", ({ detail }) => {
-    document.getElementById("dialog-notices").replaceChildren(); // They were about the answer before.
-    if (detail.xhr.status < 400 || detail.xhr.status === 422) return;
-    detail.target = notices();
-    if (!detail.xhr.responseText.includes("data-error")) {
-      detail.shouldSwap = false;
-      notify(word("oddAnswer"), "error");
-    }
-  });
-
-  // A page that could not be had is not where the visitor is.
-  document.addEventListener("htmx:beforeHistoryUpdate", ({ detail }) => {
-    if (detail.xhr.status >= 400) Object.assign(detail.history, { type: "replace", path: location.href });
-  });
+  // What was said in the dialog was about the answer before.
+  document.addEventListener("htmx:beforeSwap", () => document.getElementById("dialog-notices").replaceChildren());
+  document.addEventListener("htmx:responseError", ({ detail }) => notifyOf(detail.xhr.responseText));
 
   document.addEventListener("htmx:oobBeforeSwap", ({ detail }) => {
     const isUnfolded = detail.target.querySelector(".ended[open]");
@@ -262,9 +262,6 @@ Without this file every page still works. */
 
   document.addEventListener("htmx:afterSwap", ({ detail }) => {
     if (detail.target === dialogBody() && dialogBody().firstElementChild) openDialog();
-    if (!dialog().open) return;
-    if (detail.target.id === "dialog-notices") detail.target.scrollIntoView({ block: "nearest" });
-    else dialog().scrollTop = 0;
   });
 
   document.addEventListener("htmx:oobAfterSwap", localise);
