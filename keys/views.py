@@ -92,8 +92,10 @@ def create(request: Request, ring: KeyRing, name: str = "") -> HttpResponse:
     form = CreateForm(_sent(request), url=request.path)
     if form.is_valid():
         wanted = {"label": form.cleaned_data["label"], "ends": form.key_ends, "token": form.cleaned_data["token"]}
-        change = ring.create(name, **wanted) if name else ring.create_first(**wanted)
-        return _new_key(request, ring, change)
+        if name:
+            return _new_key(request, ring, ring.create(name, **wanted))
+        response = _new_key(request, ring, ring.create_first(**wanted), has_card=False)
+        return trigger_client_event(response, "page:stale")
     consumer = ring.consumer(name) if name else None
     if consumer:
         rules_for(ring.actor).may_create(ring.actor, consumer)
@@ -251,8 +253,8 @@ def _changed(request: Request, ring: KeyRing, change: Change, notice: str) -> Ht
     return HttpResponseRedirect(page_of(request, ring.environment, change.consumer.name), status=303)
 
 
-def _new_key(request: Request, ring: KeyRing, change: Change) -> HttpResponse:
-    """The one answer that holds the new key."""
+def _new_key(request: Request, ring: KeyRing, change: Change, *, has_card: bool = True) -> HttpResponse:
+    """The one answer that holds the new key; with htmx also the card of its consumer, where the page has one."""
     return _dialog(
         request,
         ring,
@@ -261,7 +263,7 @@ def _new_key(request: Request, ring: KeyRing, change: Change) -> HttpResponse:
         change=change,
         key=change.key,
         value=change.value,
-        consumer=_paired(ring, change.consumer),
+        consumer=_paired(ring, change.consumer) if has_card else None,
         token=uuid.uuid4(),
         **_requests(),
     )

@@ -245,7 +245,7 @@ Without this file every page still works. */
   });
   document.addEventListener("htmx:sendError", () => notify(word("noAnswer"), "error"));
   document.addEventListener("htmx:timeout", () => notify(word("noAnswer"), "error"));
-  document.addEventListener("htmx:oobErrorNoTarget", () => (isStale = true));
+  for (const told of ["page:stale", "htmx:oobErrorNoTarget"]) document.addEventListener(told, () => (isStale = true));
   document.addEventListener("dialog:close", () => {
     release();
     closeDialog();

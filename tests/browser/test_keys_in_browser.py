@@ -242,6 +242,9 @@ def test_a_session_that_ended_leads_to_sign_in(anns_page: Page, keys: list[dict[
 
 
 def test_a_newcomer_makes_a_first_key(page: Page, sign_in: Any, ann: Any, sandbox: Sandbox) -> None:
+    """And nothing is amiss in the console: the page that has no card yet is not asked to change one."""
+    errors: list[str] = []
+    page.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
     sign_in(page, ann)
     page.goto("/keys/")
     button(page, "Create key").click()
@@ -254,6 +257,22 @@ def test_a_newcomer_makes_a_first_key(page: Page, sign_in: Any, ann: Any, sandbo
     assert clipboard(page) == consumer["apiKeys"][0]["key"]
     dialog.get_by_text("Done", exact=True).click()
     expect(page.locator(f"[data-consumer={consumer['name']}]")).to_be_visible()
+    assert errors == []
+
+
+def test_an_error_that_comes_as_a_whole_page_is_a_notice_that_can_be_dismissed(
+    anns_page: Page, keys: list[dict[str, Any]]
+) -> None:
+    """With the page's words and without its links; and one stays where one is."""
+    address = anns_page.url
+    anns_page.evaluate("htmx.ajax('GET', '/nowhere/', '#main')")
+    notice = anns_page.get_by_role("alert")
+    expect(notice).to_contain_text("Page not found")
+    expect(notice.get_by_role("link")).to_have_count(0)
+    button(notice, "Dismiss").click()
+    expect(notice).to_have_count(0)
+    expect(row(anns_page, keys[0])).to_be_visible()
+    assert anns_page.url == address
 
 
 def test_everything_works_without_javascript(
