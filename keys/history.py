@@ -150,15 +150,18 @@ class Entry:
 
     @property
     def detail(self) -> str:
-        """What it came to: the manager concerned, the new label, or the new end."""
+        """What it came to: the manager concerned, the new label, the new end, or the end of what was replaced."""
         facts = self.event.facts
         match self.event.action:
+            case Action.ROTATE | Action.ROTATE_ALL if self.event.outcome == Outcome.DONE and facts.get("old"):
+                last = max(filter(None, map(parse_datetime, facts["old"].values())))
+                return gettext("What it replaces works until %(end)s") % {"end": _written(last)}
             case Action.ADD_MANAGER | Action.REMOVE_MANAGER:
                 return str(facts.get("address", ""))
             case Action.RENAME | Action.RENAME_CONSUMER:
                 return str(facts.get("label", ""))
             case Action.CHANGE_END if ends := parse_datetime(facts.get("ends") or ""):
-                return f"{date_format(ends, 'j M Y, H:i')} UTC"
+                return _written(ends)
         return ""
 
     @property
@@ -170,3 +173,7 @@ class Entry:
     def address(self) -> str:
         """From where people did it; where colleagues sit is the operator's business."""
         return "" if self.event.staff_email else self.event.address
+
+
+def _written(moment: datetime) -> str:
+    return f"{date_format(moment, 'j M Y, H:i')} UTC"

@@ -183,6 +183,11 @@ def test_a_rotation_names_both_keys(sandbox, ann_client):
         (Action.RENAME_CONSUMER, {"label": "Acme Ltd"}, "Acme Ltd"),
         (Action.CHANGE_END, {"ends": "2026-11-26T09:27:00+00:00"}, "26 Nov 2026, 09:27 UTC"),
         (Action.CHANGE_END, {}, ""),
+        (
+            Action.ROTATE_ALL,
+            {"old": {"a": "2026-11-20T09:00:00+00:00", "b": "2026-11-26T09:27:00+00:00"}},
+            "What it replaces works until 26 Nov 2026, 09:27 UTC",
+        ),
         (Action.DELETE, {"address": "carla@acme.test"}, ""),
     ],
 )
@@ -191,6 +196,12 @@ def test_it_is_told_what_a_change_came_to(action, facts, words, sandbox, ann, an
     happened(ann, action=action, facts=facts, started_at=timezone.now() - timedelta(minutes=5))
     assert words in rows(ann_client)[0]
     assert table(ann_client)[0]["Details"] == words
+
+
+def test_of_an_old_key_that_may_go_on_no_end_is_told(sandbox, ann, ann_client):
+    acme(sandbox)
+    happened(ann, outcome=Outcome.PARTLY, facts={"old": {"a": "2026-11-26T09:27:00+00:00"}})
+    assert table(ann_client)[0]["Details"] == ""
 
 
 # Support and admins
