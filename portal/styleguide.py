@@ -45,6 +45,7 @@ def page(request: HttpRequest) -> HttpResponse:
         "empty": replace(_consumer(), name="empty", label="Empty Ltd", keys=()),
         "watched": replace(_consumer(), name="watched", label="Watched Ltd", keys=(_key("Theirs", "0e1f", 9, 2),)),
         "key": key,
+        "addresses": ["ann@acme.test"],
         "pages": Paginator(range(30), 10).page(2),
         "errors": [TooMany(30, 42), ApiUnavailable("", 5), NotAllowed("Acme Inc has reached its limit of 10 keys.")],
         "unknown": OutcomeUnknown(""),
