@@ -65,7 +65,8 @@ def some_keys(sandbox: Sandbox) -> None:
     ]
     sandbox.add_consumer("acme", label="Acme Inc", managers=managers, keys=keys)
     reporting = {"description": "Reporting", "createdOn": in_days(-59)}
-    sandbox.add_consumer("globex", label="Globex", managers=managers[:2], keys=[reporting])
+    plan = {"plan": "pro", "seats": 25}
+    sandbox.add_consumer("globex", label="Globex", managers=managers[:2], keys=[reporting], metadata=plan)
     sandbox.add_consumer("mobile-apps-of-a-very-long-company-name", managers=managers[:1])
 
 
@@ -166,6 +167,16 @@ def gateway_plays(stage: Stage) -> None:
     stage.settings.GATEWAY_URL, stage.settings.GATEWAY_TEST_PATH = stage.sandbox.url, "/_sandbox/hello"
 
 
+def keys_are_hidden(stage: Stage) -> None:
+    """As in a bucket that shows a key only to whoever makes it."""
+    stage.sandbox.set(retrievable="masked")
+
+
+def asks_for_no_page(stage: Stage) -> None:
+    stage.page.evaluate("() => void htmx.ajax('GET', '/nowhere/', '#main')")
+    stage.page.locator("#notices [data-notice=error]").wait_for()
+
+
 def too_large(stage: Stage) -> None:
     stage.page.goto(LOGIN)
     fill("main [name=login]", "x" * 70_000)(stage)
@@ -228,6 +239,7 @@ VISITOR = Scene(
         state("not-found", at("/nowhere/")),
         state("form-out-of-date", at(LOGIN), cookies_are_lost, enters(by(LOGIN), login=BEN)),
         state("not-a-page", at("/keys/production/acme/key/reveal/")),
+        state("unreadable", at(f"{LOGIN}?{'a&' * 1001}")),
         state("too-large", too_large),
         state("too-many", NO_RESETS, *2 * (at(RESET), enters(by(RESET), email=BEN))),
         state("forbidden", setting(ROOT_URLCONF="tests.failing_urls"), at("/forbidden")),
@@ -286,6 +298,10 @@ MANAGER = Scene(
         state("quickstart-in-go", gateway_plays, KEYS, click("#tab-go")),
         state("tried", ask(by("/try/"), ".trial")),
         state("tried-in-vain", setting(GATEWAY_TEST_PATH="/elsewhere"), KEYS, ask(by("/try/"), ".trial")),
+        state("page-in-a-notice", asks_for_no_page),
+        state("not-shown", keys_are_hidden, KEYS, verb("reveal", TROUBLE)),
+        state("shown-once", setting(KEYS_SHOW_METADATA=["plan", "seats"]), KEYS),
+        state("new-key-shown-once", verb("rotate"), ask(DIALOG, NEW_KEY)),
     ),
     person=ANN,
     prepare=keys_of_acme,
