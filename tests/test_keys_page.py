@@ -269,7 +269,7 @@ def test_each_environment_has_its_page(two_environments: Sandbox, ann_client: Cl
 def test_one_environment_needs_no_switch_but_is_named(sandbox: Sandbox, ann_client: Client) -> None:
     page = page_of(ann_client)
     assert page.select(".segments") == []
-    assert "production" in page.h1.get_text()
+    assert "production" in page.select_one("h1 .environment").get_text()
     assert "production" in page.title.get_text()
 
 
