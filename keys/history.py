@@ -8,12 +8,12 @@ from operator import or_
 
 from django.db.models import Max, Q, QuerySet
 from django.utils.dateparse import parse_datetime
-from django.utils.formats import date_format
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from keys.access import Actor
 from keys.models import DONE, NOT_DONE, READS, WISHES, Action, AuditEvent, Outcome, VisitEnd
+from keys.moments import written
 from keys.waiting import give_back_connection
 
 KINDS = {
@@ -155,13 +155,13 @@ class Entry:
         match self.event.action:
             case Action.ROTATE | Action.ROTATE_ALL if self.event.outcome == Outcome.DONE and facts.get("old"):
                 last = max(filter(None, map(parse_datetime, facts["old"].values())))
-                return gettext("What it replaces works until %(end)s") % {"end": _written(last)}
+                return gettext("What it replaces works until %(end)s") % {"end": written(last)}
             case Action.ADD_MANAGER | Action.REMOVE_MANAGER:
                 return str(facts.get("address", ""))
             case Action.RENAME | Action.RENAME_CONSUMER:
                 return str(facts.get("label", ""))
             case Action.CHANGE_END if ends := parse_datetime(facts.get("ends") or ""):
-                return _written(ends)
+                return written(ends)
         return ""
 
     @property
@@ -173,7 +173,3 @@ class Entry:
     def address(self) -> str:
         """From where people did it; where colleagues sit is the operator's business."""
         return "" if self.event.staff_email else self.event.address
-
-
-def _written(moment: datetime) -> str:
-    return f"{date_format(moment, 'j M Y, H:i')} UTC"

@@ -138,6 +138,16 @@ def test_dates_are_written_as_the_language_does(sandbox: Sandbox, ann_client: Cl
     assert date in page
 
 
+@pytest.mark.parametrize(("language", "date"), [("de", "9. Nov. 2099, 10:00 UTC"), ("es", "9 nov 2099, 10:00 UTC")])
+def test_dates_in_admin_too(sandbox: Sandbox, sam_client: Client, language: str, date: str) -> None:
+    sandbox.add_consumer(
+        "acme", keys=[{"createdOn": "2025-11-09T10:00:00.000Z", "expiresOn": "2099-11-09T10:00:00.000Z"}]
+    )
+    for path in ("", "look/old/?days=1&from=0"):
+        page = sam_client.get(f"/admin/keys/consumers/production/{path}", headers={"Accept-Language": language})
+        assert date in page.text, path
+
+
 def test_what_goes_wrong_is_said_in_the_language_too(sandbox: Sandbox, ann_client: Client) -> None:
     sandbox.fault("*", "*", "status", status=503, times=0)
     response = ann_client.get("/keys/", headers=GERMAN)
