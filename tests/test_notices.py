@@ -40,6 +40,13 @@ def test_every_manager_is_told_who_did_what(verb: Verb, sandbox: Sandbox, ann_cl
     assert not FULL_KEY.search(str(message.message()))
 
 
+def test_a_key_without_a_label_is_called_so(sandbox: Sandbox, ann_client: Client) -> None:
+    sandbox.add_consumer("globex", label="Globex", managers=["ann@acme.test"], keys=[{"description": ""}])
+    (key,) = sandbox.keys("globex")
+    ann_client.post(f"/keys/production/globex/{key['id']}/delete/", {"token": str(uuid.uuid4()), "sure": "on"})
+    assert f"Unnamed key (ends with {key['key'][-4:]})" in mail.outbox[0].body
+
+
 def test_no_end_is_told_of_an_old_key_that_goes_on(sandbox: Sandbox, ann_client: Client) -> None:
     """H1: of a rotation that was done by half; the mail about its other half tells the end."""
     acme(sandbox)
