@@ -4,6 +4,7 @@ import re
 
 import pytest
 from django.core import mail
+from playwright.sync_api import expect
 
 
 def last_code() -> str:
@@ -30,6 +31,17 @@ def test_a_newcomer_signs_up_signs_out_and_signs_in_again(open_page, sandbox, ja
     page.get_by_label("Code").fill(last_code())
     page.get_by_label("Code").press("Enter")
     page.wait_for_url("**/keys/")
+
+
+def test_after_a_wrong_password_the_keyboard_is_where_it_is_typed(page, ann, sandbox):
+    page.goto("/accounts/login/")
+    expect(page.get_by_label("E-mail address").first).to_be_focused()
+    page.get_by_text("Sign in with a password").click()
+    page.get_by_label("E-mail address").last.fill("ann@acme.test")
+    page.get_by_label("Password").fill("wrong")
+    page.get_by_role("button", name="Sign in with password").click()
+    page.get_by_text("are not correct").wait_for()
+    expect(page.get_by_label("Password")).to_be_focused()
 
 
 def test_a_session_cookie_signs_in(page, sign_in, ann, sandbox):
