@@ -6,7 +6,7 @@ from django.utils import timezone
 from keys.models import AuditEvent
 from portal.models import OutgoingMail, User
 from tests.browser.pages import ANN, CLERK, DOWN, calm, gateway_plays, history_of_acme
-from tests.browser.stage import Scene, Stage, Step, at, enters, send, state
+from tests.browser.stage import Scene, Stage, Step, at, click, enters, send, state
 
 ALL = "/admin/keys/consumers/production/"
 ACME = "/admin/keys/consumer/production/acme/"
@@ -94,6 +94,7 @@ ADMIN = Scene(
         state("delete-consumer", at(ACME + "delete/")),
         state("delete-consumer-refused", enters(FORM, typed="globex")),
         state("add-manager", at(ACME + "managers/add/")),
+        state("remove-manager", at(ACME), click("#content a[href$='/remove/']")),
         state("look", at(f"{ALL}look/ending/")),
         state("look-ending", at(f"{ALL}look/ending/?days=90&from=0")),
         state("look-never", at(f"{ALL}look/never/?from=0")),
