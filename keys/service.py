@@ -121,6 +121,19 @@ class KeyRing:
     def _hidden_flag(self) -> str:
         return f"keys:hidden:{self.environment}"
 
+    def why_no_more(self, consumer: Consumer) -> str:
+        """Why no more keys may be made in it, said before anybody tries; "" below the limit.
+
+        There the operator's rule, which may be slow, is not asked for every consumer of a page.
+        """
+        if not self.may(Action.CREATE) or len(consumer.live_keys) < settings.KEYS_PER_CONSUMER:
+            return ""
+        try:
+            rules_for(self.actor).may_create(self.actor, consumer)
+        except NotAllowed as refusal:
+            return f"{refusal.text} {refusal.advice}".strip()
+        return ""
+
     def reveal(self, name: str, key_id: str, *, action: Action = Action.REVEAL) -> FullKey:
         """The key with its value; raises `ValueHidden` where the API shows only a mask."""
         with self._recorded(action, name, key_id) as event:

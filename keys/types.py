@@ -110,7 +110,10 @@ class FullKey:
 
 @dataclass(frozen=True, slots=True)
 class Consumer:
-    """Who owns keys: its keys are newest first. Tags and metadata are the operator's own."""
+    """Who owns keys: its keys are newest first. Tags and metadata are the operator's own.
+
+    `no_more` is why the person who looks may make no more keys in it, as far as that is known.
+    """
 
     name: str
     label: str
@@ -118,6 +121,7 @@ class Consumer:
     keys: tuple[ApiKey, ...]
     tags: Mapping[str, str] = field(default_factory=dict, hash=False)
     metadata: Mapping[str, Any] = field(default_factory=dict, hash=False)
+    no_more: str = ""
 
     @classmethod
     def from_json(cls, data: Any) -> "Consumer":

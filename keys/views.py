@@ -2,6 +2,7 @@
 
 import uuid
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
 from django.conf import settings
@@ -39,15 +40,15 @@ def page(request: Request, ring: KeyRing) -> HttpResponse:
     everything, words = ring.consumers(), request.GET.get("find", "").strip()[:LABEL_LENGTH]
     found = [consumer for consumer in everything if consumer.matches(words)]
     consumers = Paginator(found, CONSUMERS_ON_A_PAGE).get_page(request.GET.get("page"))
-    paired = with_replacements(consumers.object_list, ring.environment)
-    consumers.object_list = [consumer.narrowed(words) for consumer in paired]
+    cards = _cards(ring, consumers.object_list)
+    consumers.object_list = [consumer.narrowed(words) for consumer in cards]
     context = {
         "consumers": consumers,
         "environments": list(settings.ZUPLO_BUCKETS),
         "addresses": ring.actor.emails,
         "is_newcomer": not everything,
         "words": words,
-        "can_find": words or len(everything) >= FIND_FROM or any(consumer.has_many_keys for consumer in paired),
+        "can_find": words or len(everything) >= FIND_FROM or any(consumer.has_many_keys for consumer in cards),
     }
     return render(request, "keys/page.html", _of(ring) | _requests(consumers.object_list) | context)
 
@@ -215,8 +216,10 @@ def _requests(consumers: Iterable[Consumer] = ()) -> dict[str, Any]:
     }
 
 
-def _paired(ring: KeyRing, consumer: Consumer) -> Consumer:
-    return with_replacements([consumer], ring.environment)[0]
+def _cards(ring: KeyRing, consumers: Iterable[Consumer]) -> list[Consumer]:
+    """The consumers with what their cards say beside: which key replaced which, and why there may be no more."""
+    paired = with_replacements(consumers, ring.environment)
+    return [replace(consumer, no_more=ring.why_no_more(consumer)) for consumer in paired]
 
 
 def _back(request: Request, ring: KeyRing) -> str:
@@ -246,7 +249,7 @@ def _revealed(request: Request, ring: KeyRing, **context: Any) -> HttpResponse:
 def _changed(request: Request, ring: KeyRing, change: Change, notice: str) -> HttpResponse:
     """The consumer as it is now for htmx, or back to the page."""
     if request.htmx:
-        context = _of(ring) | {"consumer": _paired(ring, change.consumer), "notice": notice}
+        context = _of(ring) | {"consumer": _cards(ring, [change.consumer])[0], "notice": notice}
         response = render(request, "keys/_changed.html", context)
         return trigger_client_event(response, "dialog:close")
     messages.success(request, notice)
@@ -263,7 +266,7 @@ def _new_key(request: Request, ring: KeyRing, change: Change, *, has_card: bool 
         change=change,
         key=change.key,
         value=change.value,
-        consumer=_paired(ring, change.consumer) if has_card else None,
+        consumer=_cards(ring, [change.consumer])[0] if has_card else None,
         token=uuid.uuid4(),
         **_requests(),
     )

@@ -288,7 +288,7 @@ MANAGER = Scene(
         state("new-key", KEYS, verb("rotate"), ask(DIALOG, NEW_KEY)),
         state("new-key-half-done", KEYS, PATCH_FAILS, verb("rotate"), ask(DIALOG, "#dialog form.callout")),
         state("page-of-a-verb", at("/keys/production/acme/create/")),
-        state("limit-reached", setting(KEYS_PER_CONSUMER=1), KEYS, ask(by("/acme/create/"), TROUBLE)),
+        state("limit-reached", setting(KEYS_PER_CONSUMER=1), KEYS),
         state("limit-reached-page", at("/keys/production/acme/create/")),
         state("not-found", at("/keys/production/elsewhere/create/")),
         state("outage-in-dialog", KEYS, verb("rename"), DOWN, ask(DIALOG, "#dialog [data-error]")),
