@@ -275,6 +275,20 @@ def test_an_error_that_comes_as_a_whole_page_is_a_notice_that_can_be_dismissed(
     assert anns_page.url == address
 
 
+def test_what_was_done_is_in_sight_without_javascript(
+    page_without_js: Page, sign_in: Any, ann: Any, sandbox: Sandbox
+) -> None:
+    """Although the page is at the consumer then, and not at its top."""
+    for number in range(20):
+        sandbox.add_consumer(f"team-{number}", label=f"Team {number}", managers=["ann@acme.test"])
+    sign_in(page_without_js, ann)
+    page_without_js.goto("/keys/")
+    button(page_without_js.locator("[data-consumer=team-19]"), "Rename").click()
+    button(page_without_js, "Save").click()
+    expect(page_without_js.locator("[data-consumer=team-19]")).to_be_in_viewport()
+    expect(page_without_js.get_by_text("The new label is saved.")).to_be_in_viewport()
+
+
 def test_everything_works_without_javascript(
     page_without_js: Page, sign_in: Any, ann: Any, sandbox: Sandbox, keys: list[dict[str, Any]]
 ) -> None:
