@@ -213,6 +213,11 @@ NEEDED = {
         shutil.which("xgettext") is not None,
         os.environ.get("GETTEXT") == "required",
     ),
+    "language": (
+        "curl, node, go or php is missing. Install Debian's curl, nodejs, golang-go, php-cli and php-curl to run them.",
+        all(map(shutil.which, ("curl", "node", "go", "php"))),
+        os.environ.get("LANGUAGES") == "required",
+    ),
     "services": (
         "there is no PostgreSQL or no Redis. To run them: .ci/services make test",
         SERVICES["DATABASE_URL"].startswith("postgres") and bool(SERVICES["REDIS_URL"]),

@@ -1,6 +1,5 @@
 """Ready requests under the keys: in five languages, with the operator's address and header, and never with a key."""
 
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -84,24 +83,22 @@ def test_a_newcomer_is_led_to_the_first_key_instead(sandbox: Sandbox, ann_client
     assert quickstart(ann_client) is None
 
 
-PROGRAMS = {
-    "curl": ["sh", "request.sh"],
-    "python": [sys.executable, "request.py"],
-    "javascript": ["node", "request.mjs"],
-    "go": ["go", "run", "request.go"],
-    "php": ["php", "request.php"],
-}
+LANGUAGE = pytest.mark.language
+PROGRAMS = [
+    pytest.param("python", [sys.executable, "request.py"], id="Python"),
+    pytest.param("curl", ["sh", "request.sh"], id="curl", marks=LANGUAGE),
+    pytest.param("javascript", ["node", "request.mjs"], id="JavaScript", marks=LANGUAGE),
+    pytest.param("go", ["go", "run", "request.go"], id="Go", marks=LANGUAGE),
+    pytest.param("php", ["php", "request.php"], id="PHP", marks=LANGUAGE),
+]
 
 
 @pytest.mark.parametrize("before", ["Authorization: Bearer ", "X-API-Key: "])
-@pytest.mark.parametrize("language", PROGRAMS)
+@pytest.mark.parametrize(("language", "program"), PROGRAMS)
 def test_a_request_does_what_it_says(
-    sandbox: Sandbox, ann_client: Client, settings, tmp_path: Path, language: str, before: str
+    sandbox: Sandbox, ann_client: Client, settings, tmp_path: Path, language: str, program: list[str], before: str
 ) -> None:
-    """Once the key stands in the place of its mask, and where there is something that runs it."""
-    program = PROGRAMS[language]
-    if not shutil.which(program[0]):
-        pytest.skip("its language is not installed")
+    """Once the key stands in the place of its mask."""
     key = acme(sandbox)[0]["key"]
     path = "/v1/~hello,you?of=a%20b&to=c+d@e:f.-_"
     with listening() as gateway:
@@ -109,7 +106,7 @@ def test_a_request_does_what_it_says(
         code = quickstart(ann_client).select_one(f"#code-{language}")
         code.select_one("[data-place]").string = key
         (tmp_path / program[-1]).write_text(code.get_text())
-        run = subprocess.run(program, cwd=tmp_path, capture_output=True, text=True, timeout=60)
+        run = subprocess.run(program, cwd=tmp_path, capture_output=True, text=True, timeout=300)
     assert "Hello" in run.stdout, run.stderr
     name, value = (before + key).split(": ")
     ((_method, asked, headers),) = gateway.heard
