@@ -132,6 +132,8 @@ class KeyRing:
             rules_for(self.actor).may_create(self.actor, consumer)
         except NotAllowed as refusal:
             return f"{refusal.text} {refusal.advice}".strip()
+        except Exception:  # the page shows the keys even so; whoever creates one will be told
+            logger.exception("the operator's rule failed")
         return ""
 
     def reveal(self, name: str, key_id: str, *, action: Action = Action.REVEAL) -> FullKey:

@@ -144,6 +144,18 @@ def test_an_operator_who_allows_more_has_no_limit_on_the_card(sandbox: Sandbox, 
     assert len(page.select(f"form[action='{IN_ACME}']")) == 1
 
 
+class Broken(Provisioning):
+    def may_create(self, actor: Actor, consumer: Consumer | None) -> None:
+        raise LookupError("no such plan")
+
+
+def test_an_operators_rule_that_fails_hides_no_keys(sandbox: Sandbox, ann_client: Client, settings) -> None:
+    settings.KEYS_PER_CONSUMER, settings.KEYS_PROVISIONING = 1, "tests.test_create.Broken"
+    acme(sandbox)
+    page = BeautifulSoup(ann_client.get("/keys/").content, "html.parser")
+    assert len(page.select("[data-consumer=acme] [data-key]")) == 2
+
+
 def test_a_newcomers_first_key_makes_a_consumer(sandbox: Sandbox, ann_client: Client, ann) -> None:
     """In two calls; the address is added as a manager, so that the portal finds the consumer again."""
     response = create(ann_client, FIRST, label="My app")
