@@ -1,7 +1,6 @@
 """The verbs: what a person can do with keys. Every one passes the gate itself and is recorded."""
 
 import logging
-import re
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
@@ -87,7 +86,7 @@ class KeyRing:
     # Looking
 
     def consumers(self) -> list[Consumer]:
-        """Every consumer that lists one of the person's addresses, by title: Team 2 before Team 10."""
+        """Every consumer that lists one of the person's addresses, by title."""
         found = {
             consumer.name: consumer
             for email in self.actor.emails
@@ -96,7 +95,7 @@ class KeyRing:
         }
         known = self._with_recent_changes(found).values() if self.actor.emails else ()
         mine = [consumer for consumer in known if may_manage(self.actor, consumer)]
-        return sorted(mine, key=lambda consumer: (_numbers_padded(consumer.title.casefold()), consumer.name))
+        return sorted(mine, key=lambda consumer: consumer.place)
 
     def consumer(self, name: str) -> Consumer:
         """The gate: the consumer as it is at this moment, if the person may manage it."""
@@ -389,10 +388,6 @@ class KeyRing:
         if failed:
             event.outcome = Outcome.PARTLY
         return consumer, failed
-
-
-def _numbers_padded(text: str) -> str:
-    return re.sub(r"\d+", lambda number: number[0].zfill(12), text)
 
 
 def check_rotate_all(consumer: Consumer) -> None:

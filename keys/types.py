@@ -146,6 +146,12 @@ class Consumer:
         return self.label or self.name
 
     @property
+    def place(self) -> tuple[str, str]:
+        """Where it stands in a list: by title, Team 2 before Team 10."""
+        padded = re.sub(r"\d+", lambda number: number[0].zfill(12), self.title.casefold())
+        return padded, self.name
+
+    @property
     def live_keys(self) -> list[ApiKey]:
         return [key for key in self.keys if not key.is_ended]
 
