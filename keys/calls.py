@@ -3,7 +3,6 @@
 import http.client
 import logging
 import random
-import threading
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -15,7 +14,7 @@ from django.utils import timezone
 from keys import breaker, tally
 from keys.errors import ApiUnavailable, OutcomeUnknown
 from keys.transport import CALL_SECONDS, Answer, Deadline, NoAnswer, NotSent, send
-from keys.waiting import give_back_connection
+from keys.waiting import give_back_connection, places
 
 logger = logging.getLogger(__name__)
 
@@ -25,7 +24,7 @@ LOOK_SECONDS = 1.5
 PLACE_SECONDS = 1.0
 
 # A silent Developer API may not keep every thread of a worker from serving the pages that do not need it.
-_places = threading.BoundedSemaphore(settings.ZUPLO_CALLS_AT_ONCE)
+_places = places(settings.ZUPLO_CALLS_AT_ONCE)
 
 
 class _TryAgain(Exception):

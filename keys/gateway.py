@@ -1,6 +1,5 @@
 """The operator's own API behind the gateway: how a key is sent to it, and one request that tries a key out."""
 
-import threading
 import time
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -10,7 +9,7 @@ from django.utils.translation import gettext as _
 
 from keys.transport import NoAnswer, NotSent, send
 from keys.types import FullKey, harmless
-from keys.waiting import give_back_connection
+from keys.waiting import give_back_connection, places
 
 TRY_SECONDS = 5.0
 FIRST_BYTES = 4096
@@ -18,7 +17,7 @@ FIRST_LINES = 12
 TRIES_AT_ONCE = 16
 
 # A silent gateway may not keep every thread of a worker busy.
-_places = threading.BoundedSemaphore(TRIES_AT_ONCE)
+_places = places(TRIES_AT_ONCE)
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.exceptions import HTTPError, NewConnectionError
 
-from keys.waiting import at_most
+from keys.waiting import at_most, has_come
 
 CONNECT_SECONDS = 1.5
 CALL_SECONDS = 8.0
@@ -165,9 +165,13 @@ class _BoundedResponse(http.client.HTTPResponse):
 class _Connection(HTTPConnection):
     response_class = _BoundedResponse
 
+    @property
+    def is_connected(self) -> bool:
+        return self.sock is not None and not has_come(self.sock)
 
-class _SecureConnection(HTTPSConnection):
-    response_class = _BoundedResponse
+
+class _SecureConnection(_Connection, HTTPSConnection):
+    pass
 
 
 class _Pool(HTTPConnectionPool):

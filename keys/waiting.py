@@ -1,11 +1,16 @@
 """What a request gives up while it waits for something else, and when it gives that up too."""
 
+import select
+import socket
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import gevent
+import gevent.lock
 from django.db import connection
-from gevent.monkey import is_module_patched
+from gevent.monkey import get_original, is_module_patched
+
+_poll = get_original("select", "poll")
 
 
 def give_back_connection() -> None:
@@ -29,3 +34,20 @@ def at_most(seconds: float) -> Iterator[None]:
         return
     with gevent.Timeout(seconds, TimeoutError("it took too long as a whole")):
         yield
+
+
+def places(number: int) -> threading.BoundedSemaphore:
+    """A semaphore that whoever is done leaves at once.
+
+    That of `threading`, patched by gevent, lets other green threads go first at each release, whole pages of them.
+    """
+    semaphore: threading.BoundedSemaphore
+    semaphore = (gevent.lock if is_module_patched("threading") else threading).BoundedSemaphore(number)
+    return semaphore
+
+
+def has_come(sock: socket.socket) -> bool:
+    """Whether there is something to read, or an end. gevent's `poll` would let other green threads go first."""
+    asked = _poll()
+    asked.register(sock, select.POLLIN)
+    return bool(asked.poll(0))

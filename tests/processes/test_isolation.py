@@ -92,10 +92,31 @@ def test_a_mail_server_that_says_nothing_holds_up_no_page_about_keys(serve, sqli
     assert all(answer.status_code < 500 for answer in mails.all())
 
 
+def test_a_call_stops_for_nothing_but_its_answer(upstream):
+    """Whoever lets others go first in between waits for whole pages of theirs, and soon all wait at the same time."""
+    code = """
+import django
+django.setup()
+import greenlet
+from keys.calls import Call, answer_to
+from keys.transport import Deadline
+from django.conf import settings
+call = Call("list", "GET", settings.ZUPLO_API_URL + "/v1/who-am-i")
+stops = []
+def count(event, ends):
+    stops.append(ends[0] is me)
+answer_to(call, Deadline(5))  # connects
+me = greenlet.getcurrent()
+greenlet.settrace(count)
+print(answer_to(call, Deadline(5)).status, sum(stops))
+"""
+    account = {"ZUPLO_ACCOUNT": upstream.account, "ZUPLO_BUCKET": upstream.bucket, "ZUPLO_API_KEY": upstream.token}
+    assert in_green_threads(code, ZUPLO_API_URL=upstream.url, **account) == ["200", "1"]
+
+
 def test_hashing_a_password_lets_others_run():
     """Without this each wrong password would stop all pages of a worker for half a second."""
     code = """
-from gevent import monkey; monkey.patch_all()
 import gevent, django
 django.setup()
 from django.contrib.auth.hashers import check_password, make_password
@@ -110,13 +131,19 @@ before = len(turns)
 stored = make_password("open-sesame")
 print(len(turns) - before, stored.split("$")[0], check_password("open-sesame", stored), check_password("x", stored))
 """
+    turns, *words = in_green_threads(code)
+    assert words == ["pbkdf2_sha256", "True", "False"]
+    assert int(turns) > 5
+
+
+def in_green_threads(code: str, **values: str) -> list[str]:
+    """The words that this code prints, in a process of its own that is patched as a worker is."""
     done = subprocess.run(
-        [sys.executable, "-c", code],
+        [sys.executable, "-c", "from gevent import monkey; monkey.patch_all()\n" + code],
         cwd=ROOT,
-        env={"DJANGO_SETTINGS_MODULE": "portal.settings"},
+        env={"DJANGO_SETTINGS_MODULE": "portal.settings"} | values,
         capture_output=True,
         text=True,
     )
-    turns, *words = done.stdout.split()
-    assert words == ["pbkdf2_sha256", "True", "False"], done.stderr
-    assert int(turns) > 5
+    assert done.returncode == 0, done.stderr
+    return done.stdout.split()
