@@ -38,7 +38,6 @@ MANY_KEYS = "500-keys@bench.test"
 SEEDED = email_of(7)
 FEW = 1_000
 PEOPLE = [ANN, MAKER, *MANY, MANY_KEYS, SEEDED]
-NOWHERE = "http://127.0.0.1:9"
 ONE_WORKER = "--max-requests=0"  # a worker that is replaced in the middle of a run closes connections
 ROOMS = 400  # consumers in which keys are made by turns, so that none fills up
 
@@ -116,8 +115,8 @@ class Bench:
         del headers["HX-Request"]
         return Request("/keys/", headers)
 
-    def bare_page(self) -> Request:
-        return Request("/", self.page().headers)
+    def bare_page(self, path: str = "/") -> Request:
+        return Request(path, self.page().headers)
 
     def reveal(self) -> Request:
         path, body = f"/keys/production/ann/{self.key_id}/reveal/", urlencode({"csrfmiddlewaretoken": CSRF}).encode()
@@ -163,6 +162,9 @@ def actions(bench: Bench, report: Report) -> None:
     bare = {clients: bench.measure(bench.bare, bench.bare_page(), clients) for clients in CLIENTS}
     for clients, found in bare.items():
         report.say(_row("bare", 0, clients, found) + f"{1:>8.2f}")
+    for clients in CLIENTS:
+        found = bench.measure(bench.bare, bench.bare_page("/call"), clients)
+        report.say(_row("bare, call", 0, clients, found) + f"{found.cpu / bare[clients].cpu:>8.2f}")
     for delay in DELAYS:
         bench.upstream.delay(delay)
         own = {clients: bench.measure(bench.upstream, bench.upstream.list_of(ANN), clients).p50 for clients in CLIENTS}
@@ -241,15 +243,16 @@ def bench_of(folder: Path, wish: argparse.Namespace) -> Iterator[Bench]:
     with ExitStack() as stack:
         few, many = (stack.enter_context(upstream_on(folder / f"{name}.sqlite3")) for name in ("few", "many"))
         told = production(folder)
+        of_few, of_many = ({"ZUPLO_API_URL": f"http://127.0.0.1:{sandbox.port}"} for sandbox in (few, many))
         servers = {
-            "portal": ({"ZUPLO_API_URL": f"http://127.0.0.1:{few.port}"}, []),
-            "full": ({"ZUPLO_API_URL": f"http://127.0.0.1:{many.port}"}, []),
-            "bare": ({"DJANGO_SETTINGS_MODULE": "bench.bare_settings"}, ["bench.bare:application"]),
+            "portal": (of_few, []),
+            "full": (of_many, []),
+            "bare": (of_few | {"DJANGO_SETTINGS_MODULE": "bench.bare_settings"}, ["bench.bare:application"]),
         }
         portals = {}
         for name, (values, options) in servers.items():
             (folder / name).mkdir()
-            portals[name] = Portal(folder / name, told | {"ZUPLO_API_URL": NOWHERE} | values, [ONE_WORKER, *options])
+            portals[name] = Portal(folder / name, told | values, [ONE_WORKER, *options])
         portals["portal"].manage("collectstatic", "--noinput", "--verbosity=0")
         portals["portal"].manage("migrate", "--verbosity=0")
         people = portals["portal"].sign_in(PEOPLE)
