@@ -19,9 +19,11 @@ def test_a_text_is_said_in_the_language_of_each_reader() -> None:
 
 
 def test_a_variable_is_said_as_it_is_each_time() -> None:
-    template = engines["django"].from_string("{% load portal %}{% translate word %} {% static path %}")
-    for word, path in (("one", "a.css"), ("two", "b.css")):
-        assert template.render({"word": word, "path": path}) == f"{word} /static/{path}"
+    tags = "{% translate word %} {% static path %} {% url view %} {% url 'keys:environment' word %}"
+    template = engines["django"].from_string("{% load portal %}" + tags)
+    for word, path, view, url in (("one", "a.css", "home", "/"), ("two", "b.css", "keys:page", "/keys/")):
+        said = template.render({"word": word, "path": path, "view": view})
+        assert said == f"{word} /static/{path} {url} /keys/{word}/"
 
 
 def test_what_is_included_for_everybody_knows_nobody() -> None:

@@ -1,7 +1,7 @@
 """What the portal's templates use: the tags of Django's `i18n` and `static` and of heroicons, and one of its own.
 
-Texts, files and icons that a template names are the same each time, so they are looked up once for each language.
-To look them up anew took a fifth of a page.
+Texts, files, addresses and icons that a template names are the same each time, so they are looked up once for each
+language. To look them up anew took a fifth of a page.
 """
 
 from collections.abc import Callable
@@ -11,6 +11,7 @@ from typing import Any
 from django.template import Library, Node
 from django.template.base import Parser, Token
 from django.template.context import Context
+from django.template.defaulttags import URLNode, url
 from django.template.loader_tags import do_include
 from django.templatetags import i18n, static
 from django.utils.translation import get_language
@@ -55,8 +56,14 @@ def _is_file(node: static.StaticNode) -> bool:
     return not (node.path.is_var or node.path.filters or node.varname)
 
 
+def _is_address(node: URLNode) -> bool:
+    view = node.view_name
+    return not (view.is_var or view.filters or node.args or node.kwargs or node.asvar)
+
+
 register.tag("translate", _fixed_where(_is_text, i18n.do_translate))
 register.tag("static", _fixed_where(_is_file, static.do_static))
+register.tag("url", _fixed_where(_is_address, url))
 
 
 @register.tag
