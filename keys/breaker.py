@@ -1,5 +1,8 @@
 """Stops asking a Developer API that is down, and tries again by itself; known to all workers through the cache."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from enum import StrEnum
 
 from django.core.cache import cache
@@ -11,6 +14,7 @@ FAILURES_FOR = 30  # seconds without any failure after which earlier ones are fo
 OPEN_FOR = 60  # seconds after the last failure, should nobody ask meanwhile
 PROBE_EVERY = 5  # seconds; one call is let through to see whether it is up again
 
+_unheeded = ContextVar("unheeded", default=False)
 _FAILURES, _OPEN, _PROBE = "keys:breaker:failures", "keys:breaker:open", "keys:breaker:probe"
 
 
@@ -29,8 +33,20 @@ def state() -> State:
     return State.SHAKY if seen.get(_FAILURES) else State.WELL
 
 
+@contextmanager
+def unheeded() -> Iterator[None]:
+    """For who tries settings: they are asked whatever went before, and what comes of it stops nobody else."""
+    token = _unheeded.set(True)
+    try:
+        yield
+    finally:
+        _unheeded.reset(token)
+
+
 def let_through() -> bool:
     """Whether anything failed lately; raises `ApiUnavailable` while the breaker is open, but for a probe."""
+    if _unheeded.get():
+        return False
     seen = cache.get_many([_FAILURES, _OPEN])
     if _OPEN in seen and not cache.add(_PROBE, True, PROBE_EVERY):
         raise ApiUnavailable("not asked, as it is down", retry_after=PROBE_EVERY)
@@ -42,6 +58,8 @@ def is_open() -> bool:
 
 
 def failed() -> None:
+    if _unheeded.get():
+        return
     cache.add(_FAILURES, 0, FAILURES_FOR)
     try:
         failures = cache.incr(_FAILURES)

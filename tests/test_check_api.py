@@ -5,6 +5,8 @@ from io import StringIO
 import pytest
 from django.core.management import CommandError, call_command
 
+from keys import breaker
+
 
 def checked() -> tuple[list[str], bool]:
     """The lines, and whether it went well."""
@@ -62,3 +64,18 @@ def test_a_bucket_that_hides_keys_is_told(sandbox):
     lines, well = checked()
     assert well
     assert "cannot be revealed later" in lines[2]
+
+
+def test_what_an_operator_tries_out_does_not_stop_the_portal(two_environments, settings):
+    """Another address beside a portal at work, with which it shares Redis: the breaker is for its own calls."""
+    settings.ZUPLO_API_URL = "http://127.0.0.1:9"
+    assert not checked()[1]
+    assert breaker.state() == breaker.State.WELL
+
+
+def test_it_asks_although_the_portal_has_stopped_asking(sandbox):
+    for _ in range(breaker.FAILURES_AT_MOST):
+        breaker.failed()
+    breaker.let_through()  # the one call of these seconds
+    assert checked()[1]
+    assert breaker.is_open()
