@@ -2,6 +2,7 @@
 
 import logging
 import re
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -97,15 +98,15 @@ def without_secrets(words: str) -> str:
     return without_keys(words)
 
 
-def scrubbed(value: Any) -> Any:
+def scrubbed(value: Any, clean: Callable[[str], str] = without_secrets) -> Any:
     """The same value without secrets in any text of it, however deep."""
     match value:
         case str():
-            return without_secrets(value)
+            return clean(value)
         case dict():
-            return {scrubbed(name): scrubbed(part) for name, part in value.items()}
+            return {scrubbed(name, clean): scrubbed(part, clean) for name, part in value.items()}
         case list() | tuple():
-            return [scrubbed(part) for part in value]
+            return [scrubbed(part, clean) for part in value]
     return value
 
 

@@ -1,6 +1,7 @@
 """Reports of errors to Sentry, if SENTRY_DSN names one: where it broke, and nothing about people or keys."""
 
 import logging
+import re
 from typing import Any
 
 import sentry_sdk
@@ -12,9 +13,10 @@ from sentry_sdk.integrations.logging import LoggingIntegration
 from sentry_sdk.integrations.threading import ThreadingIntegration
 
 from keys import tally
-from portal.logs import scrubbed
+from portal.logs import scrubbed, without_secrets
 
 SECONDS_TO_SEND = 2
+_ADDRESS = re.compile(r"""[^\s<>()\[\]{}'"=:,;/@]{1,64}(@|%40)[\w.-]{1,255}""")
 
 
 def begin() -> None:
@@ -50,4 +52,9 @@ def _harmless(event: Any, hint: dict[str, Any]) -> Any:
     address = str(request.get("url", "")).partition("?")[0]
     event["request"] = {"method": request.get("method"), "url": address}
     event["tags"] = {"request_id": tally.reference() or "-"}
-    return scrubbed(event)
+    return scrubbed(event, _without_people)
+
+
+def _without_people(words: str) -> str:
+    """A database says which address is there already, a mail server which one it refuses."""
+    return _ADDRESS.sub("[address removed]", without_secrets(words))

@@ -24,7 +24,7 @@ def forbidden(request: HttpRequest) -> HttpResponse:
 @csrf_exempt
 def fail_with_secrets(request: HttpRequest) -> HttpResponse:
     key, token = request.POST["key"], settings.ZUPLO_API_KEY
-    raise RuntimeError(f"{key} {token}")
+    raise RuntimeError(f"{key} {token} Key (email)=({request.GET['manager-email']}) already exists.")
 
 
 urlpatterns = [
