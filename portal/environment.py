@@ -151,7 +151,8 @@ def database(development_file: Path) -> dict[str, Any]:
     options = dict(found.get("OPTIONS") or {})
     if not found["NAME"] and "service" not in options:
         wrong("DATABASE_URL", "names no database. It must read like postgres://user:password@host/name.")
-    pool = {"min_size": 1, "max_size": 4, "timeout": 5}
+    # By itself a pool doubles its pause after each try; having given up, it tries anew for whoever comes next.
+    pool = {"min_size": 1, "max_size": 4, "timeout": 5, "reconnect_timeout": 5}
     options = {"connect_timeout": 3, "pool": pool} | options
     return found | {"OPTIONS": options, "CONN_HEALTH_CHECKS": True}
 

@@ -1,0 +1,35 @@
+"""PostgreSQL that is away for a while, as when it is upgraded: the portal is back as soon as it is."""
+
+import time
+from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
+
+import psycopg
+import pytest
+import requests
+
+pytestmark = pytest.mark.services
+SOCKET = ".s.PGSQL.5432"
+ENDED = """
+    SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+    WHERE datname = current_database() AND pid <> pg_backend_pid()
+"""
+AWAY = 8.3  # a pool that doubles its pauses tries after 7 seconds, and then after 15
+
+
+def test_nothing_waits_any_more_once_the_database_is_back(serve, postgres_stores, tmp_path_factory):
+    url = postgres_stores["DATABASE_URL"]
+    real = parse_qs(urlsplit(url).query)["host"][0]
+    road = tmp_path_factory.mktemp("road") / SOCKET
+    road.symlink_to(Path(real) / SOCKET)
+    portal = serve(postgres_stores | {"DATABASE_URL": url.replace(real, str(road.parent))}, WEB_CONCURRENCY="1")
+    assert requests.get(f"{portal.url}/readyz", timeout=20).text.startswith("database ok")
+
+    road.unlink()
+    end = time.monotonic() + AWAY
+    with psycopg.connect(url, autocommit=True) as server:
+        server.execute(ENDED)
+    assert requests.get(f"{portal.url}/readyz", timeout=20).text.startswith("database failed")
+    time.sleep(max(0, end - time.monotonic()))
+    road.symlink_to(Path(real) / SOCKET)
+    assert requests.get(f"{portal.url}/readyz", timeout=20).text.startswith("database ok")
