@@ -113,7 +113,7 @@ ZUPLO_API_KEY = fitting(
 )
 if not DEBUG and not set(ALLOWED_HOSTS) <= set(LOOPBACK):
     if environment.is_loopback(urlsplit(ZUPLO_API_URL)):
-        wrong("ZUPLO_API_URL", "is a sandbox on this machine. Leave it out, or set DEBUG=1 to try.")
+        wrong("ZUPLO_API_URL", "is a sandbox on this machine. Leave it out, or name 127.0.0.1 alone in ALLOWED_HOSTS.")
     if ZUPLO_API_KEY == SANDBOX_TOKEN:
         wrong("ZUPLO_API_KEY", "is the sandbox's. Set an API key of your Zuplo account.")
 

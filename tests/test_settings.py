@@ -164,7 +164,7 @@ def test_each_refusal_of_something_dangerous_says_the_cure():
         ({"SECRET_KEY": "too-short"}, "Use at least 50 random characters."),
         ({"DEBUG": "1"}, "Set DEBUG=0."),
         ({"PORTAL_URL": "http://portal.example.com"}, "Use https;"),
-        ({"ZUPLO_API_URL": "http://127.0.0.1:8001"}, "Leave it out, or set DEBUG=1 to try."),
+        ({"ZUPLO_API_URL": "http://127.0.0.1:8001"}, "Leave it out, or name 127.0.0.1 alone in ALLOWED_HOSTS."),
         ({"ZUPLO_API_KEY": "sandbox-token"}, "Set an API key of your Zuplo account."),
         ({"WEB_CONCURRENCY": "2"}, "Set REDIS_URL, or one process."),
     ]:
