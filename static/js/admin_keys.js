@@ -12,12 +12,12 @@ Without this file that page is shown, to copy from. So it is where the browser r
     const response = await fetch(form.action, { method: "POST", body: new FormData(form), redirect: "manual", signal });
     if (response.type === "opaqueredirect") {
       form.submit(); // To the proof of who is there: nothing was revealed yet.
-      return new Promise(() => {});
+      return null;
     }
     return new DOMParser().parseFromString(await response.text(), "text/html");
   }
 
-  const keyIn = (page) => page.querySelector(".secret-value")?.value;
+  const keyIn = (page) => page?.querySelector(".secret-value")?.value;
 
   /** Starts in the click itself: Safari gives the clipboard to nobody who waits first. */
   async function toClipboard(promise) {
@@ -56,6 +56,7 @@ Without this file that page is shown, to copy from. So it is where the browser r
     const copied = toClipboard(asked.then((page) => keyIn(page) ?? Promise.reject(new Error("no key"))));
     try {
       const page = await asked;
+      if (!page) return;
       if (await copied) sayCopied(button, words);
       else show(page);
     } catch {

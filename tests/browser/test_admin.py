@@ -131,6 +131,18 @@ def test_an_old_sign_in_leads_from_copy_to_the_proof(sams_page: Page, settings: 
     expect(sams_page).to_have_url(re.compile("/accounts/step-up/"))
 
 
+def test_copy_works_again_where_the_way_to_the_proof_was_stopped(sams_page: Page, settings: Any) -> None:
+    page = sams_page
+    page.goto(ACME)
+    settings.STEP_UP_MINUTES = 0
+    page.route("**/copy/", lambda it: it.fulfill(status=204) if it.request.is_navigation_request() else it.continue_())
+    with page.expect_response(lambda response: response.status == 204):
+        button(page, "Copy").first.click()
+    page.unroute("**/copy/")
+    button(page, "Copy").first.click()
+    expect(page).to_have_url(re.compile("/accounts/step-up/"))
+
+
 def test_a_key_is_tried(sams_page: Page, sandbox: Sandbox, settings: Any) -> None:
     page = sams_page
     page.goto(ACME)
