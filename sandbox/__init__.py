@@ -7,13 +7,13 @@ from os import PathLike, fspath
 from typing import Any, Self
 
 from sandbox.database import Database
-from sandbox.desk import Desk
+from sandbox.dispatch import Dispatcher
 from sandbox.faults import Fault, made
+from sandbox.http_messages import Document
 from sandbox.journal import Call
-from sandbox.messages import Document
 from sandbox.seed import Progress, add_consumer, seed_consumers, seed_samples
+from sandbox.serializers import PLAIN, Serializer
 from sandbox.server import Server
-from sandbox.shapes import PLAIN, Shapes
 from sandbox.store import Row, Store
 from sandbox.switches import Switches
 from sandbox.values import now
@@ -53,8 +53,10 @@ class Sandbox:
         self._switches = Switches(switches)
         self._database = Database(fspath(db) if db else None)
         try:
-            self._desk = Desk(self._database, self._switches, account=account, buckets=self.buckets, token=self.token)
-            self._server = Server(host, port, self._desk)
+            self._dispatcher = Dispatcher(
+                self._database, self._switches, account=account, buckets=self.buckets, token=self.token
+            )
+            self._server = Server(host, port, self._dispatcher)
         except BaseException:
             self._database.close()
             raise
@@ -98,22 +100,22 @@ class Sandbox:
         """Arm a fault on calls whose path, without the query, fits the pattern (as file names do)."""
         common = {"method": method, "path": path, "kind": kind, "when": when, "nth": nth, "times": times}
         fault = made(common | options)
-        self._desk.arm(fault)
+        self._dispatcher.arm(fault)
         return fault
 
     def clear_faults(self) -> None:
-        self._desk.clear_faults()
+        self._dispatcher.clear_faults()
 
     def journal(self) -> list[Call]:
         """The calls received, oldest first."""
-        return self._desk.journal.calls()
+        return self._dispatcher.journal.calls()
 
     def clear_journal(self) -> None:
-        self._desk.journal.clear()
+        self._dispatcher.journal.clear()
 
     def reset(self) -> None:
         """No consumers, faults or journal; the switches and buckets of the start."""
-        self._desk.reset()
+        self._dispatcher.reset()
 
     # What it holds. These look past the switches: values are visible, fields without a value are None.
 
@@ -205,7 +207,7 @@ def _plain(store: Store, rows: list[Row]) -> list[Document]:
     pks = [row["pk"] for row in rows]
     keys, people = (store.belonging(table, pks, sort="oldest") for table in ("keys", "managers"))
     return [
-        Shapes(PLAIN).consumer(
+        Serializer(PLAIN).consumer(
             row,
             keys=keys[row["pk"]],
             key_format="visible",

@@ -17,7 +17,7 @@ from sandbox import key_operations as keys
 from sandbox import operations as ops
 from sandbox.call import Call
 from sandbox.database import Database
-from sandbox.messages import Answer, Problem, Request
+from sandbox.http_messages import Answer, Problem, Request
 from sandbox.store import Store
 from sandbox.switches import Switches
 from sandbox.values import now

@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sandbox.messages import Answer, Document, Missing, Problem, Request
-from sandbox.shapes import Shapes, as_map
+from sandbox.http_messages import Answer, Document, Missing, Problem, Request
+from sandbox.serializers import Serializer, as_map
 from sandbox.store import Row, Store
 from sandbox.values import now
 
@@ -104,8 +104,8 @@ class Call:
     # The answer
 
     @property
-    def shapes(self) -> Shapes:
-        return Shapes(self.switches)
+    def serialize(self) -> Serializer:
+        return Serializer(self.switches)
 
     def listing(self, documents: list[Document], paging: dict[str, int], total: int | None) -> Answer:
         document: dict[str, Any] = {"data": documents, **paging}

@@ -4,7 +4,7 @@ import threading
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from sandbox.messages import Problem, Request
+from sandbox.http_messages import Problem, Request
 from sandbox.values import now
 
 CALLS_KEPT = 10_000

@@ -2,11 +2,11 @@
 
 from typing import Any
 
-from sandbox import bodies
+from sandbox import request_bodies
 from sandbox.call import Call
-from sandbox.messages import Answer, Missing, Problem
+from sandbox.http_messages import Answer, Missing, Problem
 from sandbox.operations import add_key
-from sandbox.shapes import as_map
+from sandbox.serializers import as_map
 
 _ROLLED = {
     # Which old keys roll-key ends: the published OpenAPI, the self-serve guide and the leak guide of
@@ -28,47 +28,47 @@ def list_keys(call: Call) -> Answer:
         return call.listing([], paging, 0 if call.switches["total"] == "present" else None)
     where, values = "consumer = ?", list[object]([consumer["pk"]])
     rows = call.store.page("keys", where, values, sort=call.switches["sort"], **paging)
-    documents = [call.shapes.key(row, key_format) for row in rows]
+    documents = [call.serialize.key(row, key_format) for row in rows]
     return call.listing(documents, paging, call.total("keys", where, values))
 
 
 def create_key(call: Call) -> Answer:
-    columns = bodies.key_columns(call.request.document)
+    columns = request_bodies.key_columns(call.request.document)
     row = add_key(call, call.consumer()["pk"], columns)
-    return call.created(call.shapes.key(row, call.create_format()))
+    return call.created(call.serialize.key(row, call.create_format()))
 
 
 def create_keys(call: Call) -> Answer:
     """All of them or none: not documented; our reading."""
-    columns = [bodies.key_columns(body, "Each key") for body in bodies.a_list(call.request.document)]
+    columns = [request_bodies.key_columns(body, "Each key") for body in request_bodies.a_list(call.request.document)]
     consumer, key_format = call.consumer(), call.create_format()
     rows = [add_key(call, consumer["pk"], one) for one in columns]
-    return call.created({"data": [call.shapes.key(row, key_format) for row in rows]})
+    return call.created({"data": [call.serialize.key(row, key_format) for row in rows]})
 
 
 def read_key(call: Call) -> Answer:
-    return Answer(200, call.shapes.key(call.key(), call.read_format()))
+    return Answer(200, call.serialize.key(call.key(), call.read_format()))
 
 
 def change_key(call: Call) -> Answer:
-    key, body = call.key(), bodies.an_object(call.request.document)
+    key, body = call.key(), request_bodies.an_object(call.request.document)
     columns: dict[str, Any] = {"updated_on": call.now()}
     if "description" in body:
-        columns["description"] = bodies.text(body, "description")
+        columns["description"] = request_bodies.text(body, "description")
     if "expiresOn" in body:
-        end, reading = bodies.end_date(body), call.switches["patch_null_expiry"]
+        end, reading = request_bodies.end_date(body), call.switches["patch_null_expiry"]
         if end is None and reading == "refused":
             raise Problem(400, "expiresOn must be an RFC 3339 date and time.")
         if end is not None or reading == "clears":
             columns["expires_on"] = end
     # The schema has `key` in a change as well; what that does is not documented. Our reading: a new value.
-    value = bodies.text(body, "key")
+    value = request_bodies.text(body, "key")
     if value:
         if call.store.one("SELECT 1 FROM keys WHERE value = ? AND pk != ?", value, key["pk"]):
             raise Problem(409, "The key is taken.")
         columns["value"] = value
     changed = call.store.update("keys", key["pk"], **columns)
-    return Answer(200, call.shapes.key(changed, call.read_format(declared=False)))
+    return Answer(200, call.serialize.key(changed, call.read_format(declared=False)))
 
 
 def delete_key(call: Call) -> Answer:
@@ -81,7 +81,7 @@ def delete_key(call: Call) -> Answer:
 
 def roll_key(call: Call) -> Answer:
     """One new key without an end; the old ones, or some of them, get the end date."""
-    end = bodies.end_date(bodies.an_object(call.request.document))
+    end = request_bodies.end_date(request_bodies.an_object(call.request.document))
     if end is None:
         if call.switches["roll_missing_expiry"] == "refused":
             raise Problem(400, "expiresOn is required.")
@@ -97,10 +97,10 @@ def roll_key(call: Call) -> Answer:
         case "object":
             return Answer(200, {})
         case "key":
-            return Answer(200, call.shapes.key(new, call.create_format()))
+            return Answer(200, call.serialize.key(new, call.create_format()))
         case "consumer":
             keys = call.store.belonging("keys", [consumer["pk"]], sort=call.switches["sort"])[consumer["pk"]]
-            return Answer(200, call.shapes.consumer(consumer, keys=keys, key_format=call.create_format()))
+            return Answer(200, call.serialize.consumer(consumer, keys=keys, key_format=call.create_format()))
     return Answer(204)
 
 
@@ -109,8 +109,8 @@ def validate(call: Call) -> Answer:
 
     The answer is always the present truth; the gateway's memory is only told of, in x-cache-ttl.
     """
-    body = bodies.an_object(call.request.document)
-    value, name, bucket_id = (bodies.text(body, field) for field in ("key", "bucketName", "bucketId"))
+    body = request_bodies.an_object(call.request.document)
+    value, name, bucket_id = (request_bodies.text(body, field) for field in ("key", "bucketName", "bucketId"))
     bucket = call.store.one("SELECT pk FROM buckets WHERE name = ? OR id = ?", name, bucket_id)
     key = call.store.key_by_value(bucket["pk"], value) if bucket and value else None
     headers = {"x-cache-ttl": call.switches["edge_ttl"]}

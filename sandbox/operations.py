@@ -2,10 +2,10 @@
 
 from typing import Any
 
-from sandbox import bodies
+from sandbox import request_bodies
 from sandbox.call import Call
-from sandbox.messages import Answer, Document, Missing, Problem
-from sandbox.shapes import as_map
+from sandbox.http_messages import Answer, Document, Missing, Problem
+from sandbox.serializers import as_map
 from sandbox.store import Row, as_json, consumers_where
 
 # Buckets
@@ -13,30 +13,32 @@ from sandbox.store import Row, as_json, consumers_where
 
 def list_buckets(call: Call) -> Answer:
     rows = call.store.page("buckets", "1", [], sort=call.switches["sort"])
-    return call.listing([call.shapes.bucket(row) for row in rows], {}, call.total("buckets", "1", []))
+    return call.listing([call.serialize.bucket(row) for row in rows], {}, call.total("buckets", "1", []))
 
 
 def create_bucket(call: Call) -> Answer:
-    body = bodies.an_object(call.request.document)
-    name = bodies.bucket_name(body)
+    body = request_bodies.an_object(call.request.document)
+    name = request_bodies.bucket_name(body)
     if call.store.bucket(name):
         raise Problem(409, "The name is taken.")
-    row = call.store.add_bucket(name, description=bodies.text(body, "description"), tags=bodies.tags(body))
-    return call.created(call.shapes.bucket(row))
+    row = call.store.add_bucket(
+        name, description=request_bodies.text(body, "description"), tags=request_bodies.tags(body)
+    )
+    return call.created(call.serialize.bucket(row))
 
 
 def read_bucket(call: Call) -> Answer:
-    return Answer(200, call.shapes.bucket(call.bucket()))
+    return Answer(200, call.serialize.bucket(call.bucket()))
 
 
 def change_bucket(call: Call) -> Answer:
-    bucket, body = call.bucket(), bodies.an_object(call.request.document)
+    bucket, body = call.bucket(), request_bodies.an_object(call.request.document)
     columns: dict[str, object] = {"updated_on": call.now()}
     if "description" in body:
-        columns["description"] = bodies.text(body, "description")
+        columns["description"] = request_bodies.text(body, "description")
     if "tags" in body:
-        columns["tags"] = as_json(bodies.tags(body, _merged_into(call, bucket["tags"])))
-    return Answer(200, call.shapes.bucket(call.store.update("buckets", bucket["pk"], **columns)))
+        columns["tags"] = as_json(request_bodies.tags(body, _merged_into(call, bucket["tags"])))
+    return Answer(200, call.serialize.bucket(call.store.update("buckets", bucket["pk"], **columns)))
 
 
 def delete_bucket(call: Call) -> Answer:
@@ -64,10 +66,13 @@ def list_consumers(call: Call) -> Answer:
 
 
 def create_consumer(call: Call) -> Answer:
-    bucket, body = call.bucket(), bodies.an_object(call.request.document)
-    name = bodies.consumer_name(body, call.switches)
-    managers = bodies.managers(body)
-    keys = [bodies.key_columns(key, "apiKeys") for key in bodies.a_list(body.get("apiKeys") or [], "apiKeys")]
+    bucket, body = call.bucket(), request_bodies.an_object(call.request.document)
+    name = request_bodies.consumer_name(body, call.switches)
+    managers = request_bodies.managers(body)
+    keys = [
+        request_bodies.key_columns(key, "apiKeys")
+        for key in request_bodies.a_list(body.get("apiKeys") or [], "apiKeys")
+    ]
     if call.flag("with-api-key"):
         keys.append({})
     if call.store.consumer(bucket["pk"], name):
@@ -75,13 +80,13 @@ def create_consumer(call: Call) -> Answer:
     row = call.store.add_consumer(
         bucket["pk"],
         name,
-        description=bodies.text(body, "description"),
-        tags=bodies.tags(body),
-        metadata=bodies.metadata(body, call.switches),
+        description=request_bodies.text(body, "description"),
+        tags=request_bodies.tags(body),
+        metadata=request_bodies.metadata(body, call.switches),
     )
     people = [_add_manager(call, row["pk"], email, sub) for email, sub in managers]
     return call.created(
-        call.shapes.consumer(
+        call.serialize.consumer(
             row,
             keys=[add_key(call, row["pk"], columns) for columns in keys] or None,
             key_format=call.create_format(),
@@ -96,16 +101,16 @@ def read_consumer(call: Call) -> Answer:
 
 
 def change_consumer(call: Call) -> Answer:
-    consumer, body = call.consumer(), bodies.an_object(call.request.document)
+    consumer, body = call.consumer(), request_bodies.an_object(call.request.document)
     columns: dict[str, object] = {"updated_on": call.now()}
     if "description" in body:
-        columns["description"] = bodies.text(body, "description")
+        columns["description"] = request_bodies.text(body, "description")
     if "tags" in body:
-        columns["tags"] = as_json(bodies.tags(body, _merged_into(call, consumer["tags"])))
+        columns["tags"] = as_json(request_bodies.tags(body, _merged_into(call, consumer["tags"])))
     if "metadata" in body:
         before = _merged_into(call, consumer["metadata"])
-        columns["metadata"] = as_json(bodies.metadata(body, call.switches, before))
-    return Answer(200, call.shapes.consumer(call.store.update("consumers", consumer["pk"], **columns)))
+        columns["metadata"] = as_json(request_bodies.metadata(body, call.switches, before))
+    return Answer(200, call.serialize.consumer(call.store.update("consumers", consumer["pk"], **columns)))
 
 
 def delete_consumer(call: Call) -> Answer:
@@ -125,9 +130,9 @@ def _with_what_was_asked(call: Call, rows: list[Row]) -> list[Document]:
     key_format = call.read_format() if with_keys else "none"
     keys = call.store.belonging("keys", pks, sort=sort) if with_keys else {}
     people = call.store.belonging("managers", pks, sort=sort) if with_managers or with_invites else {}
-    shapes = call.shapes
+    serialize = call.serialize
     return [
-        shapes.consumer(
+        serialize.consumer(
             row,
             keys=keys.get(row["pk"]),
             key_format=key_format,
@@ -145,13 +150,13 @@ def list_managers(call: Call) -> Answer:
     where, values = "consumer = ? AND NOT invited", list[object]([call.consumer()["pk"]])
     paging = call.paging()
     rows = call.store.page("managers", where, values, sort=call.switches["sort"], **paging)
-    documents = [call.shapes.manager(row) for row in rows]
+    documents = [call.serialize.manager(row) for row in rows]
     return call.listing(documents, paging, call.total("managers", where, values))
 
 
 def create_manager(call: Call) -> Answer:
-    email, sub = bodies.manager(call.request.document)
-    return call.created(call.shapes.manager(_add_manager(call, call.consumer()["pk"], email, sub)))
+    email, sub = request_bodies.manager(call.request.document)
+    return call.created(call.serialize.manager(_add_manager(call, call.consumer()["pk"], email, sub)))
 
 
 def delete_manager(call: Call) -> Answer:

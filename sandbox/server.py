@@ -9,8 +9,8 @@ from functools import lru_cache
 from http import HTTPStatus
 from socket import SHUT_RDWR, socket
 
-from sandbox.desk import Desk
-from sandbox.messages import Answer, Problem, Request
+from sandbox.dispatch import Dispatcher
+from sandbox.http_messages import Answer, Problem, Request
 
 LONGEST_LINE = 65_536
 MOST_HEADERS = 100
@@ -37,8 +37,8 @@ class Server(socketserver.ThreadingTCPServer):
     daemon_threads = True
     request_queue_size = 128
 
-    def __init__(self, host: str, port: int, desk: Desk) -> None:
-        self.desk = desk
+    def __init__(self, host: str, port: int, dispatcher: Dispatcher) -> None:
+        self.dispatcher = dispatcher
         self._open: dict[socket, threading.Thread] = {}
         super().__init__((host, port), Connection)
         self._thread = threading.Thread(target=self.serve_forever, args=(0.05,), name="sandbox", daemon=True)
@@ -56,7 +56,7 @@ class Server(socketserver.ThreadingTCPServer):
         if self._thread.is_alive():
             self.shutdown()
         self.server_close()
-        self.desk.faults.release(for_good=True)
+        self.dispatcher.faults.release(for_good=True)
         for connection, thread in list(self._open.items()):
             with suppress(OSError):
                 connection.shutdown(SHUT_RDWR)
@@ -99,7 +99,7 @@ class Connection(socketserver.StreamRequestHandler):
         except Broken as broken:
             method = line.split(b" ", 1)[0].decode("ascii", "replace")
             request, stays = Request(method, "", problem=broken.problem), False
-        answer = self.server.desk.answer(request)
+        answer = self.server.dispatcher.answer(request)
         if answer is None:
             return False
         return self._send(answer, stays and not answer.missing, bodiless=request.method == "HEAD")
@@ -197,7 +197,7 @@ class Connection(socketserver.StreamRequestHandler):
 
     def _drip(self, text: bytes, interval: float) -> bool:
         for number in text:
-            if not self.server.desk.faults.pause(interval):
+            if not self.server.dispatcher.faults.pause(interval):
                 return False
             self.wfile.write(bytes((number,)))
         return True

@@ -5,7 +5,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from sandbox.messages import Document, Problem
+from sandbox.http_messages import Document, Problem
 from sandbox.values import read_date
 
 # zuplo.com/docs: articles/limits

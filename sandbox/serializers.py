@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from sandbox.messages import Document
+from sandbox.http_messages import Document
 from sandbox.store import Row
 from sandbox.values import mask
 
@@ -13,7 +13,7 @@ def as_map(column: str | None) -> Any:
     return None if column is None else json.loads(column)
 
 
-class Shapes:
+class Serializer:
     """One way to write things down; needs the switches in force."""
 
     def __init__(self, switches: Mapping[str, str]) -> None:

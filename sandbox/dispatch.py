@@ -1,14 +1,14 @@
-"""The desk: takes each request past the journal and the faults to the API, or to the control endpoint."""
+"""Dispatch: takes each request past the journal and the faults to the API, or to the control endpoint."""
 
 from typing import Any
 from urllib.parse import parse_qs
 
 from sandbox.api import Api
 from sandbox.database import Database
-from sandbox.distortions import distorted
+from sandbox.fault_effects import with_effect
 from sandbox.faults import KINDS, Fault, Faults, made
+from sandbox.http_messages import Answer, Document, Problem, Request
 from sandbox.journal import Journal
-from sandbox.messages import Answer, Document, Problem, Request
 from sandbox.switches import SWITCHES, Switches, checked
 from sandbox.values import now
 
@@ -21,7 +21,7 @@ EXPLAINED: Document = {
 }
 
 
-class Desk:
+class Dispatcher:
     """Everything the server knows, free of sockets."""
 
     def __init__(self, database: Database, switches: Switches, *, account: str, buckets: list[str], token: str) -> None:
@@ -55,7 +55,7 @@ class Desk:
     def _worked(self, request: Request, fault: Fault) -> Answer | None:
         """The answer under a fault; None if the sandbox stopped while the call was held."""
         if not fault.works:
-            return distorted(fault, Answer(200, {}))
+            return with_effect(fault, Answer(200, {}))
         match fault.kind:
             case "delay" if not self._held(fault, "before"):
                 return None
@@ -67,7 +67,7 @@ class Desk:
                 answer = self._api.answer(request)
                 self._api.answer(request)
                 return answer
-        return distorted(fault, self._api.answer(request))
+        return with_effect(fault, self._api.answer(request))
 
     def _held(self, fault: Fault | None, moment: str) -> bool:
         """Wait if the fault delays at this moment; False if the sandbox stopped meanwhile."""

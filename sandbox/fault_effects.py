@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from sandbox.faults import Fault
-from sandbox.messages import Answer, Drip, Stream
+from sandbox.http_messages import Answer, Drip, Stream
 from sandbox.values import mint_id, mint_key
 
 _CHUNK = 2**20
@@ -17,10 +17,10 @@ _SPARED = {
 }
 
 
-def distorted(fault: Fault, answer: Answer) -> Answer:
+def with_effect(fault: Fault, answer: Answer) -> Answer:
     """The answer as the fault lets it out; kinds that are not about the answer leave it alone."""
-    distort = _DISTORTIONS.get(fault.kind)
-    return distort(answer, fault.options) if distort else answer
+    effect = _EFFECTS.get(fault.kind)
+    return effect(answer, fault.options) if effect else answer
 
 
 def _drop(answer: Answer, options: dict[str, Any]) -> Answer:
@@ -92,7 +92,7 @@ def _gzip_bomb(answer: Answer, options: dict[str, Any]) -> Answer:
     return _with_body(answer, document=None, headers=headers, stream=Stream(len(packed), [packed]))
 
 
-_DISTORTIONS: dict[str, Callable[[Answer, dict[str, Any]], Answer]] = {
+_EFFECTS: dict[str, Callable[[Answer, dict[str, Any]], Answer]] = {
     "drop": _drop,
     "status": _status,
     "truncated": _truncated,
