@@ -20,7 +20,7 @@ services: $(VENV)/.dev  ## Run the tests on a PostgreSQL and a Redis of their ow
 	SERVICES=required .ci/services $(BIN)/python -m pytest -m "services or not (browser or processes)"
 
 nightly: $(VENV)/.dev  ## Try out all faults at every verb, and 1,000 random sequences and bodies; takes half an hour
-	HYPOTHESIS_PROFILE=nightly $(BIN)/python -m pytest $(wildcard tests/test_*faults*.py) tests/test_random_sequences.py $(wildcard tests/test_hostile_*.py)
+	HYPOTHESIS_PROFILE=nightly $(BIN)/python -m pytest $(wildcard tests/*/test_faults.py tests/*/test_random_sequences.py tests/*/test_hostile_answers.py)
 
 lint: $(VENV)/.dev  ## Check style, types and templates
 	$(BIN)/ruff check .

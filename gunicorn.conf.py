@@ -25,7 +25,7 @@ bind = os.environ.get("BIND") or f"0.0.0.0:{os.environ.get('PORT') or '8000'}"
 # Throttles and short-lived marks live in the cache. Without Redis that is the memory of one process.
 workers = _number("WEB_CONCURRENCY", 2 if _is_set("REDIS_URL") else 1)
 # Green threads: whoever waits, for the Developer API or for a slow client, keeps no other request waiting.
-worker_class = "portal.worker.Worker"
+worker_class = "portal.gunicorn_worker.Worker"
 worker_connections = _number("CONNECTIONS", 2000)
 backlog = 512
 # Also the time that the line and the headers of a request may take, however slowly they drip in.
@@ -69,7 +69,7 @@ def _settings_are_well(server: Any) -> bool:
 
 def on_starting(server: Any) -> None:
     """Tell the settings how many processes there really are, wherever that was said, and start only if they agree."""
-    from portal import counters
+    from portal.observability import metric_files
 
     os.environ["WEB_CONCURRENCY"] = str(server.cfg.workers)
     if not _is_set("DEBUG"):
@@ -77,7 +77,7 @@ def on_starting(server: Any) -> None:
     if not _settings_are_well(server):
         sys.exit("The portal does not start.")
     if _is_set("METRICS_TOKEN") and not os.environ.get("PROMETHEUS_MULTIPROC_DIR"):
-        os.environ["PROMETHEUS_MULTIPROC_DIR"] = counters.folder()
+        os.environ["PROMETHEUS_MULTIPROC_DIR"] = metric_files.folder()
 
 
 def when_ready(server: Any) -> None:
@@ -104,14 +104,14 @@ def post_worker_init(worker: Any) -> None:
 
 
 def child_exit(server: Any, worker: Any) -> None:
-    from portal import counters
+    from portal.observability import metric_files
 
     if folder := os.environ.get("PROMETHEUS_MULTIPROC_DIR"):
-        counters.bury(folder, worker.pid)
+        metric_files.bury(folder, worker.pid)
 
 
 def on_exit(server: Any) -> None:
-    from portal import counters
+    from portal.observability import metric_files
 
     if folder := os.environ.get("PROMETHEUS_MULTIPROC_DIR"):
-        counters.forget(folder)
+        metric_files.forget(folder)

@@ -4,6 +4,7 @@ from django.contrib import admin
 from django.http import HttpRequest
 
 from keys.models import Consumer
+from keys.staff import audit_log  # noqa: F401, the log registers itself
 
 
 @admin.register(Consumer)

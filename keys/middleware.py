@@ -14,7 +14,6 @@ from django.utils.http import escape_leading_slashes
 from django.views.defaults import page_not_found
 from django_htmx.http import HttpResponseClientRedirect
 
-from keys.decorators import Request
 from keys.errors import (
     ApiError,
     ApiRefused,
@@ -25,8 +24,9 @@ from keys.errors import (
     OutcomeUnknown,
     StepUpNeeded,
 )
-from keys.places import in_admin, page_of, render_here
-from keys.types import ends_for_keys
+from keys.redaction import ends_for_keys
+from keys.web.decorators import Request
+from keys.web.portal_or_admin import in_admin, page_of, render_here
 
 logger = logging.getLogger(__name__)
 

@@ -6,7 +6,6 @@ key lives only in `FullKey`: an `ApiKey` keeps the last four characters, even if
 
 import hashlib
 import re
-import unicodedata
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -16,17 +15,15 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from keys.errors import NotFound, OddAnswer
+from keys.redaction import ending_of, harmless, looks_masked, without_keys
 
 SOON = timedelta(days=7)
 KEYS_IN_A_LIST = 1000  # of one consumer, the newest; others are found by their label or last characters
-TEXT_LIMIT = 500
 
 # Wider than the published [a-z0-9-], as guides show names like org_123. No dot: "." and ".." fold paths.
 NAME = re.compile(r"[A-Za-z0-9_:-]{1,128}")
 ID = re.compile(r"[A-Za-z0-9_-]{1,128}")
 VALUE = re.compile(r"[!-~]{1,512}")
-_KEY_SHAPED = re.compile(r"zpka_[0-9A-Za-z_]{8,}")
-_JOINER = "\u200d"  # holds emoji together
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +65,7 @@ class ApiKey:
             id=_match(ID, data, "id"),
             consumer=consumer,
             label=without_keys(_text(data, "description")),
-            ending=_ending(_text(data, "key")),
+            ending=ending_of(_text(data, "key")),
             created_on=created_on,
             expires_on=_time(data, "expiresOn"),
         )
@@ -244,21 +241,6 @@ def _narrowed(keys: list[ApiKey], words: str) -> list[ApiKey]:
     return [key for key in keys if all(word in f"{key.label}\n{key.ending}".casefold() for word in wanted)] or keys
 
 
-def looks_masked(value: str) -> bool:
-    """Whether this is no full key; masks differ between sources, these marks are common to all."""
-    return not value or any(mark in value for mark in ("*", "•", "…", "..."))
-
-
-def without_keys(text: str) -> str:
-    """The text without anything shaped like a key: people paste them where everybody reads."""
-    return _KEY_SHAPED.sub("zpka_[removed]", text)
-
-
-def ends_for_keys(text: str) -> str:
-    """The text with no more of a key that was pasted into it than lists show."""
-    return _KEY_SHAPED.sub(lambda found: _ending(found[0]), text)
-
-
 def same_time(one: datetime | None, other: datetime | None) -> bool:
     """Whether two ends are the same to the second; the wire keeps milliseconds, and may round."""
     if one is None or other is None:
@@ -269,24 +251,6 @@ def same_time(one: datetime | None, other: datetime | None) -> bool:
 def wire_time(moment: datetime) -> str:
     """RFC 3339 in UTC with milliseconds, as the Developer API writes it."""
     return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
-
-def harmless(text: str) -> str:
-    """The text on one line, without control, direction and invisible characters, and cut to a sane length."""
-    if len(text) > TEXT_LIMIT:
-        text = text[:TEXT_LIMIT] + "…"
-    if text.isascii() and text.isprintable():
-        return text
-    return "".join(" " if sign.isspace() else "\ufffd" if _is_harmful(sign) else sign for sign in text)
-
-
-def _is_harmful(sign: str) -> bool:
-    return unicodedata.category(sign) in {"Cc", "Cf", "Cs"} and sign != _JOINER
-
-
-def _ending(value: str) -> str:
-    # Common to every documented mask: the last four characters are the key's own. A short value shows none.
-    return value[-4:] if len(value) >= 12 and not looks_masked(value[-4:]) else ""
 
 
 def _object(data: Any) -> dict[str, Any]:

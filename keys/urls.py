@@ -2,8 +2,8 @@
 
 from django.urls import path, register_converter
 
-from keys import activity, views
 from keys.types import ID, NAME
+from keys.web import history, views
 
 app_name = "keys"
 
@@ -32,10 +32,10 @@ _key = _consumer + "<id:key_id>/"
 
 urlpatterns = [
     path("", views.page, name="page"),
-    path("activity/", activity.page, name="activity"),  # no environment may have this name
+    path("activity/", history.page, name="activity"),  # no environment may have this name
     path("<slug:environment>/", views.page, name="environment"),
-    path("<slug:environment>/activity/", activity.page, name="activity_in"),
-    path("<slug:environment>/activity.csv", activity.export, name="activity_csv"),
+    path("<slug:environment>/activity/", history.page, name="activity_in"),
+    path("<slug:environment>/activity.csv", history.export, name="activity_csv"),
     path("<slug:environment>/create/", views.create, name="create"),
     path(_consumer + "create/", views.create, name="create_in"),
     path(_consumer + "rename/", views.rename_consumer, name="rename_consumer"),

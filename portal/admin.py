@@ -24,8 +24,9 @@ from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_http_methods
 
 from keys.access import PERMISSIONS, Right
-from portal import audit_log, second_factor, support, support_page  # noqa: F401, the log registers itself
+from portal.accounts import mfa
 from portal.models import OutgoingMail, User
+from portal.support import impersonation, views
 
 # A proved address is access to keys, and so is a passkey, a provider's account or a session. Its holder proves it;
 # nobody ticks a box for him. Providers are named by the environment alone.
@@ -116,17 +117,17 @@ class UserAdmin(admin.ModelAdmin):
 
     @admin.display(description=_("second factor"), boolean=True)
     def second_factor(self, person: User) -> bool:
-        return second_factor.has_second_factor(person)
+        return mfa.has_second_factor(person)
 
     def get_urls(self) -> list[URLPattern]:
-        view = self.admin_site.admin_view(require_http_methods(["GET", "HEAD", "POST"])(support_page.page))
+        view = self.admin_site.admin_view(require_http_methods(["GET", "HEAD", "POST"])(views.page))
         return [path("<int:pk>/support/", view, name="portal_user_support"), *super().get_urls()]
 
     def change_view(self, request: HttpRequest, object_id: str, *args: Any, **kwargs: Any) -> HttpResponse:
         """With the ways to support this person, and to what is known of them, for whoever may go there."""
         person = self.get_object(request, object_id)
         ways = {
-            "may_support": person is not None and not support.why_not(request.user, person),
+            "may_support": person is not None and not impersonation.why_not(request.user, person),
             "may_see_audit_log": request.user.has_perm("keys.view_auditevent"),
         }
         kwargs["extra_context"] = (kwargs.get("extra_context") or {}) | ways
@@ -153,7 +154,7 @@ class UserAdmin(admin.ModelAdmin):
     def save_formset(self, request: HttpRequest, form: Any, formset: Any, change: bool) -> None:
         super().save_formset(request, form, formset, change)
         if any(isinstance(gone, Authenticator) for gone in formset.deleted_objects):
-            second_factor.was_taken_off(request, form.instance)
+            mfa.was_taken_off(request, form.instance)
 
     def save_model(self, request: HttpRequest, obj: User, form: object, change: bool) -> None:
         if not change:

@@ -8,9 +8,10 @@ class PortalConfig(AppConfig):
     name = "portal"
 
     def ready(self) -> None:
-        from portal import checks, identity, providers, step_up  # noqa: F401, their checks and receivers register themselves
+        from portal import checks  # noqa: F401, their checks and receivers register themselves
+        from portal.accounts import adapter, sso, step_up  # noqa: F401, their checks and receivers register themselves
 
         if settings.SENTRY_DSN:
-            from portal import reports
+            from portal.observability import error_reports
 
-            reports.begin()
+            error_reports.begin()

@@ -17,10 +17,10 @@ from django.utils.translation import gettext as _
 from django.views.defaults import page_not_found
 from django_htmx.http import HttpResponseClientRedirect
 
-from keys import tally
-from portal import metrics
-from portal.context import site
-from portal.health import healthz, readyz
+from keys.zuplo import call_stats
+from portal.context_processors import site
+from portal.observability import metrics
+from portal.observability.health import healthz, readyz
 
 GetResponse = Callable[[HttpRequest], HttpResponse]
 
@@ -30,11 +30,11 @@ def reference(get_response: GetResponse) -> GetResponse:
 
     def middleware(request: HttpRequest) -> HttpResponse:
         request.reference = uuid.uuid4().hex[:12]  # type: ignore[attr-defined]
-        token = tally.current.set(tally.Tally(request.reference))  # type: ignore[attr-defined]
+        token = call_stats.current.set(call_stats.Tally(request.reference))  # type: ignore[attr-defined]
         try:
             response = get_response(request)
         finally:
-            tally.current.reset(token)
+            call_stats.current.reset(token)
         response["X-Request-ID"] = request.reference  # type: ignore[attr-defined]
         return response
 

@@ -84,7 +84,7 @@ class OutgoingMails(models.QuerySet["OutgoingMail"]):
 
 
 class OutgoingMail(models.Model):
-    """A mail on its way, see `portal.outbox`. Its words are wiped as soon as it is sent or given up."""
+    """A mail on its way, see `portal.mail.outbox`. Its words are wiped as soon as it is sent or given up."""
 
     recipients = models.JSONField(_("recipients"))
     subject = models.CharField(_("subject"), max_length=998)

@@ -1,4 +1,4 @@
-"""Settings of the portal, as a list; `portal/environment.py` reads what they are made of.
+"""Settings of the portal, as a list; `portal/config/environment.py` reads what they are made of.
 
 With nothing set this is a development machine: debug mode, answering to loopback names only, on SQLite and
 on the sandbox of the Developer API. Naming a host makes it production, where nothing that matters has a
@@ -13,8 +13,9 @@ from urllib.parse import urlsplit
 
 from csp.constants import NONE, SELF
 
-from portal import environment, logs, provider_settings
-from portal.environment import LOOPBACK, fitting, flag, names, needed, number, text, web_address, wrong
+from portal.config import environment, sso_providers
+from portal.config.environment import LOOPBACK, fitting, flag, names, needed, number, text, web_address, wrong
+from portal.observability import logs
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 SANDBOX_TOKEN = "sandbox-token"  # noqa: S105, the one that `python -m sandbox` asks for by default
@@ -127,7 +128,7 @@ KEYS_PER_CONSUMER = number("KEYS_PER_CONSUMER", 10)
 KEYS_REVEALS_PER_MINUTE = number("KEYS_REVEALS_PER_MINUTE", 30)
 KEYS_CHANGES_PER_MINUTE = number("KEYS_CHANGES_PER_MINUTE", 20)
 KEYS_MAIL_MANAGERS = flag("KEYS_MAIL_MANAGERS", True)
-KEYS_LANGUAGES = "portal.language.spoken_by"  # who reads what, for mails to several
+KEYS_LANGUAGES = "portal.languages.spoken_by"  # who reads what, for mails to several
 KEYS_SHOW_METADATA = names("KEYS_SHOW_METADATA")
 
 # Django
@@ -158,7 +159,7 @@ INSTALLED_APPS = [
 ]
 MIDDLEWARE = [
     "portal.middleware.reference",
-    "portal.observing.observed",
+    "portal.observability.request_log.observed",
     "portal.middleware.client_address",
     "portal.middleware.headers",
     "django.middleware.security.SecurityMiddleware",
@@ -173,13 +174,13 @@ MIDDLEWARE = [
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
-    "portal.sessions.living_sessions_only",
+    "portal.accounts.sessions.living_sessions_only",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
-    "portal.support.Support",
+    "portal.support.middleware.Support",
     "hijack.middleware.HijackUserMiddleware",
-    "portal.guard.Guard",
-    "portal.providers.leaving_by_a_page",
+    "portal.accounts.middleware.Guard",
+    "portal.accounts.sso.leaving_by_a_page",
     "allauth.account.middleware.AccountMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
     "portal.middleware.own_pages",
@@ -196,7 +197,7 @@ TEMPLATES = [
                 "django.template.context_processors.request",
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
-                "portal.context.site",
+                "portal.context_processors.site",
             ],
         },
     },
@@ -247,7 +248,7 @@ MESSAGE_STORAGE = "django.contrib.messages.storage.session.SessionStorage"
 
 AUTH_USER_MODEL = "portal.User"
 AUTHENTICATION_BACKENDS = ["allauth.account.auth_backends.AuthenticationBackend"]
-PASSWORD_HASHERS = ["portal.hashers.PBKDF2PasswordHasher"]
+PASSWORD_HASHERS = ["portal.backends.password_hasher.PBKDF2PasswordHasher"]
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": f"django.contrib.auth.password_validation.{_name}"}
     for _name in ("UserAttributeSimilarityValidator", "MinimumLengthValidator", "CommonPasswordValidator")
@@ -256,17 +257,17 @@ LOGIN_URL = "account_login"
 LOGIN_REDIRECT_URL = "keys:page"
 LOGOUT_REDIRECT_URL = "home"
 
-ACCOUNT_ADAPTER = "portal.identity.AccountAdapter"
+ACCOUNT_ADAPTER = "portal.accounts.adapter.AccountAdapter"
 ACCOUNT_FORMS = {
-    "login": "portal.identity.SignInForm",
-    "signup": "portal.identity.SignUpForm",
-    "reset_password": "portal.codes.ResetForm",
-    "confirm_login_code": "portal.codes.LoginCodeForm",
-    "confirm_email_verification_code": "portal.codes.ProofCodeForm",
-    "confirm_password_reset_code": "portal.codes.ResetCodeForm",
-    "set_password": "portal.passwords.SetPasswordForm",
-    "change_password": "portal.passwords.ChangePasswordForm",
-    "reset_password_from_key": "portal.passwords.ResetPasswordKeyForm",
+    "login": "portal.accounts.forms.SignInForm",
+    "signup": "portal.accounts.forms.SignUpForm",
+    "reset_password": "portal.accounts.email_codes.ResetForm",
+    "confirm_login_code": "portal.accounts.email_codes.LoginCodeForm",
+    "confirm_email_verification_code": "portal.accounts.email_codes.ProofCodeForm",
+    "confirm_password_reset_code": "portal.accounts.email_codes.ResetCodeForm",
+    "set_password": "portal.accounts.password_forms.SetPasswordForm",
+    "change_password": "portal.accounts.password_forms.ChangePasswordForm",
+    "reset_password_from_key": "portal.accounts.password_forms.ResetPasswordKeyForm",
 }
 ACCOUNT_USER_MODEL_USERNAME_FIELD = None
 ACCOUNT_LOGIN_METHODS = {"email"}
@@ -310,14 +311,14 @@ ACCOUNT_RATE_LIMITS = {
 STEP_UP_MINUTES = number("STEP_UP_MINUTES", 120)
 STEP_UP_URL = "step_up"
 # Passkeys, an authenticator app, recovery codes
-MFA_ADAPTER = "portal.second_factor.MFAAdapter"
+MFA_ADAPTER = "portal.accounts.mfa.MFAAdapter"
 MFA_FORMS = {
-    "add_webauthn": "portal.second_factor.AddPasskeyForm",
-    "login_webauthn": "portal.second_factor.SignInByPasskeyForm",
-    "authenticate": "portal.second_factor.SecondStepForm",
-    "authenticate_webauthn": "portal.second_factor.SecondStepByPasskeyForm",
-    "reauthenticate": "portal.second_factor.ProofByAppForm",
-    "reauthenticate_webauthn": "portal.second_factor.ProofByPasskeyForm",
+    "add_webauthn": "portal.accounts.mfa.AddPasskeyForm",
+    "login_webauthn": "portal.accounts.mfa.SignInByPasskeyForm",
+    "authenticate": "portal.accounts.mfa.SecondStepForm",
+    "authenticate_webauthn": "portal.accounts.mfa.SecondStepByPasskeyForm",
+    "reauthenticate": "portal.accounts.mfa.ProofByAppForm",
+    "reauthenticate_webauthn": "portal.accounts.mfa.ProofByPasskeyForm",
 }
 MFA_SUPPORTED_TYPES = ["webauthn", "totp", "recovery_codes"]
 MFA_PASSKEY_LOGIN_ENABLED = True
@@ -327,17 +328,17 @@ MFA_WEBAUTHN_ALLOW_INSECURE_ORIGIN = DEBUG  # http://localhost
 STAFF_SECOND_FACTOR = flag("STAFF_SECOND_FACTOR", default=not DEBUG)
 
 # Company sign-in
-SOCIALACCOUNT_PROVIDERS = provider_settings.providers()
-SOCIALACCOUNT_ADAPTER = "portal.providers.ProviderAdapter"
-SOCIALACCOUNT_FORMS = {"signup": "portal.providers.ProviderSignUpForm"}
+SOCIALACCOUNT_PROVIDERS = sso_providers.providers()
+SOCIALACCOUNT_ADAPTER = "portal.accounts.sso.ProviderAdapter"
+SOCIALACCOUNT_FORMS = {"signup": "portal.accounts.sso.ProviderSignUpForm"}
 SOCIALACCOUNT_EMAIL_AUTHENTICATION = False  # no account is opened without its own proof
 SOCIALACCOUNT_REQUESTS_TIMEOUT = 3
 LOCAL_SIGN_UP = flag("LOCAL_SIGN_UP", default=True)
 LOCAL_SIGN_IN = flag("LOCAL_SIGN_IN", default=True)
 if not LOCAL_SIGN_IN and not SOCIALACCOUNT_PROVIDERS:
     wrong("LOCAL_SIGN_IN", "is off and there is no provider: nobody could sign in. Set 1, or name a provider.")
-SIGN_UP_DOMAINS = provider_settings.domains("SIGN_UP_DOMAINS")
-PROVIDER_DOMAINS = provider_settings.provider_domains(SOCIALACCOUNT_PROVIDERS)
+SIGN_UP_DOMAINS = sso_providers.domains("SIGN_UP_DOMAINS")
+PROVIDER_DOMAINS = sso_providers.provider_domains(SOCIALACCOUNT_PROVIDERS)
 
 SESSION_HOURS = number("SESSION_HOURS", 7 * 24)
 STAFF_SESSION_HOURS = number("STAFF_SESSION_HOURS", 12)
@@ -345,7 +346,7 @@ SESSION_IDLE_MINUTES = number("SESSION_IDLE_MINUTES", 12 * 60)
 STAFF_SESSION_IDLE_MINUTES = number("STAFF_SESSION_IDLE_MINUTES", 60)
 SESSION_COOKIE_AGE = SESSION_HOURS * 60 * 60
 
-# Support: colleagues who look at the portal as a customer does, see `portal/support.py`, and what is kept of it
+# Support: colleagues who look at the portal as a customer does, see `portal/support/`, and what is kept of it
 
 SUPPORT_MINUTES = number("SUPPORT_MINUTES", 60)
 if SUPPORT_MINUTES > 60:
@@ -354,12 +355,12 @@ SUPPORT_MAIL_CUSTOMER = flag("SUPPORT_MAIL_CUSTOMER", default=True)
 AUDIT_DAYS = number("AUDIT_DAYS", 400)
 HIJACK_INSERT_BEFORE = None  # the banner is ours, without inline script
 
-# Mail goes into a table first, see `portal/outbox.py`; what EMAIL_URL names delivers it.
+# Mail goes into a table first, see `portal/mail/outbox.py`; what EMAIL_URL names delivers it.
 
 _mail = environment.mail()
 OUTBOX_BACKEND = _mail.pop("EMAIL_BACKEND")
 vars().update(_mail)
-EMAIL_BACKEND = "portal.outbox.EmailBackend"
+EMAIL_BACKEND = "portal.mail.outbox.EmailBackend"
 MAIL_IMMEDIATELY = flag("MAIL_IMMEDIATELY", default=True)
 
 EMAIL_TIMEOUT = 5

@@ -12,10 +12,10 @@ from django.utils import timezone
 from django.views.decorators.http import require_safe
 
 from keys.errors import ApiUnavailable, NotAllowed, OutcomeUnknown, TooMany
-from keys.forms import CreateForm, LabelForm, RotateForm
-from keys.gateway import Trial
 from keys.types import ApiKey, Consumer, Manager
-from portal.support import Visit
+from keys.web.forms import CreateForm, LabelForm, RotateForm
+from keys.zuplo.gateway import Trial
+from portal.support.impersonation import Visit
 
 TOKENS = {
     "Surfaces": ["paper", "surface", "raised", "sunken", "hover"],

@@ -5,16 +5,20 @@ from django.contrib import admin
 from django.urls import include, path
 from django.views.generic import RedirectView
 
-from portal import account, icon, language, step_up, styleguide, support, theme, views
+from portal import languages, styleguide
+from portal import views as portal_views
+from portal.accounts import step_up, views
+from portal.branding import accent, icon
+from portal.support.views import stop
 
 # One way to sign in, with its throttles, for staff too.
 admin.site.login = secure_admin_login(admin.site.login)  # type: ignore[method-assign]
 
 urlpatterns = [
-    path("", views.home, name="home"),
-    path("language/", language.choose, name="language"),
-    path("theme.css", theme.theme_css, name="theme"),
-    path("support/stop/", support.stop, name="support_stop"),
+    path("", portal_views.home, name="home"),
+    path("language/", languages.choose, name="language"),
+    path("theme.css", accent.theme_css, name="theme"),
+    path("support/stop/", stop, name="support_stop"),
     path("icon.svg", icon.icon_svg, name="icon"),
     path("styleguide/", styleguide.page, name="styleguide"),
     path("keys/", include("keys.urls")),
@@ -22,11 +26,11 @@ urlpatterns = [
     path("accounts/step-up/code/", step_up.by_code, name="step_up_code"),
     # Under allauth's names and addresses, before allauth.
     path("accounts/2fa/webauthn/", RedirectView.as_view(pattern_name="mfa_index"), name="mfa_list_webauthn"),
-    path("accounts/sessions/", account.devices, name="usersessions_list"),
-    path("accounts/sessions/<int:pk>/end/", account.end_device, name="end_device"),
-    path("accounts/email/<int:pk>/remove/", account.remove_address, name="remove_address"),
-    path("accounts/3rdparty/", account.connections, name="socialaccount_connections"),
-    path("accounts/delete/", account.delete, name="account_delete"),
+    path("accounts/sessions/", views.devices, name="usersessions_list"),
+    path("accounts/sessions/<int:pk>/end/", views.end_device, name="end_device"),
+    path("accounts/email/<int:pk>/remove/", views.remove_address, name="remove_address"),
+    path("accounts/3rdparty/", views.connections, name="socialaccount_connections"),
+    path("accounts/delete/", views.delete, name="account_delete"),
     path("accounts/", include("allauth.urls")),
     path("admin/password_change/", RedirectView.as_view(pattern_name="account_change_password")),
     path("admin/keys/", include("keys.staff.urls", namespace="service")),

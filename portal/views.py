@@ -7,15 +7,15 @@ from django.shortcuts import render
 from django.template.loader import render_to_string
 from django.views.decorators.http import require_safe
 
-from keys import breaker
-from portal.context import site
+from keys.zuplo import circuit_breaker
+from portal.context_processors import site
 
 logger = logging.getLogger(__name__)
 
 
 @require_safe
 def home(request: HttpRequest) -> HttpResponse:
-    return render(request, "home.html", {"service": breaker.state()})
+    return render(request, "home.html", {"service": circuit_breaker.state()})
 
 
 def server_error(request: HttpRequest) -> HttpResponse:

@@ -19,7 +19,7 @@ from django.core.cache import cache
 from django.test import Client
 
 from sandbox import Sandbox
-from tests import oidc
+from tests.helpers import oidc_provider
 
 NOWHERE = "http://127.0.0.1:9"  # nothing listens on the discard port
 
@@ -45,7 +45,7 @@ def alone(settings):
 
 
 def _forget_probes() -> None:
-    from portal.health import PROBES
+    from portal.observability.health import PROBES
 
     for probe in PROBES:
         probe.asking = None
@@ -80,7 +80,7 @@ def two_environments(sandbox, settings) -> Sandbox:
 @pytest.fixture
 def log(caplog: pytest.LogCaptureFixture) -> pytest.LogCaptureFixture:
     """The log as the portal writes it."""
-    from portal.logs import Line, Reference
+    from portal.observability.logs import Line, Reference
 
     caplog.handler.setFormatter(Line())
     caplog.handler.addFilter(Reference())
@@ -146,14 +146,14 @@ def app_secret(ann) -> str:
 
 
 @pytest.fixture(scope="session")
-def running_provider() -> Iterator[oidc.Provider]:
-    with oidc.running_provider() as provider:
+def running_provider() -> Iterator[oidc_provider.Provider]:
+    with oidc_provider.running_provider() as provider:
         yield provider
 
 
 @pytest.fixture
-def provider(running_provider, settings) -> oidc.Provider:
-    settings.SOCIALACCOUNT_PROVIDERS = oidc.settings_for(running_provider)
+def provider(running_provider, settings) -> oidc_provider.Provider:
+    settings.SOCIALACCOUNT_PROVIDERS = oidc_provider.settings_for(running_provider)
     return running_provider
 
 

@@ -11,17 +11,18 @@ from django.shortcuts import redirect
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_safe
 
-from keys import buckets, gateway
-from keys.changes import Change
-from keys.decorators import Request
-from keys.directory import ON_A_PAGE, Directory, FirstKey, sub_of
-from keys.forms import LABEL_LENGTH, OnceForm
 from keys.models import Action
-from keys.places import ADMIN, page_of, render_here
-from keys.staff.door import SAFE, changing, for_staff, with_directory
-from keys.staff.forms import ConsumerForm, DeleteForm, FilterForm, ManagerForm, NewConsumerForm, as_json
+from keys.service.idempotency import Change
+from keys.staff.decorators import SAFE, changing, for_staff, with_directory
+from keys.staff.directory import ON_A_PAGE, Directory, FirstKey, sub_of
+from keys.staff.fields import as_json
+from keys.staff.forms import ConsumerForm, DeleteForm, FilterForm, ManagerForm, NewConsumerForm
+from keys.staff.search.unreachable import why_unseen
 from keys.types import Consumer, NewConsumer
-from keys.unseen import why_unseen
+from keys.web.decorators import Request
+from keys.web.forms import LABEL_LENGTH, OnceForm
+from keys.web.portal_or_admin import ADMIN, page_of, render_here
+from keys.zuplo import bucket_names, gateway
 
 require_form = require_http_methods(["GET", "HEAD", "POST"])
 
@@ -46,7 +47,7 @@ def page(request: Request, directory: Directory) -> HttpResponse:
             window = directory.some(offset, email=form.cleaned_data["manager"], tag=form.cleaned_data["tag"])
     context = {
         "title": _("API Key Service"),
-        "environments": buckets.environments(),
+        "environments": bucket_names.environments(),
         "form": form,
         "filters": filters,
         "window": window,

@@ -6,18 +6,18 @@ from django.utils.translation import gettext as _
 from django.views.decorators.debug import sensitive_post_parameters, sensitive_variables
 from django.views.decorators.http import require_http_methods
 
-from keys.decorators import Request
-from keys.directory import Directory
-from keys.finders import fitting
+from keys.audit.notifications import managers_to_tell
 from keys.models import Action
-from keys.notices import managers_to_tell
-from keys.places import render_here
-from keys.service import live
-from keys.sought import Sought
+from keys.service.keyring import live
 from keys.staff.consumers import done, of, offset_of, shown
-from keys.staff.door import SAFE, changing, with_directory
+from keys.staff.decorators import SAFE, changing, with_directory
+from keys.staff.directory import Directory
 from keys.staff.forms import LeakForm, SoughtForm
+from keys.staff.search.criteria import fitting
+from keys.staff.search.fingerprint import Sought
 from keys.types import Consumer
+from keys.web.decorators import Request
+from keys.web.portal_or_admin import render_here
 
 require_form = require_http_methods(["GET", "HEAD", "POST"])
 

@@ -3,9 +3,9 @@
 from django.urls import path
 from django.views.generic import RedirectView
 
-from keys import views
-from keys.staff import consumers, leaks, looking
-from keys.staff.door import for_staff
+from keys.staff import consumers, leaks, reports
+from keys.staff.decorators import for_staff
+from keys.web import views
 
 app_name = "keys"
 
@@ -20,8 +20,8 @@ urlpatterns = [
     path(_all, consumers.page, name="environment"),
     path(_all + "create/", consumers.create, name="create"),
     path(_all + "find/", leaks.find, name="find"),
-    path(_all + "look/<slug:topic>/", looking.look, name="look"),
-    path(_all + "look/<slug:topic>.csv", looking.export, name="export"),
+    path(_all + "look/<slug:topic>/", reports.look, name="look"),
+    path(_all + "look/<slug:topic>.csv", reports.export, name="export"),
     path(_consumer, consumers.consumer, name="consumer"),
     path(_consumer + "change/", consumers.change, name="change_consumer"),
     path(_consumer + "delete/", consumers.delete, name="delete_consumer"),

@@ -5,13 +5,13 @@ from django.conf import settings
 from django.template import Context
 from django.urls import reverse
 
-from keys import moments
+from keys import times
 from keys.types import KEYS_IN_A_LIST, ApiKey, Consumer
 
 register = template.Library()
 
-register.filter("exact", moments.exact)
-register.filter("rough", moments.rough)
+register.filter("exact", times.exact)
+register.filter("rough", times.rough)
 
 
 @register.filter

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, sync_playwright
 
-from tests.browser.stage import Scene, Stage
+from tests.helpers.stage import Scene, Stage
 
 ARGUMENTS = [
     "--no-sandbox",

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from tests.browser.admin_pages import ADMIN
-from tests.browser.pages import SCENES
-from tests.browser.stage import Scene
+from tests.helpers.admin_scenes import ADMIN
+from tests.helpers.scenes import SCENES
+from tests.helpers.stage import Scene
 
 FOLDER = Path(__file__).resolve().parents[2] / "screenshots"
 LANGUAGE = os.environ.get("LANGUAGE") or "en"

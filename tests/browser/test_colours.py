@@ -9,7 +9,7 @@ from playwright.sync_api import Page, expect
 @pytest.mark.parametrize("path", ["/", "/accounts/login/", "/nowhere/", "/fail"])
 def test_the_chosen_colours_stay_on_every_page(page: Page, settings: Any, path: str) -> None:
     """Also on the page of a failure, which stands alone."""
-    settings.ROOT_URLCONF = "tests.failing_urls"
+    settings.ROOT_URLCONF = "tests.helpers.failing_urls"
     page.emulate_media(color_scheme="light")
     page.goto("/")
     page.get_by_role("button", name="Colours: as the system").click()

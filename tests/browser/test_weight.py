@@ -11,7 +11,7 @@ from playwright.sync_api import Browser
 
 from bench.serving import Portal, environment
 from sandbox import Sandbox
-from tests.browser.pages import ANN, some_keys
+from tests.helpers.scenes import ANN, some_keys
 
 pytestmark = pytest.mark.processes
 

@@ -5,8 +5,8 @@ import uuid
 import pytest
 
 from bench.serving import browser
-from tests.processes.acting import AtOnce, post
-from tests.verbs import FULL_KEY
+from tests.helpers.processes import AtOnce, post
+from tests.helpers.verbs import FULL_KEY
 
 AT_ONCE = 20
 BEING_MADE = "Another change is still being made"

@@ -3,7 +3,7 @@
 import pytest
 
 from bench.serving import browser
-from tests.processes.acting import AtOnce, post
+from tests.helpers.processes import AtOnce, post
 
 pytestmark = pytest.mark.services
 

@@ -8,7 +8,7 @@ import uuid
 import requests
 
 from bench.serving import ROOT, browser
-from tests.processes.acting import AtOnce, post, until
+from tests.helpers.processes import AtOnce, post, until
 
 PEOPLE = 40
 AT_ONCE = 32  # ZUPLO_CALLS_AT_ONCE as shipped

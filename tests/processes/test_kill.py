@@ -11,7 +11,7 @@ import requests
 
 from bench.serving import Portal
 from sandbox import Sandbox
-from tests.processes.acting import AtOnce, post, rows, until
+from tests.helpers.processes import AtOnce, post, rows, until
 
 MADE_SINCE = "list(AuditEvent.objects.order_by('pk').values('action', 'outcome', 'lock', 'facts'))"
 HALF_A_MINUTE_LATER = (

@@ -8,10 +8,10 @@ import pytest
 import requests
 
 from bench.serving import Portal, browser
-from tests.mail_server import MailServer
-from tests.processes.acting import AtOnce, post, rows, until
-from tests.processes.round_robin import RoundRobin
-from tests.verbs import FULL_KEY
+from tests.helpers.mail_server import MailServer
+from tests.helpers.processes import AtOnce, post, rows, until
+from tests.helpers.round_robin import RoundRobin
+from tests.helpers.verbs import FULL_KEY
 
 pytestmark = pytest.mark.services
 

@@ -12,7 +12,7 @@ import requests
 
 from bench.serving import Portal
 from sandbox import Sandbox
-from tests.processes.acting import until
+from tests.helpers.processes import until
 
 TOKEN = "a-token-for-figures-only"
 LOOKS = 40

@@ -12,7 +12,7 @@ from redis import Redis
 from redis.exceptions import RedisError
 
 from bench.serving import browser
-from tests.processes.acting import post, until
+from tests.helpers.processes import post, until
 
 pytestmark = pytest.mark.services
 LIMIT = 4

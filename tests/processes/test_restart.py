@@ -13,7 +13,7 @@ import requests
 
 from bench.serving import ROOT, Portal, environment
 from bench.slow_clients import SlowClients
-from tests.processes.acting import AtOnce, until
+from tests.helpers.processes import AtOnce, until
 
 SLOW = 400
 

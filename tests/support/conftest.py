@@ -4,8 +4,8 @@ import pytest
 from django.core import mail
 from django.test import Client
 
-from tests.verbs import acme
-from tests.visits import grant, start
+from tests.helpers.support_visits import grant, start
+from tests.helpers.verbs import acme
 
 
 @pytest.fixture

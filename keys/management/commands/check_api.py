@@ -6,10 +6,10 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
-from keys import breaker
-from keys.developer_api import DeveloperAPI
 from keys.errors import ApiError, ApiMisconfigured, NotFound
-from keys.transport import Deadline
+from keys.zuplo import circuit_breaker
+from keys.zuplo.client import DeveloperAPI
+from keys.zuplo.transport import Deadline
 
 SECONDS = 9.5
 
@@ -31,7 +31,7 @@ class Command(BaseCommand):
 
     def _tried(self, what: str, ask: Callable[[DeveloperAPI], str], bucket: str) -> bool:
         try:
-            with breaker.unheeded():  # the portal that shares this Redis may be at work with other settings
+            with circuit_breaker.unheeded():  # the portal that shares this Redis may be at work with other settings
                 found = ask(DeveloperAPI(bucket, Deadline(SECONDS)))
         except ApiError as problem:
             self.stdout.write(f"{what}: FAILED, {_advice(problem)}")

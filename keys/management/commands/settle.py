@@ -7,13 +7,13 @@ from django.conf import settings
 from django.core.management.base import BaseCommand
 from django.utils import timezone
 
-from keys import audit
-from keys.changes import settle
-from keys.developer_api import DeveloperAPI
+from keys.audit import log, visits
 from keys.errors import ApiError, NotFound
 from keys.models import READS, AuditEvent, Outcome
-from keys.transport import Deadline
+from keys.service.reconciliation import settle
 from keys.types import Consumer
+from keys.zuplo.client import DeveloperAPI
+from keys.zuplo.transport import Deadline
 
 SECONDS = 9.5
 
@@ -25,9 +25,9 @@ class Command(BaseCommand):
     )
 
     def handle(self, *args: Any, **options: Any) -> None:
-        audit.end_overdue_visits()
+        visits.end_overdue_visits()
         outcomes: Counter[str] = Counter()
-        for event in list(AuditEvent.objects.filter(audit.unsettled(timezone.now()))):
+        for event in list(AuditEvent.objects.filter(log.unsettled(timezone.now()))):
             outcomes[self._settle(event)] += 1
         self.stdout.write(", ".join(f"{number} {words}" for words, number in outcomes.items()) or "Nothing to settle.")
 
@@ -35,7 +35,7 @@ class Command(BaseCommand):
         """Close one event; in words what it was found to be."""
         if event.action in READS:
             # Whether a key was seen cannot be looked up. It is on record that it may have been.
-            audit.settle(event, Outcome.UNCONFIRMED, None)
+            log.settle(event, Outcome.UNCONFIRMED, None)
             return Outcome.UNCONFIRMED.label.lower()
         bucket = settings.ZUPLO_BUCKETS.get(event.environment)
         if bucket is None and event.environment:

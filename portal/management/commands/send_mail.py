@@ -8,7 +8,7 @@ from typing import Any
 from django.core.management.base import BaseCommand
 from django.db import DatabaseError, connection
 
-from portal import outbox
+from portal.mail import outbox
 
 PAUSE = 2.0
 """Seconds between two looks; a mail that was not sent at once waits so long at most."""

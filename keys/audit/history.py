@@ -1,0 +1,175 @@
+"""What was done to keys, for their managers: the audit log as far as it is their business, newest first."""
+
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from functools import reduce
+from operator import or_
+
+from django.db.models import Max, Q, QuerySet
+from django.utils.dateparse import parse_datetime
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
+
+from keys.access import Actor
+from keys.green_threads import give_back_connection
+from keys.models import DONE, NOT_DONE, READS, WISHES, Action, AuditEvent, Outcome, VisitEnd
+from keys.times import written
+
+KINDS = {
+    "shown": (_("Revealed, copied or tried"), READS),
+    "made": (_("Created or rotated"), {Action.CREATE, Action.ROTATE, Action.ROTATE_ALL}),
+    "ended": (_("Ended or deleted"), {Action.CHANGE_END, Action.DELETE}),
+    "named": (_("Labels and details"), {Action.RENAME, Action.RENAME_CONSUMER, Action.CHANGE_CONSUMER}),
+    "managers": (_("Managers"), {Action.ADD_MANAGER, Action.REMOVE_MANAGER}),
+    "consumers": (_("Consumers made or deleted"), {Action.CREATE_CONSUMER, Action.DELETE_CONSUMER}),
+    "visits": (_("Support looked at the keys"), {Action.SUPPORT, Action.SUPPORT_ENDED}),
+}
+"""Every action is of one kind; what colleagues did is a kind as well, see `of_kind`."""
+BY_STAFF = "staff"
+
+TRIES = WISHES | {
+    Action.RENAME: _("rename the key"),
+    Action.RENAME_CONSUMER: _("rename the consumer"),
+    Action.TRY: _("send a request with the key"),
+}
+"""What completes "Tried to ..."."""
+ICONS = {
+    Action.REVEAL: "eye",
+    Action.COPY: "clipboard",
+    Action.TRY: "play",
+    Action.CREATE: "plus",
+    Action.ROTATE: "arrow-path",
+    Action.ROTATE_ALL: "arrow-path",
+    Action.CHANGE_END: "clock",
+    Action.DELETE: "trash",
+    Action.ADD_MANAGER: "user-plus",
+    Action.REMOVE_MANAGER: "user-minus",
+    Action.CREATE_CONSUMER: "plus",
+    Action.DELETE_CONSUMER: "trash",
+    Action.SUPPORT: "lifebuoy",
+    Action.SUPPORT_ENDED: "lifebuoy",
+}
+TONES = {Outcome.DONE: "ok", Outcome.FAILED: "danger", Outcome.REFUSED: "danger"}
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+
+
+def of_manager(actor: Actor, environment: str, consumers: Collection[str]) -> QuerySet[AuditEvent]:
+    """What was done in these consumers, which the person manages now, and what was done to the person's own account.
+
+    What others only tried counts if it came past the gate: strangers could fill the log otherwise, and would be
+    told by name to people who are none of their business.
+    """
+    past_the_gate = ~Q(facts={}) | ~Q(key_ending="") | Q(outcome__in=DONE)
+    known = Q(user_id=actor.user_id) | ~Q(staff_email="") | past_the_gate
+    theirs = Q(environment=environment, consumer__in=consumers) & known & ~_of_namesakes(environment, consumers)
+    own = Q(user_id=actor.user_id, consumer="", environment__in=["", environment])
+    return AuditEvent.objects.filter(theirs | own)
+
+
+def _of_namesakes(environment: str, consumers: Collection[str]) -> Q:
+    """Events of consumers that were deleted, and whose names others have now: they were other people's business."""
+    deleted = AuditEvent.objects.filter(environment=environment, consumer__in=consumers, outcome=Outcome.DONE)
+    ends = deleted.filter(action=Action.DELETE_CONSUMER).order_by().values_list("consumer").annotate(Max("started_at"))
+    return reduce(or_, (Q(consumer=name, started_at__lte=end) for name, end in ends), Q(pk__in=[]))
+
+
+def of_consumer(actor: Actor, environment: str, consumer: str) -> QuerySet[AuditEvent]:
+    """The same for one consumer."""
+    return of_manager(actor, environment, [consumer]).filter(environment=environment, consumer=consumer)
+
+
+def of_kind(events: QuerySet[AuditEvent], kind: str) -> QuerySet[AuditEvent]:
+    """Those of one of `KINDS`, or those that colleagues did; all of them where it is none of these."""
+    if kind == BY_STAFF:
+        return events.exclude(staff_email="")
+    return events.filter(action__in=KINDS[kind][1]) if kind in KINDS else events
+
+
+# Pages without counting: each begins after the last event of the one before, so the millionth costs what the first does
+
+
+def place_of(event: AuditEvent) -> str:
+    return f"{(event.started_at - _EPOCH) // _MICROSECOND}-{event.pk}"
+
+
+def after(events: QuerySet[AuditEvent], place: str) -> QuerySet[AuditEvent]:
+    """Those that follow the event at this place; all of them where it is none."""
+    time, _dash, number = place.partition("-")
+    try:
+        at, pk = _EPOCH + int(time) * _MICROSECOND, int(number)
+    except (ValueError, OverflowError):
+        return events
+    return events.filter(Q(started_at__lt=at) | Q(pk__lt=min(pk, 2**63 - 1)), started_at__lte=at)
+
+
+def one_by_one(events: QuerySet[AuditEvent], at_once: int = 500) -> Iterator[AuditEvent]:
+    """All of them, however many; no connection is held while a slow reader takes its time."""
+    place = ""
+    while found := list(after(events, place)[:at_once]):
+        give_back_connection()
+        yield from found
+        place = place_of(found[-1])
+
+
+# In words
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One event as a manager reads it; `consumer` is the title of the consumer, "" where it is about none."""
+
+    event: AuditEvent
+    consumer: str
+    is_own: bool
+
+    @property
+    def day(self) -> date:
+        return self.event.started_at.date()
+
+    @property
+    def what(self) -> str:
+        if self.event.outcome in NOT_DONE and (wish := TRIES.get(Action(self.event.action))):
+            return gettext("Tried to %(wish)s") % {"wish": wish}
+        return str(Action(self.event.action).label)
+
+    @property
+    def icon(self) -> str:
+        return ICONS.get(Action(self.event.action), "pencil")
+
+    @property
+    def tone(self) -> str:
+        return TONES.get(Outcome(self.event.outcome), "warn")
+
+    @property
+    def new_key(self) -> str:
+        """The key that takes the place of the one concerned."""
+        ending = self.event.facts.get("new_ending", "")
+        return f"••••{ending}" if ending and ending != self.event.key_ending else ""
+
+    @property
+    def detail(self) -> str:
+        """What it came to: the manager concerned, the new label, the new end, or the end of what was replaced."""
+        facts = self.event.facts
+        match self.event.action:
+            case Action.ROTATE | Action.ROTATE_ALL if self.event.outcome == Outcome.DONE and facts.get("old"):
+                last = max(filter(None, map(parse_datetime, facts["old"].values())))
+                return gettext("What it replaces works until %(end)s") % {"end": written(last)}
+            case Action.ADD_MANAGER | Action.REMOVE_MANAGER:
+                return str(facts.get("address", ""))
+            case Action.RENAME | Action.RENAME_CONSUMER:
+                return str(facts.get("label", ""))
+            case Action.CHANGE_END if ends := parse_datetime(facts.get("ends") or ""):
+                return written(ends)
+        return ""
+
+    @property
+    def how_it_ended(self) -> str:
+        how = self.event.facts.get("how", "")
+        return str(VisitEnd(how).label) if how in VisitEnd else ""
+
+    @property
+    def address(self) -> str:
+        """From where people did it; where colleagues sit is the operator's business."""
+        return "" if self.event.staff_email else self.event.address

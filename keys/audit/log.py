@@ -1,0 +1,220 @@
+"""The only writer of the audit log. Its rows also make sure that a form, and a consumer, is changed once at a time."""
+
+import logging
+import time
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from django.db import IntegrityError, transaction
+from django.db.models import Q
+from django.utils import timezone
+
+from keys.access import Actor
+from keys.errors import ApiError, Busy, NotAllowed, NotFound, OutcomeUnknown, TooMany
+from keys.green_threads import give_back_connection
+from keys.models import NOT_DONE, READS, Action, AuditEvent, Outcome
+from keys.types import ApiKey
+
+logger = logging.getLogger(__name__)
+
+WAIT_SECONDS = 3.0
+ABANDONED = timedelta(seconds=30)  # no request lives that long, so its worker has died
+LAG = timedelta(seconds=60)  # for which lists of the Developer API may not show a change
+
+
+class Repeated(Exception):
+    """The form was sent before: `event` says how that ended."""
+
+    def __init__(self, event: AuditEvent) -> None:
+        super().__init__(f"event {event.pk}")
+        self.event = event
+
+
+@contextmanager
+def recorded(
+    actor: Actor,
+    action: Action,
+    environment: str,
+    consumer: str,
+    key_id: str = "",
+    *,
+    token: UUID | None = None,
+) -> Iterator[AuditEvent]:
+    """Write "started", do the work inside, write how it ended. Raises `Repeated` when the token was used before."""
+    event = AuditEvent(
+        action=action,
+        environment=environment,
+        consumer=consumer,
+        key_id=key_id,
+        token=token,
+        user_id=actor.user_id,
+        email=actor.email,
+        address=actor.address,
+        reference=actor.reference,
+    )
+    if actor.staff:
+        event.staff_id, event.staff_email = actor.staff.user_id, actor.staff.email
+        event.reason = actor.staff.reason
+    _begin(event)
+    try:
+        yield event
+    except (NotFound, NotAllowed, TooMany) as refusal:
+        _close(event, Outcome.REFUSED, refusal)
+        raise
+    except OutcomeUnknown as unknown:
+        _close(event, Outcome.UNCONFIRMED, unknown)
+        raise
+    except ApiError as failure:
+        _close(event, Outcome.FAILED, failure)
+        raise
+    except BaseException as surprise:
+        _close(event, Outcome.UNCONFIRMED, surprise)
+        raise
+    _close(event, Outcome.DONE if event.outcome == Outcome.STARTED else Outcome(event.outcome))
+
+
+def is_by(event: AuditEvent, actor: Actor) -> bool:
+    """Whether the same person did it, in the same name."""
+    return (event.user_id, event.staff_id) == (actor.user_id, actor.staff and actor.staff.user_id)
+
+
+def note(event: AuditEvent, key: ApiKey | None = None, **facts: Any) -> dict[str, Any]:
+    """Store what is wanted before the work begins, so that it can be told later whether it was done."""
+    if key:
+        event.key_id, event.key_label, event.key_ending = key.id, key.label, key.ending
+    event.facts |= facts
+    event.save(update_fields=["consumer", "key_id", "key_label", "key_ending", "facts"])
+    return facts
+
+
+def note_made(event: AuditEvent, key: ApiKey) -> None:
+    """Store which key a change made."""
+    note(event, key if event.action == Action.CREATE else None, new=key.id, new_ending=key.ending)
+
+
+def lately(actor: Actor, environment: str, consumers: Collection[str]) -> list[AuditEvent]:
+    """Changes that lists may not show yet, to these consumers and to one that this newcomer has made; oldest first.
+
+    And such of which nobody knows yet whether they were done, unless they are under way.
+    """
+    is_news = Q(recency__gte=timezone.now() - LAG)
+    events = AuditEvent.objects.filter(environment=environment)
+    # Said of either half, for SQLite to see that an index of its own answers it.
+    of_newcomer = Q(user_id=actor.user_id, facts__has_key="manager")
+    theirs = events.filter(Q(consumer__in=consumers) & is_news | of_newcomer & is_news)
+    if not theirs.exists():  # nearly always; and to ask for whole events takes Django twice as long
+        return []
+    names = theirs.values("consumer").order_by()
+    news = events.filter(is_news, consumer__in=names).order_by("ended_at", "pk")
+    return [event for event in news if not _is_under_way(event)]
+
+
+def unsettled(now: datetime) -> Q:
+    """Events of which nobody knows how they ended: not those under way, nor what no look can settle, like reveals."""
+    unconfirmed = Q(outcome=Outcome.UNCONFIRMED) & ~Q(action__in=READS) & ~Q(facts__has_key="doubt")
+    return unconfirmed | Q(outcome=Outcome.STARTED, started_at__lt=now - ABANDONED)
+
+
+def made_by_others(event: AuditEvent) -> set[str]:
+    """The keys that other changes to the same consumer are known to have made since then: this one did not."""
+    since = event.started_at - ABANDONED
+    others = AuditEvent.objects.filter(environment=event.environment, consumer=event.consumer, started_at__gte=since)
+    known = others.exclude(pk=event.pk).filter(facts__has_key="new").values_list("facts", flat=True)
+    return {facts["new"] for facts in known}
+
+
+def is_held_by_another(event: AuditEvent) -> bool:
+    """Whether somebody is changing the consumer right now: what shows there may be that change's doing."""
+    lock = f"{event.environment}/{event.consumer}"
+    return (
+        AuditEvent.objects.filter(lock=lock, started_at__gte=timezone.now() - ABANDONED).exclude(pk=event.pk).exists()
+    )
+
+
+def settle(event: AuditEvent, outcome: Outcome, made: ApiKey | None, *, in_doubt: bool = False) -> bool:
+    """Close an event later, in doubt if no later look can settle it; False if somebody else did so meanwhile."""
+    event.outcome = outcome
+    if in_doubt:
+        event.facts |= {"doubt": True}
+    if made:
+        event.facts |= {"new": made.id, "new_ending": made.ending}
+        if event.action == Action.CREATE:
+            event.key_id, event.key_label, event.key_ending = made.id, made.label, made.ending
+    fields = ("outcome", "facts", "key_id", "key_label", "key_ending")
+    closed = {name: getattr(event, name) for name in fields} | {"ended_at": timezone.now(), "lock": None}
+    if outcome in NOT_DONE:
+        closed["token"] = None
+    is_ours = AuditEvent.objects.filter(unsettled(timezone.now()), pk=event.pk).update(**closed) > 0
+    if is_ours:
+        logger.info("%s %s: event %s, settled by a later look", event.action, outcome, event.pk)
+    return is_ours
+
+
+def lock(event: AuditEvent, name: str, *, within: float) -> bool:
+    """Hold the lock of that name until the event ends; whether anybody changed what it stands for meanwhile.
+
+    Raises `Busy` when it is not free in a few seconds, or in those that are left for the page.
+    """
+    wanted = f"{event.environment}/{name}"
+    for _wait in _waits(min(WAIT_SECONDS, within)):
+        event.lock = wanted
+        try:
+            with transaction.atomic():
+                event.save(update_fields=["lock"])
+        except IntegrityError:
+            event.lock = None
+            _free_abandoned(wanted)
+        else:
+            others = AuditEvent.objects.filter(environment=event.environment, consumer=name).exclude(pk=event.pk)
+            return others.filter(ended_at__gte=event.started_at).exclude(action__in=READS).exists()
+    raise Busy(f"{wanted} is locked")
+
+
+def _begin(event: AuditEvent) -> None:
+    for _wait in _waits():
+        try:
+            with transaction.atomic():
+                event.save(force_insert=True)
+        except IntegrityError:
+            first = AuditEvent.objects.filter(token=event.token).first()
+            if first and not _is_under_way(first):
+                raise Repeated(first) from None
+        else:
+            return
+    raise Busy("the same form is being carried out")
+
+
+def _is_under_way(event: AuditEvent) -> bool:
+    """Whether somebody is still at work on it: not if its worker has died."""
+    return event.outcome == Outcome.STARTED and event.started_at >= timezone.now() - ABANDONED
+
+
+def _waits(seconds: float = WAIT_SECONDS) -> Iterator[None]:
+    """At once, then again and again for a few seconds."""
+    give_up = time.monotonic() + seconds
+    yield
+    while time.monotonic() < give_up:
+        give_back_connection()
+        time.sleep(0.1)
+        yield
+
+
+def _free_abandoned(lock: str) -> None:
+    """A change whose worker died holds no lock; whether it was done nobody has said yet."""
+    abandoned = AuditEvent.objects.filter(lock=lock, started_at__lt=timezone.now() - ABANDONED)
+    abandoned.update(lock=None, outcome=Outcome.UNCONFIRMED)
+
+
+def _close(event: AuditEvent, outcome: Outcome, problem: BaseException | None = None) -> None:
+    event.outcome = outcome
+    event.ended_at = timezone.now()
+    event.lock = None
+    if outcome in NOT_DONE:
+        event.token = None  # the form may be sent again
+    event.save(update_fields=["outcome", "ended_at", "lock", "token", "facts"])
+    reason = f"{type(problem).__name__}: {problem}" if isinstance(problem, ApiError) else type(problem).__name__
+    level = logging.INFO if problem is None else logging.WARNING
+    logger.log(level, "%s %s: event %s, %s", event.action, outcome, event.pk, reason if problem else "as asked")

@@ -1,0 +1,411 @@
+"""The verbs: what a person can do with keys. Every one passes the gate itself and is recorded."""
+
+import logging
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import datetime
+from uuid import UUID
+
+from django.conf import settings
+from django.core.cache import cache
+from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from keys.access import Actor, Right, has_right, is_fresh, may_manage, may_see
+from keys.audit import log
+from keys.errors import (
+    ApiError,
+    ApiMisconfigured,
+    ApiRefused,
+    ApiUnavailable,
+    ChangedMeanwhile,
+    DoneBefore,
+    NotAllowed,
+    NotFound,
+    OddAnswer,
+    OutcomeUnknown,
+    StepUpNeeded,
+    TooMany,
+    ValueHidden,
+)
+from keys.models import MAKING, OPEN, READS, WISHES, Action, AuditEvent, Outcome
+from keys.provisioning import provisioning, rules_for
+from keys.service import confirmed_writes, rate_limits, read_your_writes
+from keys.service.idempotency import Change, once
+from keys.service.lifetimes import as_they_are, renewed_end
+from keys.service.reconciliation import settle
+from keys.types import ApiKey, Consumer, FullKey, same_time
+from keys.zuplo import gateway, retries
+from keys.zuplo.client import DeveloperAPI
+from keys.zuplo.gateway import Trial
+
+logger = logging.getLogger(__name__)
+
+SUPPORT_MAY_NOT = gettext_lazy(
+    "You are here as support: keys stay masked, and this cannot be done in a customer's name."
+)
+HIDDEN_FOR = 600  # seconds during which Reveal is not offered, after the API showed a mask instead of a key
+
+
+class KeyRing:
+    """All keys that a person may see in one environment.
+
+    Whatever a verb is asked about must be the person's own, else it raises `NotFound`. A change takes the one-time
+    token of its form. Changes to one consumer are made one after the other.
+    """
+
+    def __init__(self, actor: Actor, environment: str, api: DeveloperAPI) -> None:
+        self.actor = actor
+        self.environment = environment
+        self.api = api
+
+    def may(self, action: Action) -> bool:
+        """Whether this is among what the person may do at all."""
+        return has_right(self.actor, Right.REVEAL if action in READS else Right.CHANGE)
+
+    def check_right(self, action: Action) -> None:
+        """Raises `NotAllowed` for staff without the right to do this; every verb asks this first."""
+        if self.may(action):
+            self._check_somebody_sees_it(action)
+        elif self.actor.in_admin:
+            raise NotAllowed(_("You have no permission for this."))
+        else:
+            raise NotAllowed(SUPPORT_MAY_NOT)
+
+    def _check_somebody_sees_it(self, action: Action) -> None:
+        """Raises `NotAllowed` where staff would make a key that they may not see, and nobody else could later."""
+        if action not in MAKING or self.may(Action.REVEAL):
+            return
+        if cache.get(self._hidden_flag) or not self.api.shows_keys():
+            raise NotAllowed(_("Here a key is shown only once, to whoever makes it, and you may not see it."))
+
+    def check_proof(self, action: Action) -> None:
+        """Raises `StepUpNeeded` if the person proved too long ago who is there; every verb asks this next."""
+        if action in WISHES and not is_fresh(self.actor, timezone.now(), settings.STEP_UP_MINUTES):
+            raise StepUpNeeded(WISHES[action])
+
+    # Looking
+
+    def consumers(self) -> list[Consumer]:
+        """Every consumer that lists one of the person's addresses, by title."""
+        found = {
+            consumer.name: consumer
+            for email in self.actor.emails
+            for consumer in self.api.consumers_of(email)
+            if may_manage(self.actor, consumer)
+        }
+        known = self._with_recent_changes(found).values() if self.actor.emails else ()
+        mine = [consumer for consumer in known if may_manage(self.actor, consumer)]
+        return sorted(mine, key=lambda consumer: consumer.place)
+
+    def consumer(self, name: str) -> Consumer:
+        """The gate: the consumer as it is at this moment, if the person may manage it."""
+        if not self.actor.emails and not self.actor.sees_all:
+            raise NotFound("nobody without a verified address manages anything")
+        try:
+            found = {name: self.api.consumer(name)}
+        except NotFound:
+            found = {}
+        consumer = self._with_recent_changes(found, {name} if self.actor.sees_all else set()).get(name)
+        # Our own changes may take a manager away before the API shows it, but make nobody one.
+        if consumer is None or not all(may_see(self.actor, one) for one in (consumer, *found.values())):
+            raise NotFound("absent, or not this person's")
+        return consumer
+
+    @property
+    def can_reveal(self) -> bool:
+        """Whether the Developer API shows keys after their creation, as far as was seen lately."""
+        return self.may(Action.REVEAL) and not cache.get(self._hidden_flag)
+
+    @property
+    def _hidden_flag(self) -> str:
+        return f"keys:hidden:{self.environment}"
+
+    def why_no_more(self, consumer: Consumer) -> str:
+        """Why no more keys may be made in it, said before anybody tries; "" below the limit.
+
+        There the operator's rule, which may be slow, is not asked for every consumer of a page.
+        """
+        if not self.may(Action.CREATE) or len(consumer.live_keys) < settings.KEYS_PER_CONSUMER:
+            return ""
+        try:
+            rules_for(self.actor).may_create(self.actor, consumer)
+        except NotAllowed as refusal:
+            return f"{refusal.text} {refusal.advice}".strip()
+        except Exception:  # the page shows the keys even so; whoever creates one will be told
+            logger.exception("the operator's rule failed")
+        return ""
+
+    def reveal(self, name: str, key_id: str, *, action: Action = Action.REVEAL) -> FullKey:
+        """The key with its value; raises `ValueHidden` where the API shows only a mask."""
+        with self._recorded(action, name, key_id) as event:
+            key = self.consumer(name).key(key_id)
+            log.note(event, key)
+            full = self._visible(key)
+            if not full.value:
+                self._remember_hiding()
+                raise ValueHidden("a mask instead of the key")
+            return full
+
+    def try_key(self, name: str, key_id: str) -> tuple[ApiKey, Trial]:
+        """What the operator's test route answers to the key, whose value is shown to nobody."""
+        full = self.reveal(name, key_id, action=Action.TRY)
+        return full.key, gateway.tried(full, self.api.seconds_left)
+
+    def _remember_hiding(self) -> None:
+        """Offer no Reveal for a while, if it is the bucket that hides keys, and not this one key that is odd."""
+        try:
+            cache.set(self._hidden_flag, not self.api.shows_keys(), HIDDEN_FOR)
+        except ApiError:
+            logger.info("whether %s shows keys could not be told", self.environment)
+
+    # Changing one key
+
+    @once
+    def create(self, name: str, *, label: str, ends: datetime | None, token: UUID) -> Change:
+        """One more key; raises `NotAllowed` by the operator's rules."""
+        with self._recorded(Action.CREATE, name, token=token) as event:
+            consumer = self._locked(event)
+            rules_for(self.actor).may_create(self.actor, consumer)
+            facts = log.note(event, **confirmed_writes.facts_of_new_key(consumer.keys, label, ends))
+            full = self._as_others_see_it(confirmed_writes.make_key(self.api, name, facts))
+            log.note_made(event, full.key)
+        return Change(event, consumer.with_key(full.key), full.key, full.value)
+
+    def check_newcomer(self) -> None:
+        """Raises `NotAllowed` for who has keys already, or may have none."""
+        if not self.actor.emails:
+            raise NotAllowed(_("Please confirm your e-mail address first."))
+        if self.consumers():
+            raise NotAllowed(_("You have keys already. Reload the page, and create this one beside them."))
+        provisioning().may_create(self.actor, None)
+
+    @once
+    def create_first(self, *, label: str, ends: datetime | None, token: UUID) -> Change:
+        """A newcomer's first key, in a consumer made for it."""
+        with self._recorded(Action.CREATE, token=token) as event:
+            log.lock(event, f"newcomer {self.actor.user_id}", within=self.api.seconds_left)
+            self.check_newcomer()
+            new = provisioning().new_consumer(self.actor)
+            event.consumer = new.name
+            facts = confirmed_writes.facts_of_new_key((), label, ends)
+            log.note(event, title=new.label, manager=self.actor.email, **facts)
+            consumer, full = confirmed_writes.make_consumer(self.api, new, facts)
+            log.note_made(event, full.key)
+        return Change(event, consumer.with_key(full.key), full.key, full.value)
+
+    @once
+    def rotate(self, name: str, key_id: str, *, old_ends: datetime, token: UUID) -> Change:
+        """A new key with the same label, and an end for the old one: its own, if that comes first.
+
+        The new key lives as long from now on as the old one was made for.
+        """
+        with self._recorded(Action.ROTATE, name, key_id, token=token) as event:
+            consumer = self._locked(event)
+            old = live(consumer.key(key_id))
+            rules_for(self.actor).may_rotate(self.actor, consumer)
+            facts = confirmed_writes.facts_of_new_key(consumer.keys, old.label, renewed_end(old, self.environment))
+            ends = confirmed_writes.ends_of_old([old], old_ends)
+            facts = log.note(event, old, old=ends, was=as_they_are(old), **facts)
+            new = self._as_others_see_it(confirmed_writes.make_key(self.api, name, facts))
+            log.note_made(event, new.key)
+            consumer, unended = self._end_old(event, consumer.with_key(new.key), new)
+        return Change(event, consumer, new.key, new.value, consumer.key(old.id).expires_on, unended)
+
+    @once
+    def rename(self, name: str, key_id: str, *, label: str, token: UUID) -> Change:
+        with self._recorded(Action.RENAME, name, key_id, token=token) as event:
+            consumer = self._locked(event)
+            key = consumer.key(key_id)
+            log.note(event, key, label=label)
+            confirmed_writes.confirmed(
+                self.api,
+                name,
+                lambda: self.api.rename_key(name, key_id, label),
+                lambda now: now.key(key_id).label == label,
+            )
+        renamed = replace(key, label=label)
+        return Change(event, consumer.with_key(renamed), renamed)
+
+    @once
+    def change_end(self, name: str, key_id: str, *, ends: datetime, token: UUID, found: str = "") -> Change:
+        """An earlier end, or a first one; raises `NotAllowed` for a later one, as no key may live longer.
+
+        `found` says where the key was found, if it has leaked: its managers are told.
+        """
+        with self._recorded(Action.CHANGE_END, name, key_id, token=token) as event:
+            consumer = self._locked(event)
+            key = live(consumer.key(key_id))
+            is_so = same_time(key.expires_on, ends)
+            if key.expires_on and ends > key.expires_on and not is_so:
+                raise NotAllowed(_("A key cannot be made to live longer. Create or rotate a key instead."))
+            told = {"found": found} if found else {}
+            log.note(event, key, ends=ends.isoformat(), was=as_they_are(key), **told)
+            if not is_so:
+                confirmed_writes.end_key(self.api, key, ends)
+        ended = replace(key, expires_on=ends)
+        return Change(event, consumer.with_key(ended), ended, ends=ends)
+
+    @once
+    def delete(self, name: str, key_id: str, *, token: UUID) -> Change:
+        with self._recorded(Action.DELETE, name, key_id, token=token) as event:
+            consumer = self._locked(event)
+            key = consumer.key(key_id)
+            log.note(event, key, deletes=key_id)
+            confirmed_writes.confirmed(
+                self.api,
+                name,
+                lambda: self.api.delete_key(name, key_id),
+                lambda now: key_id not in now.key_ids,
+            )
+        return Change(event, consumer.without_key(key_id), key)
+
+    # Changing a consumer
+
+    @once
+    def rename_consumer(self, name: str, *, label: str, token: UUID) -> Change:
+        with self._recorded(Action.RENAME_CONSUMER, name, token=token) as event:
+            consumer = self._locked(event)
+            log.note(event, label=label)
+            confirmed_writes.confirmed(
+                self.api,
+                name,
+                lambda: self.api.rename_consumer(name, label),
+                lambda now: now.label == label,
+            )
+        return Change(event, replace(consumer, label=label))
+
+    @once
+    def rotate_all(self, name: str, *, old_ends: datetime, token: UUID, seen: str = "") -> Change:
+        """One new key, and an end for every old one: the given one or its own, whichever comes first.
+
+        roll-key is documented in three ways; what it did is looked at, and put right key by key. Raises
+        `ChangedMeanwhile` if there are other keys than those that were `seen`: one made since was not meant.
+        """
+        with self._recorded(Action.ROTATE_ALL, name, token=token) as event:
+            before = self._locked(event)
+            check_rotate_all(before)
+            if seen and seen != before.mark:
+                raise ChangedMeanwhile("there are other keys now than were seen")
+            facts = confirmed_writes.facts_of_new_key(before.keys, "", None)
+            was = as_they_are(*before.keys)
+            log.note(event, old=confirmed_writes.ends_of_old(before.keys, old_ends), was=was, **facts)
+            rolled, new = confirmed_writes.roll_keys(self.api, before, old_ends, facts)
+            log.note_made(event, new.key)
+            new = self._as_others_see_it(new)
+            consumer, unended = self._end_old(event, rolled.with_key(new.key), new)
+        return Change(event, consumer, new.key, new.value, old_ends, unended)
+
+    # What verbs share
+
+    def first_result(self, event: AuditEvent) -> Change:
+        """What the form brought about when it was sent first, as far as it can be told again."""
+        if not log.is_by(event, self.actor) or event.environment != self.environment:
+            raise NotAllowed(_("This form was used before. Open it again."))
+        if event.outcome in OPEN:
+            raise OutcomeUnknown(f"event {event.pk} is {event.outcome}")
+        try:
+            consumer = self.consumer(event.consumer)
+            made = event.facts.get("new", "")
+            if made not in consumer.key_ids:
+                return Change(event, consumer)
+            if not self.may(Action.REVEAL):
+                change = Change(event, consumer, consumer.key(made), is_withheld=True)
+            else:
+                change = Change(event, consumer, consumer.key(made), self._value_again(event.consumer, made))
+        except (ApiMisconfigured, ApiRefused, ApiUnavailable, OddAnswer, TooMany) as problem:
+            raise DoneBefore(f"event {event.pk}: {problem}") from problem
+        return replace(change, unended=confirmed_writes.unended(event, consumer))
+
+    def _value_again(self, name: str, key_id: str) -> str:
+        try:
+            return self.reveal(name, key_id).value
+        except ValueHidden:
+            return ""
+
+    def _with_recent_changes(self, found: dict[str, Consumer], asked: Collection[str] = ()) -> dict[str, Consumer]:
+        """What the Developer API answered, and what of our own changes it may not show yet.
+
+        Changes of which it was not known whether they were done are settled by this look, also those to what was
+        asked for by name and not found. What is missing in a list may be there, and not be this person's any more.
+        """
+        known, looked_at = dict(found), {*found, *asked}
+        for event in log.lately(self.actor, self.environment, looked_at):
+            if event.outcome in OPEN and event.consumer in looked_at:
+                settle(event, found.get(event.consumer))
+            consumer = known.pop(event.consumer, None) or read_your_writes.new_consumer(event)
+            if changed := consumer and read_your_writes.with_change(consumer, event):
+                known[event.consumer] = changed
+        return known
+
+    @contextmanager
+    def _recorded(
+        self, action: Action, name: str = "", key_id: str = "", *, token: UUID | None = None
+    ) -> Iterator[AuditEvent]:
+        """A fresh proof of who is there, then a row in the audit log. Counts against the person's limit."""
+        if self.may(action):
+            self.check_proof(action)
+        with log.recorded(self.actor, action, self.environment, name, key_id, token=token) as event:
+            self.check_right(action)
+            rate_limits.count(self.actor, action)
+            yield event
+
+    def _locked(self, event: AuditEvent) -> Consumer:
+        """The consumer that the event is about, to be changed by nobody else until the event ends.
+
+        The gate comes before the lock: who may not pass it learns nothing of locks, and holds up nobody.
+        """
+        consumer = self.consumer(event.consumer)
+        has_changed = log.lock(event, event.consumer, within=self.api.seconds_left)
+        return self.consumer(event.consumer) if has_changed else consumer
+
+    def _visible(self, key: ApiKey) -> FullKey:
+        try:
+            return self.api.full_key(key.consumer, key.id)
+        except ApiRefused:
+            # What a bucket with isRetrievable false answers is documented nowhere; a refusal is one way.
+            return FullKey(key, "")
+
+    def _as_others_see_it(self, new: FullKey) -> FullKey:
+        """A key just made, by staff who may not see it: with its value only if the API shows it to the managers."""
+        return new if self.may(Action.REVEAL) else confirmed_writes.with_value(self.api, replace(new, value=""))
+
+    def _end_old(
+        self, event: AuditEvent, consumer: Consumer, new: FullKey
+    ) -> tuple[Consumer, Mapping[ApiKey, datetime]]:
+        """Give each old key its wanted end: the consumer afterwards, and those for which that failed.
+
+        While nobody could be shown the new key, every old one goes on.
+        """
+        late = confirmed_writes.unended(event, consumer)
+        failed = dict(late)
+        for key, at in late.items() if new.value else ():
+            try:
+                confirmed_writes.end_key(self.api, key, at)
+            except ApiError:
+                continue
+            del failed[key]
+            consumer = consumer.with_key(replace(key, expires_on=at))
+        if failed:
+            event.outcome = Outcome.PARTLY
+        return consumer, failed
+
+
+def check_rotate_all(consumer: Consumer) -> None:
+    """Raises `NotAllowed` where there is nothing to rotate."""
+    if not consumer.live_keys:
+        raise NotAllowed(_("There is no key to rotate. Create one instead."))
+
+
+def live(key: ApiKey) -> ApiKey:
+    """The key, unless it has ended: then raises `NotAllowed`."""
+    if key.is_ended:
+        raise NotAllowed(_("This key has ended already. Create a new one."))
+    return key
+
+
+def key_service_ready() -> bool:
+    """Whether the Developer API answers within two seconds and takes our token. It does not move the breaker."""
+    return retries.is_up("/v1/who-am-i", seconds=2)

@@ -1,0 +1,83 @@
+"""Reconciliation: after a crash or a lost answer, tell from the facts noted before what became of a change."""
+
+from collections.abc import Collection
+from datetime import datetime, timedelta
+
+from django.utils import timezone
+
+from keys.audit import log, notifications
+from keys.models import DONE, Action, AuditEvent, Outcome
+from keys.service.confirmed_writes import is_changed, is_new_key, is_the_one, manager_of, unended, wanted_end
+from keys.types import ApiKey, Consumer, same_time
+
+NOT_DONE_AFTER = timedelta(minutes=2)
+"""By then a write that does not show was not done: no request lives that long, and lists do not lag that long."""
+
+
+def settled(
+    event: AuditEvent, consumer: Consumer | None, by_others: Collection[str], now: datetime
+) -> tuple[Outcome, ApiKey | None]:
+    """The outcome of a change, and the key that it made; `consumer` is as it is now, None when there is none.
+
+    `by_others` are keys that other changes made: two that were wanted alike are told apart by nothing else.
+    """
+    made = None
+    if consumer is None and event.action == Action.DELETE_CONSUMER and "title" in event.facts:
+        return Outcome.DONE, None
+    if (
+        consumer
+        and event.action == Action.CREATE_CONSUMER
+        and "title" in event.facts
+        and not _shows(event, consumer, None)
+    ):
+        return Outcome.UNCONFIRMED, None  # it may be ours, and changed since, or somebody else's
+    if consumer and "before" in event.facts:
+        free = (key for key in consumer.keys if key.id not in by_others)
+        made = next((key for key in free if is_new_key(event.facts, key)), None)
+    if consumer and _shows(event, consumer, made):
+        return Outcome.DONE, made
+    if made:
+        return Outcome.PARTLY, made
+    return (Outcome.FAILED if now - event.started_at > NOT_DONE_AFTER else Outcome.UNCONFIRMED), None
+
+
+def _shows(event: AuditEvent, consumer: Consumer, made: ApiKey | None) -> bool:
+    facts, keys = event.facts, {key.id: key for key in consumer.keys}
+    key = keys.get(event.key_id)
+    match event.action:
+        case Action.CREATE:
+            return made is not None
+        case Action.ROTATE | Action.ROTATE_ALL:
+            return made is not None and not unended(event, consumer)
+        case Action.RENAME:
+            return key is not None and key.label == facts.get("label")
+        case Action.CHANGE_END:
+            return key is not None and "ends" in facts and same_time(key.expires_on, wanted_end(facts))
+        case Action.DELETE:
+            return key is None and "deletes" in facts
+        case Action.RENAME_CONSUMER:
+            return bool(consumer.label == facts.get("label"))
+        case Action.CREATE_CONSUMER:
+            return "title" in facts and is_the_one(consumer, facts["title"], facts["managers"])
+        case Action.CHANGE_CONSUMER:
+            return is_changed(consumer, facts)
+        case Action.ADD_MANAGER:
+            return "address" in facts and manager_of(consumer, facts["address"]) is not None
+        case Action.REMOVE_MANAGER:
+            return "manager_id" in facts and not any(one.id == facts["manager_id"] for one in consumer.managers)
+    return False
+
+
+def settle(event: AuditEvent, consumer: Consumer | None) -> bool:
+    """Find out what became of a change, by its consumer as it is now, and tell the managers what was done.
+
+    False while somebody else is changing the consumer: then nothing can be told.
+    """
+    if log.is_held_by_another(event):
+        return False
+    now = timezone.now()
+    outcome, made = settled(event, consumer, log.made_by_others(event), now)
+    in_doubt = outcome == Outcome.UNCONFIRMED and now - event.started_at > NOT_DONE_AFTER
+    if log.settle(event, outcome, made, in_doubt=in_doubt) and consumer and outcome in DONE:
+        notifications.tell_managers(event, consumer)
+    return True

@@ -1,0 +1,187 @@
+"""The audit log in Django admin: read, searched and exported by whoever may; written and deleted by nobody."""
+
+import json
+from typing import Any
+
+from django.conf import settings
+from django.contrib import admin
+from django.contrib.admin.options import IncorrectLookupParameters
+from django.contrib.auth import get_user_model
+from django.core.exceptions import PermissionDenied
+from django.core.paginator import Paginator
+from django.db.models import Q, QuerySet
+from django.http import HttpRequest, HttpResponseBase
+from django.shortcuts import redirect
+from django.urls import URLPattern, path
+from django.utils.functional import cached_property
+from django.utils.html import format_html_join
+from django.utils.safestring import SafeString, mark_safe
+from django.utils.translation import gettext_lazy as _
+from django.views.decorators.http import require_safe
+
+from keys.audit import history
+from keys.audit.csv_export import csv_response
+from keys.models import AuditEvent, Outcome
+
+Choices = list[tuple[str, str]]
+
+COLUMNS = (
+    "started_at",
+    "ended_at",
+    "email",
+    "staff_email",
+    "reason",
+    "action",
+    "outcome",
+    "environment",
+    "consumer",
+    "key_id",
+    "key_label",
+    "key_ending",
+    "address",
+    "reference",
+    "facts",
+)
+"""What there is to see, with "facts" for the rest: the manager added, the new end, and the like. The token of a form
+and the lock are left out: they mean nothing to anybody."""
+
+
+class UpToSomeThousands(Paginator):
+    """Counts no further than anybody would turn pages: there may be millions."""
+
+    AT_MOST = 5_000
+
+    @cached_property
+    def count(self) -> int:
+        events: Any = self.object_list
+        return int(events.order_by()[: self.AT_MOST].count())
+
+
+class EnvironmentFilter(admin.SimpleListFilter):
+    """The environments of today, without looking through the whole log for others."""
+
+    title = _("environment")
+    parameter_name = "environment"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> Choices:
+        return [(name, name) for name in settings.ZUPLO_BUCKETS]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[AuditEvent]) -> QuerySet[AuditEvent]:
+        return queryset.filter(environment=self.value()) if self.value() else queryset
+
+
+class ByFilter(admin.SimpleListFilter):
+    title = _("who was at the keyboard")
+    parameter_name = "by"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> Choices:
+        return [("customers", str(_("Customers"))), ("staff", str(_("Staff")))]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[AuditEvent]) -> QuerySet[AuditEvent]:
+        match self.value():
+            case "customers":
+                return queryset.filter(staff_email="")
+            case "staff":
+                return queryset.exclude(staff_email="")
+        return queryset
+
+
+class PersonFilter(admin.SimpleListFilter):
+    """Everything by this person, or in this person's name; offered by the link on the person's own page only."""
+
+    title = _("person")
+    parameter_name = "person"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> Choices:
+        person = get_user_model().objects.filter(pk=self._pk).first()
+        return [(str(person.pk), person.email)] if person else []
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[AuditEvent]) -> QuerySet[AuditEvent]:
+        if self.value() is None:
+            return queryset
+        return queryset.filter(Q(user_id=self._pk) | Q(staff_id=self._pk))
+
+    def has_output(self) -> bool:
+        return self.value() is not None
+
+    @property
+    def _pk(self) -> int:
+        said = str(self.used_parameters.get(self.parameter_name) or "")
+        return int(said) if said.isascii() and said.isdigit() and len(said) < 19 else 0
+
+
+@admin.register(AuditEvent)
+class AuditEventAdmin(admin.ModelAdmin):
+    list_display = ("started_at", "who", "what", "about", "reference")
+    list_filter = (PersonFilter, "started_at", ByFilter, EnvironmentFilter, "outcome", "action")
+    search_fields = ("email", "staff_email", "consumer", "=key_ending", "=reference")
+    search_help_text = _("A person's address, a consumer, the last four characters of a key, or a reference")
+    ordering = ("-started_at", "-id")
+    sortable_by = ()  # by time, newest first: for that there is an index
+    list_per_page = 100
+    list_max_show_all = 0
+    show_full_result_count = False
+    show_facets = admin.ShowFacets.NEVER  # each would be counted
+    paginator = UpToSomeThousands
+    actions = None
+    fields = readonly_fields = COLUMNS
+    change_list_template = "admin/audit_log.html"
+
+    @admin.display(description=_("who"))
+    def who(self, event: AuditEvent) -> SafeString:
+        name: str = event.staff_email or event.email
+        if event.staff_email and event.user_id != event.staff_id:
+            name = _("%(colleague)s as %(customer)s") % {"colleague": event.staff_email, "customer": event.email}
+        return _lines([name, f"“{event.reason}”" if event.reason else ""])
+
+    @admin.display(description=_("what"))
+    def what(self, event: AuditEvent) -> SafeString:
+        outcome = "" if event.outcome == Outcome.DONE else f"({event.get_outcome_display()})"
+        return _lines([event.get_action_display(), outcome])
+
+    @admin.display(description=_("about"))
+    def about(self, event: AuditEvent) -> SafeString:
+        consumer = f"{event.consumer} ({event.environment})" if event.consumer else event.environment
+        manager = str(event.facts.get("address", ""))
+        return _lines([consumer, f"{event.key_label} {event.masked}".strip(), manager])
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: AuditEvent | None = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: AuditEvent | None = None) -> bool:
+        return False
+
+    def get_urls(self) -> list[URLPattern]:
+        view = require_safe(self.admin_site.admin_view(self.export))
+        return [path("export/", view, name="keys_auditevent_export"), *super().get_urls()]
+
+    def export(self, request: HttpRequest) -> HttpResponseBase:
+        """What the list shows with these filters and words, all pages of it."""
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        found = self._found(request)
+        if found is None:
+            return redirect("admin:keys_auditevent_changelist")
+        rows = ([_cell(event, name) for name in COLUMNS] for event in history.one_by_one(found))
+        return csv_response("audit-log", COLUMNS, rows)
+
+    def _found(self, request: HttpRequest) -> QuerySet[AuditEvent] | None:
+        """What the filters in the address choose; None where they are none, as in a link that somebody has cut."""
+        try:
+            return self.get_changelist_instance(request).get_queryset(request)
+        except IncorrectLookupParameters:
+            return None
+
+
+def _lines(texts: list[str]) -> SafeString:
+    return format_html_join(mark_safe("<br>"), "{}", ((text,) for text in texts if text))
+
+
+def _cell(event: AuditEvent, name: str) -> object:
+    value = getattr(event, name)
+    if name == "facts":
+        return json.dumps(value, ensure_ascii=False, sort_keys=True) if value else ""
+    return "" if value is None else value

@@ -1,0 +1,191 @@
+"""All consumers of an environment, for colleagues in Django admin: lists, searches, and changes only they make."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any, NoReturn
+from uuid import UUID
+
+from django.utils.translation import gettext as _
+
+from keys.audit import log
+from keys.errors import ApiRefused, ChangedMeanwhile, NotAllowed, NotFound
+from keys.models import Action, AuditEvent, Outcome
+from keys.service import confirmed_writes
+from keys.service.idempotency import Change, once
+from keys.service.keyring import KeyRing
+from keys.staff.search.scan import Finder, Stretch, look_through
+from keys.types import Consumer, Manager, NewConsumer
+from keys.zuplo.client import Window
+
+ON_A_PAGE = 50
+
+
+@dataclass(frozen=True, slots=True)
+class FirstKey:
+    """The key that a new consumer begins with; `ends` None is never."""
+
+    label: str
+    ends: datetime | None
+
+
+class Directory(KeyRing):
+    """The key ring of a colleague: everybody's. Whatever is asked of it needs the permission to view."""
+
+    def check_view(self) -> None:
+        """Raises `NotAllowed` for whoever may not look at consumers."""
+        if not self.actor.sees_all:
+            raise NotAllowed(
+                _("You have no permission to look at consumers."),
+                advice=_("Ask an admin for the permission “Can view consumers and their masked keys”."),
+            )
+
+    def refuse(self, action: Action, name: str = "") -> NoReturn:
+        """Put on record that this was tried without the permission to do it; raises `NotAllowed`."""
+        with self._recorded(action, name):
+            raise NotAllowed(_("You have no permission for this."))
+
+    # Looking
+
+    def some(self, offset: int, *, email: str = "", tag: tuple[str, str] | None = None) -> Window[Consumer]:
+        """A page of all consumers, or of those that the Developer API finds; never more of them than it shows."""
+        self.check_view()
+        window = self.api.some_consumers(offset, ON_A_PAGE, email=email, tag=tag, decode=Consumer.from_json)
+        found = {consumer.name: consumer for consumer in window.items}
+        known = self._with_recent_changes(found)
+        return replace(window, items=[known[name] for name in found if name in known])
+
+    def named(self, name: str) -> Window[Consumer]:
+        """The consumer of exactly this name, if there is one: the Developer API finds no part of a name."""
+        self.check_view()
+        try:
+            return Window([self.consumer(name)], None, 1)
+        except NotFound:
+            return Window([], None, 0)
+
+    def look_through(self, begin: int, finder: Finder) -> Stretch:
+        self.check_view()
+        return look_through(self.api, begin, finder)
+
+    # Changing
+
+    @once
+    def create_consumer(self, new: NewConsumer, first: FirstKey | None, *, token: UUID) -> Change:
+        """A new consumer; raises `NotAllowed` when the name is taken, for nobody's consumer is adopted."""
+        with self._recorded(Action.CREATE_CONSUMER, new.name, token=token) as event:
+            if first:
+                self.check_right(Action.CREATE)
+            log.lock(event, new.name, within=self.api.seconds_left)
+            self._check_free(new.name)
+            managers = _managers(new)
+            facts = confirmed_writes.facts_of_new_key((), first.label, first.ends) if first else {}
+            log.note(event, **_facts(new, managers), **facts)
+            try:
+                return self._made(event, new, managers, facts)
+            except ApiRefused as refusal:
+                if refusal.code == 409:
+                    raise _taken(new.name) from refusal
+                raise
+
+    def _made(
+        self, event: AuditEvent, new: NewConsumer, managers: tuple[Manager, ...], facts: Mapping[str, Any]
+    ) -> Change:
+        if not facts:
+            consumer = confirmed_writes.make_bare_consumer(self.api, new)
+            return Change(event, replace(consumer, managers=consumer.managers or managers))
+        consumer, full = confirmed_writes.make_consumer(self.api, new, dict(facts))
+        log.note_made(event, full.key)
+        consumer = replace(consumer, managers=consumer.managers or managers).with_key(full.key)
+        return Change(event, consumer, full.key, full.value)
+
+    def _check_free(self, name: str) -> None:
+        try:
+            self.api.consumer(name)
+        except NotFound:
+            return
+        raise _taken(name)
+
+    @once
+    def change_consumer(self, seen: Consumer, wanted: Mapping[str, Any], *, token: UUID) -> Change:
+        """Another label, other tags or metadata: those of them that are wanted, in place of what was seen."""
+        name = seen.name
+        with self._recorded(Action.CHANGE_CONSUMER, name, token=token) as event:
+            consumer = self._locked(event)
+            if any(getattr(consumer, field) != getattr(seen, field) for field in wanted):
+                raise ChangedMeanwhile("somebody else's change came first")
+            log.note(event, **wanted)
+            if wanted:
+                confirmed_writes.change_consumer(self.api, name, dict(wanted))
+        return Change(event, replace(consumer, **wanted))
+
+    @once
+    def delete_consumer(self, name: str, *, token: UUID) -> Change:
+        """With its keys, which stop to work, and its managers."""
+        with self._recorded(Action.DELETE_CONSUMER, name, token=token) as event:
+            consumer = self._locked(event)
+            log.note(event, title=consumer.title, ended=[key.ending for key in consumer.live_keys])
+            confirmed_writes.delete_consumer(self.api, name)
+        return Change(event, consumer)
+
+    @once
+    def add_manager(self, name: str, email: str, *, token: UUID) -> Change:
+        with self._recorded(Action.ADD_MANAGER, name, token=token) as event:
+            consumer = self._locked(event)
+            there = confirmed_writes.manager_of(consumer, email)
+            if there and not there.invited:
+                raise NotAllowed(_("%(email)s manages this consumer already.") % {"email": email})
+            log.note(event, address=email)
+            manager = confirmed_writes.add_manager(self.api, name, email, sub_of(email))
+            log.note(event, manager_id=manager.id)
+        return Change(event, replace(consumer, managers=(*consumer.managers, manager)))
+
+    @once
+    def remove_manager(self, name: str, manager_id: str, *, token: UUID) -> Change:
+        """Also the last one: then nobody but colleagues sees the consumer."""
+        with self._recorded(Action.REMOVE_MANAGER, name, token=token) as event:
+            consumer = self._locked(event)
+            manager = consumer.manager(manager_id)
+            log.note(event, address=manager.email, manager_id=manager_id)
+            confirmed_writes.confirmed(
+                self.api,
+                name,
+                lambda: self.api.remove_manager(name, manager_id),
+                lambda now: all(one.id != manager_id for one in now.managers),
+            )
+        return Change(
+            event, replace(consumer, managers=tuple(one for one in consumer.managers if one.id != manager_id))
+        )
+
+    def first_result(self, event: AuditEvent) -> Change:
+        """Of a deletion nothing is left to look at."""
+        if event.action == Action.DELETE_CONSUMER and log.is_by(event, self.actor) and event.outcome == Outcome.DONE:
+            gone = Consumer(event.consumer, event.facts["title"], managers=(), keys=())
+            return Change(event, gone)
+        return super().first_result(event)
+
+
+def _managers(new: NewConsumer) -> tuple[Manager, ...]:
+    """Bare addresses are invited, the others added."""
+    return tuple(Manager(one, invited=True) if isinstance(one, str) else Manager(one["email"]) for one in new.managers)
+
+
+def _facts(new: NewConsumer, managers: tuple[Manager, ...]) -> dict[str, Any]:
+    return {
+        "title": new.label,
+        "tags": dict(new.tags),
+        "metadata": dict(new.metadata),
+        "managers": [manager.email for manager in managers],
+        "invited": any(manager.invited for manager in managers),
+    }
+
+
+def sub_of(email: str) -> str:
+    """Whom a manager added by hand is to Zuplo: the portal itself goes by the address alone."""
+    return f"portal|{email}"
+
+
+def _taken(name: str) -> NotAllowed:
+    return NotAllowed(
+        _("There is a consumer called %(name)s already.") % {"name": name},
+        advice=_("Choose another name. It cannot be changed later, but the label can."),
+    )

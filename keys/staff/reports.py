@@ -1,0 +1,183 @@
+"""Looking through all consumers in Django admin: a stretch at a time on pages, or all of them into a file."""
+
+import functools
+import logging
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlencode
+
+from django import forms
+from django.http import Http404, HttpResponse, HttpResponseBase
+from django.utils.functional import Promise
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+from django.views.decorators.http import require_safe
+
+from keys.audit.csv_export import csv_response
+from keys.errors import ApiError
+from keys.staff.consumers import of, offset_of
+from keys.staff.decorators import with_directory
+from keys.staff.directory import Directory
+from keys.staff.search import criteria
+from keys.staff.search.scan import Finder, Finding, NewAPI, Stretch, everything
+from keys.types import wire_time
+from keys.web.decorators import Request, api_for
+from keys.web.portal_or_admin import render_here
+
+logger = logging.getLogger(__name__)
+
+Wish = dict[str, Any]
+
+
+class NoForm(forms.Form):
+    """Nothing to choose."""
+
+
+def days_form(days: int) -> type[forms.Form]:
+    field = forms.IntegerField(label=gettext_lazy("Days"), min_value=1, max_value=3650, initial=days)
+    return type("DaysForm", (forms.Form,), {"days": field})
+
+
+class WordsForm(forms.Form):
+    words = forms.CharField(label=gettext_lazy("Name, label or manager contains"), min_length=2, max_length=100)
+
+
+@dataclass(frozen=True, slots=True)
+class Topic:
+    """One list over all consumers: of their keys, or of consumers, and then perhaps with the reasons."""
+
+    title: str | Promise
+    lead: str | Promise
+    finder: Callable[[Wish, NewAPI], Finder]
+    form: type[forms.Form] = NoForm
+    of_keys: bool = True
+    says_why: bool = False
+
+
+TOPICS = {
+    "ending": Topic(
+        gettext_lazy("Keys that end soon"),
+        gettext_lazy("Keys that work today and end within so many days. Their managers may have to rotate them."),
+        lambda wish, new_api: criteria.ending_within(wish["days"]),
+        days_form(30),
+    ),
+    "never": Topic(
+        gettext_lazy("Keys that never end"),
+        gettext_lazy("Keys without an end: if one of them leaks unseen, it works until somebody deletes it."),
+        lambda wish, new_api: criteria.never_ending(),
+    ),
+    "old": Topic(
+        gettext_lazy("Old keys"),
+        gettext_lazy("Keys that work today and were made longer ago than so many days."),
+        lambda wish, new_api: criteria.older_than(wish["days"]),
+        days_form(365),
+    ),
+    "unseen": Topic(
+        gettext_lazy("Consumers that nobody can see"),
+        gettext_lazy(
+            "They have no manager, or only addresses that no sign-in can match. Their keys work all the same."
+        ),
+        lambda wish, new_api: criteria.seen_by_nobody(new_api),
+        of_keys=False,
+        says_why=True,
+    ),
+    "search": Topic(
+        gettext_lazy("Search in names, labels and managers"),
+        gettext_lazy(
+            "The key service itself finds whole names, tags and managers only, so the portal looks through all."
+        ),
+        lambda wish, new_api: criteria.matching(wish["words"]),
+        WordsForm,
+        of_keys=False,
+    ),
+}
+
+
+@require_safe
+@with_directory
+def look(request: Request, directory: Directory, topic: str) -> HttpResponse:
+    """Nothing is looked through before it is asked for; each answer says how far it went, and how to go on."""
+    about, form = _topic(topic), _form(request, topic)
+    stretch, is_stopped = None, "stopped" in request.GET
+    if form.is_bound and form.is_valid() and not is_stopped:
+        finder = about.finder(form.cleaned_data, lambda: directory.api)
+        stretch = directory.look_through(offset_of(request), finder)
+    context = of(directory) | {
+        "title": about.title,
+        "topic": topic,
+        "about": about,
+        "form": form,
+        "stretch": stretch,
+        "stopped_at": offset_of(request) if is_stopped else None,
+        "query": urlencode(_wish(form)),
+    }
+    response = render_here(request, "keys/look.html", context, status=422 if form.errors else 200)
+    if stretch and stretch.next is not None and "auto" in request.GET and not stretch.findings and not stretch.trouble:
+        # Goes on by itself until there is something to read; the page has a link that stops it.
+        response["Refresh"] = f"1; url={request.path}?{urlencode({**_wish(form), 'from': stretch.next, 'auto': 1})}"
+    return response
+
+
+@require_safe
+@with_directory
+def export(request: Request, directory: Directory, topic: str) -> HttpResponseBase:
+    about, form = _topic(topic), _form(request, topic)
+    if form.fields and not form.is_valid():
+        return look(request, environment=directory.environment, topic=topic)
+    wish = form.cleaned_data if form.fields else {}
+    header = KEY_COLUMNS if about.of_keys else CONSUMER_COLUMNS
+    response = csv_response(f"{topic}-{directory.environment}", header, _rows(directory.environment, about, wish))
+    response["X-Accel-Buffering"] = "no"
+    return response
+
+
+KEY_COLUMNS = ("environment", "consumer", "label", "managers", "key", "key label", "key ending", "created", "ends")
+CONSUMER_COLUMNS = ("environment", "consumer", "label", "managers", "live keys", "why")
+
+
+def _rows(environment: str, about: Topic, wish: Wish) -> Iterator[tuple[object, ...]]:
+    """Line by line; a file that is not whole says so in its last one."""
+    stretch, new_api = Stretch(0, 0), functools.partial(api_for, environment)
+    line = _key_line if about.of_keys else _consumer_line
+    try:
+        for finding in everything(new_api, stretch, about.finder(wish, new_api)):
+            yield (environment, *line(finding))
+    except ApiError as trouble:
+        logger.warning("an export stopped after %s consumers: %s", stretch.end, trouble)
+    if stretch.next is not None:
+        words = _("NOT COMPLETE: the key service stopped answering after %(number)d consumers.")
+        yield (words % {"number": stretch.end},)
+    if stretch.odd:
+        yield (_("NOT COMPLETE: %(number)d consumers could not be read.") % {"number": stretch.odd},)
+
+
+def _key_line(finding: Finding) -> tuple[object, ...]:
+    key = finding.key
+    assert key is not None  # noqa: S101, for the type checker
+    ends = wire_time(key.expires_on) if key.expires_on else ""
+    return (*_names(finding), key.id, key.label, key.ending, wire_time(key.created_on), ends)
+
+
+def _consumer_line(finding: Finding) -> tuple[object, ...]:
+    return (*_names(finding), len(finding.consumer.live_keys), " ".join(finding.words))
+
+
+def _names(finding: Finding) -> tuple[str, str, str]:
+    consumer = finding.consumer
+    return consumer.name, consumer.label, ", ".join(manager.email for manager in consumer.managers)
+
+
+def _topic(name: str) -> Topic:
+    if name not in TOPICS:
+        raise Http404
+    return TOPICS[name]
+
+
+def _form(request: Request, topic: str) -> forms.Form:
+    form = TOPICS[topic].form
+    return form(request.GET) if "from" in request.GET or form.base_fields.keys() & request.GET.keys() else form()
+
+
+def _wish(form: forms.Form) -> Wish:
+    return {name: form.data[name] for name in form.fields if name in form.data}

@@ -1,0 +1,82 @@
+"""What is looked for among all consumers: each of these tells what one consumer has of it."""
+
+from collections.abc import Callable, Iterable
+from datetime import timedelta
+from typing import Any
+
+from django.utils import timezone
+
+from keys.staff.search.fingerprint import Sought
+from keys.staff.search.scan import Finder, Finding, NewAPI
+from keys.staff.search.unreachable import why_unseen
+from keys.types import ApiKey, Consumer
+
+
+def ending_within(days: int) -> Finder:
+    """Keys that work, and end within so many days."""
+    until = timezone.now() + timedelta(days=days)
+    return _keys(lambda consumer: (key for key in consumer.live_keys if key.expires_on and key.expires_on <= until))
+
+
+def never_ending() -> Finder:
+    return _keys(lambda consumer: (key for key in consumer.keys if key.expires_on is None))
+
+
+def older_than(days: int) -> Finder:
+    """Keys that work, and were made more than so many days ago."""
+    before = timezone.now() - timedelta(days=days)
+    return _keys(lambda consumer: (key for key in consumer.live_keys if key.created_on < before))
+
+
+def matching(words: str) -> Finder:
+    """Consumers whose name, label or manager holds the words, whatever their case."""
+    wanted = words.casefold()
+
+    def find(data: Any) -> Iterable[Finding]:
+        consumer = Consumer.from_json(data)
+        texts = (consumer.name, consumer.label, *(manager.email for manager in consumer.managers))
+        if any(wanted in text.casefold() for text in texts):
+            yield Finding(consumer)
+
+    return find
+
+
+def seen_by_nobody(new_api: NewAPI) -> Finder:
+    """Consumers that no sign-in matches. What the Developer API finds by odd addresses is tried once for each kind."""
+    tried: dict[bool, bool] = {}
+
+    def finds(address: str, consumer: Consumer) -> bool:
+        if any(manager.email == address and not manager.invited for manager in consumer.managers):
+            return True  # which says nothing about others
+        kind = any(manager.invited and manager.email.lower() == address for manager in consumer.managers)
+        if kind not in tried:
+            tried[kind] = consumer.name in {one.name for one in new_api().consumers_of(address)}
+        return tried[kind]
+
+    def find(data: Any) -> Iterable[Finding]:
+        consumer = Consumer.from_json(data)
+        if reasons := why_unseen(consumer, finds):
+            yield Finding(consumer, words=tuple(reasons))
+
+    return find
+
+
+def fitting(sought: Sought) -> Finder:
+    """Keys that may be the one that is looked for."""
+
+    def find(data: Any) -> Iterable[Finding]:
+        if same := sought.among(data):
+            consumer = Consumer.from_json(data)
+            for key in consumer.keys:
+                if key.id in same:
+                    yield Finding(consumer, key, same=same[key.id])
+
+    return find
+
+
+def _keys(choose: Callable[[Consumer], Iterable[ApiKey]]) -> Finder:
+    def find(data: Any) -> Iterable[Finding]:
+        consumer = Consumer.from_json(data)
+        return (Finding(consumer, key) for key in choose(consumer))
+
+    return find

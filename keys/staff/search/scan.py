@@ -1,0 +1,115 @@
+"""Looking through all consumers, a page of the Developer API at a time: never all of them in memory."""
+
+import logging
+import time
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from keys.errors import ApiError, OddAnswer
+from keys.types import ApiKey, Consumer
+from keys.zuplo.client import DeveloperAPI, Window
+
+logger = logging.getLogger(__name__)
+
+PAGE = 500
+SECONDS = 5.0  # after which no further page is asked for: the last one may take as long again
+FINDINGS = 200  # after which no further page is asked for: people read these first
+PAGES_AT_MOST = 2_000
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """A consumer, or one of its keys, that a list is about; `words` say why."""
+
+    consumer: Consumer
+    key: ApiKey | None = None
+    words: tuple[str, ...] = ()
+    same: int = 0
+
+
+NewAPI = Callable[[], DeveloperAPI]
+"""What answers a call: one whose time began just now, where looking through all takes longer than a page may."""
+
+Finder = Callable[[Any], Iterable[Finding]]
+"""What a consumer, as on the wire, has of what is looked for."""
+
+
+@dataclass(slots=True)
+class Stretch:
+    """What was found from one consumer on up to another; `next` is where to go on, None at the end of the list.
+
+    `odd` consumers could not be read. One of them is no reason to look at no other.
+    """
+
+    begin: int
+    next: int | None
+    findings: list[Finding] = field(default_factory=list)
+    total: int | None = None
+    looked: int = 0
+    odd: int = 0
+    trouble: ApiError | None = None
+
+    @property
+    def end(self) -> int:
+        return self.begin + self.looked
+
+    @property
+    def percent(self) -> int | None:
+        """How much of the whole is done, where the Developer API says how much there is."""
+        return min(100, self.end * 100 // self.total) if self.total else None
+
+
+def look_through(api: DeveloperAPI, begin: int, finder: Finder) -> Stretch:
+    """As many pages as the time allows; raises an `ApiError` only if not even the first one can be had."""
+    stretch, stop = Stretch(begin, begin), time.monotonic() + SECONDS
+    try:
+        for window in _pages(lambda: api, stretch, finder):
+            stretch.findings += [finding for _name, findings in window.items for finding in findings]
+            if time.monotonic() > stop or len(stretch.findings) >= FINDINGS:
+                break
+    except ApiError as trouble:
+        if not stretch.looked:
+            raise
+        logger.warning("looking through consumers stopped at %s: %s", stretch.next, trouble)
+        stretch.trouble = trouble
+    return stretch
+
+
+def everything(new_api: NewAPI, stretch: Stretch, finder: Finder) -> Iterator[Finding]:
+    """All findings one after the other, each page with a deadline of its own; raises an `ApiError` where it stops.
+
+    The stretch tells how far it went, and keeps no finding.
+    """
+    for window in _pages(new_api, stretch, finder):
+        for _name, findings in window.items:
+            yield from findings
+
+
+def _pages(new_api: NewAPI, stretch: Stretch, finder: Finder) -> Iterator[Window[tuple[str, list[Finding]]]]:
+    """Bounded, and ended by a page that brings nothing new."""
+
+    def decode(data: Any) -> tuple[str, list[Finding]]:
+        try:
+            return _name(data), list(finder(data))
+        except OddAnswer as odd:
+            logger.warning("a consumer could not be read: %s", odd)
+            stretch.odd += 1
+            return _name(data), []
+
+    before, offset = set[str](), stretch.begin
+    for _page in range(PAGES_AT_MOST):
+        window = new_api().some_consumers(offset, PAGE, decode=decode)
+        names = {name for name, _findings in window.items}
+        is_new = not names <= before
+        stretch.total, stretch.next = window.total, window.next if is_new else None
+        stretch.looked += len(window.items) if is_new else 0
+        if is_new:
+            yield window
+        if stretch.next is None:
+            return
+        offset, before = stretch.next, names
+
+
+def _name(data: Any) -> str:
+    return str(data.get("name")) if isinstance(data, dict) else ""

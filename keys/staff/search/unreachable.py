@@ -1,0 +1,49 @@
+"""Why nobody can see a consumer: addresses that no sign-in can match. Each reason in words for the support desk."""
+
+from collections.abc import Callable
+
+from django.utils.translation import gettext as _
+
+from keys.audit.notifications import is_address
+from keys.types import Consumer, Manager
+
+# RFC 2606 and 6761: no mail reaches these, so nobody can prove such an address. `.test` is what sandboxes use.
+RESERVED = ("example.com", "example.net", "example.org", "example", "invalid", "localhost", "local")
+
+Finds = Callable[[str, Consumer], bool]
+"""Whether the Developer API finds this consumer by that address."""
+
+
+def why_unseen(consumer: Consumer, finds: Finds) -> list[str]:
+    """A reason for each manager, or the one that there is none; empty as soon as one of them can see it."""
+    if not consumer.managers:
+        return [_("It has no manager.")]
+    reasons = []
+    for manager in consumer.managers:
+        reason = _why(manager) or _why_not_found(manager, consumer, finds)
+        if not reason:
+            return []
+        reasons.append(reason)
+    return reasons
+
+
+def _why(manager: Manager) -> str:
+    if not is_address(manager.email):
+        return _("“%(email)s” is not an e-mail address, so no account can have it.") % {"email": manager.email}
+    domain = manager.email.rpartition("@")[2].lower().rstrip(".")
+    if any(domain == name or domain.endswith(f".{name}") for name in RESERVED):
+        words = _("%(email)s: no mail reaches %(domain)s, so nobody can prove this address.")
+        return words % {"email": manager.email, "domain": domain}
+    return ""
+
+
+def _why_not_found(manager: Manager, consumer: Consumer, finds: Finds) -> str:
+    """The portal asks by the address of an account, which is in lower case: what does the Developer API find?"""
+    address = manager.email.lower()
+    if (manager.invited or address != manager.email) and not finds(address, consumer):
+        if manager.invited:
+            words = _("%(email)s is invited only: the key service does not find the consumer by this address yet.")
+        else:
+            words = _("%(email)s has capital letters: the key service does not find it as people sign in with it.")
+        return words % {"email": manager.email}
+    return ""

@@ -1,0 +1,161 @@
+"""What people may type or choose; a form offers these fields, and nothing else can be changed."""
+
+import uuid
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Any
+
+from django import forms
+from django.core.exceptions import ValidationError
+from django.http import QueryDict
+from django.utils import timezone
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext_lazy as _
+
+from keys.redaction import harmless, without_keys
+from keys.times import day, exact
+
+LABEL_LENGTH = 100
+LIFETIMES = {"7": _("7 days"), "30": _("30 days"), "60": _("60 days"), "90": _("90 days")}
+ON_A_DATE = "date"
+NEVER = "never"
+GRACES = {
+    "now": (timedelta(0), _("Now")),
+    "1h": (timedelta(hours=1), _("In 1 hour")),
+    "24h": (timedelta(hours=24), _("In 24 hours")),
+    "3d": (timedelta(days=3), _("In 3 days")),
+    "7d": (timedelta(days=7), _("In 7 days")),
+    "14d": (timedelta(days=14), _("In 14 days")),
+}
+# "Now" lies a little in the past, so that it has come by every clock.
+A_MOMENT = timedelta(minutes=1)
+
+
+class OnceForm(forms.Form):
+    """A form that is carried out once, however often it is sent."""
+
+    token = forms.UUIDField(widget=forms.HiddenInput, initial=uuid.uuid4)
+
+    def __init__(self, data: QueryDict | None = None, *, url: str = "") -> None:
+        super().__init__(data)
+        self.url = url
+
+    def clean_token(self) -> uuid.UUID:
+        """The token of this very wish: with other words, or sent to another address, the same form is another one."""
+        said = sorted((name, self.data.get(name, "")) for name in self.fields)
+        return uuid.uuid5(self.cleaned_data["token"], repr((self.url, said)))
+
+
+def readable(value: str) -> None:
+    if harmless(value) != value:
+        raise ValidationError(_("Please leave out control characters and invisible ones."), code="unreadable")
+
+
+def keyless(value: str) -> None:
+    if without_keys(value) != value:
+        raise ValidationError(_("This seems to hold the key itself. Leave it out: the text is mailed."), code="key")
+
+
+class LabelField(forms.CharField):
+    """What everybody reads, in lists and mails: a key that was pasted into it is not even shown again."""
+
+    default_validators = [readable, keyless]
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(max_length=LABEL_LENGTH, **options)
+
+    def bound_data(self, data: Any, initial: Any) -> Any:
+        return without_keys(super().bound_data(data, initial) or "")
+
+
+def label_field(help_text: Any = "") -> LabelField:
+    return LabelField(label=_("Label"), help_text=help_text)
+
+
+class LabelForm(OnceForm):
+    label = label_field()
+
+
+class CreateForm(OnceForm):
+    label = label_field(_("Where the key is used, for instance “Production server”."))
+    ends = forms.ChoiceField(label=_("Ends"), widget=forms.RadioSelect, initial="90")
+    ends_on = forms.DateField(
+        label=_("Date"),
+        required=False,
+        widget=forms.DateInput({"type": "date"}, format="%Y-%m-%d"),
+        help_text=_("The key works to the end of this day (UTC)."),
+    )
+
+    def __init__(self, data: QueryDict | None = None, *, url: str = "") -> None:
+        super().__init__(data, url=url)
+        today = timezone.now()
+        lasting = [(days, _with(name, day(today + timedelta(days=int(days))))) for days, name in LIFETIMES.items()]
+        field = self.fields["ends"]
+        assert isinstance(field, forms.ChoiceField)  # noqa: S101, for the type checker
+        field.choices = [*lasting, (ON_A_DATE, _("On a date")), (NEVER, _("Never"))]
+
+    def clean_ends_on(self) -> date | None:
+        chosen: date | None = self.cleaned_data["ends_on"]
+        if self.cleaned_data.get("ends") != ON_A_DATE:
+            return None
+        if chosen is None:
+            raise ValidationError(_("Please choose the date."), code="required")
+        if chosen < timezone.now().date():
+            raise ValidationError(_("This day has passed."), code="past")
+        return chosen
+
+    @property
+    def key_ends(self) -> datetime | None:
+        """When the key is to end; None is never."""
+        ends = self.cleaned_data["ends"]
+        if ends == NEVER:
+            return None
+        if ends == ON_A_DATE:
+            return datetime.combine(self.cleaned_data["ends_on"], time(23, 59, 59), UTC)
+        return timezone.now() + timedelta(days=int(ends))
+
+
+class RotateForm(OnceForm):
+    grace = forms.ChoiceField(label=_("The old key ends"), widget=forms.RadioSelect, initial="24h")
+
+    def __init__(self, data: QueryDict | None = None, *, url: str = "") -> None:
+        super().__init__(data, url=url)
+        now = timezone.now()
+        field = self.fields["grace"]
+        assert isinstance(field, forms.ChoiceField)  # noqa: S101, for the type checker
+        field.choices = [
+            (code, _with(name, exact(now + grace)) if grace else name) for code, (grace, name) in GRACES.items()
+        ]
+
+    @property
+    def old_ends(self) -> datetime:
+        grace, _name = GRACES[self.cleaned_data["grace"]]
+        return timezone.now() + (grace or -A_MOMENT)
+
+
+class RotateAllForm(RotateForm):
+    seen = forms.CharField(widget=forms.HiddenInput, required=False)
+    """Which keys there were as the form was opened; whoever sends none of it takes them as they are."""
+
+    def __init__(self, data: QueryDict | None = None, *, url: str = "") -> None:
+        super().__init__(data, url=url)
+        self.fields["grace"].label = _("The old keys end")
+
+
+class EndForm(OnceForm):
+    ends_on = forms.DateTimeField(
+        label=_("Ends (UTC)"),
+        widget=forms.DateTimeInput({"type": "datetime-local"}, format="%Y-%m-%dT%H:%M"),
+    )
+
+    def clean_ends_on(self) -> datetime:
+        """A time that has just passed means now: forms are filled in slowly."""
+        ends: datetime = self.cleaned_data["ends_on"]
+        if ends < timezone.now() - timedelta(hours=1):
+            raise ValidationError(_("This time has passed."), code="past")
+        return ends
+
+
+def _with(name: Any, moment: SafeString) -> SafeString:
+    """A choice, and the moment that it means."""
+    return format_html('{} <span class="choice-moment">{}</span>', name, moment)

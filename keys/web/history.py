@@ -1,0 +1,114 @@
+"""The history of a customer's keys: a page, and the same as a CSV file."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from django.conf import settings
+from django.db.models import QuerySet
+from django.http import HttpResponse, HttpResponseBase
+from django.shortcuts import render
+from django.utils.http import urlencode
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_safe
+
+from keys.audit import history, visits
+from keys.audit.csv_export import csv_response
+from keys.audit.history import Entry
+from keys.errors import NotFound
+from keys.models import AuditEvent
+from keys.service.keyring import KeyRing
+from keys.web.decorators import Request, with_keyring
+
+ON_A_PAGE = 50
+
+
+@require_safe
+@with_keyring
+def page(request: Request, ring: KeyRing) -> HttpResponse:
+    visits.end_overdue_visits(user_id=ring.actor.user_id)
+    titles, chosen = _titles(ring), _chosen(request)
+    events = _events(ring, titles, chosen)
+    found = list(history.after(events, request.GET.get("after", ""))[: ON_A_PAGE + 1])
+    shown = found[:ON_A_PAGE]
+    context = {
+        "environment": ring.environment,
+        "environments": list(settings.ZUPLO_BUCKETS),
+        "titles": titles,
+        "kinds": {kind: words for kind, (words, _actions) in history.KINDS.items()},
+        "by_staff": history.BY_STAFF,
+        "chosen": chosen,
+        "filters": urlencode(chosen),
+        "entries": list(_entries(ring, titles, shown)),
+        "is_first": not request.GET.get("after"),
+        "older": history.place_of(shown[-1]) if len(found) > len(shown) else "",
+    }
+    return render(request, "keys/activity.html", context)
+
+
+@require_safe
+@with_keyring
+def export(request: Request, ring: KeyRing) -> HttpResponseBase:
+    titles = _titles(ring)
+    events = _events(ring, titles, _chosen(request))
+    header = [
+        _("Time (UTC)"),
+        _("Who"),
+        _("What"),
+        _("Outcome"),
+        _("Consumer"),
+        _("Key"),
+        _("Ends with"),
+        _("New key ends with"),
+        _("Details"),
+        _("Network address"),
+        _("Environment"),
+        _("Reason"),
+        _("Reference"),
+    ]
+    rows = map(_row, _entries(ring, titles, history.one_by_one(events)))
+    return csv_response(f"api-keys-{ring.environment}", header, rows)
+
+
+def _titles(ring: KeyRing) -> dict[str, str]:
+    """The consumers that the person manages at this moment: whose history is theirs to read."""
+    return {consumer.name: consumer.title for consumer in ring.consumers()}
+
+
+def _chosen(request: Request) -> dict[str, str]:
+    """The filters that stand in the address."""
+    return {name: value for name in ("consumer", "kind") if (value := request.GET.get(name, ""))}
+
+
+def _events(ring: KeyRing, titles: dict[str, str], chosen: dict[str, str]) -> QuerySet[AuditEvent]:
+    if name := chosen.get("consumer"):
+        if name not in titles:
+            raise NotFound("the history of a consumer that is absent, or not this person's")
+        events = history.of_consumer(ring.actor, ring.environment, name)
+    else:
+        events = history.of_manager(ring.actor, ring.environment, titles)
+    return history.of_kind(events, chosen.get("kind", ""))
+
+
+def _entries(ring: KeyRing, titles: dict[str, str], events: Any) -> Iterator[Entry]:
+    for event in events:
+        is_own = event.user_id == ring.actor.user_id and not event.staff_email
+        yield Entry(event, titles.get(event.consumer, ""), is_own)
+
+
+def _row(entry: Entry) -> list[str]:
+    event = entry.event
+    return [
+        f"{event.started_at:%Y-%m-%d %H:%M:%S}",
+        event.who,
+        entry.what,
+        event.get_outcome_display(),
+        entry.consumer,
+        event.key_label,
+        event.key_ending,
+        event.facts.get("new_ending", ""),
+        entry.detail,
+        entry.address,
+        event.environment,
+        event.reason,
+        event.reference,
+    ]

@@ -1,0 +1,272 @@
+"""The API Keys page and its verbs: form in, one call of the key ring, template out."""
+
+import uuid
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import Any
+
+from django.conf import settings
+from django.contrib import messages
+from django.core.paginator import Paginator
+from django.http import Http404, HttpResponse, HttpResponseRedirect
+from django.shortcuts import render
+from django.utils.translation import gettext as _
+from django.views.decorators.gzip import gzip_page
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
+from django_htmx.http import trigger_client_event
+
+from keys.models import Action
+from keys.provisioning import rules_for
+from keys.service.idempotency import Change
+from keys.service.keyring import KeyRing, check_rotate_all, live
+from keys.service.lifetimes import renewed_end
+from keys.service.replacements import with_replacements
+from keys.types import Consumer
+from keys.web.decorators import Request, allowed, with_keyring
+from keys.web.forms import LABEL_LENGTH, CreateForm, EndForm, LabelForm, OnceForm, RotateAllForm, RotateForm
+from keys.web.portal_or_admin import in_admin, page_of, render_here
+from keys.zuplo import gateway
+
+CONSUMERS_ON_A_PAGE = 25
+FIND_FROM = 6  # consumers, below which everything is in sight anyhow
+require_form = require_http_methods(["GET", "HEAD", "POST"])
+
+
+# The one page that is long, and it holds no secret: to compress those that do would tell of them by their length.
+@gzip_page
+@require_safe
+@with_keyring
+def page(request: Request, ring: KeyRing) -> HttpResponse:
+    everything, words = ring.consumers(), request.GET.get("find", "").strip()[:LABEL_LENGTH]
+    found = [consumer for consumer in everything if consumer.matches(words)]
+    consumers = Paginator(found, CONSUMERS_ON_A_PAGE).get_page(request.GET.get("page"))
+    cards = _cards(ring, consumers.object_list)
+    consumers.object_list = [consumer.narrowed(words) for consumer in cards]
+    context = {
+        "consumers": consumers,
+        "environments": list(settings.ZUPLO_BUCKETS),
+        "addresses": ring.actor.emails,
+        "is_newcomer": not everything,
+        "words": words,
+        "can_find": words or len(everything) >= FIND_FROM or any(consumer.has_many_keys for consumer in cards),
+    }
+    return render(request, "keys/page.html", _of(ring) | _requests(consumers.object_list) | context)
+
+
+@require_POST
+@with_keyring
+def reveal(request: Request, ring: KeyRing, name: str, key_id: str) -> HttpResponse:
+    full = ring.reveal(name, key_id)
+    context = _of(ring) | {"key": full.key, "value": full.value}
+    if request.htmx:
+        return render(request, "keys/_key.html", context)
+    return _revealed(request, ring, **context)
+
+
+@require_POST
+@with_keyring
+def copy(request: Request, ring: KeyRing, name: str, key_id: str) -> HttpResponse:
+    """The bare key for the script that puts it on the clipboard; without the script a page to copy from."""
+    full = ring.reveal(name, key_id, action=Action.COPY)
+    if request.htmx:
+        return HttpResponse(full.value, content_type="text/plain; charset=utf-8")
+    return _revealed(request, ring, key=full.key, value=full.value, copying=True)
+
+
+@require_POST
+@with_keyring
+def try_key(request: Request, ring: KeyRing, name: str, key_id: str) -> HttpResponse:
+    """Send a request with the key to the operator's test route, and show what came back."""
+    if not gateway.can_try():
+        raise Http404
+    key, trial = ring.try_key(name, key_id)
+    context: dict[str, Any] = {"key": key, "trial": trial, "url": gateway.url()}
+    if request.htmx:
+        return render(request, "keys/_trial.html", context)
+    return _dialog(request, ring, "keys/_tried.html", **context)
+
+
+@require_form
+@with_keyring
+@allowed(Action.CREATE)
+def create(request: Request, ring: KeyRing, name: str = "") -> HttpResponse:
+    form = CreateForm(_sent(request), url=request.path)
+    if form.is_valid():
+        wanted = {"label": form.cleaned_data["label"], "ends": form.key_ends, "token": form.cleaned_data["token"]}
+        if name:
+            return _new_key(request, ring, ring.create(name, **wanted))
+        response = _new_key(request, ring, ring.create_first(**wanted), has_card=False)
+        return trigger_client_event(response, "page:stale")
+    consumer = ring.consumer(name) if name else None
+    if consumer:
+        rules_for(ring.actor).may_create(ring.actor, consumer)
+    else:
+        ring.check_newcomer()
+    return _dialog(request, ring, "keys/_create.html", form, consumer=consumer)
+
+
+@require_form
+@with_keyring
+@allowed(Action.ROTATE)
+def rotate(request: Request, ring: KeyRing, name: str, key_id: str) -> HttpResponse:
+    form = RotateForm(_sent(request), url=request.path)
+    if form.is_valid():
+        change = ring.rotate(name, key_id, old_ends=form.old_ends, token=form.cleaned_data["token"])
+        return _new_key(request, ring, change)
+    key = live(ring.consumer(name).key(key_id))
+    return _dialog(request, ring, "keys/_rotate.html", form, key=key, new_key_ends=renewed_end(key, ring.environment))
+
+
+@require_form
+@with_keyring
+@allowed(Action.ROTATE_ALL)
+def rotate_all(request: Request, ring: KeyRing, name: str) -> HttpResponse:
+    form = RotateAllForm(_sent(request), url=request.path)
+    if form.is_valid():
+        seen, token = form.cleaned_data["seen"], form.cleaned_data["token"]
+        change = ring.rotate_all(name, old_ends=form.old_ends, token=token, seen=seen)
+        return _new_key(request, ring, change)
+    consumer = ring.consumer(name)
+    check_rotate_all(consumer)
+    form.initial["seen"] = consumer.mark
+    return _dialog(request, ring, "keys/_rotate_all.html", form, consumer=consumer)
+
+
+@require_form
+@with_keyring
+@allowed(Action.RENAME)
+def rename(request: Request, ring: KeyRing, name: str, key_id: str) -> HttpResponse:
+    form = LabelForm(_sent(request), url=request.path)
+    if form.is_valid():
+        change = ring.rename(name, key_id, **form.cleaned_data)
+        return _changed(request, ring, change, _("The key has its new label."))
+    key = ring.consumer(name).key(key_id)
+    form.initial["label"] = key.label
+    return _dialog(request, ring, "keys/_rename.html", form, key=key)
+
+
+@require_form
+@with_keyring
+@allowed(Action.RENAME_CONSUMER)
+def rename_consumer(request: Request, ring: KeyRing, name: str) -> HttpResponse:
+    form = LabelForm(_sent(request), url=request.path)
+    if form.is_valid():
+        change = ring.rename_consumer(name, **form.cleaned_data)
+        return _changed(request, ring, change, _("The new label is saved."))
+    consumer = ring.consumer(name)
+    form.initial["label"] = consumer.label
+    return _dialog(request, ring, "keys/_rename_consumer.html", form, consumer=consumer)
+
+
+@require_form
+@with_keyring
+@allowed(Action.CHANGE_END)
+def change_end(request: Request, ring: KeyRing, name: str, key_id: str) -> HttpResponse:
+    form = EndForm(_sent(request), url=request.path)
+    if form.is_valid():
+        ends, token = form.cleaned_data["ends_on"], form.cleaned_data["token"]
+        change = ring.change_end(name, key_id, ends=ends, token=token)
+        return _changed(request, ring, change, _("The key has its new end."))
+    key = live(ring.consumer(name).key(key_id))
+    form.initial["ends_on"] = key.expires_on
+    return _dialog(request, ring, "keys/_end.html", form, key=key)
+
+
+@require_form
+@with_keyring
+@allowed(Action.DELETE)
+def delete(request: Request, ring: KeyRing, name: str, key_id: str) -> HttpResponse:
+    form = OnceForm(_sent(request), url=request.path)
+    if form.is_valid():
+        change = ring.delete(name, key_id, token=form.cleaned_data["token"])
+        return _changed(
+            request, ring, change, _("The key is deleted. The gateway may take up to 60 seconds to notice.")
+        )
+    consumer = ring.consumer(name)
+    key = consumer.key(key_id)
+    return _dialog(request, ring, "keys/_delete.html", form, key=key, last=consumer.live_keys == [key])
+
+
+# What views share
+
+
+def _sent(request: Request) -> Any:
+    return request.POST if request.method == "POST" else None
+
+
+def _of(ring: KeyRing) -> dict[str, Any]:
+    return {
+        "environment": ring.environment,
+        "can_reveal": ring.can_reveal,
+        "can_change": ring.may(Action.CREATE),
+    }
+
+
+def _requests(consumers: Iterable[Consumer] = ()) -> dict[str, Any]:
+    """What ready requests are made of; the first key that works stands in them until another one is chosen."""
+    name, before = gateway.header()
+    first = next((key for consumer in consumers for key in consumer.live_keys), None)
+    return {
+        "gateway_url": settings.GATEWAY_URL,
+        "request_url": gateway.url(),
+        "header": name,
+        "before_key": before,
+        "can_try": gateway.can_try(),
+        "first_key": first,
+    }
+
+
+def _cards(ring: KeyRing, consumers: Iterable[Consumer]) -> list[Consumer]:
+    """The consumers with what their cards say beside: which key replaced which, and why there may be no more."""
+    paired = with_replacements(consumers, ring.environment)
+    return [replace(consumer, no_more=ring.why_no_more(consumer)) for consumer in paired]
+
+
+def _back(request: Request, ring: KeyRing) -> str:
+    """To the page that the verb came from: in Django admin each consumer has one."""
+    name = request.resolver_match.kwargs.get("name", "") if request.resolver_match and in_admin(request) else ""
+    return page_of(request, ring.environment, name)
+
+
+def _dialog(
+    request: Request, ring: KeyRing, partial: str, form: OnceForm | None = None, **context: Any
+) -> HttpResponse:
+    """The partial for htmx, or a page around it; 422 when the form came back with errors."""
+    context |= _of(ring) | {"form": form, "back": _back(request, ring), "partial": partial}
+    status = 422 if form and form.is_bound else 200
+    if request.htmx:
+        return render(request, partial, context, status=status)
+    return render_here(request, "keys/dialog.html", context, status=status)
+
+
+def _revealed(request: Request, ring: KeyRing, **context: Any) -> HttpResponse:
+    """A page that shows a key for a minute: without the script nothing else takes it away again."""
+    response = _dialog(request, ring, "keys/_revealed.html", **context)
+    response["Refresh"] = f"60; url={_back(request, ring)}"
+    return response
+
+
+def _changed(request: Request, ring: KeyRing, change: Change, notice: str) -> HttpResponse:
+    """The consumer as it is now for htmx, or back to the page."""
+    if request.htmx:
+        context = _of(ring) | {"consumer": _cards(ring, [change.consumer])[0], "notice": notice}
+        response = render(request, "keys/_changed.html", context)
+        return trigger_client_event(response, "dialog:close")
+    messages.success(request, notice)
+    return HttpResponseRedirect(page_of(request, ring.environment, change.consumer.name), status=303)
+
+
+def _new_key(request: Request, ring: KeyRing, change: Change, *, has_card: bool = True) -> HttpResponse:
+    """The one answer that holds the new key; with htmx also the card of its consumer, where the page has one."""
+    return _dialog(
+        request,
+        ring,
+        "keys/_new_key.html",
+        headline=_("Your new key"),
+        change=change,
+        key=change.key,
+        value=change.value,
+        consumer=_cards(ring, [change.consumer])[0] if has_card else None,
+        token=uuid.uuid4(),
+        **_requests(),
+    )

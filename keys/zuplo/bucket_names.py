@@ -1,0 +1,36 @@
+"""What the account calls the buckets behind the environments: asked for now and then, and never waited for long."""
+
+import logging
+
+from django.conf import settings
+from django.core.cache import cache
+
+from keys.errors import ApiError
+from keys.zuplo.client import DeveloperAPI
+from keys.zuplo.transport import Deadline
+
+logger = logging.getLogger(__name__)
+
+SECONDS = 2
+KEPT_FOR, TRIED_AGAIN_AFTER = 600, 60
+_KEPT = "keys:buckets"
+
+
+def environments() -> dict[str, str]:
+    """The environments that are set up, each with the description of its bucket, "" where there is none."""
+    labels = cache.get(_KEPT)
+    if labels is None:
+        labels = _asked()
+    return {environment: labels.get(bucket, "") for environment, bucket in settings.ZUPLO_BUCKETS.items()}
+
+
+def _asked() -> dict[str, str]:
+    bucket = next(iter(settings.ZUPLO_BUCKETS.values()))
+    try:
+        labels = DeveloperAPI(bucket, Deadline(SECONDS)).buckets()
+    except ApiError as problem:
+        logger.info("the account's buckets could not be listed: %s", problem)
+        cache.set(_KEPT, {}, TRIED_AGAIN_AFTER)
+        return {}
+    cache.set(_KEPT, labels, KEPT_FOR)
+    return labels

@@ -1,0 +1,374 @@
+"""The Developer API's key part: one method an operation, and every failure turned into one of ours.
+
+Documentation: https://zuplo.com/docs/api/api-keys-consumers (and -keys, -managers, -buckets).
+"""
+
+import json
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Generic, NoReturn, TypeVar
+from urllib.parse import quote, urlencode
+
+from django.conf import settings
+
+from keys.errors import (
+    ApiError,
+    ApiMisconfigured,
+    ApiRefused,
+    NotFound,
+    OddAnswer,
+    OutcomeUnknown,
+)
+from keys.redaction import harmless
+from keys.types import ID, NAME, ApiKey, Consumer, FullKey, Manager, NewConsumer, same_time, wire_time
+from keys.zuplo import retries
+from keys.zuplo.transport import Answer, Deadline
+
+logger = logging.getLogger(__name__)
+T = TypeVar("T")
+
+PAGE_SIZE = 1000  # the documented maximum
+PAGES_AT_MOST = 100
+MASKED = {"key-format": "masked"}
+VISIBLE = {"key-format": "visible"}
+WITH_ALL = {"include-api-keys": "true", "include-managers": "true", "include-manager-invites": "true"}
+
+
+@dataclass(frozen=True, slots=True)
+class Window(Generic[T]):
+    """A piece of a list: where the next one begins, None after the last, and of how many, where that is said."""
+
+    items: list[T]
+    next: int | None
+    total: int | None
+
+
+class DeveloperAPI:
+    """The consumers of one bucket, for the time of one page.
+
+    Reads are tried twice, writes once unless they surely did not arrive. A write without a usable answer
+    raises `OutcomeUnknown`; every other error means that nothing was done.
+    """
+
+    def __init__(self, bucket: str, deadline: Deadline) -> None:
+        self._account = f"/v1/accounts/{_segment(settings.ZUPLO_ACCOUNT)}/key-buckets/{_segment(bucket)}"
+        self._deadline = deadline
+
+    @property
+    def seconds_left(self) -> float:
+        """For what else belongs to the same page."""
+        return self._deadline.left()
+
+    # Consumers
+
+    def consumers_of(self, email: str) -> list[Consumer]:
+        """All consumers that the API finds for a manager's address, with managers and masked keys."""
+        params = {"manager-email": email} | WITH_ALL | MASKED
+        return self._list("/consumers", params, Consumer.from_json, lambda consumer: consumer.name)
+
+    def some_consumers(
+        self,
+        offset: int,
+        limit: int,
+        *,
+        email: str = "",
+        tag: tuple[str, str] | None = None,
+        decode: Callable[[Any], T],
+    ) -> Window[T]:
+        """A piece of the list of all consumers, or of those that the API finds for an address and a tag."""
+        filters = ({"manager-email": email} if email else {}) | ({f"tag.{tag[0]}": tag[1]} if tag else {})
+        return self._window("/consumers", filters | WITH_ALL | MASKED, offset, limit, decode)
+
+    def consumer(self, name: str) -> Consumer:
+        """One consumer with managers and masked keys; raises `NotFound`."""
+        return self._call("GET", _consumer(name), WITH_ALL | MASKED, decode=_only(Consumer.from_json, name))
+
+    def full_keys(self, name: str) -> list[FullKey]:
+        """The keys of one consumer with their values."""
+        path = _consumer(name) + "/keys"
+        return self._list(path, VISIBLE, _full_key(name), lambda full: full.key.id)
+
+    def create_consumer(
+        self, new: NewConsumer, *, key_label: str | None, key_ends: datetime | None
+    ) -> tuple[Consumer, list[FullKey]]:
+        """Make a consumer and, unless its label is None, its first key in one call.
+
+        Raises `ApiRefused` (409) when the name is taken.
+        """
+        body = {
+            "name": new.name,
+            "description": new.label,
+            "managers": [one if isinstance(one, str) else dict(one) for one in new.managers],
+            "tags": dict(new.tags),
+            "metadata": dict(new.metadata),
+        } | ({} if key_label is None else {"apiKeys": [_key_body(key_label, key_ends)]})
+        return self._call("POST", "/consumers", body=body, decode=_only(_consumer_with_values, new.name))
+
+    def change_consumer(self, name: str, fields: Mapping[str, Any]) -> Consumer:
+        """Change its description, tags or metadata, as on the wire: as it is now, without its keys and managers.
+
+        Whether PATCH merges tags and metadata into what is there, or replaces it, is not documented.
+        """
+        return self._call("PATCH", _consumer(name), body=dict(fields), decode=_only(Consumer.from_json, name))
+
+    def delete_consumer(self, name: str) -> None:
+        """With its keys and managers."""
+        self._call("DELETE", _consumer(name), decode=_nothing)
+
+    def add_manager(self, name: str, email: str, sub: str) -> Manager:
+        body = {"email": email, "sub": sub}
+        return self._call("POST", _consumer(name) + "/managers", body=body, decode=Manager.from_json)
+
+    def remove_manager(self, name: str, manager_id: str) -> None:
+        if not ID.fullmatch(manager_id):
+            raise NotFound("not an id")
+        self._call("DELETE", f"{_consumer(name)}/managers/{manager_id}", decode=_nothing)
+
+    def rename_consumer(self, name: str, label: str) -> None:
+        decode = _changed(_only(Consumer.from_json, name), lambda consumer: consumer.label == label)
+        self._call("PATCH", _consumer(name), body={"description": label}, decode=decode)
+
+    def roll_keys(self, name: str, *, old_keys_end: datetime) -> None:
+        """Make one new key without an end, and give some of the old keys that end.
+
+        Which of them is said differently in the reference ("no expiration date"), in the self-serve guide
+        (all that have not expired) and in the leak guide (all), and the new key need not be in the answer:
+        look for both afterwards.
+        """
+        body = {"expiresOn": wire_time(old_keys_end)}
+        self._call("POST", _consumer(name) + "/roll-key", body=body, decode=_nothing_or_an_object)
+
+    # Keys
+
+    def full_key(self, name: str, key_id: str) -> FullKey:
+        """One key with its value, "" if the API keeps it hidden."""
+        return self._call("GET", _key(name, key_id), VISIBLE, decode=_full_key(name, key_id))
+
+    def create_key(self, name: str, *, label: str, ends: datetime | None) -> FullKey:
+        body = _key_body(label, ends)
+        return self._call("POST", _consumer(name) + "/keys", body=body, decode=_full_key(name))
+
+    def rename_key(self, name: str, key_id: str, label: str) -> None:
+        decode = _changed(_this_key(name, key_id), lambda key: key.label == label)
+        self._call("PATCH", _key(name, key_id), body={"description": label}, decode=decode)
+
+    def end_key(self, name: str, key_id: str, at: datetime) -> None:
+        decode = _changed(_this_key(name, key_id), lambda key: same_time(key.expires_on, at))
+        self._call("PATCH", _key(name, key_id), body={"expiresOn": wire_time(at)}, decode=decode)
+
+    def delete_key(self, name: str, key_id: str) -> None:
+        self._call("DELETE", _key(name, key_id), decode=_nothing)
+
+    # The account
+
+    def check_list(self) -> None:
+        """Ask for one consumer, whichever; raises what is wrong with lists."""
+        self._call("GET", "/consumers", {"limit": "1", "offset": "0"} | MASKED, decode=_page_of)
+
+    def buckets(self) -> dict[str, str]:
+        """The account's buckets by name, each with its description."""
+        account = f"/v1/accounts/{_segment(settings.ZUPLO_ACCOUNT)}/key-buckets"
+        page = self._call("GET", "", root=account, decode=_page_of)
+        texts = [bucket for bucket in page["data"] if isinstance(bucket, dict)]
+        return {str(one.get("name") or ""): harmless(str(one.get("description") or "")) for one in texts}
+
+    def shows_keys(self) -> bool:
+        """Whether this bucket shows keys after their creation; True where it does not say."""
+        data = self._call("GET", "", decode=_anything)
+        return not isinstance(data, dict) or data.get("isRetrievable") is not False
+
+    def who_am_i(self) -> str:
+        """The account that the token belongs to, "" where the API does not say."""
+        data = self._call("GET", "", decode=_anything, root="/v1/who-am-i")
+        account = data.get("account") if isinstance(data, dict) else None
+        return account if isinstance(account, str) else ""
+
+    # How calls are made
+
+    def _list(
+        self, path: str, params: dict[str, str], decode: Callable[[Any], T], identity: Callable[[T], str]
+    ) -> list[T]:
+        """All pages, each item once. Neither `total` nor `limit` is sure to be in an answer."""
+        found: dict[str, T] = {}
+        offset = 0
+        for _page in range(PAGES_AT_MOST):
+            window = self._window(path, params, offset, PAGE_SIZE, decode)
+            known = len(found)
+            for item in window.items:
+                found.setdefault(identity(item), item)
+            if len(found) == known or window.next is None:
+                return list(found.values())
+            offset = window.next
+        raise OddAnswer("a list that does not end")
+
+    def _window(
+        self, path: str, params: Mapping[str, str], offset: int, limit: int, decode: Callable[[Any], T]
+    ) -> Window[T]:
+        """One page of a list. Neither `total` nor `limit` is sure to be in the answer."""
+        asked = {"limit": str(limit), "offset": str(offset)}
+        page = self._call("GET", path, {**params, **asked}, decode=_page_of)
+        total, echoed, after = page.get("total"), page.get("limit"), offset + len(page["data"])
+        enough = isinstance(total, int) and after >= total
+        short = isinstance(echoed, int) and len(page["data"]) < echoed
+        is_last = enough or short or after == offset
+        items = [decode(item) for item in page["data"]]
+        return Window(items, None if is_last else after, total if isinstance(total, int) else None)
+
+    def _call(
+        self,
+        method: str,
+        path: str,
+        params: Mapping[str, str] | None = None,
+        *,
+        decode: Callable[[Any], T],
+        body: Any = None,
+        root: str = "",
+    ) -> T:
+        url = settings.ZUPLO_API_URL + (root or self._account + path)
+        if params:
+            url += "?" + urlencode(params, quote_via=quote)
+        encoded = None if body is None else json.dumps(body).encode()
+        answer = retries.answer_to(retries.Call(_operation(method, root or path), method, url, encoded), self._deadline)
+        try:
+            if 200 <= answer.status < 300:
+                return decode(_json(answer))
+            self._refuse(answer)
+        except OddAnswer as odd:
+            logger.warning("odd answer to %s, status %s: %s", method, answer.status, odd)
+            if method == "GET":
+                raise
+            raise OutcomeUnknown(f"{method} was answered oddly: {odd}") from odd
+
+    def _refuse(self, answer: Answer) -> NoReturn:
+        """Raise what a status other than success means."""
+        if answer.status == 404:
+            raise NotFound("the Developer API knows no such thing")
+        if answer.status in {401, 403}:
+            # Never a customer's doing: we send no guard that could fail for one consumer only.
+            logger.critical("the Developer API refuses the management token: status %s", answer.status)
+            raise ApiMisconfigured(f"status {answer.status}")
+        if 400 <= answer.status < 500:
+            raise ApiRefused(f"status {answer.status}: {_trace(answer)}", code=answer.status)
+        raise OddAnswer(f"status {answer.status}")
+
+
+def _operation(method: str, path: str) -> str:
+    """What is asked, without whose it is: GET /consumers/*/keys/*; of a bucket itself nothing follows."""
+    if path.startswith("/v1/"):
+        return f"{method} {path}"
+    parts = path.split("/")[1:]
+    return f"{method} /" + "/".join("*" if place % 2 else part for place, part in enumerate(parts))
+
+
+def _segment(name: str) -> str:
+    """The name as a part of a path; raises `NotFound` for what no consumer or key can be called."""
+    if not NAME.fullmatch(name):
+        raise NotFound("not a name")
+    return name
+
+
+def _consumer(name: str) -> str:
+    return f"/consumers/{_segment(name)}"
+
+
+def _key(name: str, key_id: str) -> str:
+    if not ID.fullmatch(key_id):
+        raise NotFound("not an id")
+    return f"{_consumer(name)}/keys/{key_id}"
+
+
+def _key_body(label: str, ends: datetime | None) -> dict[str, str]:
+    """Only what is meant: a key without `expiresOn` never ends."""
+    return {"description": label} | ({"expiresOn": wire_time(ends)} if ends else {})
+
+
+def _json(answer: Answer) -> Any:
+    """The body as JSON, None when empty; NaN, bottomless nesting and endless numbers are odd."""
+    if not answer.body:
+        return None
+    try:
+        return json.loads(answer.body, parse_constant=_no_constant)
+    except (ValueError, RecursionError) as problem:
+        raise OddAnswer(f"no JSON: {type(problem).__name__}") from None
+
+
+def _no_constant(name: str) -> NoReturn:
+    raise ValueError(name)
+
+
+def _anything(data: Any) -> Any:
+    return data
+
+
+def _page_of(data: Any) -> dict[str, Any]:
+    if not isinstance(data, dict) or not isinstance(data.get("data"), list):
+        raise OddAnswer("no list")
+    return data
+
+
+def _only(decode: Callable[[Any], T], name: str) -> Callable[[Any], T]:
+    """Decode, and refuse the answer when it is about another consumer than asked for."""
+
+    def checked(data: Any) -> T:
+        if not isinstance(data, dict) or data.get("name") != name:
+            raise OddAnswer("an answer about another consumer")
+        return decode(data)
+
+    return checked
+
+
+def _full_key(name: str, key_id: str = "") -> Callable[[Any], FullKey]:
+    def checked(data: Any) -> FullKey:
+        full = FullKey.from_json(data, name)
+        if key_id and full.key.id != key_id:
+            raise OddAnswer("an answer about another key")
+        return full
+
+    return checked
+
+
+def _this_key(name: str, key_id: str) -> Callable[[Any], ApiKey]:
+    def checked(data: Any) -> ApiKey:
+        key = ApiKey.from_json(data, name)
+        if key.id != key_id:
+            raise OddAnswer("an answer about another key")
+        return key
+
+    return checked
+
+
+def _changed(decode: Callable[[Any], T], is_as_asked: Callable[[T], bool]) -> Callable[[Any], None]:
+    """What comes back must be the right thing, and changed as asked."""
+
+    def checked(data: Any) -> None:
+        if not is_as_asked(decode(data)):
+            raise OddAnswer("not changed as asked")
+
+    return checked
+
+
+def _nothing(data: Any) -> None:
+    if data is not None:
+        raise OddAnswer("an answer where none is due")
+
+
+def _nothing_or_an_object(data: Any) -> None:
+    if data is not None and not isinstance(data, dict):
+        raise OddAnswer("no object")
+
+
+def _consumer_with_values(data: Any) -> tuple[Consumer, list[FullKey]]:
+    consumer = Consumer.from_json(data)
+    return consumer, [FullKey.from_json(item, consumer.name) for item in data.get("apiKeys") or []]
+
+
+def _trace(answer: Answer) -> str:
+    """The id by which the vendor's support finds the request; the rest of the body is not to be logged."""
+    try:
+        data = _json(answer)
+        request_id = data["trace"]["requestId"]
+    except (ApiError, TypeError, KeyError):
+        return "no trace"
+    return request_id if isinstance(request_id, str) and ID.fullmatch(request_id) else "no trace"

@@ -1,0 +1,96 @@
+"""The operator's own API behind the gateway: how a key is sent to it, and one request that tries a key out."""
+
+import time
+from dataclasses import dataclass
+from http import HTTPStatus
+
+from django.conf import settings
+from django.utils.translation import gettext as _
+
+from keys.green_threads import give_back_connection, places
+from keys.redaction import harmless
+from keys.types import FullKey
+from keys.zuplo.transport import NoAnswer, NotSent, send
+
+TRY_SECONDS = 5.0
+FIRST_BYTES = 4096
+FIRST_LINES = 12
+TRIES_AT_ONCE = 16
+
+# A silent gateway may not keep every thread of a worker busy.
+_places = places(TRIES_AT_ONCE)
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """What came of trying a key: the gateway's answer, or in `trouble` why there is none."""
+
+    status: int = 0
+    phrase: str = ""
+    milliseconds: int = 0
+    lines: tuple[str, ...] = ()
+    is_cut: bool = False
+    trouble: str = ""
+
+    @property
+    def works(self) -> bool:
+        return 200 <= self.status < 300
+
+    @property
+    def is_refused(self) -> bool:
+        return self.status in {401, 403}
+
+
+def url() -> str:
+    """The address that ready requests ask; without a test route the gateway itself."""
+    return str(settings.GATEWAY_URL + settings.GATEWAY_TEST_PATH)
+
+
+def header() -> tuple[str, str]:
+    """The header that carries a key, and what stands before the key in it: "Authorization" and "Bearer "."""
+    name, _colon, scheme = settings.GATEWAY_HEADER.partition(":")
+    return name, f"{scheme.strip()} " if scheme.strip() else ""
+
+
+def can_try() -> bool:
+    return bool(settings.GATEWAY_URL and settings.GATEWAY_TEST_PATH)
+
+
+def tried(full: FullKey, seconds: float) -> Trial:
+    """One GET of the operator's test route with this key. Redirects are not followed, and it ends in time."""
+    name, before = header()
+    seconds = min(TRY_SECONDS, seconds)
+    if seconds < 1 or not _places.acquire(blocking=False):
+        return Trial(trouble=_("The portal is busy. Try again in a moment."))
+    give_back_connection()
+    started = time.monotonic()
+    try:
+        headers = {name: before + full.value, "Accept": "*/*", "Accept-Encoding": "identity", "User-Agent": "portal"}
+        answer = send("GET", url(), headers=headers, body=None, seconds=seconds, first=FIRST_BYTES)
+    except NotSent:
+        return Trial(trouble=_("The gateway could not be reached."))
+    except NoAnswer as problem:
+        slow, odd = _("The gateway took too long."), _("The gateway gave no usable answer.")
+        return Trial(trouble=slow if problem.slow else odd)
+    finally:
+        _places.release()
+    passed = round((time.monotonic() - started) * 1000)
+    is_cut = len(answer.body) >= FIRST_BYTES
+    lines = _lines(answer.body, full, is_cut=is_cut)
+    is_cut = is_cut or len(lines) > FIRST_LINES
+    return Trial(answer.status, _phrase(answer.status), passed, lines[:FIRST_LINES], is_cut)
+
+
+def _lines(body: bytes, full: FullKey, *, is_cut: bool) -> tuple[str, ...]:
+    """The answer as text for a page: an API that repeats the key it was sent shall not show it, nor a part of it."""
+    value = full.value.encode()
+    masked = body.replace(value, full.key.masked.encode())
+    text = (masked[: -len(value)] if is_cut else masked).decode("utf-8", "replace")
+    return tuple(harmless(line) for line in text.splitlines())
+
+
+def _phrase(status: int) -> str:
+    try:
+        return HTTPStatus(status).phrase
+    except ValueError:
+        return ""

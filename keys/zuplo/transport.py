@@ -1,0 +1,188 @@
+"""Moves bytes to and from the Developer API and the gateway, bounded in time and size, by one pooled session."""
+
+import functools
+import http.client
+import io
+import socket
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from http.cookiejar import DefaultCookiePolicy
+from typing import Any
+
+import requests
+from requests.adapters import HTTPAdapter
+from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+from urllib3.exceptions import HTTPError, NewConnectionError
+
+from keys.green_threads import at_most, has_come
+
+CONNECT_SECONDS = 1.5
+CALL_SECONDS = 8.0
+BODY_LIMIT = 16 * 1024 * 1024
+POOL_SIZE = 64
+
+
+class NotSent(Exception):
+    """The request surely did not arrive."""
+
+
+class NoAnswer(Exception):
+    """The request may have arrived; no whole answer came. `slow` if time ran out."""
+
+    def __init__(self, reason: str, slow: bool = False) -> None:
+        super().__init__(reason)
+        self.slow = slow
+
+
+class Deadline:
+    """A moment by which the work for one page must have ended, in seconds of wall clock from now."""
+
+    def __init__(self, seconds: float) -> None:
+        self._end = time.monotonic() + seconds
+
+    def left(self) -> float:
+        return self._end - time.monotonic()
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A whole answer; the body stays out of `repr`, as it may hold keys."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes = field(repr=False)
+
+
+def send(
+    method: str,
+    url: str,
+    *,
+    headers: Mapping[str, str],
+    body: bytes | None,
+    seconds: float,
+    first: int | None = None,
+) -> Answer:
+    """The answer, whatever its status, or only so many bytes of it; raises `NotSent` or `NoAnswer`.
+
+    The reason of an error names its kind only: texts of `requests` hold the URL, and its objects the token.
+    """
+    connect = min(CONNECT_SECONDS, seconds / 4)
+    try:
+        with at_most(seconds):
+            response = _session().request(
+                method,
+                url,
+                data=body,
+                headers=dict(headers),
+                timeout=(connect, seconds - connect),
+                allow_redirects=False,
+                stream=True,
+            )
+            with response:
+                return Answer(response.status_code, response.headers, _body(response, first))
+    except requests.exceptions.ConnectTimeout:
+        raise NotSent("no connection in time") from None
+    except (requests.RequestException, HTTPError, OSError, ValueError) as problem:  # the last by an odd length
+        cause = _cause(problem)
+        if isinstance(cause, NewConnectionError):
+            raise NotSent("no connection") from None
+        raise NoAnswer(type(cause).__name__, slow="Timeout" in type(cause).__name__) from None
+
+
+def _body(response: requests.Response, first: int | None) -> bytes:
+    # We ask for no compression, so that the limit counts what was really sent.
+    if response.headers.get("content-encoding", "identity") != "identity":
+        raise NoAnswer("a compressed body that nobody asked for")
+    body: bytes = response.raw.read(first or BODY_LIMIT + 1, decode_content=False)
+    if first:
+        return body
+    if len(body) > BODY_LIMIT:
+        raise NoAnswer("a body over the limit")
+    # urllib3 lets a body pass that ends early, when more was asked for than it announced.
+    if response.headers.get("content-length", str(len(body))) != str(len(body)):
+        raise NoAnswer("a body cut short")
+    return body
+
+
+def _cause(problem: Exception) -> Exception:
+    """What lies under the wrappings of requests and urllib3."""
+    inner = getattr(problem, "reason", None) or (problem.args[0] if problem.args else None)
+    return _cause(inner) if isinstance(inner, Exception) and inner is not problem else problem
+
+
+class _Session(requests.Session):
+    def get_redirect_target(self, resp: requests.Response) -> None:
+        """None, for `requests` reads the whole body of a redirect, and unpacks it, even where it is not to follow."""
+
+
+@functools.cache
+def _session() -> requests.Session:
+    """Made on first use, after the worker has forked. `trust_env` off: no proxy, no .netrc over our token."""
+    session = _Session()
+    session.trust_env = False
+    session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+    session.headers.clear()
+    adapter = _BoundedAdapter(pool_maxsize=POOL_SIZE, max_retries=0)
+    session.mount("https://", adapter)
+    session.mount("http://", adapter)
+    return session
+
+
+class _WholeTimeReader(io.RawIOBase):
+    """Reads until one deadline for the whole, where a socket's own timeout starts anew with each byte."""
+
+    def __init__(self, raw: Any, connection: socket.socket) -> None:
+        self._raw = raw
+        self._socket = connection
+        self._deadline = Deadline(connection.gettimeout() or CALL_SECONDS)
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        left = self._deadline.left()
+        if left <= 0:
+            raise TimeoutError("the answer took too long as a whole")
+        self._socket.settimeout(left)
+        count: int = self._raw.readinto(buffer)
+        return count
+
+    def close(self) -> None:
+        self._raw.close()
+        super().close()
+
+
+class _BoundedResponse(http.client.HTTPResponse):
+    """A response whose status line, headers and body together take no longer than the read timeout."""
+
+    def __init__(self, sock: socket.socket, *args: Any, **options: Any) -> None:
+        super().__init__(sock, *args, **options)
+        self.fp = io.BufferedReader(_WholeTimeReader(self.fp.detach(), sock))
+
+
+class _Connection(HTTPConnection):
+    response_class = _BoundedResponse
+
+    @property
+    def is_connected(self) -> bool:
+        return self.sock is not None and not has_come(self.sock)
+
+
+class _SecureConnection(_Connection, HTTPSConnection):
+    pass
+
+
+class _Pool(HTTPConnectionPool):
+    ConnectionCls = _Connection
+
+
+class _SecurePool(HTTPSConnectionPool):
+    ConnectionCls = _SecureConnection
+
+
+class _BoundedAdapter(HTTPAdapter):
+    def init_poolmanager(self, *args: Any, **options: Any) -> None:
+        super().init_poolmanager(*args, **options)
+        self.poolmanager.pool_classes_by_scheme = {"http": _Pool, "https": _SecurePool}

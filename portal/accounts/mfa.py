@@ -1,0 +1,137 @@
+"""Passkeys and authenticator apps: how they are called, and who must have one."""
+
+import struct
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from allauth.account.adapter import get_adapter as get_account_adapter
+from allauth.mfa import app_settings
+from allauth.mfa.adapter import DefaultMFAAdapter, get_adapter
+from allauth.mfa.base.forms import AuthenticateForm, ReauthenticateForm
+from allauth.mfa.models import Authenticator
+from allauth.mfa.webauthn.forms import (
+    AddWebAuthnForm,
+    AuthenticateWebAuthnForm,
+    LoginWebAuthnForm,
+    ReauthenticateWebAuthnForm,
+)
+from django import forms
+from django.conf import settings
+from django.http import HttpRequest
+from django.utils.translation import get_language, override
+from django.utils.translation import gettext as _
+
+from portal.accounts import attempts
+from portal.models import User
+
+STRONG = [Authenticator.Type.TOTP, Authenticator.Type.WEBAUTHN]
+"""What counts as a second factor; recovery codes only stand in for one."""
+
+
+class MFAAdapter(DefaultMFAAdapter):
+    """Speaks of the portal by its name, wherever the request went."""
+
+    def get_totp_issuer(self) -> str:
+        return str(settings.PORTAL_NAME)
+
+    def get_public_key_credential_rp_entity(self) -> dict[str, str]:
+        return {**super().get_public_key_credential_rp_entity(), "name": settings.PORTAL_NAME}
+
+    def generate_authenticator_name(self, user: Any, type: Any) -> str:
+        number = Authenticator.objects.filter(user_id=user.pk, type=type).count() + 1
+        return _("Passkey %(number)s") % {"number": number}
+
+
+class _TakenOnce:
+    """A code of the app is taken once, for as long as it would be taken; allauth forgets it after half a minute."""
+
+    user: Any
+    authenticator: Authenticator
+
+    def clean_code(self) -> str:
+        code = str(super().clean_code())  # type: ignore[misc]
+        if self.authenticator.type == Authenticator.Type.TOTP:
+            digits = "".join(filter(str.isdigit, code))
+            seconds = app_settings.TOTP_PERIOD * (2 * app_settings.TOTP_TOLERANCE + 1)
+            if attempts.count(f"app-code:{self.user.pk}:{digits}", seconds) > 1:
+                raise get_adapter().validation_error("incorrect_code")
+        return code
+
+
+class SecondStepForm(_TakenOnce, AuthenticateForm):
+    pass
+
+
+class ProofByAppForm(_TakenOnce, ReauthenticateForm):
+    pass
+
+
+@contextmanager
+def _other_answers_refused() -> Iterator[None]:
+    """What reads the answers of passkeys stumbles over some that none gives; anybody may send those."""
+    try:
+        yield
+    except (AttributeError, LookupError, RuntimeError, TypeError, ValueError, struct.error) as problem:
+        raise get_adapter().validation_error("incorrect_code") from problem
+
+
+class Credential(forms.JSONField):
+    widget = forms.HiddenInput
+
+    def to_python(self, value: Any) -> Any:
+        with _other_answers_refused():
+            return super().to_python(value)
+
+    def bound_data(self, data: Any, initial: Any) -> Any:
+        return initial  # an answer is good for once
+
+
+class _ByPasskey:
+    def clean_credential(self) -> Authenticator:
+        with _other_answers_refused():
+            return super().clean_credential()  # type: ignore[misc]
+
+
+class SignInByPasskeyForm(_ByPasskey, LoginWebAuthnForm):
+    credential = Credential()
+
+
+class SecondStepByPasskeyForm(_ByPasskey, AuthenticateWebAuthnForm):
+    credential = Credential()
+
+
+class ProofByPasskeyForm(_ByPasskey, ReauthenticateWebAuthnForm):
+    credential = Credential()
+
+
+class AddPasskeyForm(AddWebAuthnForm):
+    """Every key is made a passkey: it signs in by itself, so it must check who holds it."""
+
+    credential = Credential()
+    passwordless = forms.BooleanField(required=False)
+
+    def clean(self) -> dict[str, Any]:
+        with _other_answers_refused():
+            return dict(super().clean())
+
+    def clean_passwordless(self) -> bool:
+        return True
+
+
+def has_second_factor(user: Any) -> bool:
+    return bool(get_adapter().is_mfa_enabled(user, STRONG))
+
+
+def was_taken_off(request: HttpRequest, user: User) -> None:
+    """What a superuser does for somebody who has lost a factor ends what stood on it, and is told."""
+    if not has_second_factor(user):
+        Authenticator.objects.filter(user=user).delete()  # recovery codes, lost as well perhaps
+    user.end_sessions()
+    with override(user.language or get_language()):
+        get_account_adapter(request).send_notification_mail("mfa/email/taken_off", user)
+
+
+def must_set_one_up(user: Any) -> bool:
+    """Whether this colleague has to set up a second factor before Django admin opens."""
+    return bool(settings.STAFF_SECOND_FACTOR and user.is_staff and not has_second_factor(user))

@@ -1,0 +1,179 @@
+"""Signing in by a company's own provider, by Google or by GitHub: what is believed of what they say.
+
+An address counts as proved only if the provider says so with the JSON value true, and may speak for such addresses;
+anything else leads to proving it by code. And nobody comes into an account that was there before without that
+account's own proof.
+"""
+
+import logging
+from collections.abc import Callable
+from typing import Any, cast
+from urllib.parse import urlsplit
+
+from allauth.account import signals
+from allauth.account.adapter import get_adapter as get_account_adapter
+from allauth.account.models import EmailAddress
+from allauth.core.exceptions import ImmediateHttpResponse
+from allauth.socialaccount.adapter import DefaultSocialAccountAdapter
+from allauth.socialaccount.forms import SignupForm
+from allauth.socialaccount.models import SocialAccount, SocialLogin
+from allauth.socialaccount.providers.base import AuthProcess, Provider
+from django.conf import settings
+from django.db.models import Q
+from django.dispatch import receiver
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+
+from portal.accounts import company_domains
+from portal.accounts.forms import SignInForm, domain_is_welcome
+from portal.accounts.receivers import BY_CREDENTIAL
+from portal.models import User
+
+logger = logging.getLogger(__name__)
+
+LOGINS = {"openid_connect_login", "google_login", "github_login"}
+
+
+class ProviderAdapter(DefaultSocialAccountAdapter):
+    def get_provider(self, request: HttpRequest, provider: str, client_id: str | None = None) -> Provider:
+        """One whose addresses are judged as the provider wrote them: after that only allauth's reading is left.
+
+        Nothing else that it tells is kept.
+        """
+        found = super().get_provider(request, provider, client_id)
+        listed = found.extract_email_addresses
+
+        def extract_email_addresses(data: dict[str, Any]) -> list[EmailAddress]:
+            addresses: list[EmailAddress] = listed(data)
+            for address in addresses:
+                true_to_the_letter = says_true(found.id, data, address) and is_read_to_the_letter(address.email)
+                address.verified = true_to_the_letter and company_domains.speaks_for(found.sub_id, address.email)
+            return addresses
+
+        found.extract_email_addresses = extract_email_addresses
+        found.extract_extra_data = lambda _data: {}
+        return cast(Provider, found)
+
+    def populate_user(self, request: HttpRequest, sociallogin: SocialLogin, data: dict[str, Any]) -> User:
+        """With the addresses that the provider vouches for, no more than anybody may have; or else with another."""
+        vouched = [address for address in sociallogin.email_addresses if address.verified]
+        kept = sorted(vouched, key=lambda address: not address.primary)[: settings.ACCOUNT_MAX_EMAIL_ADDRESSES]
+        sociallogin.email_addresses = kept or sociallogin.email_addresses[:1]
+        if kept and data.get("email") not in {address.email for address in kept}:
+            data = data | {"email": kept[0].email}
+        data = data | {"first_name": "", "last_name": "", "name": ""}  # the portal needs none of it
+        return cast(User, super().populate_user(request, sociallogin, data))
+
+    def pre_social_login(self, request: HttpRequest, sociallogin: SocialLogin) -> None:
+        if request.user.is_authenticated and sociallogin.state.get("process") == AuthProcess.CONNECT:
+            return
+        vouched = [address.email for address in sociallogin.email_addresses if address.verified]
+        if sociallogin.is_existing:
+            self._believe_now(request, sociallogin.user, vouched)
+        elif others := self._bound_elsewhere(sociallogin):
+            raise ImmediateHttpResponse(company_domains.lead_to(request, others[0]))
+        elif known := _known(vouched):
+            raise ImmediateHttpResponse(self._prove_first(request, sociallogin, known))
+
+    def _bound_elsewhere(self, sociallogin: SocialLogin) -> list[str]:
+        """The providers of companies whose addresses this one tells, and which it is not."""
+        wanted = [company_domains.provider_for(address.email) for address in sociallogin.email_addresses]
+        return [one for one in wanted if one not in {"", sociallogin.account.provider}]
+
+    def _believe_now(self, request: HttpRequest, user: User, vouched: list[str]) -> None:
+        """What the provider did not vouch for at first, it may later: then no code is needed any more."""
+        addresses = EmailAddress.objects.filter(user=user)
+        if not addresses.filter(verified=True).exists():
+            request.session[BY_CREDENTIAL] = user.pk
+            for address in addresses.filter(email__in=vouched)[:1]:
+                get_account_adapter(request).confirm_email(request, address)
+
+    def _prove_first(self, request: HttpRequest, sociallogin: SocialLogin, email: str) -> HttpResponse:
+        """Ask for the proof of the account that is there; `connect_what_waits` then joins the two."""
+        if request.user.is_authenticated:  # as somebody else, perhaps; allauth signs out at this point too
+            get_account_adapter(request).logout(request)
+        sociallogin.token = None
+        form = SignInForm({"login": email}, request=request)
+        if not form.is_valid():
+            return render(request, "429.html", status=429)
+        company_domains.wait(request, sociallogin, email)
+        return form.login(request, sociallogin.get_redirect_url(request))
+
+    def is_open_for_signup(self, request: HttpRequest, sociallogin: SocialLogin) -> bool:
+        addresses = [address.email for address in sociallogin.email_addresses]
+        return not addresses or domain_is_welcome(addresses[0])
+
+    def get_requests_session(self) -> Any:
+        session = super().get_requests_session()
+        session.trust_env = False  # no proxy and no .netrc that somebody left on the machine
+        return session
+
+
+class ProviderSignUpForm(SignupForm):
+    """For those whose provider names no address."""
+
+    def clean_email(self) -> str:
+        email = str(super().clean_email())
+        if email and not domain_is_welcome(email):
+            raise get_account_adapter().validation_error("domain_not_welcome")
+        return email
+
+
+def is_read_to_the_letter(written: object) -> bool:
+    """Whether allauth, which takes every letter's small form, changes nothing but the case of ASCII letters.
+
+    The Kelvin sign becomes a k: somebody else's address, for which the provider has not vouched.
+    """
+    any_text = ("utf-8", "surrogatepass")
+    return isinstance(written, str) and written.lower().encode(*any_text) == written.encode(*any_text).lower()
+
+
+def says_true(provider: str, data: dict[str, Any], address: EmailAddress) -> bool:
+    """Whether the provider vouches for the address with the value true: allauth takes any word, "false" too."""
+    if provider == "google":  # of which allauth has made a truth value already
+        return data.get("email_verified", data.get("verified_email")) is True
+    return address.verified is True
+
+
+def _known(emails: list[str]) -> str:
+    """The first of these addresses that some account has, proved or not."""
+    for email in emails:
+        if User.objects.filter(Q(email=email) | Q(emailaddress__email=email)).exists():
+            return email
+    return ""
+
+
+@receiver(signals.user_logged_in)
+def connect_what_waits(request: HttpRequest, user: User, **_kwargs: Any) -> None:
+    """Join the account that was just proved with the provider's, if that vouches for one of its proved addresses."""
+    sociallogin = company_domains.pending(request)
+    request.session.pop(company_domains.PENDING, None)
+    if sociallogin is None:
+        return
+    vouched = [address.email for address in sociallogin.email_addresses if address.verified]
+    if not EmailAddress.objects.filter(user=user, verified=True, email__in=vouched).exists():
+        return
+    account = sociallogin.account
+    if not SocialAccount.objects.filter(provider=account.provider, uid=account.uid).exists():
+        sociallogin.connect(request, user)
+
+
+def leaving_by_a_page(get_response: Callable[[HttpRequest], HttpResponse]) -> Callable[[HttpRequest], HttpResponse]:
+    """Lead to a provider by a page rather than by an answer to the form.
+
+    The policy says `form-action 'self'`, and browsers hold a form's redirect to it as well. To name the providers
+    there would not do: they may redirect on to others.
+    """
+
+    def middleware(request: HttpRequest) -> HttpResponse:
+        response = get_response(request)
+        target = response.get("Location", "")
+        match = request.resolver_match
+        is_login = match is not None and match.url_name in LOGINS
+        if request.method == "POST" and is_login and urlsplit(target).netloc not in {"", request.get_host()}:
+            page = render(request, "socialaccount/leaving.html", {"target": target})
+            page.cookies.update(response.cookies)
+            return page
+        return response
+
+    return middleware

@@ -1,0 +1,157 @@
+"""Proving once more who is there: one address that asks for what the person has, and never does the deed itself.
+
+People with a passkey or an authenticator app use one of these; others their password or a mailed code. Whoever
+has none of them set up still has a mailbox, so nobody is let through unasked. allauth has the pages for all but
+the code; its own rule, by which an account without a password needs no proof, is switched off for ours.
+"""
+
+import secrets
+import time
+from typing import Any, cast
+
+from allauth.account.adapter import get_adapter
+from allauth.account.models import EmailAddress
+from allauth.account.signals import authentication_step_completed
+from allauth.account.utils import get_next_redirect_url
+from allauth.decorators import rate_limit
+from django import forms
+from django.conf import settings
+from django.contrib import messages
+from django.contrib.auth.decorators import login_required
+from django.dispatch import receiver
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render, resolve_url
+from django.urls import reverse
+from django.utils.http import urlencode
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_http_methods
+
+from keys.access import PROVED_AT
+from portal.accounts import email_codes
+from portal.accounts.sessions import renew_id
+
+ACCOUNT_MINUTES = 15
+"""How fresh the proof must be for changes to the account itself, which could lock its owner out."""
+STATE = "step_up_code"
+INTERRUPTED = "interrupted"
+
+
+def is_proved(request: HttpRequest, minutes: int) -> bool:
+    return bool(time.time() - request.session.get(PROVED_AT, 0.0) < minutes * 60)
+
+
+def url_for(back: str) -> str:
+    return f"{reverse(settings.STEP_UP_URL)}?{urlencode({'next': back})}"
+
+
+@receiver(authentication_step_completed)
+def by_one_of_allauths_pages(request: HttpRequest, **facts: Any) -> None:
+    if facts.get("reauthenticated"):
+        prove(request)
+
+
+def prove(request: HttpRequest) -> None:
+    """The person is here now: note it under a new session id, and say what can be done again."""
+    request.session[PROVED_AT] = time.time()
+    request.session.pop(STATE, None)
+    renew_id(request)
+    if wish := request.session.pop(INTERRUPTED, ""):
+        words = _("Thank you. You can now %(wish)s; nothing was done so far.") % {"wish": wish}
+    else:
+        words = _("Thank you. You can now go on where you left off.")
+    messages.success(request, words)
+
+
+@login_required
+@require_http_methods(["GET", "HEAD"])
+def ask(request: HttpRequest) -> HttpResponse:
+    """Lead to the best way that the person has; its page names the others."""
+    ways = get_adapter(request).get_reauthentication_methods(request.user)
+    return redirect(f"{ways[0]['url']}?{urlencode({'next': _back(request)})}")
+
+
+class CodeForm(forms.Form):
+    code = forms.CharField(max_length=40)
+
+
+@login_required
+@require_http_methods(["GET", "HEAD", "POST"])
+def by_code(request: HttpRequest) -> HttpResponse:
+    """A code to the primary address, for those who have no stronger proof."""
+    here = f"{reverse('step_up_code')}?{urlencode({'next': _back(request)})}"
+    if reverse("step_up_code") not in {way["url"] for way in _ways(request)}:
+        return redirect(url_for(_back(request)))
+    if request.method != "POST":
+        return _page(request, CodeForm())
+    if request.POST.get("action") == "send":
+        return cast(HttpResponse, send_code(request, here))
+    form = CodeForm(request.POST)
+    state = request.session.get(STATE)
+    if state is None or time.time() - state["at"] > email_codes.SECONDS:
+        messages.error(request, _("This code has ended. Ask for a new one."))
+    elif not form.is_valid():
+        return _page(request, form, status=422)
+    else:
+        tried = email_codes.tries(request, state["at"])
+        if tried <= email_codes.TRIES and _same(form.cleaned_data["code"], state["code"]):
+            prove(request)
+            return redirect(_back(request))
+        if tried < email_codes.TRIES:
+            form.add_error("code", _("This is not the code that we have mailed."))
+            return _page(request, form, status=422)
+        messages.error(request, _("That was wrong too often. Ask for a new code."))
+    request.session.pop(STATE, None)
+    return redirect(here)
+
+
+@rate_limit(action="step_up")
+def send_code(request: HttpRequest, back: str) -> HttpResponse:
+    """Mail a new code, in place of any other."""
+    address = _address(request)
+    if not address:
+        messages.error(request, _("Confirm an e-mail address first."))
+        return redirect("account_email")
+    adapter = get_adapter(request)
+    code = adapter.generate_login_code()
+    request.session[STATE] = {"code": code, "at": time.time(), "to": address}
+    adapter.send_mail("account/email/step_up_code", address, {"code": code})
+    return redirect(back)
+
+
+def _address(request: HttpRequest) -> str:
+    """Where the code goes: the primary address, if it is proved."""
+    addresses = EmailAddress.objects.filter(user_id=request.user.pk, verified=True).order_by("-primary")
+    return addresses.values_list("email", flat=True).first() or ""
+
+
+def _page(request: HttpRequest, form: CodeForm, status: int = 200) -> HttpResponse:
+    state = request.session.get(STATE)
+    if state and time.time() - state["at"] > email_codes.SECONDS:
+        state = None
+    others = [
+        way | {"url": f"{way['url']}?{urlencode({'next': _back(request)})}"}
+        for way in _ways(request)
+        if way["url"] != reverse("step_up_code")
+    ]
+    context = {
+        "form": form,
+        "address": _address(request),
+        "email": state and state["to"],
+        "next": _back(request),
+        "reauthentication_alternatives": others,
+    }
+    return render(request, "account/step_up_code.html", context, status=status)
+
+
+def _ways(request: HttpRequest) -> list[dict[str, Any]]:
+    return list(get_adapter(request).get_reauthentication_methods(request.user))
+
+
+def _back(request: HttpRequest) -> str:
+    """Where to go afterwards; only to a page of this site."""
+    return get_next_redirect_url(request) or resolve_url(settings.LOGIN_REDIRECT_URL)
+
+
+def _same(typed: str, code: str) -> bool:
+    plain = "".join(typed.upper().replace("-", "").split())
+    return secrets.compare_digest(plain.encode(), code.replace("-", "").encode())

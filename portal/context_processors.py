@@ -1,0 +1,27 @@
+"""What every template knows of the operator."""
+
+from typing import Any
+
+from django.conf import settings
+from django.http import HttpRequest
+
+from portal.branding.accent import theme_url
+from portal.branding.icon import icon_url, monogram
+
+
+def site(request: HttpRequest) -> dict[str, Any]:
+    return {
+        "portal_name": settings.PORTAL_NAME,
+        "portal_monogram": monogram(settings.PORTAL_NAME),
+        "portal_logo_url": settings.PORTAL_LOGO_URL,
+        "portal_support_url": settings.PORTAL_SUPPORT_URL,
+        "portal_docs_url": settings.PORTAL_DOCS_URL,
+        "portal_theme_url": theme_url(),
+        "portal_icon_url": icon_url(),
+        "portal_url": settings.PORTAL_URL,
+        "local_sign_in": settings.LOCAL_SIGN_IN,
+        "local_sign_up": settings.LOCAL_SIGN_IN and settings.LOCAL_SIGN_UP,
+        "has_providers": bool(settings.SOCIALACCOUNT_PROVIDERS),
+        "support": getattr(request, "visit", None),
+        "reference": getattr(request, "reference", ""),
+    }

@@ -1,0 +1,254 @@
+"""Mailed codes have three tries, however many come at once, and are worth nothing once the account has changed."""
+
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from allauth.account.models import EmailAddress
+from allauth.mfa.totp.internal.auth import TOTP, format_hotp_value, generate_totp_secret, hotp_value
+from django.contrib.sessions.models import Session
+from django.core.cache import cache
+from django.db import connection
+from django.test import Client
+
+from portal.models import User
+from tests.helpers.people import (
+    CONFIRM,
+    LOGIN,
+    PROVE,
+    SIGNUP,
+    STEP_UP_CODE,
+    WRONG,
+    code_of_app,
+    last_code,
+    passes,
+    sign_in,
+    signed_in_as,
+)
+
+pytestmark = pytest.mark.django_db
+
+SECOND = "/accounts/2fa/authenticate/"
+RESET, RESET_CONFIRM, RESET_COMPLETE = (f"/accounts/password/reset/{step}" for step in ("", "confirm/", "complete/"))
+NEW = {"password1": "another-one-99", "password2": "another-one-99"}
+ASKED = [
+    (LOGIN, {"login": "ann@acme.test"}, CONFIRM),
+    (SIGNUP, {"email": "new@startup.test"}, PROVE),
+    (RESET, {"email": "ann@acme.test"}, RESET_CONFIRM),
+    (STEP_UP_CODE, {"action": "send"}, STEP_UP_CODE),
+]
+KINDS = ["login", "proof", "reset", "step-up"]
+every_kind = pytest.mark.parametrize(("start", "entry", "page"), ASKED, ids=KINDS)
+
+
+def took(answer) -> bool:
+    """Whether the code was right."""
+    return answer.status_code == 302 and answer.headers["Location"] in {"/keys/", RESET_COMPLETE}
+
+
+@pytest.fixture
+def browser(ann, client_of, start) -> Client:
+    """Ann's, signed in where the code is a step-up's."""
+    client = client_of(ann if start == STEP_UP_CODE else None)
+    passes(client, proof=999)
+    return client
+
+
+@every_kind
+def test_a_code_is_taken_at_the_third_try(browser, start, entry, page):
+    """A3"""
+    browser.post(start, entry)
+    for _ in range(2):
+        assert not took(browser.post(page, {"code": WRONG}))
+    assert took(browser.post(page, {"code": last_code()}))
+
+
+@every_kind
+def test_tries_that_do_not_see_each_other_in_the_session_are_counted_together(browser, start, entry, page):
+    """A3: each begins from the same session, as those do that arrive at the same moment."""
+    browser.post(start, entry)
+    before = Session.objects.get(pk=browser.session.session_key).session_data
+    for _ in range(3):
+        assert not took(browser.post(page, {"code": WRONG}))
+        Session.objects.filter(pk=browser.session.session_key).update(session_data=before)
+    assert not took(browser.post(page, {"code": last_code()}))
+
+
+@pytest.mark.django_db(transaction=True)
+@every_kind
+def test_of_many_tries_at_once_three_are_judged(browser, start, entry, page):
+    """A3: see tests/processes/test_guessing.py for several processes."""
+    browser.post(start, entry)
+
+    def guess(_number: int) -> str:
+        one = Client()
+        one.cookies = browser.cookies
+        try:
+            return one.post(page, {"code": WRONG}).text
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(8) as windows:
+        answers = list(windows.map(guess, range(16)))
+    assert sum("ncorrect code" in answer or "not the code" in answer for answer in answers) <= 2
+    assert not took(browser.post(page, {"code": last_code()}))
+
+
+def later(browser: Client, seconds: int) -> None:
+    """Let so much time pass for what this browser has asked for."""
+    session = browser.session
+
+    def age(value: object) -> None:
+        if isinstance(value, dict):
+            for name in {"at", "initiated_at"} & value.keys():
+                value[name] -= seconds
+            for inner in value.values():
+                age(inner)
+
+    for name, value in session.items():
+        age(value)
+        session[name] = value
+    session.save()
+
+
+@every_kind
+@pytest.mark.parametrize(("seconds", "works"), [(590, True), (601, False)])
+def test_a_code_lives_ten_minutes(browser, start, entry, page, seconds, works):
+    """A3"""
+    browser.post(start, entry)
+    later(browser, seconds)
+    assert took(browser.post(page, {"code": last_code()})) is works
+
+
+@pytest.mark.parametrize(("seconds", "works"), [(590, True), (601, False)])
+def test_what_a_code_has_opened_is_used_within_ten_minutes(client, ann, seconds, works):
+    """A3: the form for a new password is not open for longer than the code was."""
+    client.post(RESET, {"email": "ann@acme.test"})
+    client.post(RESET_CONFIRM, {"code": last_code()})
+    later(client, seconds)
+    client.post(RESET_COMPLETE, NEW)
+    ann.refresh_from_db()
+    assert ann.has_usable_password() is works
+
+
+def test_a_code_has_its_own_tries(client, ann):
+    """A3: a new request begins anew, for known and unknown addresses alike."""
+    for _ in range(2):
+        cache.clear()
+        client.post(LOGIN, {"login": "ann@acme.test"})
+        for _ in range(3):
+            client.post(CONFIRM, {"code": WRONG})
+    client.post(LOGIN, {"login": "ann@acme.test"})
+    assert took(client.post(CONFIRM, {"code": last_code()}))
+
+
+# A reset that is under way
+
+
+def reset_asked_by_a_stranger(email: str) -> tuple[Client, str]:
+    stranger = Client()
+    stranger.post(RESET, {"email": email})
+    return stranger, last_code()
+
+
+def test_a_reset_by_an_address_that_was_taken_off_opens_nothing(make_person, client_of):
+    """A1, A8: whoever holds a former address has no way into the account."""
+    owner = make_person("ann@acme.test", "old@acme.test")
+    stranger, code = reset_asked_by_a_stranger("old@acme.test")
+    client_of(owner).post("/accounts/email/", {"action_remove": "", "email": "old@acme.test"})
+    assert "Please begin again" in stranger.post(RESET_CONFIRM, {"code": code}, follow=True).text
+    stranger.post(RESET_COMPLETE, NEW)
+    assert not User.objects.get().has_usable_password()
+
+
+@pytest.mark.parametrize("is_confirmed", [False, True])
+def test_a_reset_begun_before_the_account_changed_is_over(ann, is_confirmed, client_of):
+    """A8: a new password, or "Sign out everywhere else", ends what somebody else has begun."""
+    stranger, code = reset_asked_by_a_stranger("ann@acme.test")
+    if is_confirmed:
+        assert took(stranger.post(RESET_CONFIRM, {"code": code}))
+    client_of(ann).post("/accounts/sessions/")
+    stranger.post(RESET_CONFIRM, {"code": code})
+    assert stranger.post(RESET_COMPLETE, NEW).headers["Location"] == RESET
+    ann.refresh_from_db()
+    assert not ann.has_usable_password()
+
+
+def test_a_reset_of_an_address_taken_off_by_other_ways_is_over(make_person):
+    """A1: even if nothing else of the account has changed."""
+    make_person("ann@acme.test", "old@acme.test")
+    stranger, code = reset_asked_by_a_stranger("old@acme.test")
+    EmailAddress.objects.filter(email="old@acme.test").delete()
+    assert not took(stranger.post(RESET_CONFIRM, {"code": code}))
+
+
+def test_the_owner_of_an_address_that_a_stranger_took_first_gets_through_the_reset(client):
+    """A2: his proof takes the stranger's password away, which does not end the reset that is the proof."""
+    stranger = Client()
+    stranger.post(SIGNUP, {"email": "victim@acme.test"})
+    user = User.objects.get()
+    user.set_password("strangers-own-1")
+    user.save()
+    cache.clear()
+    client.post(RESET, {"email": "victim@acme.test"})
+    assert took(client.post(RESET_CONFIRM, {"code": last_code()}))
+    client.post(RESET_COMPLETE, NEW)
+    client.post(LOGIN, {"login": "victim@acme.test", "password": NEW["password1"]})
+    assert signed_in_as(client) == "victim@acme.test"
+
+
+# A sign-in that is under way
+
+
+@pytest.fixture
+def half_done(ann) -> tuple[Client, str]:
+    """Somebody with Ann's password, who is asked for the code of her app; and that code."""
+    secret = generate_totp_secret()
+    TOTP.activate(ann, secret)
+    ann.set_password("open-sesame")
+    ann.save()
+    stranger = Client()
+    answer = stranger.post(LOGIN, {"login": "ann@acme.test", "password": "open-sesame"})
+    assert answer.headers["Location"] == SECOND
+    return stranger, code_of_app(secret)
+
+
+def test_a_sign_in_that_nothing_disturbs_comes_to_its_end(half_done):
+    stranger, code = half_done
+    stranger.post(SECOND, {"code": code})
+    assert signed_in_as(stranger) == "ann@acme.test"
+
+
+def test_a_half_done_sign_in_ends_with_the_sessions(half_done, ann, client_of):
+    """A8, B2: a password that was replaced meanwhile, or a sign-out everywhere, ends it."""
+    stranger, code = half_done
+    client_of(User.objects.get()).post("/accounts/sessions/")
+    assert "Please begin again" in stranger.post(SECOND, {"code": code}, follow=True).text
+    assert signed_in_as(stranger) is None
+
+
+def test_a_half_done_sign_in_ends_after_ten_minutes(half_done):
+    """A3"""
+    stranger, code = half_done
+    later(stranger, 601)
+    stranger.post(SECOND, {"code": code})
+    assert signed_in_as(stranger) is None
+
+
+# The code of an app
+
+
+def test_a_code_of_the_app_works_once_for_as_long_as_it_lives(ann, settings):
+    """A3: whoever has read it over a shoulder has half a minute's luck no more than once."""
+    settings.MFA_TOTP_PERIOD = 2  # seconds, so that a test can wait for them
+    secret = generate_totp_secret()
+    TOTP.activate(ann, secret)
+    coming = format_hotp_value(hotp_value(secret, int(time.time()) // 2 + 1))  # is taken for two steps from now
+    owner, other = Client(), Client()
+    for browser in (owner, other):
+        sign_in(browser, "ann@acme.test")
+    owner.post(SECOND, {"code": coming})
+    assert signed_in_as(owner) == "ann@acme.test"
+    time.sleep(2.1)
+    other.post(SECOND, {"code": f"{coming[:3]} {coming[3:]}"})
+    assert signed_in_as(other) is None

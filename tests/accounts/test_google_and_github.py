@@ -1,0 +1,150 @@
+"""Signing in by Google and by GitHub, played by a local server: what is believed of the addresses that they tell."""
+
+import http.server
+import json
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import jwt
+import pytest
+from allauth.account.models import EmailAddress
+from allauth.socialaccount.models import SocialAccount, SocialToken
+from allauth.socialaccount.providers.github.views import GitHubOAuth2Adapter
+from allauth.socialaccount.providers.google.views import GoogleOAuth2Adapter
+from bs4 import BeautifulSoup
+from django.core import mail
+from django.http import HttpResponse
+from django.test import Client
+
+from tests.helpers.people import PROVE, signed_in_as
+
+pytestmark = pytest.mark.django_db
+
+KELVIN = "\N{KELVIN SIGN}"
+CLIENT = {"OAUTH_PKCE_ENABLED": True, "APPS": [{"client_id": "portal", "secret": "secret"}]}
+
+
+@dataclass
+class Company:
+    """Answers each path with what it is told to."""
+
+    answers: dict[str, Any] = field(default_factory=dict)
+
+    def lets_in(self, client: Client, name: str) -> HttpResponse:
+        leaving = client.post(f"/accounts/{name}/login/")
+        target = BeautifulSoup(leaving.text, "html.parser").select_one("main a.button")["href"]
+        state = parse_qs(urlsplit(target).query)["state"][0]
+        return client.get(f"/accounts/{name}/login/callback/?code=code&state={state}")
+
+
+@pytest.fixture
+def company(settings, monkeypatch) -> Iterator[Company]:
+    """allauth knows where both are; for a test they are here."""
+    company = Company({"/token": {"access_token": "token", "token_type": "bearer"}})
+    settings.SOCIALACCOUNT_PROVIDERS = {"google": CLIENT, "github": CLIENT}
+
+    class Answers(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            body = json.dumps(company.answers[self.path]).encode()
+            self.send_response(200)
+            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        do_POST = do_GET
+
+        def log_message(self, *_words: object) -> None:
+            pass
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Answers) as server:
+        threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
+        here = f"http://127.0.0.1:{server.server_port}"
+        for adapter, addresses in (
+            (GitHubOAuth2Adapter, {"access_token_url": "/token", "profile_url": "/user", "emails_url": "/emails"}),
+            (GoogleOAuth2Adapter, {"access_token_url": "/token", "identity_url": "/userinfo"}),
+        ):
+            for name, path in addresses.items():
+                monkeypatch.setattr(adapter, name, here + path)
+        yield company
+        server.shutdown()
+
+
+def github_tells(company: Company, *emails: tuple[str, object]) -> None:
+    company.answers["/user"] = {"id": 7, "login": "kate", "name": "Kate", "email": emails[0][0]}
+    company.answers["/emails"] = [
+        {"email": email, "verified": verified, "primary": not number} for number, (email, verified) in enumerate(emails)
+    ]
+
+
+def google_tells(company: Company, way: str, email: str, verified: object) -> None:
+    if way == "id token":
+        claims = {"iss": "https://accounts.google.com", "aud": "portal", "exp": 4e9, "iat": 1, "sub": "7"}
+        token = jwt.encode(claims | {"email": email, "email_verified": verified}, "k" * 32, algorithm="HS256")
+        company.answers["/token"] |= {"id_token": token}
+    company.answers["/userinfo"] = {"id": "7", "email": email, "verified_email": verified}
+
+
+def test_every_address_that_github_vouches_for_is_proved(company, client):
+    """A6"""
+    github_tells(company, ("Kate@acme.test", True), ("kate@home.test", True), ("kate@evil.test", "true"))
+    company.lets_in(client, "github")
+    assert signed_in_as(client) == "kate@acme.test"
+    proved = EmailAddress.objects.filter(verified=True).values_list("email", flat=True)
+    assert set(proved) == {"kate@acme.test", "kate@home.test"}
+    assert not EmailAddress.objects.filter(email="kate@evil.test").exists()
+    assert not SocialToken.objects.exists()
+    assert SocialAccount.objects.get().extra_data == {}
+
+
+def test_nobody_brings_more_addresses_from_github_than_an_account_may_have(company, client):
+    """Each of them is one more question to the Developer API, for every page."""
+    github_tells(company, *((f"kate+{number}@acme.test", True) for number in range(30)))
+    company.answers["/emails"].reverse()
+    company.lets_in(client, "github")
+    assert signed_in_as(client) == "kate+0@acme.test"
+    assert EmailAddress.objects.count() == 10
+
+
+@pytest.mark.parametrize("email", [f"{KELVIN}ate@acme.test", "kate@acme.test\ud800"])
+def test_a_look_alike_at_github_proves_nothing(company, client, email):
+    """A4, A6"""
+    github_tells(company, (email, True))
+    company.lets_in(client, "github")
+    assert signed_in_as(client) is None
+    assert not EmailAddress.objects.filter(verified=True).exists()
+
+
+def test_a_look_alike_beside_an_own_address_is_left_out(company, client):
+    """A4, A6"""
+    github_tells(company, (f"{KELVIN}ate@acme.test", True), ("own@home.test", True))
+    company.lets_in(client, "github")
+    assert signed_in_as(client) == "own@home.test"
+    assert list(EmailAddress.objects.values_list("email", flat=True)) == ["own@home.test"]
+
+
+@pytest.mark.parametrize("way", ["id token", "userinfo"])
+class TestGoogle:
+    def test_an_address_that_it_vouches_for_is_proved(self, company, client, way):
+        """A6"""
+        google_tells(company, way, "Kate@acme.test", True)
+        company.lets_in(client, "google")
+        assert signed_in_as(client) == "kate@acme.test"
+        assert EmailAddress.objects.get().verified
+        assert SocialAccount.objects.get().uid == "7"
+        assert SocialAccount.objects.get().extra_data == {}
+
+    @pytest.mark.parametrize(
+        ("email", "verified"), [(f"{KELVIN}ate@acme.test", True), ("kate@acme.test", "false"), ("kate@acme.test", 1)]
+    )
+    def test_what_it_does_not_vouch_for_to_the_letter_is_not(self, company, client, way, email, verified):
+        """A4, A6"""
+        google_tells(company, way, email, verified)
+        assert company.lets_in(client, "google").headers["Location"] == PROVE
+        assert signed_in_as(client) is None
+        assert mail.outbox[-1].to == ["kate@acme.test"]
+        assert not EmailAddress.objects.filter(verified=True).exists()

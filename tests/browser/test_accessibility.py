@@ -1,0 +1,116 @@
+"""Every page and dialog is open to everybody: by axe's rules, at every width, and by a finger.
+
+Each state is visited once, and looked at in both schemes and in both sizes; in German, whose words are the longest.
+"""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from axe_playwright_python.base import AXE_SCRIPT
+from playwright.sync_api import Page
+
+from tests.helpers.admin_scenes import ADMIN
+from tests.helpers.scenes import MANAGER, SCENES
+from tests.helpers.stage import Scene
+
+DESKTOP, PHONE = {"width": 1280, "height": 900}, {"width": 390, "height": 844}
+LOOKS = (("light", DESKTOP), ("light", PHONE), ("dark", PHONE), ("dark", DESKTOP))
+OURS = ".key-service #content"
+WIDTHS = (320, 360, 390, 640, 768, 1024, 1440)  # 640 is 1280 at 200 % zoom
+RULES = {
+    "runOnly": {"type": "tag", "values": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]},
+    "resultTypes": ["violations"],
+}
+RUN = """async ({ rules, part }) => {
+    scrollTo(0, 0); // What has slid half under the title that stays would count as small.
+    await new Promise(requestAnimationFrame);
+    await Promise.allSettled(document.getAnimations()
+        .filter((animation) => animation.effect.getComputedTiming().iterations !== Infinity)
+        .map((animation) => animation.finished));
+    return (await axe.run(document.querySelector(part) ?? document, rules)).violations;
+}"""
+SCROLLS_SIDEWAYS = """() => [document.documentElement, ...document.querySelectorAll("dialog[open]")]
+    .some((element) => element.scrollWidth > element.clientWidth)"""
+# Links in the middle of a sentence need no more room than the sentence has.
+TARGETS = "a, button, input:not([type=hidden]), select, textarea, summary"
+SMALL_TARGETS = """(targets) => [...document.querySelectorAll(targets)]
+    .map((element) => element.closest("label") ?? element)
+    .filter((element) => element.checkVisibility() && getComputedStyle(element).display !== "inline")
+    .filter((element) => {
+        const { width, height } = element.getBoundingClientRect();
+        return width > 1 && (width < 24 || height < 24);
+    })
+    .map((element) => element.outerHTML)"""
+MOVES = """() => [...document.querySelectorAll("*")].flatMap((element) => {
+    const style = getComputedStyle(element);
+    return [style.transitionDuration, style.animationDuration].flatMap((all) => all.split(",").map(parseFloat));
+}).some((seconds) => seconds > 0.01)"""
+
+
+def axe(page: Page, part: str = "dialog[open]") -> list[str]:
+    """What axe finds in that part, or else on the page: the rule, and the elements that break it.
+
+    What stands behind an open dialog was looked at without it.
+    """
+    if not page.evaluate("() => 'axe' in window"):
+        page.evaluate(AXE_SCRIPT)
+    found: list[dict[str, Any]] = page.evaluate(RUN, {"rules": RULES, "part": part})
+    return [f"{rule['id']}: {[node['html'] for node in rule['nodes']]}" for rule in found]
+
+
+@pytest.mark.parametrize("scene", SCENES, ids=str)
+def test_every_page_and_dialog_is_open_to_everybody(states: Any, scene: Scene) -> None:
+    found: list[str] = []
+    for name, page in states(scene, viewport=DESKTOP, locale="de-DE"):
+        for scheme, size in LOOKS:
+            page.emulate_media(color_scheme=scheme)
+            page.set_viewport_size(size)
+            found += [f"{name}, {scheme}, {size['width']} px: {trouble}" for trouble in axe(page)]
+        found += [f"{name}, smaller than a finger: {element}" for element in page.evaluate(SMALL_TARGETS, TARGETS)]
+        for width in WIDTHS:
+            page.set_viewport_size({"width": width, "height": 800})
+            if page.evaluate(SCROLLS_SIDEWAYS):
+                found.append(f"{name} scrolls sideways at {width} px")
+        page.set_viewport_size(DESKTOP)
+        page.emulate_media(color_scheme="light")
+    assert not found, "\n".join(found)
+
+
+def test_what_is_ours_in_django_admin_is_open_to_everybody(states: Any) -> None:
+    """The frame around it, and the lists of rows of the database, are Django's own."""
+    found: list[str] = []
+    for name, page in states(ADMIN, viewport=DESKTOP, locale="de-DE"):
+        for scheme, size in LOOKS if page.locator(OURS).count() else ():
+            page.emulate_media(color_scheme=scheme)
+            page.set_viewport_size(size)
+            found += [f"{name}, {scheme}, {size['width']} px: {trouble}" for trouble in axe(page, OURS)]
+        page.set_viewport_size(DESKTOP)
+        page.emulate_media(color_scheme="light")
+    assert not found, "\n".join(found)
+
+
+def test_whoever_wants_less_motion_gets_none(states: Any) -> None:
+    (state,) = [one for one in MANAGER.states if one.name == "rotate"]
+    for _name, page in states(replace(MANAGER, states=(state,)), reduced_motion="no-preference"):
+        assert page.evaluate(MOVES)
+        page.emulate_media(reduced_motion="reduce")
+        assert not page.evaluate(MOVES)
+
+
+def test_the_pages_can_be_used_in_colours_of_the_readers_own(states: Any) -> None:
+    """Where the system forces its colours, buttons keep an edge, and where the keyboard is stays visible."""
+    (state,) = [one for one in MANAGER.states if one.name == "page"]
+    for _name, page in states(replace(MANAGER, states=(state,)), forced_colors="active"):
+        assert page.evaluate("() => matchMedia('(forced-colors: active)').matches")
+        buttons = page.locator("main .button:visible, main .state:visible")
+        edges = buttons.evaluate_all("all => all.map((one) => getComputedStyle(one).borderTopWidth)")
+        assert edges
+        assert set(edges) == {"1px"}
+        button = page.locator("main .button").first
+        button.focus()
+        page.keyboard.press("Shift+Tab")
+        page.keyboard.press("Tab")
+        ring = "one => { const style = getComputedStyle(one); return `${style.outlineStyle} ${style.outlineWidth}` }"
+        assert button.evaluate(ring) == "solid 2px"
+        assert axe(page) == []

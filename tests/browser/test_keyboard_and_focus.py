@@ -1,0 +1,226 @@
+"""Moving about the keys page: environments, finding, what is slow, shortcuts, the focus, the visitor's time."""
+
+import re
+from typing import Any
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from sandbox import Sandbox
+from tests.helpers.verbs import acme, in_time
+
+
+@pytest.fixture
+def anns_page(page: Page, sign_in: Any, ann: Any, two_environments: Sandbox) -> Page:
+    """Acme in production, and another consumer in preview."""
+    acme(two_environments)
+    preview = two_environments.buckets[1]
+    two_environments.add_consumer("acme-preview", managers=["ann@acme.test"], bucket=preview)
+    sign_in(page, ann)
+    page.goto("/keys/")
+    page.evaluate("window.sameDocument = true")
+    return page
+
+
+def row(page: Page, key: dict[str, Any]) -> Any:
+    return page.locator(f"[data-key={key['id']}]")
+
+
+# Moving
+
+IS_ON_TOP = """() => {
+    const { x, y, width, height } = document.activeElement.getBoundingClientRect();
+    return document.activeElement.contains(document.elementFromPoint(x + width / 2, y + height / 2));
+}"""
+
+
+def test_another_environment_comes_without_a_new_document(anns_page: Page) -> None:
+    anns_page.get_by_role("link", name="preview").click()
+    expect(anns_page.locator("[data-consumer=acme-preview]")).to_be_visible()
+    expect(anns_page.get_by_role("heading", name="API Keys")).to_be_focused()
+    expect(anns_page).to_have_title("API Keys · preview · API Portal")
+    assert anns_page.url.endswith("/keys/preview/")
+    assert anns_page.evaluate("window.sameDocument")
+    anns_page.go_back()
+    expect(anns_page.locator("[data-consumer=acme]")).to_be_visible()
+    assert anns_page.url.endswith("/keys/")
+
+
+def test_what_is_slow_shows_its_shape(anns_page: Page, sandbox: Sandbox) -> None:
+    sandbox.fault("GET", "*", "delay", seconds=1.5)
+    anns_page.get_by_role("link", name="preview").click()
+    expect(anns_page.locator("[data-skeleton]")).to_be_visible()
+    expect(anns_page.locator("[data-consumer=acme]")).to_be_hidden()
+    expect(anns_page.locator("[data-consumer=acme-preview]")).to_be_visible()
+    expect(anns_page.locator("[data-skeleton]")).to_have_count(0)
+
+
+def test_an_outage_on_the_way_leaves_the_page_as_it_was(anns_page: Page, sandbox: Sandbox) -> None:
+    sandbox.fault("GET", "*", "drop", times=2)
+    anns_page.get_by_role("link", name="preview").click()
+    expect(anns_page.get_by_role("alert")).to_contain_text("The key service is unavailable")
+    expect(anns_page.locator("[data-consumer=acme]")).to_be_visible()
+    assert anns_page.url.endswith("/keys/")
+
+
+def test_finding_goes_on_while_one_types(anns_page: Page, sandbox: Sandbox) -> None:
+    for number in range(8):
+        sandbox.add_consumer(f"team-{number}", managers=["ann@acme.test"])
+    anns_page.reload()
+    anns_page.keyboard.press("/")
+    expect(anns_page.get_by_role("searchbox")).to_be_focused()
+    anns_page.keyboard.type("team-4")
+    expect(anns_page.locator("[data-consumer]")).to_have_count(1)
+    expect(anns_page.get_by_role("searchbox")).to_be_focused()
+    expect(anns_page.get_by_text("1 consumer found")).to_be_attached()
+    assert anns_page.url.endswith("?find=team-4")
+    anns_page.get_by_role("searchbox").fill("nobody")
+    expect(anns_page.get_by_role("heading", name="Nothing found")).to_be_visible()
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+def test_the_environment_stays_in_sight(anns_page: Page, sandbox: Sandbox, width: int) -> None:
+    for number in range(8):
+        sandbox.add_consumer(f"team-{number}", managers=["ann@acme.test"])
+    anns_page.set_viewport_size({"width": width, "height": 600})
+    anns_page.reload()
+    anns_page.locator("[data-consumer]").last.scroll_into_view_if_needed()
+    expect(anns_page.get_by_role("link", name="API Portal")).not_to_be_in_viewport()
+    expect(anns_page.get_by_role("link", name="production")).to_be_in_viewport()
+    anns_page.locator("[data-consumer] button").last.focus()
+    for _ in range(20):
+        anns_page.keyboard.press("Shift+Tab")
+        assert anns_page.evaluate(IS_ON_TOP)
+
+
+# Shortcuts
+
+
+def test_a_question_mark_lists_the_shortcuts_and_esc_closes_the_list(anns_page: Page) -> None:
+    anns_page.keyboard.press("?")
+    dialog = anns_page.get_by_role("dialog", name="Keyboard shortcuts")
+    expect(dialog).to_be_visible()
+    anns_page.keyboard.press("Escape")
+    expect(dialog).to_be_hidden()
+
+
+def test_letters_create_and_move_but_not_while_one_types(anns_page: Page, sandbox: Sandbox) -> None:
+    anns_page.keyboard.press("j")
+    anns_page.keyboard.press("j")
+    first, second = sorted(sandbox.keys("acme"), key=lambda key: key["createdOn"], reverse=True)
+    expect(anns_page.locator("[data-key]").nth(1)).to_be_focused()
+    anns_page.keyboard.press("k")
+    expect(anns_page.locator("[data-key]").first).to_be_focused()
+    anns_page.keyboard.press("c")
+    dialog = anns_page.get_by_role("dialog", name="Create a key")
+    expect(dialog.get_by_label("Label")).to_be_focused()
+    anns_page.keyboard.type("jack?")
+    expect(dialog.get_by_label("Label")).to_have_value("jack?")
+    assert {first["id"], second["id"]} == {key["id"] for key in sandbox.keys("acme")}
+
+
+def test_shortcuts_can_be_switched_off(anns_page: Page) -> None:
+    """WCAG 2.1.4: single letters get in the way of those who speak to their computer."""
+    anns_page.get_by_role("button", name="Keyboard shortcuts").click()
+    anns_page.get_by_label("Use single-letter shortcuts").uncheck()
+    anns_page.get_by_role("button", name="Close").last.click()
+    anns_page.reload()
+    anns_page.keyboard.press("c")
+    anns_page.keyboard.press("?")
+    expect(anns_page.get_by_role("dialog")).to_be_hidden()
+    anns_page.get_by_role("button", name="Keyboard shortcuts").click()
+    expect(anns_page.get_by_label("Use single-letter shortcuts")).not_to_be_checked()
+
+
+# Focus
+
+
+def test_after_a_deletion_the_focus_is_on_the_next_key(anns_page: Page, sandbox: Sandbox) -> None:
+    rows = anns_page.locator("[data-key]")
+    following = rows.nth(1).get_attribute("id")
+    rows.first.get_by_role("button", name="Delete").click()
+    anns_page.get_by_role("button", name="Delete key").click()
+    expect(anns_page.get_by_role("dialog")).to_be_hidden()
+    expect(anns_page.locator(f"#{following}")).to_be_focused()
+    anns_page.locator(f"#{following}").get_by_role("button", name="Delete").click()
+    anns_page.get_by_role("button", name="Delete key").click()
+    expect(anns_page.locator("#consumer-acme")).to_be_focused()
+
+
+def test_a_mistake_is_where_the_focus_goes(anns_page: Page) -> None:
+    anns_page.get_by_role("button", name="Create key").click()
+    dialog = anns_page.get_by_role("dialog")
+    dialog.get_by_label("Label").fill("Staging")
+    dialog.get_by_label("On a date").check()
+    dialog.get_by_role("button", name="Create key").click()
+    expect(dialog.get_by_label("Date", exact=True)).to_be_focused()
+
+
+def test_a_stray_click_does_not_close_a_new_key(anns_page: Page) -> None:
+    anns_page.get_by_role("button", name="Create key").click()
+    dialog = anns_page.get_by_role("dialog")
+    dialog.get_by_label("Label").fill("Staging")
+    dialog.get_by_role("button", name="Create key").click()
+    expect(dialog).to_contain_text("Your new key")
+    anns_page.mouse.click(5, 5)
+    expect(dialog).to_contain_text("Copy the key first, or press Done.")
+    dialog.get_by_text("Done", exact=True).click()
+    expect(dialog).to_be_hidden()
+
+
+def test_a_stray_click_does_not_lose_what_was_typed(anns_page: Page) -> None:
+    anns_page.get_by_role("button", name="Create key").click()
+    dialog = anns_page.get_by_role("dialog")
+    expect(dialog.get_by_label("Label")).to_be_focused()
+    anns_page.mouse.click(5, 5)
+    expect(dialog).to_be_hidden()
+    anns_page.get_by_role("button", name="Create key").click()
+    dialog.get_by_label("Label").fill("Staging")
+    anns_page.mouse.click(5, 5)
+    expect(dialog.get_by_label("Label")).to_have_value("Staging")
+    anns_page.keyboard.press("Escape")
+    expect(dialog).to_be_hidden()
+
+
+# Time
+
+
+def test_times_are_in_the_visitors_zone(open_page: Any, sign_in: Any, ann: Any, sandbox: Sandbox) -> None:
+    """By the title and for screen readers; the words stay, so that nothing jumps."""
+    made = in_time(days=-3)
+    sandbox.add_consumer(
+        "acme", managers=["ann@acme.test"], keys=[{"description": "CI", "createdOn": made.isoformat()}]
+    )
+    page = open_page(timezone_id="Asia/Kolkata", locale="en-GB")
+    sign_in(page, ann)
+    page.goto("/keys/")
+    created = page.locator("[data-key] time").first
+    expect(created).to_contain_text("3 days ago")
+    expect(created).to_have_attribute("title", f"{in_time(days=-3, hours=5, minutes=30):%-d %b %Y, %H:%M} GMT+5:30")
+    expect(created.locator(".visually-hidden")).to_contain_text("GMT+5:30")
+    page.get_by_role("button", name="Rotate", exact=True).click()
+    expect(page.get_by_role("dialog").locator("time", has_text="GMT+5:30").last).to_be_visible()
+
+
+def test_a_moment_that_is_typed_in_utc_is_said_in_the_visitors_zone(
+    open_page: Any, sign_in: Any, ann: Any, sandbox: Sandbox
+) -> None:
+    acme(sandbox)
+    page = open_page(timezone_id="Asia/Kolkata", locale="en-GB")
+    sign_in(page, ann)
+    page.goto("/keys/")
+    endless = page.locator("[data-key]").filter(has=page.get_by_text("CI", exact=True))
+    endless.get_by_role("button", name="Change end").click()
+    dialog = page.get_by_role("dialog")
+    expect(dialog.get_by_text("In your time zone")).to_be_hidden()
+    dialog.get_by_label("Ends (UTC)").fill("2031-01-04T20:00")
+    expect(dialog.get_by_text("In your time zone: 5 Jan 2031, 01:30 GMT+5:30")).to_be_visible()
+    dialog.get_by_label("Ends (UTC)").fill("")
+    expect(dialog.get_by_text("In your time zone")).to_be_hidden()
+
+
+def test_without_javascript_times_are_in_utc(page_without_js: Page, sign_in: Any, ann: Any, sandbox: Sandbox) -> None:
+    acme(sandbox)
+    sign_in(page_without_js, ann)
+    page_without_js.goto("/keys/")
+    expect(page_without_js.locator("[data-key] time").first).to_have_attribute("title", re.compile(r"\d\d:\d\d UTC$"))

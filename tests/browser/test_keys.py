@@ -1,0 +1,345 @@
+"""The API Keys page as people use it: every verb once with the mouse, by keyboard, and without JavaScript."""
+
+from typing import Any
+
+import pytest
+from playwright.sync_api import Locator, Page, expect
+
+from sandbox import Sandbox
+from tests.helpers.verbs import FULL_KEY, about, acme, ends, in_time, named
+
+
+@pytest.fixture
+def keys(sandbox: Sandbox) -> list[dict[str, Any]]:
+    return acme(sandbox)
+
+
+@pytest.fixture
+def anns_page(page: Page, sign_in: Any, ann: Any, keys: list[dict[str, Any]]) -> Page:
+    sign_in(page, ann)
+    page.goto("/keys/")
+    return page
+
+
+def row(page: Page, key: dict[str, Any]) -> Locator:
+    return page.locator(f"[data-key={key['id']}]")
+
+
+def button(place: Page | Locator, name: str) -> Locator:
+    return place.get_by_role("button", name=name, exact=True)
+
+
+def clipboard(page: Page) -> str:
+    return page.evaluate("navigator.clipboard.readText()")
+
+
+def test_copying_puts_the_key_on_the_clipboard_and_never_on_the_page(
+    anns_page: Page, keys: list[dict[str, Any]]
+) -> None:
+    answers: list[str] = []
+    anns_page.on("response", lambda response: answers.append(response.url))
+    button(row(anns_page, keys[0]), "Copy").click()
+    expect(anns_page.get_by_text("The key is on the clipboard.")).to_be_visible()
+    assert clipboard(anns_page) == keys[0]["key"]
+    assert not FULL_KEY.search(anns_page.content())
+    assert [url.split("/")[-2] for url in answers if "/keys/" in url] == ["copy"]
+
+
+def test_where_the_clipboard_refuses_the_key_is_shown_selected(
+    open_page: Any, sign_in: Any, ann: Any, keys: list[dict[str, Any]]
+) -> None:
+    page = open_page(clipboard=False)
+    page.add_init_script("for (const way of ['write', 'writeText']) navigator.clipboard[way] = () => Promise.reject()")
+    sign_in(page, ann)
+    page.goto("/keys/")
+    button(row(page, keys[0]), "Copy").click()
+    dialog = page.get_by_role("dialog")
+    expect(dialog).to_contain_text("did not let this page use the clipboard")
+    assert page.evaluate("getSelection().toString()") == keys[0]["key"]
+    button(dialog, "Done").click()
+    assert not FULL_KEY.search(page.content())
+
+
+def test_a_revealed_key_is_masked_again_after_a_minute(anns_page: Page, keys: list[dict[str, Any]]) -> None:
+    anns_page.clock.install()
+    anns_page.reload()
+    mask = row(anns_page, keys[0]).locator("code").inner_text()
+    button(row(anns_page, keys[0]), "Reveal").click()
+    expect(row(anns_page, keys[0]).locator("code")).to_have_text(keys[0]["key"])
+    expect(row(anns_page, keys[0])).to_contain_text("60")
+    anns_page.clock.fast_forward(30_000)
+    expect(row(anns_page, keys[0]).locator("code")).to_have_text(keys[0]["key"])
+    anns_page.clock.fast_forward(31_000)
+    expect(row(anns_page, keys[0]).locator("code")).to_have_text(mask)
+    assert not FULL_KEY.search(anns_page.content())
+
+
+def test_a_revealed_key_is_masked_when_nobody_looks(anns_page: Page, keys: list[dict[str, Any]]) -> None:
+    """E4: a page left alone, or left, shows no key."""
+    button(row(anns_page, keys[0]), "Reveal").click()
+    expect(row(anns_page, keys[0]).locator("code")).to_have_text(keys[0]["key"])
+    anns_page.evaluate(
+        """() => { Object.defineProperty(document, "hidden", {value: true, configurable: true});
+                   document.dispatchEvent(new Event("visibilitychange")); }"""
+    )
+    expect(row(anns_page, keys[0]).locator("code")).not_to_have_text(keys[0]["key"])
+    assert not FULL_KEY.search(anns_page.content())
+    button(row(anns_page, keys[0]), "Reveal").click()
+    expect(row(anns_page, keys[0]).locator("code")).to_have_text(keys[0]["key"])
+    button(row(anns_page, keys[0]), "Hide").click()
+    expect(button(row(anns_page, keys[0]), "Reveal")).to_be_focused()
+    assert not FULL_KEY.search(anns_page.content())
+
+
+def test_back_and_forward_show_no_revealed_key(anns_page: Page, keys: list[dict[str, Any]]) -> None:
+    """E5: neither does the history, nor what the browser stores."""
+    button(row(anns_page, keys[0]), "Reveal").click()
+    expect(row(anns_page, keys[0]).locator("code")).to_have_text(keys[0]["key"])
+    anns_page.goto("/")
+    anns_page.go_back()
+    expect(row(anns_page, keys[0])).to_be_visible()
+    assert not FULL_KEY.search(anns_page.content())
+    kept = "JSON.stringify([Object.entries(localStorage), Object.entries(sessionStorage), history.state])"
+    assert not FULL_KEY.search(anns_page.evaluate(kept))
+
+
+def test_creating_shows_the_key_once_and_guards_it(anns_page: Page, sandbox: Sandbox) -> None:
+    button(anns_page, "Create key").click()
+    dialog = anns_page.get_by_role("dialog")
+    dialog.get_by_label("Label").fill("Staging")
+    dialog.get_by_label("30 days").check()
+    button(dialog, "Create key").click()
+    expect(dialog).to_contain_text("Your new key")
+    (new,) = named(sandbox.keys("acme"), "Staging")
+    assert dialog.locator("textarea").input_value() == new["key"]
+    assert about(ends(new), in_time(days=30))
+    anns_page.keyboard.press("Escape")
+    expect(dialog).to_be_visible()
+    button(dialog, "Copy").first.click()
+    assert clipboard(anns_page) == new["key"]
+    dialog.get_by_text("Done", exact=True).click()
+    expect(dialog).to_be_hidden()
+    expect(row(anns_page, new)).to_contain_text("Staging")
+    assert not FULL_KEY.search(anns_page.content())
+
+
+def test_a_key_that_is_shown_only_once_is_not_left_by_mistake(
+    anns_page: Page, sandbox: Sandbox, keys: list[dict[str, Any]]
+) -> None:
+    """The browser asks before it goes anywhere; once the key is copied it does not."""
+    sandbox.set(retrievable="refused")
+    button(row(anns_page, keys[0]), "Reveal").click()
+    expect(anns_page.get_by_role("alert")).to_contain_text("cannot be shown")
+    anns_page.goto("/keys/")
+    button(anns_page, "Create key").click()
+    anns_page.get_by_label("Label").fill("Backup")
+    button(anns_page.get_by_role("dialog"), "Create key").click()
+    expect(anns_page.get_by_text("it is shown only this once")).to_be_visible()
+    asked: list[str] = []
+    anns_page.on("dialog", lambda dialog: (asked.append(dialog.type), dialog.dismiss()))
+    anns_page.evaluate("location.assign('/keys/activity/')")
+    anns_page.wait_for_timeout(300)
+    assert asked == ["beforeunload"]
+    assert anns_page.url.endswith("/keys/")
+    button(anns_page.get_by_role("dialog"), "Copy").first.click()
+    expect(anns_page.locator("[data-guard]")).to_have_count(0)
+    anns_page.evaluate("location.assign('/keys/activity/')")
+    anns_page.wait_for_url("**/activity/")
+    assert asked == ["beforeunload"]
+
+
+def test_a_mistake_in_the_form_keeps_what_was_typed(anns_page: Page, sandbox: Sandbox) -> None:
+    button(anns_page, "Create key").click()
+    dialog = anns_page.get_by_role("dialog")
+    dialog.get_by_label("Label").fill("Staging")
+    dialog.get_by_label("On a date").check()
+    button(dialog, "Create key").click()
+    expect(dialog).to_contain_text("Please choose the date.")
+    assert dialog.get_by_label("Label").input_value() == "Staging"
+    assert len(sandbox.keys("acme")) == 2
+
+
+def test_rotating_makes_a_new_key_and_lets_the_old_one_live_a_day(
+    anns_page: Page, sandbox: Sandbox, keys: list[dict[str, Any]]
+) -> None:
+    button(row(anns_page, keys[0]), "Rotate").click()
+    dialog = anns_page.get_by_role("dialog")
+    expect(dialog.get_by_label("In 24 hours")).to_be_checked()
+    button(dialog, "Rotate key").click()
+    expect(dialog).to_contain_text("Your new key")
+    old, new = named(sandbox.keys("acme"), "CI")
+    assert dialog.locator("textarea").input_value() == new["key"]
+    assert about(ends(old), in_time(hours=24))
+    button(dialog, "Copy").first.click()
+    dialog.get_by_text("Done", exact=True).click()
+    expect(row(anns_page, old)).to_contain_text("Ends in")
+    expect(row(anns_page, new)).to_contain_text("Never ends")
+
+
+def test_deleting_takes_the_row_away(anns_page: Page, sandbox: Sandbox, keys: list[dict[str, Any]]) -> None:
+    button(row(anns_page, keys[0]), "Delete").click()
+    dialog = anns_page.get_by_role("dialog")
+    expect(dialog).to_contain_text("60 seconds")
+    button(dialog, "Delete key").click()
+    expect(row(anns_page, keys[0])).to_have_count(0)
+    expect(dialog).to_be_hidden()
+    expect(anns_page.get_by_text("The key is deleted.")).to_be_visible()
+    assert [key["description"] for key in sandbox.keys("acme")] == ["Laptop"]
+
+
+def test_everything_can_be_done_by_keyboard(anns_page: Page, sandbox: Sandbox, keys: list[dict[str, Any]]) -> None:
+    button(row(anns_page, keys[0]), "Rename").focus()
+    anns_page.keyboard.press("Enter")
+    dialog = anns_page.get_by_role("dialog")
+    expect(dialog.get_by_label("Label")).to_be_focused()
+    anns_page.keyboard.press("Escape")
+    expect(dialog).to_be_hidden()
+    expect(button(row(anns_page, keys[0]), "Rename")).to_be_focused()
+    anns_page.keyboard.press("Enter")
+    dialog.get_by_label("Label").fill("Build")
+    anns_page.keyboard.press("Enter")
+    expect(row(anns_page, keys[0])).to_contain_text("Build")
+    expect(button(row(anns_page, keys[0]), "Rename")).to_be_focused()
+    assert named(sandbox.keys("acme"), "Build")
+
+
+def test_trouble_is_seen_and_heard(anns_page: Page, sandbox: Sandbox, keys: list[dict[str, Any]]) -> None:
+    """H1: in the notices of the page, or inside the dialog while that covers them."""
+    sandbox.fault("GET", "*", "drop", times=2)
+    button(row(anns_page, keys[0]), "Reveal").click()
+    expect(anns_page.get_by_role("main").get_by_role("alert")).to_contain_text("The key service is unavailable")
+    button(row(anns_page, keys[0]), "Rename").click()
+    dialog = anns_page.get_by_role("dialog")
+    dialog.get_by_label("Label").fill("Build")
+    sandbox.fault("GET", "*", "drop", times=2)
+    button(dialog, "Save").click()
+    expect(dialog.get_by_role("alert")).to_contain_text("Nothing was changed")
+    button(dialog, "Save").click()
+    expect(dialog).to_be_hidden()
+    expect(row(anns_page, keys[0])).to_contain_text("Build")
+
+
+def test_trouble_in_a_dialog_goes_with_the_next_answer(anns_page: Page, sandbox: Sandbox) -> None:
+    button(anns_page, "Create key").click()
+    dialog = anns_page.get_by_role("dialog")
+    dialog.get_by_label("Label").fill("Staging")
+    sandbox.fault("GET", "*", "drop", times=2)
+    button(dialog, "Create key").click()
+    expect(dialog.get_by_role("alert")).to_be_visible()
+    dialog.get_by_label("On a date").check()
+    button(dialog, "Create key").click()
+    expect(dialog).to_contain_text("Please choose the date.")
+    expect(dialog.get_by_role("alert")).to_have_count(0)
+
+
+def test_a_session_that_ended_leads_to_sign_in(anns_page: Page, keys: list[dict[str, Any]]) -> None:
+    """Not into the dialog, and not into the clipboard."""
+    anns_page.context.clear_cookies(name="sessionid")
+    button(row(anns_page, keys[0]), "Rotate").click()
+    anns_page.wait_for_url("**/accounts/login/**")
+    anns_page.go_back()
+    expect(anns_page.get_by_role("dialog")).to_be_hidden()
+
+
+def test_a_newcomer_makes_a_first_key(page: Page, sign_in: Any, ann: Any, sandbox: Sandbox) -> None:
+    """And nothing is amiss in the console: the page that has no card yet is not asked to change one."""
+    errors: list[str] = []
+    page.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
+    sign_in(page, ann)
+    page.goto("/keys/")
+    button(page, "Create key").click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_label("Label").fill("My app")
+    button(dialog, "Create key").click()
+    expect(dialog).to_contain_text("Your new key")
+    (consumer,) = sandbox.consumers()
+    button(dialog, "Copy").first.click()
+    assert clipboard(page) == consumer["apiKeys"][0]["key"]
+    dialog.get_by_text("Done", exact=True).click()
+    expect(page.locator(f"[data-consumer={consumer['name']}]")).to_be_visible()
+    assert errors == []
+
+
+def test_an_error_that_comes_as_a_whole_page_is_a_notice_that_can_be_dismissed(
+    anns_page: Page, keys: list[dict[str, Any]]
+) -> None:
+    """With the page's words and without its links; and one stays where one is."""
+    address = anns_page.url
+    anns_page.evaluate("htmx.ajax('GET', '/nowhere/', '#main')")
+    notice = anns_page.get_by_role("alert")
+    expect(notice).to_contain_text("Page not found")
+    expect(notice.get_by_role("link")).to_have_count(0)
+    button(notice, "Dismiss").click()
+    expect(notice).to_have_count(0)
+    expect(row(anns_page, keys[0])).to_be_visible()
+    assert anns_page.url == address
+
+
+def test_what_was_done_is_in_sight_without_javascript(
+    page_without_js: Page, sign_in: Any, ann: Any, sandbox: Sandbox
+) -> None:
+    """Although the page is at the consumer then, and not at its top."""
+    for number in range(20):
+        sandbox.add_consumer(f"team-{number}", label=f"Team {number}", managers=["ann@acme.test"])
+    sign_in(page_without_js, ann)
+    page_without_js.goto("/keys/")
+    button(page_without_js.locator("[data-consumer=team-19]"), "Rename").click()
+    button(page_without_js, "Save").click()
+    expect(page_without_js.locator("[data-consumer=team-19]")).to_be_in_viewport()
+    expect(page_without_js.get_by_text("The new label is saved.")).to_be_in_viewport()
+
+
+def test_everything_works_without_javascript(
+    page_without_js: Page, sign_in: Any, ann: Any, sandbox: Sandbox, keys: list[dict[str, Any]]
+) -> None:
+    page = page_without_js
+    sign_in(page, ann)
+    page.goto("/keys/")
+    assert not FULL_KEY.search(page.content())
+
+    button(row(page, keys[0]), "Reveal").click()
+    expect(page.locator("textarea")).to_have_value(keys[0]["key"])
+    page.get_by_role("link", name="Done").click()
+
+    button(row(page, keys[0]), "Copy").click()
+    expect(page.locator("textarea")).to_have_value(keys[0]["key"])
+    page.get_by_role("link", name="Done").click()
+
+    button(page, "Create key").click()
+    page.get_by_label("Label").fill("")
+    page.get_by_label("Label").evaluate("field => field.required = false")
+    button(page, "Create key").click()
+    expect(page.get_by_text("This field is required.")).to_be_visible()
+    page.get_by_label("Label").fill("Staging")
+    button(page, "Create key").click()
+    (new,) = named(sandbox.keys("acme"), "Staging")
+    expect(page.locator("textarea")).to_have_value(new["key"])
+    page.get_by_role("link", name="Done").click()
+
+    button(row(page, keys[0]), "Rotate").click()
+    button(page, "Rotate key").click()
+    expect(page.get_by_role("heading", name="Your new key")).to_be_visible()
+    page.get_by_role("link", name="Done").click()
+    expect(row(page, keys[0])).to_contain_text("Ends in")
+
+    button(row(page, new), "Rename").click()
+    page.get_by_label("Label").fill("Test")
+    button(page, "Save").click()
+    expect(row(page, new)).to_contain_text("Test")
+
+    button(row(page, new), "Change end").click()
+    page.get_by_label("Ends").fill(in_time(days=2).strftime("%Y-%m-%dT%H:%M"))
+    button(page, "Save").click()
+    expect(row(page, new)).to_contain_text("Ends in")
+
+    button(row(page, new), "Delete").click()
+    button(page, "Delete key").click()
+    expect(row(page, new)).to_have_count(0)
+    expect(page.get_by_text("The key is deleted.")).to_be_visible()
+
+    button(page, "Rotate all").click()
+    page.get_by_label("Now", exact=True).check()
+    button(page, "Rotate all keys").click()
+    expect(page.get_by_role("heading", name="Your new key")).to_be_visible()
+    live = [key for key in sandbox.keys("acme") if sandbox.authorizes(key["key"])]
+    assert [key["key"] for key in live] == [page.locator("textarea").input_value()]

@@ -1,0 +1,120 @@
+"""Ready requests as people use them: languages as tabs, copied with the key in, tried out."""
+
+from typing import Any
+
+import pytest
+from playwright.sync_api import Locator, Page, expect
+
+from sandbox import Sandbox
+from tests.helpers.verbs import FULL_KEY, acme
+
+
+@pytest.fixture
+def keys(sandbox: Sandbox, settings: Any) -> list[dict[str, Any]]:
+    """The sandbox plays the gateway too."""
+    settings.GATEWAY_URL, settings.GATEWAY_TEST_PATH = sandbox.url, "/_sandbox/hello"
+    return acme(sandbox)
+
+
+@pytest.fixture
+def quickstart(page: Page, sign_in: Any, ann: Any, keys: list[dict[str, Any]]) -> Locator:
+    sign_in(page, ann)
+    page.goto("/keys/")
+    return page.locator("[data-quickstart]")
+
+
+def tab(place: Locator, name: str) -> Locator:
+    return place.get_by_role("tab", name=name, exact=True)
+
+
+def clipboard(page: Page) -> str:
+    return page.evaluate("navigator.clipboard.readText()")
+
+
+def test_one_language_is_seen_at_a_time_and_arrows_move(page: Page, quickstart: Locator) -> None:
+    expect(tab(quickstart, "curl")).to_have_attribute("aria-selected", "true")
+    expect(quickstart.get_by_role("tabpanel")).to_have_count(1)
+    tab(quickstart, "curl").focus()
+    page.keyboard.press("ArrowRight")
+    expect(tab(quickstart, "Python")).to_be_focused()
+    expect(quickstart.get_by_role("tabpanel", name="Python")).to_contain_text("import requests")
+    page.keyboard.press("End")
+    expect(tab(quickstart, "PHP")).to_be_focused()
+    page.keyboard.press("ArrowRight")
+    expect(tab(quickstart, "curl")).to_be_focused()
+    page.keyboard.press("ArrowLeft")
+    expect(quickstart.get_by_role("tabpanel", name="PHP")).to_be_visible()
+    page.reload()
+    expect(tab(quickstart, "PHP")).to_have_attribute("aria-selected", "true")
+
+
+def test_a_copied_request_holds_the_chosen_key_and_the_page_never_does(
+    page: Page, quickstart: Locator, keys: list[dict[str, Any]]
+) -> None:
+    for key in keys:
+        quickstart.get_by_label("Key", exact=True).select_option(label=f"{key['description']} ••••{key['key'][-4:]}")
+        expect(quickstart.get_by_role("tabpanel")).to_contain_text(f"••••••••{key['key'][-4:]}")
+        quickstart.get_by_role("button", name="Copy").click()
+        expect(page.get_by_text("with your key in it")).to_be_visible()
+        copied = clipboard(page)
+        assert copied.startswith("curl ")
+        assert FULL_KEY.findall(copied) == [key["key"]]
+        assert not FULL_KEY.search(page.content())
+        page.get_by_role("button", name="Dismiss").click()
+
+
+def test_a_key_that_needs_quotes_is_copied_alone(
+    page: Page, sign_in: Any, ann: Any, sandbox: Sandbox, settings: Any
+) -> None:
+    """F2: a copied request does what it says, whatever upstream calls a key."""
+    value = "key-of-somebody'\"; touch harm; $(echo) #"
+    sandbox.add_consumer(
+        "acme", managers=["ann@acme.test"], keys=[{"description": "CI", "key": value.replace(" ", "")}]
+    )
+    sign_in(page, ann)
+    page.goto("/keys/")
+    page.locator("[data-quickstart]").get_by_role("button", name="Copy").click()
+    expect(page.get_by_text("the key alone")).to_be_visible()
+    assert clipboard(page) == value.replace(" ", "")
+
+
+def test_the_keys_to_choose_follow_the_rows(page: Page, quickstart: Locator, keys: list[dict[str, Any]]) -> None:
+    row = page.locator(f"[data-key={keys[0]['id']}]")
+    row.get_by_role("button", name="Delete").click()
+    page.get_by_role("button", name="Delete key").click()
+    expect(row).to_have_count(0)
+    expect(quickstart.locator("option")).to_have_count(1)
+    page.locator(f"[data-key={keys[1]['id']}]").get_by_role("button", name="Delete").click()
+    page.get_by_role("button", name="Delete key").click()
+    expect(quickstart).to_be_hidden()
+
+
+def test_trying_a_key_shows_what_the_gateway_said(
+    page: Page, quickstart: Locator, keys: list[dict[str, Any]], sandbox: Sandbox
+) -> None:
+    quickstart.get_by_label("Key", exact=True).select_option(index=1)
+    quickstart.get_by_role("button", name="Try it").click()
+    expect(quickstart.get_by_role("status")).to_contain_text("200 OK")
+    expect(quickstart.get_by_role("status")).to_contain_text("Hello, acme!")
+    expect(quickstart.get_by_role("button", name="Try it")).not_to_have_attribute("aria-busy", "true")
+    visible = [call.path.rpartition("/")[2] for call in sandbox.journal() if "visible" in call.query]
+    chosen = quickstart.locator("option").nth(1).get_attribute("value")
+    assert visible
+    assert f"/{visible[0]}/" in chosen
+    assert not FULL_KEY.search(page.content())
+
+
+def test_without_javascript_all_languages_stand_there_and_a_key_can_be_tried(
+    page_without_js: Page, sign_in: Any, ann: Any, keys: list[dict[str, Any]]
+) -> None:
+    page = page_without_js
+    sign_in(page, ann)
+    page.goto("/keys/")
+    for name in ("curl", "Python", "JavaScript", "Go", "PHP"):
+        expect(page.get_by_role("heading", name=name, exact=True)).to_be_visible()
+    expect(page.get_by_role("combobox")).to_have_count(0)
+    expect(page.get_by_role("button", name="Keyboard shortcuts")).to_have_count(0)
+    page.get_by_role("button", name="Try it").click()
+    expect(page.get_by_text("Hello, acme!")).to_be_visible()
+    page.get_by_role("link", name="Done").click()
+    expect(page.get_by_role("heading", name="Quickstart")).to_be_visible()

@@ -1,0 +1,240 @@
+"""The API Key Service in Django admin as colleagues use it: every screen once, on a phone, and without JavaScript."""
+
+import re
+from typing import Any
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from sandbox import Sandbox
+from tests.helpers.scenes import in_days
+from tests.helpers.staff import ACME, LIST, TOPICS, forms
+from tests.helpers.verbs import FULL_KEY, acme, named, new_keys
+
+
+def link(page: Page, name: str) -> Any:
+    return page.get_by_role("link", name=name, exact=True)
+
+
+def button(page: Page, name: str) -> Any:
+    return page.get_by_role("button", name=name, exact=True)
+
+
+@pytest.fixture
+def sams_page(page: Page, sign_in: Any, sam: Any, sandbox: Sandbox) -> Page:
+    acme(sandbox)
+    sign_in(page, sam)
+    page.goto("/admin/")
+    return page
+
+
+def test_a_consumer_is_made_changed_and_deleted(sams_page: Page, sandbox: Sandbox) -> None:
+    page = sams_page
+    link(page, "API Key Service").first.click()
+    link(page, "Create a consumer").click()
+    page.get_by_label("Label", exact=True).fill("Initech")
+    page.get_by_label("Name", exact=True).fill("initech")
+    page.get_by_label("Managers").fill("peter@initech.test")
+    page.get_by_label(re.compile("30 days")).check()
+    page.get_by_label("Label of the key").fill("Server")
+    button(page, "Create consumer").click()
+    (key,) = sandbox.keys("initech")
+    expect(page.locator("#new-key")).to_have_value(key["key"])
+    link(page, "Done").click()
+
+    link(page, "Add a manager").click()
+    page.get_by_label("E-mail address").fill("zoe@initech.test")
+    button(page, "Add and invite").click()
+    expect(page.get_by_text("zoe@initech.test is a manager now.")).to_be_visible()
+    page.get_by_role("link", name="Remove zoe@initech.test").click()
+    button(page, "Remove manager").click()
+    expect(page.get_by_text("zoe@initech.test is no manager any more.")).to_be_visible()
+
+    link(page, "Change").click()
+    page.get_by_label("Tags").fill("\n".join(f"t{number}=x" for number in range(6)))
+    button(page, "Save").click()
+    expect(page.get_by_text("at most 5 tags; these are 6")).to_be_visible()
+    page.get_by_label("Tags").fill("plan=pro")
+    button(page, "Save").click()
+    expect(page.get_by_text("plan=pro")).to_be_visible()
+
+    link(page, "Delete this consumer").click()
+    page.get_by_label("Name", exact=True).fill("initech")
+    button(page, "Delete consumer").click()
+    expect(page.get_by_text("Initech is deleted, with all its keys.")).to_be_visible()
+    assert sandbox.consumer("initech") is None
+
+
+def test_the_verbs_on_keys_have_the_dialogs_of_the_portal(sams_page: Page, sandbox: Sandbox) -> None:
+    page = sams_page
+    page.goto(LIST)
+    link(page, "Acme Inc").click()
+    before = sandbox.keys("acme")
+    ci = page.locator(f"[data-key={before[0]['id']}]")
+    ci.get_by_role("button", name="Reveal").click()
+    expect(page.locator("#revealed-key")).to_have_value(before[0]["key"])
+    link(page, "Done").click()
+    assert not FULL_KEY.search(page.content())
+
+    ci.get_by_role("link", name="Rotate").click()
+    page.get_by_label(re.compile("In 1 hour")).check()
+    button(page, "Rotate key").click()
+    (new,) = new_keys(before, sandbox.keys("acme"))
+    expect(page.locator("#new-key")).to_have_value(new["key"])
+    link(page, "Done").click()
+    expect(ci).to_contain_text("Ends in")
+
+    ci.get_by_role("link", name="Rename").click()
+    page.get_by_label("Label").fill("Build")
+    button(page, "Save").click()
+    expect(ci).to_contain_text("Build")
+
+    ci.get_by_role("link", name="Delete").click()
+    button(page, "Delete key").click()
+    expect(page.get_by_text("The key is deleted.")).to_be_visible()
+    expect(ci).to_have_count(0)
+
+
+def with_a_test_route(settings: Any, sandbox: Sandbox) -> None:
+    settings.GATEWAY_URL, settings.GATEWAY_TEST_PATH = sandbox.url, "/_sandbox/hello"
+
+
+def test_a_key_is_copied_and_never_on_the_page(sams_page: Page, sandbox: Sandbox) -> None:
+    page, (ci, _laptop) = sams_page, sandbox.keys("acme")
+    page.goto(ACME)
+    button(page.locator(f"[data-key={ci['id']}]"), "Copy").click()
+    expect(page.get_by_text("The key is on the clipboard.")).to_be_attached()
+    assert page.evaluate("navigator.clipboard.readText()") == ci["key"]
+    assert page.url.endswith(ACME)
+    assert not FULL_KEY.search(page.content())
+
+
+def test_where_the_clipboard_refuses_the_key_is_shown_selected(
+    open_page: Any, sign_in: Any, sam: Any, sandbox: Sandbox
+) -> None:
+    page, (ci, _laptop) = open_page(clipboard=False), acme(sandbox)
+    page.add_init_script("navigator.clipboard.write = () => Promise.reject()")
+    sign_in(page, sam)
+    page.goto(ACME)
+    button(page.locator(f"[data-key={ci['id']}]"), "Copy").click()
+    expect(page.locator("#revealed-key")).to_have_value(ci["key"])
+    expect(page.get_by_text("This page could not use the clipboard")).to_be_visible()
+    assert page.evaluate("getSelection().toString()") == ci["key"]
+    link(page, "Done").click()
+    expect(page.locator("#revealed-key")).to_have_count(0)
+
+
+def test_an_old_sign_in_leads_from_copy_to_the_proof(sams_page: Page, settings: Any) -> None:
+    sams_page.goto(ACME)
+    settings.STEP_UP_MINUTES = 0
+    button(sams_page, "Copy").first.click()
+    expect(sams_page).to_have_url(re.compile("/accounts/step-up/"))
+
+
+def test_copy_works_again_where_the_way_to_the_proof_was_stopped(sams_page: Page, settings: Any) -> None:
+    page = sams_page
+    page.goto(ACME)
+    settings.STEP_UP_MINUTES = 0
+    page.route("**/copy/", lambda it: it.fulfill(status=204) if it.request.is_navigation_request() else it.continue_())
+    with page.expect_response(lambda response: response.status == 204):
+        button(page, "Copy").first.click()
+    page.unroute("**/copy/")
+    button(page, "Copy").first.click()
+    expect(page).to_have_url(re.compile("/accounts/step-up/"))
+
+
+def test_a_key_is_tried(sams_page: Page, sandbox: Sandbox, settings: Any) -> None:
+    page = sams_page
+    page.goto(ACME)
+    expect(button(page, "Try it")).to_have_count(0)
+    with_a_test_route(settings, sandbox)
+    page.reload()
+    button(page, "Try it").first.click()
+    expect(page.locator(".trial")).to_contain_text("200 OK")
+    expect(page.get_by_text("The key works.")).to_be_visible()
+    link(page, "Done").click()
+    expect(page).to_have_url(re.compile(ACME + "$"))
+
+
+def test_a_key_is_copied_and_tried_without_javascript(
+    page_without_js: Page, sign_in: Any, sam: Any, sandbox: Sandbox, settings: Any
+) -> None:
+    page, (ci, _laptop) = page_without_js, acme(sandbox)
+    with_a_test_route(settings, sandbox)
+    sign_in(page, sam)
+    page.goto(ACME)
+    row = page.locator(f"[data-key={ci['id']}]")
+    button(row, "Copy").click()
+    assert page.locator("#revealed-key").input_value() == ci["key"]
+    link(page, "Done").click()
+    button(row, "Try it").click()
+    expect(page.locator(".trial")).to_contain_text("200 OK")
+
+
+def test_a_leaked_key_is_found_and_ended(sams_page: Page, sandbox: Sandbox) -> None:
+    page = sams_page
+    key = named(sandbox.keys("acme"), "CI")[0]
+    page.goto(LIST)
+    link(page, "Find a key").click()
+    page.get_by_label("Key, or its last characters").fill(key["key"])
+    button(page, "Find").click()
+    expect(page.get_by_text("The last 8 characters are the same.")).to_be_visible()
+    assert key["key"][5:37] not in page.content() + page.url
+    link(page, "End it and tell the managers").click()
+    page.get_by_label("How it was found").fill("In a public repository.")
+    button(page, "End the key").click()
+    expect(page.get_by_text("The key ends, and its managers are told.")).to_be_visible()
+    assert not sandbox.authorizes(key["key"])
+
+
+def test_lists_over_all_consumers_go_on_and_are_exported(sams_page: Page, sandbox: Sandbox) -> None:
+    page = sams_page
+    sandbox.seed_consumers(600)
+    page.goto(LIST)
+    link(page, "Never ending").click()
+    button(page, "Look through all consumers").click()
+    expect(page.get_by_role("status")).to_contain_text("Looked through consumers 1 to 500")
+    link(page, "Go on").click()
+    expect(page.get_by_role("status")).to_contain_text("That was the last one.")
+    with page.expect_download() as download:
+        button(page, "Export as CSV").click()
+    assert download.value.suggested_filename == "never-production.csv"
+
+
+@pytest.mark.parametrize("width", [320, 390, 768, 1024, 1280])
+def test_every_screen_fits(width: int, open_page: Any, sign_in: Any, sam: Any, sandbox: Sandbox) -> None:
+    """In German, whose words are the longest."""
+    acme(sandbox)
+    sandbox.add_consumer(
+        "a-consumer-with-a-name-as-long-as-names-may-be-" + "x" * 80,
+        label="One with a rather long label, as companies like to have them, and no end of it " * 3,
+        managers=["somebody.with.a.rather.long.name@a-company-with-a-long-name.test", "nobody@example.com"],
+        tags={"a-rather-long-name-of-a-tag": "a-rather-long-value-of-a-tag"},
+        keys=[{"description": "A key with a label that is not short " * 3}],
+    )
+    unbroken = {"label": "L" * 100, "managers": ["m" * 60 + "@initech.test"], "tags": {"t" * 60: "v" * 60}}
+    sandbox.add_consumer("unbroken", keys=[{"description": "K" * 100, "expiresOn": in_days(7)}], **unbroken)
+    page = open_page(viewport={"width": width, "height": 844}, locale="de-DE")
+    sign_in(page, sam)
+    addresses = [LIST, ACME, LIST + "find/", *forms(sandbox).values()]
+    addresses += [f"{LIST}look/{topic}/{query or '?'}&from=0" for topic, query in TOPICS.items()]
+    addresses += [f"/admin/keys/consumer/production/{one['name']}/" for one in sandbox.consumers()]
+    for address in addresses:
+        page.goto(address)
+        assert page.evaluate("document.documentElement.scrollWidth") <= width, address
+        assert page.locator("h1").last.is_visible() or page.locator("h2").first.is_visible()
+    page.goto(LIST + "find/")
+    page.locator("#content [name=value]").fill(sandbox.keys("acme")[0]["key"])
+    page.locator("#content form button").click()
+    page.locator(".rows a[href$='/leaked/']").wait_for()
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+def test_a_key_is_rotated_without_javascript(page_without_js: Page, sign_in: Any, sam: Any, sandbox: Sandbox) -> None:
+    page, before = page_without_js, acme(sandbox)
+    sign_in(page, sam)
+    page.goto(ACME)
+    page.locator(f"[data-key={before[0]['id']}]").get_by_role("link", name="Rotate").click()
+    button(page, "Rotate key").click()
+    (new,) = new_keys(before, sandbox.keys("acme"))
+    assert page.locator("#new-key").input_value() == new["key"]

@@ -1,0 +1,121 @@
+"""The pages of ours in Django admin, in each state worth looking at: a scene of the table of pages."""
+
+from django.contrib.auth.models import Permission
+from django.utils import timezone
+
+from keys.models import AuditEvent
+from portal.models import OutgoingMail, User
+from tests.helpers.scenes import ANN, CLERK, DOWN, calm, gateway_plays, history_of_acme
+from tests.helpers.stage import Scene, Stage, Step, at, click, enters, send, state
+
+ALL = "/admin/keys/consumers/production/"
+ACME = "/admin/keys/consumer/production/acme/"
+
+
+def an_admin(stage: Stage) -> None:
+    stage.make_person(ANN)
+    User.objects.filter(email=CLERK).update(is_staff=True, is_superuser=True)
+    stage.sandbox.add_consumer("initech", managers=["nobody@example.com"], tags={"plan": "pro"}, metadata={"seats": 5})
+    history_of_acme(stage)
+    now = timezone.now()
+    mail = {"sender": "portal@acme.test", "created_at": now, "due_at": now, "useless_at": now}
+    OutgoingMail.objects.create(recipients=[ANN], subject="A key was rotated", sent_at=now, **mail)
+    OutgoingMail.objects.create(recipients=[ANN], subject="New sign-in", failed_at=now, trouble="refused", **mail)
+
+
+def only_views(stage: Stage) -> None:
+    User.objects.filter(email=CLERK).update(is_superuser=False)
+    User.objects.get(email=CLERK).user_permissions.set(Permission.objects.filter(codename="view_consumer"))
+
+
+def verb(name: str) -> Step:
+    """The form of a verb on the first key, or what it brings where it has none."""
+
+    def step(stage: Stage) -> None:
+        (key, *_) = stage.sandbox.keys("acme")
+        stage.page.goto(ACME)
+        row = stage.page.locator(f"[data-key='{key['id']}']")
+        with stage.page.expect_navigation():
+            row.locator(f"a[href$='/{name}/'], form[action$='/{name}/'] button").click()
+
+    return step
+
+
+def copied_by_hand(stage: Stage) -> None:
+    stage.page.goto(ACME)
+    stage.page.evaluate("() => { navigator.clipboard.write = () => Promise.reject() }")
+    stage.page.locator("form[action$='/copy/'] button").first.click()
+    stage.page.locator("#revealed-key").wait_for()
+
+
+def found(stage: Stage) -> None:
+    key = stage.sandbox.keys("acme")[0]["key"]
+    enters("#content form", value=key)(stage)
+
+
+def person(path: str) -> Step:
+    def step(stage: Stage) -> None:
+        stage.page.goto(f"/admin/portal/user/{User.objects.get(email=ANN).pk}/{path}")
+
+    return step
+
+
+def event(stage: Stage) -> None:
+    stage.page.goto(f"/admin/keys/auditevent/{AuditEvent.objects.latest('pk').pk}/change/")
+
+
+FORM = "#content form"
+ADMIN = Scene(
+    "admin",
+    (
+        state("index", at("/admin/")),
+        state("consumers", at(ALL)),
+        state("filtered", at(f"{ALL}?manager={ANN}")),
+        state("none-found", at(f"{ALL}?name=nobody")),
+        state("filter-refused", at(f"{ALL}?tag=plan")),
+        state("consumer", at(ACME)),
+        state("consumer-unseen", at("/admin/keys/consumer/production/initech/")),
+        state("consumer-gone", at("/admin/keys/consumer/production/gone/")),
+        state("try", gateway_plays, verb("try")),
+        state("reveal", verb("reveal")),
+        state("copy-by-hand", copied_by_hand),
+        state("rotate", verb("rotate")),
+        state("end", verb("end")),
+        state("rename", verb("rename")),
+        state("delete", verb("delete")),
+        state("rotate-all", at(ACME + "rotate-all/")),
+        state("create-key", at(ACME + "create/")),
+        state("create-key-refused", send(FORM)),
+        state("created-key", enters(FORM, label="Server")),
+        state("create-consumer", at(ALL + "create/")),
+        state("create-consumer-refused", enters(FORM, name="Not a name", tags="plan")),
+        state("change-consumer", at("/admin/keys/consumer/production/initech/change/")),
+        state("change-consumer-refused", enters(FORM, metadata="{")),
+        state("delete-consumer", at(ACME + "delete/")),
+        state("delete-consumer-refused", enters(FORM, typed="globex")),
+        state("add-manager", at(ACME + "managers/add/")),
+        state("remove-manager", at(ACME), click("#content a[href$='/remove/']")),
+        state("look", at(f"{ALL}look/ending/")),
+        state("look-ending", at(f"{ALL}look/ending/?days=90&from=0")),
+        state("look-never", at(f"{ALL}look/never/?from=0")),
+        state("look-old", at(f"{ALL}look/old/?days=30&from=0")),
+        state("look-unseen", at(f"{ALL}look/unseen/?from=0")),
+        state("search", at(f"{ALL}look/search/?words=acme&from=0")),
+        state("search-nothing", at(f"{ALL}look/search/?words=nothing&from=0")),
+        state("find", at(ALL + "find/")),
+        state("found", found),
+        state("leaked", verb("leaked")),
+        state("leaked-refused", enters(FORM, found="")),
+        state("users", at("/admin/portal/user/")),
+        state("user", person("change/")),
+        state("support", person("support/")),
+        state("log", at("/admin/keys/auditevent/")),
+        state("event", event),
+        state("mails", at("/admin/portal/outgoingmail/")),
+        state("outage", DOWN, at(ACME)),
+        state("only-views", calm, only_views, at(ACME)),
+        state("refused", at(ACME + "delete/")),
+    ),
+    person=CLERK,
+    prepare=an_admin,
+)

@@ -1,0 +1,47 @@
+"""What people do at the door, by the test client; and what time does."""
+
+import re
+import time
+
+from allauth.mfa.totp.internal.auth import format_hotp_value, hotp_value
+from django.core import mail
+from django.test import Client
+
+from keys.access import PROVED_AT
+from portal.accounts.sessions import SEEN_AT, SIGNED_IN_AT
+
+LOGIN, SIGNUP = "/accounts/login/", "/accounts/signup/"
+CONFIRM, PROVE = "/accounts/login/code/confirm/", "/accounts/confirm-email/"
+STEP_UP, STEP_UP_CODE = "/accounts/step-up/", "/accounts/step-up/code/"
+WRONG = "AAAA-AAAA"
+
+
+def code_in(message) -> str:
+    return re.search(r"^[A-Z]{4}-[A-Z]{4}$", message.body, re.MULTILINE)[0]
+
+
+def last_code() -> str:
+    return next(code_in(message) for message in reversed(mail.outbox) if re.search(r"^[A-Z]{4}-", message.body, re.M))
+
+
+def code_of_app(secret: str) -> str:
+    return format_hotp_value(hotp_value(secret, int(time.time()) // 30))
+
+
+def signed_in_as(client: Client) -> str | None:
+    user = client.get("/").context["user"]
+    return user.email if user.is_authenticated else None
+
+
+def sign_in(client: Client, email: str, password: str = "", **more: str):
+    """By a code, or by a password."""
+    response = client.post(LOGIN, {"login": email, "password": password} | more)
+    return response if password else client.post(CONFIRM, {"code": last_code()} | more)
+
+
+def passes(client: Client, *, proof: float = 0, use: float = 0, life: float = 0) -> None:
+    """Let the last proof, the last use or the beginning of this session be so many minutes further back."""
+    session = client.session
+    for name, minutes in ((PROVED_AT, proof), (SEEN_AT, use), (SIGNED_IN_AT, life)):
+        session[name] = session.get(name, time.time()) - minutes * 60
+    session.save()

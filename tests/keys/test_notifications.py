@@ -1,0 +1,126 @@
+"""H3: the managers of a consumer are told by mail what was done to its keys."""
+
+import uuid
+
+import pytest
+from django.core import mail
+from django.test import Client
+
+from keys.models import Action
+from sandbox import Sandbox
+from tests.helpers.verbs import CHANGES, FULL_KEY, VERBS, Verb, acme, by_action, new_keys
+
+pytestmark = pytest.mark.django_db
+QUIET = {Action.REVEAL, Action.COPY, Action.RENAME, Action.RENAME_CONSUMER}
+told = pytest.mark.parametrize("verb", [verb for verb in VERBS if verb.action not in QUIET], ids=by_action)
+
+
+@told
+def test_every_manager_is_told_who_did_what(verb: Verb, sandbox: Sandbox, ann_client: Client) -> None:
+    """Without any secret, and once: the same form sent again tells nobody anew."""
+    keys = acme(sandbox)
+    url, token = verb.url(sandbox), str(uuid.uuid4())
+    for _ in range(2):
+        verb.send(ann_client, url, token)
+    assert sorted(message.to for message in mail.outbox) == [["ann@acme.test"], ["ben@acme.test"]]
+    message = mail.outbox[0]
+    assert message.subject == f"Acme Inc: {verb.action.label}"
+    text = message.body
+    for fact in (
+        "ann@acme.test",
+        "Acme Inc",
+        f"What:   {verb.action.label}\n",
+        "production, from 127.0.0.1",
+        "/keys/production/",
+    ):
+        assert fact in text
+    assert ("Ends:   " in text) is (verb.action in {Action.ROTATE, Action.CHANGE_END})
+    if verb.on_key:
+        assert f"CI (ends with {keys[0]['key'][-4:]})" in text
+    assert not FULL_KEY.search(str(message.message()))
+
+
+def test_a_key_without_a_label_is_called_so(sandbox: Sandbox, ann_client: Client) -> None:
+    sandbox.add_consumer("globex", label="Globex", managers=["ann@acme.test"], keys=[{"description": ""}])
+    (key,) = sandbox.keys("globex")
+    ann_client.post(f"/keys/production/globex/{key['id']}/delete/", {"token": str(uuid.uuid4()), "sure": "on"})
+    assert f"Unnamed key (ends with {key['key'][-4:]})" in mail.outbox[0].body
+
+
+def test_no_end_is_told_of_an_old_key_that_goes_on(sandbox: Sandbox, ann_client: Client) -> None:
+    """H1: of a rotation that was done by half; the mail about its other half tells the end."""
+    acme(sandbox)
+    (rotate,) = [verb for verb in VERBS if verb.action == Action.ROTATE]
+    sandbox.fault("PATCH", "*", "status", status=500, times=1)
+    rotate.send(ann_client, rotate.url(sandbox))
+    assert len(mail.outbox) == 2
+    assert "Ends:" not in mail.outbox[0].body
+
+
+@pytest.mark.parametrize("verb", [verb for verb in VERBS if verb.action in QUIET], ids=by_action)
+def test_what_changes_no_access_mails_nobody(verb: Verb, sandbox: Sandbox, ann_client: Client) -> None:
+    acme(sandbox)
+    verb.send(ann_client, verb.url(sandbox))
+    assert mail.outbox == []
+
+
+@told
+def test_what_was_not_done_mails_nobody(
+    verb: Verb, sandbox: Sandbox, ann_client: Client, mallory_client: Client
+) -> None:
+    acme(sandbox)
+    verb.send(mallory_client, verb.url(sandbox))
+    sandbox.fault("*", "*", "drop", times=0)
+    verb.send(ann_client, verb.url(sandbox))
+    assert mail.outbox == []
+
+
+@pytest.mark.parametrize("verb", CHANGES, ids=by_action)
+def test_trouble_with_mail_changes_nothing(verb: Verb, sandbox: Sandbox, ann_client: Client, settings) -> None:
+    """G15: nobody listens on that port."""
+    settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
+    settings.EMAIL_HOST, settings.EMAIL_PORT = "127.0.0.1", 9
+    before = acme(sandbox)
+    assert verb.send(ann_client, verb.url(sandbox)).status_code in {200, 303}
+    assert verb.done(before, sandbox.keys("acme"))
+
+
+def speaks_nothing(addresses: list[str]) -> dict[str, str]:
+    raise LookupError("the table of languages is not there")
+
+
+@told
+def test_a_mail_that_cannot_be_written_hides_no_key(
+    verb: Verb, sandbox: Sandbox, ann_client: Client, settings, caplog: pytest.LogCaptureFixture
+) -> None:
+    """G15: whatever fails while it is written, as in an operator's own template; the log tells."""
+    settings.KEYS_LANGUAGES = f"{__name__}.speaks_nothing"
+    before = acme(sandbox)
+    response = verb.send(ann_client, verb.url(sandbox))
+    assert response.status_code in {200, 303}
+    made = new_keys(before, sandbox.keys("acme"))
+    assert set(FULL_KEY.findall(response.text)) == {key["key"] for key in made}
+    assert verb.done(before, sandbox.keys("acme"))
+    assert "could not be told" in caplog.text
+
+
+def test_hostile_labels_and_addresses_do_no_harm(sandbox: Sandbox, ann_client: Client) -> None:
+    managers = ["ann@acme.test", "x@acme.test\nBcc: all@acme.test", "no address", "<script>@acme.test"]
+    label = "Evil\r\nBcc: all@acme.test\r\n\r\n{{ settings.SECRET_KEY }}"
+    sandbox.add_consumer("evil", label=label, managers=managers)
+    form = {"label": "{% now 'Y' %}<b>", "ends": "never", "token": str(uuid.uuid4())}
+    assert ann_client.post("/keys/production/evil/create/", form).status_code == 200
+    (message,) = mail.outbox
+    assert message.to == message.recipients() == ["ann@acme.test"]
+    assert "\n" not in message.subject
+    assert "{{ settings.SECRET_KEY }}" in message.subject
+    assert "{% now 'Y' %}<b>" in message.body
+
+
+def test_the_operator_may_keep_quiet(sandbox: Sandbox, ann_client: Client, settings) -> None:
+    settings.KEYS_MAIL_MANAGERS = False
+    acme(sandbox)
+    for verb in CHANGES:
+        if verb.action == Action.CREATE:
+            verb.send(ann_client, verb.url(sandbox))
+    assert mail.outbox == []

@@ -1,0 +1,382 @@
+"""The API Keys page: whose keys it shows, and what it says when there are none."""
+
+import uuid
+
+import pytest
+from bs4 import BeautifulSoup, Tag
+from django.test import Client
+from pytest_django.fixtures import Settings
+
+from sandbox import Sandbox
+from sandbox.values import mint_key
+from tests.helpers.verbs import FULL_KEY, acme, in_time
+
+pytestmark = pytest.mark.django_db
+
+
+def page_of(client: Client, url: str = "/keys/") -> BeautifulSoup:
+    response = client.get(url)
+    assert response.status_code == 200
+    assert "no-store" in response["Cache-Control"]
+    assert "HX-Request" in response["Vary"]
+    assert not FULL_KEY.search(response.content.decode())
+    return BeautifulSoup(response.content, "html.parser")
+
+
+def consumers_on(page: BeautifulSoup) -> list[str]:
+    return [element["data-consumer"] for element in page.select("[data-consumer]")]
+
+
+def buttons(element: Tag) -> list[str]:
+    return [button.get_text(strip=True) for button in element.find_all("button")]
+
+
+def test_it_shows_the_keys_of_every_consumer_that_lists_the_address(sandbox: Sandbox, ann_client: Client) -> None:
+    """One upstream call for one address: that is the floor."""
+    keys = acme(sandbox)
+    sandbox.add_consumer("mobile", managers=["Ann@ACME.test"], keys=[{"description": "iOS app"}])
+    sandbox.add_consumer("globex", label="Globex", managers=["ben@acme.test"], keys=[{"description": "Reporting"}])
+    page = page_of(ann_client)
+    assert consumers_on(page) == ["acme", "mobile"]
+    (call,) = sandbox.journal()
+    assert (call.method, call.status) == ("GET", 200)
+    assert "manager-email=ann%40acme.test" in call.query
+    assert "key-format=masked" in call.query
+    row = page.select_one(f"[data-key={keys[0]['id']}]")
+    assert row is not None
+    assert "CI" in row.get_text()
+    assert keys[0]["key"][-4:] in row.get_text()
+    assert "Active" in row.get_text()
+    assert buttons(row) == ["Copy", "Reveal", "Rotate", "Change end", "Rename", "Delete"]
+    assert buttons(page.select_one("[data-consumer=acme] header")) == ["Rename", "Rotate all", "Create key"]
+
+
+def test_every_verified_address_counts(sandbox: Sandbox, make_person, client_of) -> None:
+    """A person with three addresses is asked for three times; the same consumer is shown once."""
+    acme(sandbox)
+    sandbox.add_consumer("home", managers=["ann@home.test", "ann@acme.test"])
+    person = make_person("ann@acme.test", "ann@home.test", "ann@third.test")
+    assert consumers_on(page_of(client_of(person))) == ["acme", "home"]
+    assert len(sandbox.journal()) == 3
+
+
+def test_an_address_arrives_as_it_is_stored(sandbox: Sandbox, make_person, client_of) -> None:
+    """A5: nothing in an address is read as a piece of a query."""
+    address = "a+b&manager-email=ben@acme.test%20#/"
+    sandbox.add_consumer("plus", managers=[address])
+    assert consumers_on(page_of(client_of(make_person(address)))) == ["plus"]
+
+
+def test_look_alike_addresses_are_others(sandbox: Sandbox, make_person, client_of) -> None:
+    """A4: the Kelvin sign is no k, and the long s no s, whatever the Developer API thinks."""
+    sandbox.add_consumer("kate", managers=["kate@boss.test"])
+    sandbox.fault("GET", "*/consumers", "filter_ignored", times=0)
+    for address in ("\u212aate@boss.test", "kate@bo\u017fs.test", "kate@boss.test ", "xkate@boss.test"):
+        assert consumers_on(page_of(client_of(make_person(address)))) == []
+
+
+def test_the_filter_is_not_trusted(sandbox: Sandbox, mallory_client: Client) -> None:
+    """C2: what does not list one's own address is not shown, whatever the Developer API answers."""
+    acme(sandbox)
+    sandbox.fault("GET", "*/consumers", "filter_ignored", times=0)
+    assert consumers_on(page_of(mallory_client)) == []
+
+
+@pytest.mark.parametrize("managers", [[], None, [{}], [{"email": ""}], [{"email": None}], [{"id": "eusr_1"}]], ids=str)
+def test_a_consumer_that_names_no_manager_is_nobodys(managers: object, sandbox: Sandbox, ann_client: Client) -> None:
+    """C1, C2: whom the Developer API leaves open is not let in."""
+    key = acme(sandbox)[0]
+    consumer = sandbox.consumer("acme") | {"managers": managers}
+    sandbox.fault("GET", "*/consumers", "wrong_type", body={"data": [consumer]}, times=0)
+    sandbox.fault("GET", "*/consumers/acme", "wrong_type", body=consumer, times=0)
+    assert consumers_on(page_of(ann_client)) == []
+    for url in (f"/keys/production/acme/{key['id']}/reveal/", "/keys/production/acme/rename/"):
+        assert ann_client.post(url, {"label": "Mine", "token": str(uuid.uuid4())}).status_code == 404
+    assert all(call.method == "GET" and "visible" not in call.query for call in sandbox.journal())
+
+
+def test_keys_are_masked_even_if_full_ones_come(sandbox: Sandbox, ann_client: Client) -> None:
+    """E1: the portal masks by itself."""
+    keys = acme(sandbox)
+    body = {"data": [sandbox.consumer("acme")]}
+    sandbox.fault("GET", "*/consumers", "wrong_type", body=body)
+    page = page_of(ann_client)
+    assert keys[0]["key"][-4:] in page.get_text()
+
+
+def test_states_are_said_in_a_word(sandbox: Sandbox, ann_client: Client) -> None:
+    sandbox.add_consumer(
+        "acme",
+        managers=["ann@acme.test"],
+        keys=[
+            {"description": "Lasting"},
+            {"description": "Later", "expiresOn": in_time(days=40).isoformat()},
+            {"description": "Soon", "expiresOn": in_time(days=3, hours=1).isoformat()},
+            {"description": "Over", "expiresOn": in_time(days=-2).isoformat()},
+        ],
+    )
+    page = page_of(ann_client)
+    text = {row.strong.get_text(): " ".join(row.get_text(" ").split()) for row in page.select("[data-key]")}
+    assert "Active" in text["Lasting"]
+    assert "Never ends" in text["Lasting"]
+    assert "Active" in text["Later"]
+    assert "Ends in 3" in text["Soon"]
+    assert "Ended" in text["Over"]
+    ended = page.select_one("main details")
+    assert "1 ended key" in ended.get_text()
+    assert [row.strong.get_text() for row in ended.select("[data-key]")] == ["Over"]
+    assert buttons(ended.select_one("[data-key]")) == ["Delete"]
+
+
+@pytest.mark.parametrize("sort", ["newest", "oldest", "id", "shuffled"])
+def test_keys_stand_newest_first_in_any_case(sort: str, sandbox: Sandbox, ann_client: Client) -> None:
+    keys = [{"description": f"Key {n}", "createdOn": in_time(days=-n).isoformat()} for n in (3, 1, 2)]
+    sandbox.add_consumer("acme", managers=["ann@acme.test"], keys=keys)
+    sandbox.set(sort=sort)
+    assert [row.strong.get_text() for row in page_of(ann_client).select("[data-key]")] == ["Key 1", "Key 2", "Key 3"]
+
+
+def test_a_newcomer_is_led_to_the_first_key(sandbox: Sandbox, ann_client: Client) -> None:
+    page = page_of(ann_client)
+    assert "Create your first key" in page.get_text()
+    assert "ann@acme.test" in page.main.get_text()
+    assert buttons(page.main) == ["Create key"]
+
+
+def test_without_a_proved_address_nothing_is_asked_for(sandbox: Sandbox, unverified, client_of) -> None:
+    """A1: the page leads to proving one; the Developer API never hears of the address."""
+    acme(sandbox)
+    page = page_of(client_of(unverified))
+    assert "Confirm your e-mail address" in page.get_text()
+    assert consumers_on(page) == []
+    assert sandbox.journal() == []
+
+
+@pytest.mark.parametrize("kind", ["drop", "not_json", "truncated", "wrong_type", "deep", "gzip_bomb", "redirect"])
+def test_an_outage_never_looks_like_no_keys(kind: str, sandbox: Sandbox, ann_client: Client) -> None:
+    acme(sandbox)
+    options = {"location": "http://127.0.0.1:9/"} if kind == "redirect" else {}
+    sandbox.fault("GET", "*", kind, times=0, **options)
+    response = ann_client.get("/keys/")
+    assert response.status_code in {502, 503}
+    page = response.content.decode()
+    assert "Create your first key" not in page
+    assert response["X-Request-ID"] in page
+    assert "no-store" in response["Cache-Control"]
+    sandbox.clear_faults()
+    assert consumers_on(page_of(ann_client)) == ["acme"]
+
+
+def test_a_rejected_token_is_the_operators_trouble(
+    sandbox: Sandbox, ann_client: Client, settings: Settings, caplog: pytest.LogCaptureFixture
+) -> None:
+    """G9: said as such, told to the operator, and not tried again."""
+    settings.ZUPLO_API_KEY = "expired"
+    response = ann_client.get("/keys/")
+    assert response.status_code == 503
+    assert "not set up correctly" in response.content.decode()
+    assert len(sandbox.journal()) == 1
+    assert "CRITICAL" in caplog.text
+    assert "expired" not in caplog.text
+
+
+def test_many_consumers_are_paged(sandbox: Sandbox, ann_client: Client) -> None:
+    for number in range(60):
+        sandbox.add_consumer(f"team-{number:02}", managers=["ann@acme.test"])
+    assert consumers_on(page_of(ann_client)) == [f"team-{number:02}" for number in range(25)]
+    assert consumers_on(page_of(ann_client, "/keys/?page=3")) == [f"team-{number:02}" for number in range(50, 60)]
+    assert "Page 3 of 3" in page_of(ann_client, "/keys/?page=99").get_text()
+
+
+def test_consumers_stand_in_the_order_in_which_people_count(sandbox: Sandbox, ann_client: Client) -> None:
+    for number in (10, 2, 1):
+        sandbox.add_consumer(f"team-{number}", label=f"Team {number}", managers=["ann@acme.test"])
+    assert consumers_on(page_of(ann_client)) == ["team-1", "team-2", "team-10"]
+
+
+def test_more_than_one_upstream_page_is_read(sandbox: Sandbox, ann_client: Client) -> None:
+    """G12: more than 1,000 consumers are all found, each once, in whatever order they come."""
+    for number in range(1003):
+        sandbox.add_consumer(f"team-{number:04}", managers=["ann@acme.test"])
+    sandbox.set(sort="shuffled")
+    assert "Page 41 of 41" in page_of(ann_client, "/keys/?page=41").get_text()
+    assert len(sandbox.journal()) == 2
+
+
+def test_of_very_many_keys_the_newest_are_shown_and_others_are_found(sandbox: Sandbox, ann_client: Client) -> None:
+    """G12, G1: 10,000 keys on one consumer are a page like any other."""
+    keys = [{"description": f"Robot {number:05}"} for number in range(10_000)]
+    sandbox.add_consumer("fleet", managers=["ann@acme.test"], keys=keys)
+    page = page_of(ann_client)
+    assert len(page.select("[data-key]")) == 1000
+    assert "These are the newest 1000 of 10000 keys." in page.select_one(".keys + .consumer-empty").get_text()
+    page = page_of(ann_client, "/keys/?find=robot+04711")
+    assert [name.get_text() for name in page.select("[data-key] strong")] == ["Robot 04711"]
+    old = sandbox.keys("fleet")[0]
+    reveal = f"/keys/production/fleet/{old['id']}/reveal/"
+    assert old["key"] in ann_client.post(reveal, headers={"HX-Request": "true"}).text
+
+
+def test_of_very_many_keys_one_that_is_found_tells_what_replaced_it(
+    sandbox: Sandbox, ann_client: Client, settings
+) -> None:
+    settings.KEYS_PER_CONSUMER = 5_000
+    keys = [{"description": f"Robot {number:05}"} for number in range(1_001)]
+    sandbox.add_consumer("fleet", managers=["ann@acme.test"], keys=keys)
+    old = sandbox.keys("fleet")[0]
+    form = {"grace": "24h", "token": uuid.uuid4()}
+    assert ann_client.post(f"/keys/production/fleet/{old['id']}/rotate/", form).status_code == 200
+    page = page_of(ann_client, f"/keys/?find={old['key'][-4:]}")
+    assert "Replaced by" in page.select_one(f"#key-{old['id']}").get_text()
+
+
+@pytest.mark.parametrize(
+    "path", ["/keys/?find=Server+", "/admin/keys/consumers/production/look/search/?words=", "/x?y="]
+)
+def test_a_key_that_is_pasted_into_a_search_does_not_stay_in_the_address(path: str, client: Client) -> None:
+    """E2: signed in or not; what is looked for instead are the characters that lists show."""
+    value = mint_key()
+    answer = client.get(f"{path}{value}&page=2")
+    assert answer.status_code == 302
+    assert answer.headers["Location"] == f"{path}{value[-4:]}&page=2"
+    assert "no-store" in answer.headers["Cache-Control"]
+    quoted = client.get(f"{path}{value.replace('_', '%5F')}")
+    assert quoted.headers["Location"] == path + value[-4:]
+    elsewhere = client.get("/", {"x": value}, PATH_INFO="//evil.test/")
+    assert elsewhere.headers["Location"] == f"/%2Fevil.test/?x={value[-4:]}"
+
+
+def test_a_pasted_key_is_found_by_its_last_characters(sandbox: Sandbox, ann_client: Client) -> None:
+    sandbox.add_consumer("acme", managers=["ann@acme.test"], keys=[{"description": "Server"}])
+    value = sandbox.keys("acme")[0]["key"]
+    page = ann_client.get("/keys/", {"find": value}, follow=True).text
+    assert 'data-consumer="acme"' in page
+    assert value not in page
+
+
+def test_each_environment_has_its_page(two_environments: Sandbox, ann_client: Client) -> None:
+    sandbox = two_environments
+    acme(sandbox)
+    sandbox.add_consumer("acme-preview", managers=["ann@acme.test"], bucket=sandbox.buckets[1])
+    page = page_of(ann_client)
+    assert consumers_on(page) == ["acme"]
+    links = {link.get_text(strip=True): link["href"] for link in page.select(".segments a")}
+    assert links == {"production": "/keys/production/", "preview": "/keys/preview/"}
+    assert consumers_on(page_of(ann_client, "/keys/preview/")) == ["acme-preview"]
+    assert ann_client.get("/keys/staging/").status_code == 404
+
+
+def test_one_environment_needs_no_switch_but_is_named(sandbox: Sandbox, ann_client: Client) -> None:
+    page = page_of(ann_client)
+    assert page.select(".segments") == []
+    assert "production" in page.select_one("h1 .environment").get_text()
+    assert "production" in page.title.get_text()
+
+
+def test_the_operator_chooses_what_of_a_consumer_is_shown(sandbox: Sandbox, ann_client: Client, settings) -> None:
+    """Only plain values, and as text; nothing by default."""
+    sandbox.add_consumer(
+        "acme",
+        managers=["ann@acme.test"],
+        tags={"org": "acme", "plan": "tag"},
+        metadata={"plan": "<b>pro</b>", "seat_count": 25, "trial": False, "limits": {"a": 1}, "secret": "hidden"},
+    )
+    assert page_of(ann_client).select(".facts") == []
+    settings.KEYS_SHOW_METADATA = ["plan", "seat_count", "org", "trial", "limits", "missing"]
+    page = page_of(ann_client)
+    facts = {row.dt.get_text(): row.dd.get_text() for row in page.select(".facts div")}
+    assert facts == {"Plan": "<b>pro</b>", "Seat count": "25", "Org": "acme", "Trial": "No"}
+    assert "hidden" not in page.get_text()
+
+
+def rows(page: BeautifulSoup) -> dict[str, Tag]:
+    return {row["data-key"]: row for row in page.select("[data-key]")}
+
+
+def test_a_key_that_ends_soon_offers_rotation_until_it_was_rotated(sandbox: Sandbox, ann_client: Client) -> None:
+    """And then says what replaced it, also after all were rotated; keys that had ended before were not replaced."""
+    over = {"description": "Over", "expiresOn": in_time(days=-2).isoformat()}
+    soon = {"description": "Soon", "expiresOn": in_time(days=3).isoformat()}
+    sandbox.add_consumer("acme", managers=["ann@acme.test"], keys=[over, soon])
+    ended, old = sandbox.keys("acme")
+    assert page_of(ann_client).select_one(f"#key-{old['id']} .button-due").get_text() == "Rotate"
+    ann_client.post(f"/keys/production/acme/{old['id']}/rotate/", {"grace": "24h", "token": uuid.uuid4()})
+    new = sandbox.keys("acme")[-1]
+    found = rows(page_of(ann_client))
+    assert found[old["id"]].select(".button-due") == []
+    link = found[old["id"]].select_one(".key-link")
+    assert (link["href"], link.get_text()[-4:]) == (f"#key-{new['id']}", new["key"][-4:])
+    ann_client.post("/keys/production/acme/rotate-all/", {"grace": "now", "token": uuid.uuid4()})
+    newest = sandbox.keys("acme")[-1]
+    found = rows(page_of(ann_client))
+    assert found[new["id"]].select_one(".key-link")["href"] == f"#key-{newest['id']}"
+    assert found[newest["id"]].select(".key-link") == found[ended["id"]].select(".key-link") == []
+    ann_client.post(f"/keys/production/acme/{newest['id']}/delete/", {"token": uuid.uuid4()})
+    assert rows(page_of(ann_client))[new["id"]].select(".key-link") == []
+
+
+def test_the_answer_to_a_rotation_says_what_replaced_the_key(sandbox: Sandbox, ann_client: Client) -> None:
+    old = acme(sandbox)[0]
+    url = f"/keys/production/acme/{old['id']}/rotate/"
+    answer = ann_client.post(url, {"grace": "24h", "token": uuid.uuid4()}, headers={"HX-Request": "true"})
+    new = sandbox.keys("acme")[-1]
+    row = BeautifulSoup(answer.content, "html.parser").select_one(f"#key-{old['id']}")
+    assert row.select_one(".key-link")["href"] == f"#key-{new['id']}"
+
+
+def test_many_consumers_can_be_searched(sandbox: Sandbox, ann_client: Client) -> None:
+    for number in range(30):
+        keys = [{"description": f"Robot no.{number}"}]
+        sandbox.add_consumer(f"team-{number:02}", label=f"Team {number}", managers=["ann@acme.test"], keys=keys)
+    assert consumers_on(page_of(ann_client, "/keys/?find=TEAM-07")) == ["team-07"]
+    assert consumers_on(page_of(ann_client, "/keys/?find=robot+NO.12")) == ["team-12"]
+    ending = sandbox.keys("team-03")[0]["key"][-4:]
+    assert "team-03" in consumers_on(page_of(ann_client, f"/keys/?find={ending}"))
+    page = page_of(ann_client, "/keys/?find=team")
+    assert page.select_one("#find-count").get_text() == "30 consumers found"
+    assert page.select_one(".paging a[rel=next]")["href"] == "?find=team&page=2"
+    page = page_of(ann_client, "/keys/?find=<b>")
+    assert "“<b>”" in page.main.get_text()
+    assert "Nothing found" in page.get_text()
+    assert "Create your first key" not in page.get_text()
+
+
+def test_a_few_consumers_need_no_search(sandbox: Sandbox, ann_client: Client) -> None:
+    acme(sandbox)
+    assert page_of(ann_client).select("#find") == []
+
+
+def test_removing_a_manager_takes_effect_at_once(sandbox: Sandbox, ann_client: Client) -> None:
+    """C6: nothing of the last answer is kept."""
+    acme(sandbox)
+    assert consumers_on(page_of(ann_client)) == ["acme"]
+    sandbox.set_managers("acme", ["ben@acme.test"])
+    assert consumers_on(page_of(ann_client)) == []
+
+
+def test_an_invited_manager_is_one(sandbox: Sandbox, ann_client: Client) -> None:
+    sandbox.add_consumer("acme", invites=["ann@acme.test"])
+    sandbox.set(manager_email="with_invites")
+    assert consumers_on(page_of(ann_client)) == ["acme"]
+
+
+def test_hostile_text_is_shown_as_text(sandbox: Sandbox, ann_client: Client) -> None:
+    """F2: markup, direction marks and control characters from upstream do nothing."""
+    acme(sandbox)
+    sandbox.fault("GET", "*/consumers", "hostile", times=0)
+    page = page_of(ann_client)
+    assert "<script>alert(1)</script>" in page.get_text()
+    assert not page.find_all("img", attrs={"onerror": True})
+    assert not [script for script in page.find_all("script") if "alert" in script.get_text()]
+    assert not set("\u202e\u2066\x00\x1b\x7f") & set(page.decode())
+
+
+def test_the_page_travels_compressed_and_an_answer_with_a_key_never_does(sandbox: Sandbox, ann_client: Client) -> None:
+    """The length of what is compressed would tell of the secret in it."""
+    keys = acme(sandbox)
+    accepted = {"Accept-Encoding": "gzip, br"}
+    assert ann_client.get("/keys/", headers=accepted)["Content-Encoding"] == "gzip"
+    for verb in ("reveal", "copy"):
+        response = ann_client.post(f"/keys/production/acme/{keys[0]['id']}/{verb}/", headers=accepted)
+        assert FULL_KEY.search(response.text)
+        assert not response.has_header("Content-Encoding")

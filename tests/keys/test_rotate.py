@@ -1,0 +1,332 @@
+"""Rotate, one key and all: the new key comes first, and no old key ever lives longer for it."""
+
+import uuid
+from datetime import datetime
+
+import pytest
+import requests
+from bs4 import BeautifulSoup
+from django.http import HttpResponse
+from django.test import Client
+
+from keys.models import AuditEvent, Outcome
+from sandbox import Sandbox
+from tests.helpers.verbs import FULL_KEY, about, acme, ends, in_time, named, new_keys
+
+pytestmark = pytest.mark.django_db
+GRACES = {
+    "now": in_time(minutes=-1),
+    "1h": in_time(hours=1),
+    "24h": in_time(hours=24),
+    "3d": in_time(days=3),
+    "7d": in_time(days=7),
+    "14d": in_time(days=14),
+}
+
+
+def url_of(sandbox: Sandbox, label: str, verb: str = "rotate") -> str:
+    (key,) = named(sandbox.keys("acme"), label)
+    return f"/keys/production/acme/{key['id']}/{verb}/"
+
+
+def rotate(client: Client, url: str, grace: str = "24h", **options: object) -> HttpResponse:
+    return client.post(url, {"grace": grace, "token": str(uuid.uuid4())}, **options)
+
+
+def test_the_form_offers_times_with_their_dates(sandbox: Sandbox, ann_client: Client) -> None:
+    acme(sandbox)
+    page = BeautifulSoup(ann_client.get(url_of(sandbox, "CI")).content, "html.parser")
+    radios = page.select("input[name=grace]")
+    assert [radio["value"] for radio in radios] == list(GRACES)
+    assert [radio["value"] for radio in radios if radio.has_attr("checked")] == ["24h"]
+    for radio, moment in zip(radios[1:], list(GRACES.values())[1:], strict=True):
+        assert f"{moment.day} {moment:%b %Y}" in radio.parent.get_text()
+
+
+@pytest.mark.parametrize("grace", GRACES)
+def test_the_old_key_ends_at_the_time_chosen(grace: str, sandbox: Sandbox, ann_client: Client) -> None:
+    acme(sandbox)
+    response = rotate(ann_client, url_of(sandbox, "CI"), grace)
+    old, new = named(sandbox.keys("acme"), "CI")
+    assert about(ends(old), GRACES[grace])
+    assert new["expiresOn"] is None
+    assert FULL_KEY.findall(response.content.decode())[0] == new["key"]
+    assert sandbox.authorizes(new["key"])
+    assert sandbox.authorizes(old["key"]) is (grace != "now")
+
+
+def test_a_key_that_ends_sooner_is_not_made_to_live_longer(sandbox: Sandbox, ann_client: Client) -> None:
+    """Its own end stays, without another call; the new key lives as long as the old one was made for."""
+    before = acme(sandbox)
+    rotate(ann_client, url_of(sandbox, "Laptop"), "14d")
+    old, new = named(sandbox.keys("acme"), "Laptop")
+    assert old["expiresOn"] == before[1]["expiresOn"]
+    assert about(ends(new), in_time(days=5))
+    assert [call.method for call in sandbox.journal()] == ["GET", "POST"]
+
+
+def shorten(how: str, sandbox: Sandbox, client: Client) -> None:
+    """Move the end of the key "CI", which never ends, to tomorrow."""
+    tomorrow = in_time(hours=24).strftime("%Y-%m-%dT%H:%M")
+    if how == "changed":
+        client.post(url_of(sandbox, "CI", "end"), {"ends_on": tomorrow, "token": str(uuid.uuid4())})
+    elif how == "rotated":
+        rotate(client, url_of(sandbox, "CI"))
+    else:
+        rotate(client, "/keys/production/acme/rotate-all/")
+
+
+@pytest.mark.parametrize("how", ["changed", "rotated", "rotated with all others"])
+def test_a_key_whose_end_was_moved_is_replaced_by_one_that_lives_as_long_as_it_was_made_for(
+    how: str, sandbox: Sandbox, ann_client: Client
+) -> None:
+    """G7: else a second rotation, by a colleague or after a leak, would make a key that dies tomorrow."""
+    acme(sandbox)
+    url = url_of(sandbox, "CI")
+    shorten(how, sandbox, ann_client)
+    before = {key["id"] for key in sandbox.keys("acme")}
+    assert "The new key never ends." in ann_client.get(url).text
+    assert "The new key never ends." in rotate(ann_client, url).text
+    (made,) = [key for key in sandbox.keys("acme") if key["id"] not in before]
+    assert made["expiresOn"] is None
+
+
+def test_a_key_made_here_is_replaced_by_one_of_its_lifetime_whatever_became_of_its_end(
+    sandbox: Sandbox, ann_client: Client
+) -> None:
+    acme(sandbox)
+    form = {"label": "Web", "ends": "30", "token": str(uuid.uuid4())}
+    ann_client.post("/keys/production/acme/create/", form)
+    url = url_of(sandbox, "Web")
+    rotate(ann_client, url, "1h")
+    rotate(ann_client, url, "1h")
+    assert all(about(ends(key), in_time(days=30)) for key in named(sandbox.keys("acme"), "Web")[1:])
+
+
+def give_end_elsewhere(sandbox: Sandbox, label: str, end: datetime | None) -> None:
+    (key,) = named(sandbox.keys("acme"), label)
+    sandbox.set(patch_null_expiry="clears")
+    bucket = f"{sandbox.url}/v1/accounts/{sandbox.account}/key-buckets/{sandbox.bucket}"
+    answer = requests.patch(
+        f"{bucket}/consumers/acme/keys/{key['id']}",
+        json={"expiresOn": end and end.isoformat()},
+        headers={"Authorization": f"Bearer {sandbox.token}"},
+        timeout=10,
+    )
+    assert answer.ok
+
+
+@pytest.mark.parametrize("later", [None, in_time(days=90)], ids=["never", "in 90 days"])
+def test_a_later_end_that_was_given_elsewhere_counts(
+    later: datetime | None, sandbox: Sandbox, ann_client: Client
+) -> None:
+    """G7: the audit log knows of earlier ends only, as the portal gives no other."""
+    acme(sandbox)
+    form = {"label": "Web", "ends": "30", "token": str(uuid.uuid4())}
+    ann_client.post("/keys/production/acme/create/", form)
+    url = url_of(sandbox, "Web")
+    give_end_elsewhere(sandbox, "Web", later)
+    rotate(ann_client, url)
+    _old, new = named(sandbox.keys("acme"), "Web")
+    assert ends(new) == later if later is None else about(ends(new), later)
+
+
+def test_an_ended_key_is_not_rotated(sandbox: Sandbox, ann_client: Client) -> None:
+    sandbox.add_consumer("acme", managers=["ann@acme.test"], keys=[{"description": "Over", "expiresOn": "2026-01-01"}])
+    response = rotate(ann_client, url_of(sandbox, "Over"))
+    assert response.status_code == 403
+    assert "has ended" in response.content.decode()
+    assert len(sandbox.keys("acme")) == 1
+
+
+@pytest.mark.parametrize("htmx", [False, True], ids=["page", "htmx"])
+def test_a_half_done_rotation_says_so_and_offers_to_finish(htmx: bool, sandbox: Sandbox, ann_client: Client) -> None:
+    """G7: the new key is shown, the old one is said to go on, and one button ends it."""
+    acme(sandbox)
+    headers = {"HX-Request": "true"} if htmx else {}
+    sandbox.fault("PATCH", "*", "status", status=500, times=1)
+    response = rotate(ann_client, url_of(sandbox, "CI"), headers=headers)
+    assert response.status_code == 200
+    old, new = named(sandbox.keys("acme"), "CI")
+    assert old["expiresOn"] is None
+    assert AuditEvent.objects.get().outcome == Outcome.PARTLY
+    page = BeautifulSoup(response.content, "html.parser")
+    assert new["key"] in page.get_text()
+    assert "could not be confirmed that the old key" in page.get_text()
+    form = page.find("button", string="End the old key").find_parent("form")
+    fields = {field["name"]: field["value"] for field in form.select("input[name]")}
+    finished = ann_client.post(form["action"], fields, headers=headers)
+    assert finished.status_code == (200 if htmx else 303)
+    assert about(ends(named(sandbox.keys("acme"), "CI")[0]), in_time(hours=24))
+
+
+@pytest.mark.parametrize("grace", ["now", "24h"])
+def test_no_old_key_ends_while_nobody_can_be_shown_the_new_one(
+    grace: str, sandbox: Sandbox, ann_client: Client
+) -> None:
+    """G7: a key that nobody has works for nobody."""
+    acme(sandbox)
+    sandbox.set(retrievable="masked", key_format_default="none")
+    page = BeautifulSoup(rotate(ann_client, url_of(sandbox, "CI"), grace).content, "html.parser")
+    assert "does not show it" in page.get_text()
+    assert "left as it was" in page.get_text()
+    assert page.find("button", string="End the old key")
+    assert all(key["expiresOn"] is None for key in named(sandbox.keys("acme"), "CI"))
+    assert AuditEvent.objects.get().outcome == Outcome.PARTLY
+
+
+def test_ending_the_old_key_may_find_it_ended(sandbox: Sandbox, ann_client: Client) -> None:
+    """The PATCH was done after all, only nobody said so: the wire's milliseconds are no reason to refuse."""
+    acme(sandbox)
+    url = url_of(sandbox, "CI")
+    sandbox.fault("PATCH", "*", "drop", when="after")
+    sandbox.fault("GET", "*", "drop", nth=2, times=2)
+    page = BeautifulSoup(rotate(ann_client, url).content, "html.parser")
+    form = page.find("button", string="End the old key").find_parent("form")
+    fields = {field["name"]: field["value"] for field in form.select("input[name]")}
+    assert ann_client.post(form["action"], fields).status_code == 303
+    assert about(ends(named(sandbox.keys("acme"), "CI")[0]), in_time(hours=24))
+
+
+def test_rotating_does_not_get_around_the_limit_for_ever(sandbox: Sandbox, ann_client: Client, settings) -> None:
+    settings.KEYS_PER_CONSUMER = 2
+    acme(sandbox)
+    statuses = [rotate(ann_client, url_of(sandbox, "Laptop"), "14d").status_code]
+    for _ in range(3):
+        newest = sandbox.keys("acme")[-1]["id"]
+        statuses.append(rotate(ann_client, f"/keys/production/acme/{newest}/rotate/", "14d").status_code)
+    assert statuses == [200, 200, 403, 403]
+    assert len(sandbox.keys("acme")) == 4
+
+
+def test_no_old_key_is_ended_when_no_new_one_was_made(sandbox: Sandbox, ann_client: Client) -> None:
+    before = acme(sandbox)
+    sandbox.fault("POST", "*/keys", "status", status=400)
+    response = rotate(ann_client, url_of(sandbox, "CI"), "now")
+    assert response.status_code == 502
+    assert "Nothing was changed" in response.content.decode()
+    assert sandbox.keys("acme") == before
+
+
+# All keys of a consumer
+
+
+def mixed(sandbox: Sandbox, *, all_lasting: bool = False) -> dict[str, datetime | None]:
+    """Keys of every kind, and when each ends; only those that last longer than any time chosen are rolled."""
+    lives = {"never": None, "in a month": in_time(days=30)}
+    if not all_lasting:
+        lives |= {"in an hour": in_time(hours=1), "ended": in_time(days=-3)}
+    keys = [{"description": label, "expiresOn": end and end.isoformat()} for label, end in lives.items()]
+    sandbox.add_consumer("acme", managers=["ann@acme.test"], keys=keys)
+    return lives
+
+
+@pytest.mark.parametrize("scope", ["none_ending", "unexpired", "all"])
+@pytest.mark.parametrize("answer", ["empty", "object", "key", "consumer"])
+@pytest.mark.parametrize("grace", ["now", "3d"])
+@pytest.mark.parametrize("all_lasting", [True, False], ids=["rolled", "by hand"])
+def test_every_old_key_ends_at_the_earlier_time(
+    all_lasting: bool, scope: str, answer: str, grace: str, sandbox: Sandbox, ann_client: Client
+) -> None:
+    """Under every reading of roll-key: min(its own end, the time chosen), and what has ended stays ended.
+
+    A key that ends before that time is never rolled: one reading would make it live longer.
+    """
+    lives = mixed(sandbox, all_lasting=all_lasting)
+    before = sandbox.keys("acme")
+    sandbox.set(roll_scope=scope, roll_answer=answer)
+    response = rotate(ann_client, "/keys/production/acme/rotate-all/", grace)
+    after = sandbox.keys("acme")
+    (new,) = new_keys(before, after)
+    assert new["expiresOn"] is None
+    assert any(call.path.endswith("/roll-key") for call in sandbox.journal()) is all_lasting
+    assert FULL_KEY.findall(response.content.decode())[0] == new["key"]
+    for key in after:
+        if key != new:
+            own = lives[key["description"]]
+            expected = own if own and own < GRACES[grace] else GRACES[grace]
+            assert about(ends(key), expected), key["description"]
+
+
+def test_without_roll_key_a_key_is_made_and_the_others_ended(sandbox: Sandbox, ann_client: Client) -> None:
+    mixed(sandbox)
+    before = sandbox.keys("acme")
+    sandbox.fault("POST", "*/roll-key", "status", status=404, times=0)
+    assert rotate(ann_client, "/keys/production/acme/rotate-all/", "now").status_code == 200
+    after = sandbox.keys("acme")
+    (new,) = new_keys(before, after)
+    assert [sandbox.authorizes(key["key"]) for key in after] == [key == new for key in after]
+
+
+@pytest.mark.parametrize("kind", ["drop", "status", "not_json"])
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_a_roll_without_an_answer_is_looked_into(kind: str, when: str, sandbox: Sandbox, ann_client: Client) -> None:
+    """G5: done is said only if it is seen to be done."""
+    mixed(sandbox, all_lasting=True)
+    before = sandbox.keys("acme")
+    sandbox.fault("POST", "*/roll-key", kind, when=when)
+    response = rotate(ann_client, "/keys/production/acme/rotate-all/", "3d")
+    after = sandbox.keys("acme")
+    if when == "after":
+        assert response.status_code == 200
+        (new,) = new_keys(before, after)
+        assert new["key"] in response.content.decode()
+        assert about(ends(named(after, "in a month")[0]), GRACES["3d"])
+    else:
+        assert response.status_code == 503
+        assert "may or may not have been done" in response.content.decode()
+        assert after == before
+
+
+@pytest.mark.parametrize("scope", ["unexpired", "all"])
+def test_finishing_a_half_done_rotation_gives_each_key_its_own_end(
+    scope: str, sandbox: Sandbox, ann_client: Client
+) -> None:
+    """Nothing longer-lived: also the key that roll-key put off, by one reading, and that no PATCH brought back."""
+    sandbox.add_consumer("acme", managers=["ann@acme.test"], keys=[{"description": "A"}, {"description": "B"}])
+    sandbox.fault("PATCH", "*", "status", status=500, times=0)
+    sandbox.fault("POST", "*/roll-key", "status", status=404, times=0)
+    page = BeautifulSoup(rotate(ann_client, "/keys/production/acme/rotate-all/", "3d").content, "html.parser")
+    sandbox.clear_faults()
+    forms = [button.find_parent("form") for button in page.find_all("button", string="End the old key")]
+    assert len(forms) == 2
+    for form in forms:
+        fields = {field["name"]: field["value"] for field in form.select("input[name]")}
+        assert ann_client.post(form["action"], fields).status_code == 303
+    assert all(about(ends(key), GRACES["3d"]) for key in sandbox.keys("acme")[:2])
+
+
+def test_a_key_that_was_made_since_is_not_ended_with_the_others(
+    sandbox: Sandbox, ann_client: Client, ben: object, client_of
+) -> None:
+    """G7: two managers who rotate all keys at once must not end each other's new one."""
+    acme(sandbox)
+    url, ben_client = "/keys/production/acme/rotate-all/", client_of(ben)
+    pages = [BeautifulSoup(client.get(url).text, "html.parser") for client in (ann_client, ben_client)]
+    seen = {page.find("input", {"name": "seen"})["value"] for page in pages}
+    assert len(seen) == 1
+    form = {"grace": "now", "seen": seen.pop()}
+    first = ann_client.post(url, form | {"token": str(uuid.uuid4())})
+    (new,) = FULL_KEY.findall(first.text)[:1]
+    after = sandbox.keys("acme")
+    second = ben_client.post(url, form | {"token": str(uuid.uuid4())})
+    assert second.status_code == 409
+    assert "changed it since you opened this form" in second.text
+    assert sandbox.keys("acme") == after
+    assert sandbox.authorizes(new)
+
+
+def test_a_key_that_has_ended_since_keeps_nobody_from_rotating_all(sandbox: Sandbox, ann_client: Client) -> None:
+    """H1: nobody changed anything, and after a leak seconds count."""
+    acme(sandbox)
+    url = "/keys/production/acme/rotate-all/"
+    seen = BeautifulSoup(ann_client.get(url).text, "html.parser").find("input", {"name": "seen"})["value"]
+    give_end_elsewhere(sandbox, "Laptop", in_time(seconds=-1))
+    form = {"grace": "now", "seen": seen, "token": str(uuid.uuid4())}
+    assert ann_client.post(url, form).status_code == 200
+
+
+def test_there_must_be_a_key_to_rotate(sandbox: Sandbox, ann_client: Client) -> None:
+    sandbox.add_consumer("acme", managers=["ann@acme.test"])
+    assert rotate(ann_client, "/keys/production/acme/rotate-all/").status_code == 403
+    assert sandbox.keys("acme") == []

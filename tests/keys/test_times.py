@@ -1,0 +1,55 @@
+"""Times: in words, with the exact time behind them; in UTC as served."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from bs4 import BeautifulSoup
+from django.test import Client
+
+from keys.times import in_words
+from sandbox import Sandbox
+from tests.helpers.verbs import in_time
+
+NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("distance", "words"),
+    [
+        ({"seconds": 0}, "just now"),
+        ({"seconds": -20}, "just now"),
+        ({"seconds": 20}, "in a moment"),
+        ({"seconds": 45}, "in 1 minute"),
+        ({"minutes": -1}, "1 minute ago"),
+        ({"minutes": 59, "seconds": 50}, "in 1 hour"),
+        ({"hours": -1, "minutes": -20}, "1 hour ago"),
+        ({"hours": 47}, "in 47 hours"),
+        ({"hours": 48}, "in 2 days"),
+        ({"days": 2, "hours": 23, "minutes": 59}, "in 3 days"),
+        ({"days": -59}, "59 days ago"),
+        ({"days": 61}, "in 2 months"),
+        ({"days": -365}, "12 months ago"),
+        ({"days": 365 * 3}, "in 3 years"),
+        ({"days": 365 * 7000}, "in 6995 years"),
+    ],
+)
+def test_a_distance_is_said_in_its_largest_fitting_unit(distance: dict, words: str) -> None:
+    assert in_words(NOW + timedelta(**distance), NOW) == words
+
+
+@pytest.mark.django_db
+def test_words_stand_before_the_exact_time_and_its_zone(sandbox: Sandbox, ann_client: Client) -> None:
+    """On hover by the title, for screen readers by the text behind."""
+    made, ends = in_time(days=-3), in_time(days=40)
+    sandbox.add_consumer(
+        "acme",
+        managers=["ann@acme.test"],
+        keys=[{"description": "CI", "createdOn": made.isoformat(), "expiresOn": ends.isoformat()}],
+    )
+    page = BeautifulSoup(ann_client.get("/keys/").content, "html.parser")
+    created, ending = page.select("[data-key] time")
+    assert created.get_text().startswith("3 days ago")
+    assert ending.get_text().startswith("in 40 days")
+    assert created["title"] == f"{made:%-d %b %Y, %H:%M} UTC"
+    assert created.select_one(".visually-hidden").get_text() == f" ({created['title']})"
+    assert abs(datetime.fromisoformat(created["datetime"]) - made) < timedelta(seconds=1)

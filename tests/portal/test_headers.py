@@ -1,0 +1,218 @@
+"""Every kind of answer tells the browser what it may do with it."""
+
+import contextlib
+import logging
+
+import pytest
+from bs4 import BeautifulSoup
+from django.contrib.staticfiles import finders
+from django.test import Client
+
+from portal.observability.logs import Line, Reference
+
+POLICY = {
+    "default-src 'none'",
+    "script-src 'self'",
+    "style-src 'self'",
+    "img-src 'self' data:",
+    "font-src 'self'",
+    "connect-src 'self'",
+    "form-action 'self'",
+    "base-uri 'none'",
+    "frame-ancestors 'none'",
+    "object-src 'none'",
+}
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def answers(ann, sam, client_of, sandbox, settings):
+    """One answer of each kind, by name."""
+    visitor, ann_client, sam_client = client_of(), client_of(ann), client_of(sam)
+    failing = Client(raise_request_exception=False)
+    settings.KEYS_REVEALS_PER_MINUTE = 1
+    fragment = {"headers": {"HX-Request": "true"}}
+    found = {
+        "home": visitor.get("/"),
+        "sign-in": visitor.get("/accounts/login/"),
+        "form with errors": visitor.post("/accounts/login/", {"login": "nonsense"}),
+        "redirect": visitor.get("/keys/"),
+        "not found": visitor.get("/nowhere"),
+        "wrong method": visitor.post("/"),
+        "bad host": visitor.get("/", headers={"host": "evil.test"}),
+        "no CSRF token": client_of(strict=True).post("/accounts/login/"),
+        "too large": visitor.post("/accounts/login/", {"login": "x" * 70_000}),
+        "keys": ann_client.get("/keys/"),
+        "addresses": ann_client.get("/accounts/email/"),
+        "forbidden": ann_client.get("/admin/", follow=True),
+        "admin": sam_client.get("/admin/"),
+        "fragment": ann_client.get("/keys/production/create/", **fragment),
+        "fragment not found": ann_client.post("/keys/production/acme/rotate-all/", {"grace": "1h"}, **fragment),
+        "too many": [ann_client.post("/keys/production/acme/key_1/reveal/", **fragment) for _ in range(4)][-1],
+        "alive": visitor.get("/healthz"),
+        "ready": visitor.get("/readyz"),
+        "theme": visitor.get("/theme.css"),
+        "static file": visitor.get("/static/css/tokens.css"),
+    }
+    sandbox.fault("*", "*", "drop", times=0)
+    found["outage"] = ann_client.get("/keys/")
+    found["static file"].close()
+    settings.ROOT_URLCONF = "tests.helpers.failing_urls"
+    return found | {"failure": failing.get("/fail")}
+
+
+STATUS = {
+    "redirect": 302,
+    "not found": 404,
+    "wrong method": 405,
+    "bad host": 400,
+    "no CSRF token": 403,
+    "too large": 413,
+    "forbidden": 403,
+    "fragment not found": 404,
+    "outage": 503,
+    "too many": 429,
+    "failure": 500,
+}
+CACHED = {"theme", "static file"}
+
+
+def test_every_answer_has_the_headers(answers):
+    """F3: errors and fragments too."""
+    for name, answer in answers.items():
+        assert answer.status_code == STATUS.get(name, 200), name
+        assert set(answer["Content-Security-Policy"].split("; ")) == POLICY, name
+        assert answer["X-Content-Type-Options"] == "nosniff", name
+        assert answer["Referrer-Policy"] == "same-origin", name
+        assert answer["Cross-Origin-Opener-Policy"] == "same-origin", name
+        assert answer["Cross-Origin-Resource-Policy"] == "same-origin", name
+        assert "geolocation=()" in answer["Permissions-Policy"], name
+        assert answer["X-Request-ID"], name
+        assert not answer.has_header("Access-Control-Allow-Origin"), name
+
+
+def test_pages_are_kept_nowhere_and_differ_for_htmx(answers):
+    for name in answers.keys() - CACHED:
+        assert "no-store" in answers[name]["Cache-Control"], name
+    for name in ("home", "keys", "redirect", "not found", "failure"):
+        vary = answers[name]["Vary"]
+        assert "HX-Request" in vary, name
+        assert "Cookie" in vary, name
+
+
+def test_cookies_are_for_this_site_only(client, ann, settings):
+    settings.SESSION_COOKIE_SECURE = settings.CSRF_COOKIE_SECURE = True
+    cookies = client.get("/accounts/login/").cookies | client.post("/accounts/login/", {"login": ann.email}).cookies
+    assert cookies.keys() == {"csrftoken", "sessionid"}
+    for cookie in cookies.values():
+        assert cookie["secure"]
+        assert cookie["httponly"]
+        assert cookie["samesite"] == "Lax"
+        assert cookie["path"] == "/"
+        assert not cookie["domain"]
+
+
+def test_plain_http_is_sent_to_the_portals_own_name(client, settings):
+    settings.SECURE_SSL_REDIRECT, settings.SECURE_SSL_HOST = True, "portal.example.com"
+    settings.SECURE_HSTS_SECONDS = 60
+    assert client.get("/keys/?a=1").headers["Location"] == "https://portal.example.com/keys/?a=1"
+    settings.SECURE_SSL_REDIRECT = False
+    assert client.get("/", secure=True)["Strict-Transport-Security"].startswith("max-age=60")
+
+
+@pytest.mark.parametrize("length", ["65537", "99999999999", "-1", "many"])
+def test_a_body_that_no_form_sends_is_refused_unread(client, length):
+    """F6: with a plain sentence."""
+    response = client.generic("POST", "/accounts/login/", b"", CONTENT_LENGTH=length)
+    assert response.status_code == 413
+    assert "too large" in response.text
+
+
+def test_forms_need_their_token_and_their_own_origin(ann, client_of):
+    browser = client_of(strict=True)
+    page = browser.get("/accounts/login/")
+    token = page.context["csrf_token"]
+    entry = {"login": "ann@acme.test", "csrfmiddlewaretoken": str(token)}
+    assert browser.post("/accounts/login/", {"login": "ann@acme.test"}).status_code == 403
+    assert browser.post("/accounts/login/", entry, headers={"origin": "https://evil.test"}).status_code == 403
+    assert browser.post("/accounts/login/", entry).status_code == 302
+
+
+def test_a_form_out_of_date_brings_a_notice_into_its_dialog(ann, client_of):
+    """One as after any other error: it can be dismissed, and says what to do there."""
+    browser = client_of(ann, strict=True)
+    answer = browser.post("/keys/production/create/", headers={"HX-Request": "true"})
+    (notice,) = BeautifulSoup(answer.text, "html.parser").select("[data-error]")
+    assert answer.status_code == 403
+    assert notice.select_one("[data-dismiss]")
+    assert notice.select_one("a[href='']").text == "Reload the page"
+    assert "Go back" not in notice.text
+    assert "Go back" in browser.post("/keys/production/create/").text
+
+
+@pytest.mark.parametrize("override", ["X-HTTP-Method-Override", "X-Method-Override", "X-HTTP-Method"])
+def test_no_header_makes_a_get_into_a_post(ann, ann_client, override):
+    ann_client.get("/accounts/logout/", headers={override: "POST"})
+    assert ann_client.get("/").context["user"] == ann
+
+
+def test_a_request_without_a_session_leads_an_htmx_request_out_of_its_dialog(client):
+    answer = client.get(
+        "/keys/", headers={"HX-Request": "true", "HX-Current-URL": "http://testserver/keys/preview/?page=2"}
+    )
+    assert answer.status_code == 200
+    assert answer["HX-Redirect"] == "/accounts/login/?next=%2Fkeys%2Fpreview%2F%3Fpage%3D2"
+    assert client.get(answer["HX-Redirect"]).text.count("You were signed out") == 1
+    assert "signed out" not in client.get(answer["HX-Redirect"]).text
+    elsewhere = client.get("/keys/", headers={"HX-Request": "true", "HX-Current-URL": "https://evil.test/x"})
+    assert elsewhere["HX-Redirect"] == "/accounts/login/?next=%2F"
+    nonsense = client.get("/keys/", headers={"HX-Request": "true", "HX-Current-URL": "http://["})
+    assert nonsense["HX-Redirect"] == "/accounts/login/?next=%2F"
+
+
+def test_static_files_are_there(client):
+    for name in ("css/tokens.css", "css/frame.css", "django_htmx/htmx-2.min.js", "admin/css/base.css"):
+        assert finders.find(name), name
+        with contextlib.closing(client.get(f"/static/{name}")) as response:
+            assert response.status_code == 200, name
+
+
+# The log
+
+
+def logged(record: logging.LogRecord) -> str:
+    Reference().filter(record)
+    return Line().format(record)
+
+
+def record(message: str, *arguments: object) -> logging.LogRecord:
+    return logging.LogRecord("test", logging.INFO, __file__, 1, message, arguments, None)
+
+
+def test_a_log_line_cannot_be_forged_and_holds_no_secret(settings):
+    """E8, H4: whatever names, paths and headers hold."""
+    settings.ZUPLO_API_KEY = "management-token-1"
+    key = "zpka_" + "0123456789abcdef" * 2 + "_" + "89abcdef"
+    line = logged(record("Name %s", f"x\r\n2026-01-01 INFO forged\x1b[2J\x85\u2028 {key} management-token-1"))
+    assert [text[:4] for text in line.splitlines()[1:]] == ["    "]
+    assert "\x1b" not in line
+    assert key not in line
+    assert "management-token-1" not in line
+    assert "zpka_[removed]" in line
+
+
+def test_a_failure_is_logged_with_its_reference_and_without_the_key(settings, client, caplog):
+    settings.ROOT_URLCONF = "tests.helpers.failing_urls"
+    client.raise_request_exception = False
+    response = client.get("/fail")
+    said = "\n".join(map(logged, caplog.records))
+    assert f"[{response['X-Request-ID']}]" in said
+    assert "Traceback" in said
+    assert "zpka_abab" not in said
+    assert not [line for line in said.splitlines() if line.startswith("2026-01-01")]
+
+
+def test_what_django_logs_after_a_request_names_it_too(client, caplog):
+    response = client.get("/nowhere")
+    assert f"[{response['X-Request-ID']}]" in logged(caplog.records[-1])
