@@ -1,4 +1,4 @@
-"""Moves bytes to and from the Developer API and the gateway, bounded in time and size, by one pool of connections."""
+"""HTTP transport: one pool of connections to the Developer API and the gateway, bounded in time and size."""
 
 import functools
 import http.client
@@ -16,7 +16,7 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.exceptions import HTTPError, NewConnectionError
 
-from keys.green_threads import at_most, has_come
+from keys.green_threads import hard_time_limit, is_readable
 
 CONNECT_SECONDS = 1.5
 CALL_SECONDS = 8.0
@@ -25,11 +25,11 @@ POOL_SIZE = 64
 
 
 class NotSent(Exception):
-    """The request surely did not arrive."""
+    """Connection failure: the request surely did not arrive."""
 
 
 class NoAnswer(Exception):
-    """The request may have arrived; no whole answer came. `slow` if time ran out."""
+    """Lost answer: the request may have arrived; no whole answer came. `slow` if time ran out."""
 
     def __init__(self, reason: str, slow: bool = False) -> None:
         super().__init__(reason)
@@ -70,7 +70,7 @@ def send(
     """
     connect = min(CONNECT_SECONDS, seconds / 4)
     try:
-        with at_most(seconds):
+        with hard_time_limit(seconds):
             prepared = _prepared(method, url, headers, body)
             response = _adapter().send(prepared, stream=True, timeout=(connect, seconds - connect))
             with response:
@@ -100,7 +100,7 @@ def _body(response: requests.Response, first: int | None) -> bytes:
 
 
 def _cause(problem: Exception) -> Exception:
-    """What lies under the wrappings of requests and urllib3."""
+    """Root cause under the wrappings of requests and urllib3."""
     inner = getattr(problem, "reason", None) or (problem.args[0] if problem.args else None)
     return _cause(inner) if isinstance(inner, Exception) and inner is not problem else problem
 
@@ -162,7 +162,7 @@ class _Connection(HTTPConnection):
 
     @property
     def is_connected(self) -> bool:
-        return self.sock is not None and not has_come(self.sock)
+        return self.sock is not None and not is_readable(self.sock)
 
 
 class _SecureConnection(_Connection, HTTPSConnection):
