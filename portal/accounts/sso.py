@@ -24,7 +24,7 @@ from django.dispatch import receiver
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 
-from portal.accounts import company_domains
+from portal.accounts import company_domains, sso_refusals
 from portal.accounts.forms import SignInForm, domain_is_welcome
 from portal.accounts.receivers import BY_CREDENTIAL
 from portal.models import User
@@ -98,6 +98,16 @@ class ProviderAdapter(DefaultSocialAccountAdapter):
             return render(request, "429.html", status=429)
         company_domains.remember_pending(request, sociallogin, email)
         return form.login(request, sociallogin.get_redirect_url(request))
+
+    def on_authentication_error(
+        self,
+        request: HttpRequest,
+        provider: Provider,
+        error: str = "",
+        exception: Exception | None = None,
+        extra_context: dict[str, Any] | None = None,
+    ) -> None:
+        sso_refusals.refuse(request, provider, error, exception, extra_context or {})
 
     def is_open_for_signup(self, request: HttpRequest, sociallogin: SocialLogin) -> bool:
         addresses = [address.email for address in sociallogin.email_addresses]
