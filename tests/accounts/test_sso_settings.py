@@ -96,6 +96,6 @@ def test_an_address_that_google_or_github_does_not_vouch_for_is_not_believed(set
             {"email": "second@b.test", "primary": False, "verified": True},
         ]
         login = github.sociallogin_from_response(request, {"id": 1, "email": "first@b.test", "emails": emails})
-        found = {address.email: address.verified for address in login.email_addresses}
-        assert found == {"second@b.test": True} | ({"first@b.test": True} if believed else {})
+        found = {address.email for address in login.email_addresses if address.verified}
+        assert found == {"second@b.test"} | ({"first@b.test"} if believed else set())
         assert login.user.email == ("first@b.test" if believed else "second@b.test")
