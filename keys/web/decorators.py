@@ -9,13 +9,13 @@ from allauth.account.adapter import get_adapter
 from allauth.account.models import EmailAddress
 from django.conf import settings
 from django.contrib.auth.views import redirect_to_login
-from django.http import Http404, HttpRequest, HttpResponseBase
+from django.http import Http404, HttpResponseBase
 from django.urls import reverse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.vary import vary_on_headers
-from django_htmx.middleware import HtmxDetails
 
 from keys.access import PROVED_AT, Actor
+from keys.http import Request
 from keys.models import Action
 from keys.service.keyring import KeyRing
 from keys.zuplo.client import DeveloperAPI
@@ -25,12 +25,6 @@ PAGE_SECONDS = 9.5
 
 View = Callable[..., HttpResponseBase]
 Ring = TypeVar("Ring", bound=KeyRing)
-
-
-class Request(HttpRequest):
-    """A request as `HtmxMiddleware` leaves it."""
-
-    htmx: HtmxDetails
 
 
 def with_keyring(view: View) -> View:
@@ -84,7 +78,7 @@ def actor_of(request: Request) -> Actor:
     user_id = request.user.pk
     if user_id is None:
         raise PermissionError("nobody is signed in")
-    staff = getattr(request, "staff", None)
+    staff = request.staff
     addresses = EmailAddress.objects.filter(user_id=user_id, verified=True).order_by("-primary", "email")
     proved_at = request.session.get(PROVED_AT)
     return Actor(
@@ -92,7 +86,7 @@ def actor_of(request: Request) -> Actor:
         # A colleague in Django admin goes by permissions alone, whatever consumers list the own address.
         emails=() if staff and staff.user_id == user_id else tuple(addresses.values_list("email", flat=True)),
         address=get_adapter(request).get_client_ip(request),
-        reference=getattr(request, "reference", ""),
+        reference=request.reference,
         proved_at=datetime.fromtimestamp(proved_at, UTC) if proved_at else None,
         staff=staff,
     )

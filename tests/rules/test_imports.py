@@ -18,7 +18,7 @@ KEYS = [
     {"types"},
     {"access"},
     {"provisioning", "audit", "zuplo"},
-    {"service"},
+    {"http", "service"},
     {"web"},
     {"staff"},
     {"admin", "apps", "management", "middleware", "templatetags", "urls"},
