@@ -5,15 +5,14 @@ import re
 from collections.abc import Callable
 from urllib.parse import urlencode
 
-from django.conf import settings
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
-from django.shortcuts import render
-from django.urls import reverse
+from django.shortcuts import render, resolve_url
 from django.utils.cache import add_never_cache_headers
 from django.utils.http import escape_leading_slashes
 from django.views.defaults import page_not_found
 from django_htmx.http import HttpResponseClientRedirect
 
+from keys.conf import settings
 from keys.errors import (
     ApiError,
     ApiRefused,
@@ -68,7 +67,7 @@ def to_step_up(request: Request, error: StepUpNeeded) -> HttpResponse:
     match = request.resolver_match
     if match and match.url_name in {"reveal", "copy", "try"}:  # these have no form to come back to
         back = page_of(request, match.kwargs["environment"], match.kwargs["name"])
-    url = f"{reverse(settings.STEP_UP_URL)}?{urlencode({'next': back})}"
+    url = f"{resolve_url(settings.KEYS_STEP_UP_URL)}?{urlencode({'next': back})}"
     return HttpResponseClientRedirect(url) if request.htmx else HttpResponseRedirect(url, status=303)
 
 

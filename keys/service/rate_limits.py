@@ -2,10 +2,10 @@
 
 import time
 
-from django.conf import settings
 from django.core.cache import cache
 
 from keys.access import Actor
+from keys.conf import settings
 from keys.errors import RateLimited
 from keys.models import READS, Action
 
