@@ -11,7 +11,8 @@ from keys.audit.visits import Visit
 class Request(HttpRequest):
     """For annotations only: no request is ever made of it.
 
-    `htmx` is there after `HtmxMiddleware`, the others from the first middleware on.
+    `htmx` is there after `HtmxMiddleware`. The portal's first middleware sets the others; the keys app asks for them
+    with a default, for it also serves in projects without the portal.
     """
 
     htmx: HtmxDetails

@@ -1,18 +1,19 @@
-"""Middleware of the keys app: error pages for failed key operations."""
+"""Middleware of the keys app: no key in a URL, and error pages for failed key operations."""
 
 import logging
+import re
 from collections.abc import Callable
 from urllib.parse import urlencode
 
-from django.conf import settings
 from django.http import HttpResponse, HttpResponseRedirect
-from django.shortcuts import render
-from django.urls import reverse
+from django.shortcuts import render, resolve_url
 from django.utils.cache import add_never_cache_headers
+from django.utils.http import escape_leading_slashes
 from django.views.defaults import page_not_found
 from django_htmx.http import HttpResponseClientRedirect
 
 from keys.access import INTERRUPTED
+from keys.conf import settings
 from keys.errors import (
     ApiError,
     ApiRefused,
@@ -24,12 +25,26 @@ from keys.errors import (
     StepUpNeeded,
 )
 from keys.http import Request
+from keys.redaction import ends_for_keys
 from keys.web.portal_or_admin import in_admin, page_of, render_here
 
 logger = logging.getLogger(__name__)
 
 SHOWN_BY_RELOADING = (ChangedMeanwhile, ApiRefused, DoneBefore, NotFound, OutcomeUnknown)
 """Errors that the same form, sent once more, would only bring again; their advice is to look at the page."""
+
+
+def no_key_in_url(get_response: Callable[[Request], HttpResponse]) -> Callable[[Request], HttpResponse]:
+    """Redirect a search for a pasted key to one for its last characters: browsers and proxies keep URLs."""
+
+    def middleware(request: Request) -> HttpResponse:
+        typed = re.sub("%5f", "_", request.META.get("QUERY_STRING", ""), flags=re.IGNORECASE)  # some programs quote it
+        query = ends_for_keys(typed)
+        if query != typed and request.method in {"GET", "HEAD"}:
+            return HttpResponseRedirect(f"{escape_leading_slashes(request.path)}?{query}")
+        return get_response(request)
+
+    return middleware
 
 
 class ExplainApiErrors:
@@ -55,7 +70,7 @@ def to_step_up(request: Request, error: StepUpNeeded) -> HttpResponse:
     match = request.resolver_match
     if match and match.url_name in {"reveal", "copy", "try"}:  # these have no form to come back to
         back = page_of(request, match.kwargs["environment"], match.kwargs["name"])
-    url = f"{reverse(settings.STEP_UP_URL)}?{urlencode({'next': back})}"
+    url = f"{resolve_url(settings.KEYS_STEP_UP_URL)}?{urlencode({'next': back})}"
     return HttpResponseClientRedirect(url) if request.htmx else HttpResponseRedirect(url, status=303)
 
 
@@ -73,7 +88,7 @@ def explained(request: Request, error: ApiError) -> HttpResponse:
         "retry_after": error.retry_after,
         "may_reload": isinstance(error, SHOWN_BY_RELOADING),
         "may_pass": not isinstance(error, NotAllowed),
-        "reference": request.reference,
+        "reference": getattr(request, "reference", ""),
     }
     if in_admin(request):
         context |= _where(request, error)

@@ -11,17 +11,15 @@ from urllib.parse import urlencode
 
 from django.conf import settings
 from django.contrib import messages
-from django.http import Http404, HttpResponse, HttpResponseRedirect
+from django.http import Http404, HttpResponse
 from django.shortcuts import resolve_url
 from django.template.loader import render_to_string
 from django.utils.cache import patch_vary_headers
-from django.utils.http import escape_leading_slashes
 from django.utils.translation import gettext as _
 from django.views.defaults import page_not_found
 from django_htmx.http import HttpResponseClientRedirect
 
 from keys.http import Request
-from keys.redaction import ends_for_keys
 from portal.context_processors import site
 from portal.observability import metrics
 from portal.observability.health import healthz, readyz
@@ -48,11 +46,11 @@ def response_headers(get_response: GetResponse) -> GetResponse:
 
 
 def screen_request(get_response: GetResponse) -> GetResponse:
-    """Request screening, before anything reads or stores it: trusted proxies, body size limit, no key in a URL."""
+    """Request screening, before anything reads it: whose address to believe, and no body too large."""
 
     def middleware(request: Request) -> HttpResponse:
         _set_client_address(request)
-        return _refuse_large_body(request) or _redact_query(request) or get_response(request)
+        return _refuse_large_body(request) or get_response(request)
 
     return middleware
 
@@ -74,15 +72,6 @@ def _refuse_large_body(request: Request) -> HttpResponse | None:
     length = request.META.get("CONTENT_LENGTH") or "0"
     if not re.fullmatch(r"[0-9]{1,9}", length) or int(length) > settings.DATA_UPLOAD_MAX_MEMORY_SIZE:
         return HttpResponse(render_to_string("413.html", site(request)), status=413)
-    return None
-
-
-def _redact_query(request: Request) -> HttpResponse | None:
-    """Redirect a search for a pasted key to one for its last characters: browsers and proxies keep URLs."""
-    typed = re.sub("%5f", "_", request.META.get("QUERY_STRING", ""), flags=re.IGNORECASE)  # some programs quote it
-    query = ends_for_keys(typed)
-    if query != typed and request.method in {"GET", "HEAD"}:
-        return HttpResponseRedirect(f"{escape_leading_slashes(request.path)}?{query}")
     return None
 
 

@@ -2,10 +2,9 @@
 
 import time
 
-from django.conf import settings
-
 from keys import counter
 from keys.access import Actor
+from keys.conf import settings
 from keys.errors import RateLimited
 from keys.models import READS, Action
 

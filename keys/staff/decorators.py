@@ -4,12 +4,12 @@ import functools
 from collections.abc import Callable
 from typing import Any
 
-from django.conf import settings
 from django.contrib import admin
 from django.http import HttpRequest, HttpResponseBase
 from django_htmx.middleware import HtmxDetails
 
 from keys.access import Staff, staff_rights
+from keys.conf import settings
 from keys.errors import NotFound
 from keys.http import Request
 from keys.models import Action

@@ -40,7 +40,7 @@ def is_proved(request: HttpRequest, minutes: int) -> bool:
 
 
 def url_for(back: str) -> str:
-    return f"{reverse(settings.STEP_UP_URL)}?{urlencode({'next': back})}"
+    return f"{reverse(settings.KEYS_STEP_UP_URL)}?{urlencode({'next': back})}"
 
 
 @receiver(authentication_step_completed)

@@ -14,7 +14,7 @@ OURS = ("portal", "keys", "sandbox")
 
 # Layers, from the ground up: each part imports from layers below its own, and from nothing beside it.
 KEYS = [
-    {"counter", "errors", "models", "times", "green_threads", "redaction"},
+    {"conf", "counter", "errors", "green_threads", "models", "redaction", "times"},
     {"types"},
     {"access"},
     {"provisioning", "audit", "zuplo"},
