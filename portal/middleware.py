@@ -1,7 +1,6 @@
 """What every request of the site gets, in the order in which `settings.MIDDLEWARE` names it."""
 
 import contextlib
-import ipaddress
 import re
 import uuid
 from collections.abc import Callable
@@ -12,7 +11,7 @@ from django.contrib import messages
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import resolve_url
 from django.template.loader import render_to_string
-from django.utils.cache import patch_vary_headers
+from django.utils.cache import patch_cache_control, patch_vary_headers
 from django.utils.translation import gettext as _
 from django.views.defaults import page_not_found
 from django_htmx.http import HttpResponseClientRedirect
@@ -37,23 +36,6 @@ def reference(get_response: GetResponse) -> GetResponse:
             call_stats.current.reset(token)
         response["X-Request-ID"] = request.reference  # type: ignore[attr-defined]
         return response
-
-    return middleware
-
-
-def client_address(get_response: GetResponse) -> GetResponse:
-    """Make REMOTE_ADDR the client's address, which only the operator's own proxies are believed to know.
-
-    Each proxy adds the address that it sees at the end of X-Forwarded-For; what stands before is hearsay.
-    """
-
-    def middleware(request: HttpRequest) -> HttpResponse:
-        proxies = settings.TRUSTED_PROXY_COUNT
-        told = request.META.get("HTTP_X_FORWARDED_FOR", "").split(",")
-        if proxies and len(told) >= proxies:
-            with contextlib.suppress(ValueError):
-                request.META["REMOTE_ADDR"] = str(ipaddress.ip_address(told[-proxies].strip()))
-        return get_response(request)
 
     return middleware
 
@@ -88,7 +70,7 @@ def health(get_response: GetResponse) -> GetResponse:
 def nothing_is_stored(get_response: GetResponse) -> GetResponse:
     """Keep pages out of every cache: they are about one person, and the Back button must not show a key.
 
-    A view that knows better says so itself.
+    A view that knows better says so itself. Nor may proxies rewrite a page: some do so with e-mail addresses.
     """
 
     def middleware(request: HttpRequest) -> HttpResponse:
@@ -96,6 +78,8 @@ def nothing_is_stored(get_response: GetResponse) -> GetResponse:
         if not response.has_header("Cache-Control"):
             response["Cache-Control"] = "no-store"
             patch_vary_headers(response, ["Cookie", "HX-Request"])
+        if response.get("Content-Type", "").startswith("text/html"):
+            patch_cache_control(response, no_transform=True)
         return response
 
     return middleware
