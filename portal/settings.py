@@ -41,6 +41,7 @@ ALLOWED_HOSTS = LOOPBACK if DEBUG or not ALLOWED_HOSTS else ALLOWED_HOSTS
 PORTAL_URL = web_address(
     "PORTAL_URL", "http://127.0.0.1:8000" if DEBUG else f"https://{ALLOWED_HOSTS[0]}", https=not DEBUG
 )
+PORTAL_URL = re.sub(r"(?<=^https:)(//.*):443$|(?<=^http:)(//.*):80$", r"\1\2", PORTAL_URL)  # as browsers write it
 _portal = urlsplit(PORTAL_URL)
 if _portal.path or _portal.query or _portal.fragment:
     wrong("PORTAL_URL", "holds more than a host. It must read like https://portal.example.com.")
@@ -393,8 +394,12 @@ if not DEBUG:
     if TRUSTED_PROXY_COUNT:  # without a proxy of the operator's the header is the client's word
         SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
     SECURE_HSTS_SECONDS = 60 * 60 * 24 * 365
-    SECURE_HSTS_INCLUDE_SUBDOMAINS = True
-    SECURE_HSTS_PRELOAD = True
+    # About other hosts of the operator's, and hard to take back: a choice, of which Django need not remind anybody.
+    SECURE_HSTS_INCLUDE_SUBDOMAINS = flag("HSTS_SUBDOMAINS", default=False)
+    SECURE_HSTS_PRELOAD = flag("HSTS_PRELOAD", default=False)
+    if SECURE_HSTS_PRELOAD and not SECURE_HSTS_INCLUDE_SUBDOMAINS:
+        wrong("HSTS_PRELOAD", "needs HSTS_SUBDOMAINS=1: browsers' lists take no host without its subdomains.")
+    SILENCED_SYSTEM_CHECKS = ["security.W005", "security.W021"]
     SESSION_COOKIE_SECURE = True
     SESSION_COOKIE_NAME = "__Host-session"
     CSRF_COOKIE_SECURE = True
