@@ -200,6 +200,7 @@ CHROMIUM = Path(os.environ.get("CHROMIUM") or "/usr/bin/chromium")
 SERVICES = {
     "DATABASE_URL": os.environ.get("TEST_POSTGRES_URL") or os.environ.get("DATABASE_URL", ""),
     "REDIS_URL": os.environ.get("TEST_REDIS_URL") or os.environ.get("REDIS_URL", ""),
+    "PGBOUNCER_URL": os.environ.get("PGBOUNCER_URL", ""),
 }
 # For each marker: what is missing, whether it is there, and whether the run insists on it.
 NEEDED = {
@@ -219,8 +220,8 @@ NEEDED = {
         os.environ.get("LANGUAGES") == "required",
     ),
     "services": (
-        "there is no PostgreSQL or no Redis. To run them: .ci/services make test",
-        SERVICES["DATABASE_URL"].startswith("postgres") and bool(SERVICES["REDIS_URL"]),
+        "there is no PostgreSQL, PgBouncer or Redis. To run them: .ci/services make test",
+        SERVICES["DATABASE_URL"].startswith("postgres") and all(SERVICES.values()),
         os.environ.get("SERVICES") == "required",
     ),
 }
@@ -255,7 +256,7 @@ def count(request: pytest.FixtureRequest) -> Counter[str]:
 
 @pytest.fixture(scope="session")
 def services() -> dict[str, str]:
-    """Where the real PostgreSQL and the real Redis are."""
+    """Where the real PostgreSQL, PgBouncer and Redis are."""
     missing = [name for name, url in SERVICES.items() if not url]
     assert not missing, f"{' and '.join(missing)} not set, and SERVICES=required"
     return SERVICES

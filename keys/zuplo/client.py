@@ -11,8 +11,7 @@ from datetime import datetime
 from typing import Any, Generic, NoReturn, TypeVar
 from urllib.parse import quote, urlencode
 
-from django.conf import settings
-
+from keys.conf import settings
 from keys.errors import (
     ApiError,
     ApiMisconfigured,

@@ -101,6 +101,14 @@ def test_pages_are_kept_nowhere_and_differ_for_htmx(answers):
         assert "Cookie" in vary, name
 
 
+def test_nobody_in_between_rewrites_a_page(answers):
+    """Some proxies put links to themselves in the place of e-mail addresses."""
+    pages = {name for name, answer in answers.items() if answer["Content-Type"].startswith("text/html")}
+    assert pages >= {"home", "keys", "addresses", "admin", "fragment", "outage", "failure", "too large"}
+    for name in pages:
+        assert "no-transform" in answers[name]["Cache-Control"].split(", "), name
+
+
 def test_cookies_are_for_this_site_only(client, ann, settings):
     settings.SESSION_COOKIE_SECURE = settings.CSRF_COOKIE_SECURE = True
     cookies = client.get("/accounts/login/").cookies | client.post("/accounts/login/", {"login": ann.email}).cookies
