@@ -21,7 +21,6 @@ from keys.service.keyring import KeyRing
 from keys.zuplo.client import DeveloperAPI
 from keys.zuplo.transport import Deadline
 
-PAGE_SECONDS = 9.5
 
 View = Callable[..., HttpResponseBase]
 Ring = TypeVar("Ring", bound=KeyRing)
@@ -76,7 +75,7 @@ def keyring_for(request: Request, environment: str, kind: type[Ring] = KeyRing) 
 
 
 def api_for(environment: str) -> DeveloperAPI:
-    return DeveloperAPI(settings.ZUPLO_BUCKETS[environment], Deadline(PAGE_SECONDS))
+    return DeveloperAPI(settings.ZUPLO_BUCKETS[environment], Deadline(settings.KEYS_PAGE_SECONDS))
 
 
 def actor_of(request: Request) -> Actor:
