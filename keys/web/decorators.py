@@ -21,7 +21,6 @@ from keys.service.keyring import KeyRing
 from keys.zuplo.client import DeveloperAPI
 from keys.zuplo.transport import Deadline
 
-
 View = Callable[..., HttpResponseBase]
 Ring = TypeVar("Ring", bound=KeyRing)
 
