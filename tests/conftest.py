@@ -33,7 +33,8 @@ def pytest_configure(config: pytest.Config) -> None:
         folder = tempfile.TemporaryDirectory(prefix="portal-test-")
         config.add_cleanup(folder.cleanup)
         database["TEST"] = {**database.get("TEST", {}), "NAME": f"{folder.name}/portal.sqlite3"}
-    elif worker := getattr(config, "workerinput", None):
+    worker = getattr(config, "workerinput", None)
+    if worker and "LOCATION" in cache_settings:
         # Redis counts its databases; pytest-django names those of PostgreSQL by the worker. 1 is for `processes`.
         number = 2 + int(worker["workerid"].removeprefix("gw"))
         cache_settings["LOCATION"] = f"{cache_settings['LOCATION'].partition('?')[0]}?db={number}"
