@@ -154,7 +154,7 @@ INSTALLED_APPS = [
     "allauth.mfa",
     "allauth.usersessions",
     "allauth.socialaccount",
-    "allauth.socialaccount.providers.openid_connect",
+    "portal.accounts.oidc",
     "allauth.socialaccount.providers.google",
     "allauth.socialaccount.providers.github",
     "csp",
