@@ -6,8 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from django.conf import settings
-
+from keys.conf import settings
 from keys.errors import ApiError, OddAnswer
 from keys.types import ApiKey, Consumer
 from keys.zuplo.client import DeveloperAPI, Window
