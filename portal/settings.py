@@ -366,11 +366,14 @@ vars().update(_mail)
 EMAIL_BACKEND = "portal.mail.outbox.EmailBackend"
 MAIL_IMMEDIATELY = flag("MAIL_IMMEDIATELY", default=True)
 
-EMAIL_TIMEOUT = 5
+# RFC 5321, 4.5.3.2: for each command, and for the answer to the whole mail. No person waits for them.
+EMAIL_TIMEOUT = 5 * 60
+MAIL_DECISION_TIMEOUT = 10 * 60
 DEFAULT_FROM_EMAIL = text("DEFAULT_FROM_EMAIL", formataddr((PORTAL_NAME, f"portal@{_portal.hostname}")))
 if "@" not in parseaddr(DEFAULT_FROM_EMAIL)[1] or not DEFAULT_FROM_EMAIL.isprintable():
     wrong("DEFAULT_FROM_EMAIL", "must read like Example Portal <portal@example.com>.")
 SERVER_EMAIL = DEFAULT_FROM_EMAIL
+MAIL_DOMAIN = environment.mail_domain(parseaddr(DEFAULT_FROM_EMAIL)[1])
 
 # What browsers are told
 
