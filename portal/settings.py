@@ -172,7 +172,7 @@ MIDDLEWARE = [
     "portal.middleware.nothing_is_stored",
     "portal.middleware.small_bodies_only",
     "keys.middleware.no_key_in_addresses",
-    "django.contrib.sessions.middleware.SessionMiddleware",
+    "portal.backends.sessions.SessionMiddleware",
     "django.middleware.locale.LocaleMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
@@ -242,7 +242,7 @@ DATABASES = {"default": environment.database(BASE_DIR / ".demo" / "portal.sqlite
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 CACHES = {"default": environment.cache()}
 # In the database alone: a copy in Redis would outlive a sign-out during which Redis was not to be reached.
-SESSION_ENGINE = "django.contrib.sessions.backends.db"
+SESSION_ENGINE = "portal.backends.sessions"
 MESSAGE_STORAGE = "django.contrib.messages.storage.session.SessionStorage"
 
 # Sign-in: an e-mail address, proved by a code that works in the browser that asked for it, and nowhere else.
