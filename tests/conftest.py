@@ -88,10 +88,10 @@ def two_environments(sandbox, settings) -> Sandbox:
 @pytest.fixture
 def log(caplog: pytest.LogCaptureFixture) -> pytest.LogCaptureFixture:
     """The log as the portal writes it."""
-    from portal.observability.logs import Line, Reference
+    from portal.observability.logs import LineFormatter, RequestIdFilter
 
-    caplog.handler.setFormatter(Line())
-    caplog.handler.addFilter(Reference())
+    caplog.handler.setFormatter(LineFormatter())
+    caplog.handler.addFilter(RequestIdFilter())
     caplog.set_level(logging.INFO)
     return caplog
 
@@ -208,6 +208,7 @@ CHROMIUM = Path(os.environ.get("CHROMIUM") or "/usr/bin/chromium")
 SERVICES = {
     "DATABASE_URL": os.environ.get("TEST_POSTGRES_URL") or os.environ.get("DATABASE_URL", ""),
     "REDIS_URL": os.environ.get("TEST_REDIS_URL") or os.environ.get("REDIS_URL", ""),
+    "PGBOUNCER_URL": os.environ.get("PGBOUNCER_URL", ""),
 }
 # For each marker: what is missing, whether it is there, and whether the run insists on it.
 NEEDED = {
@@ -227,8 +228,8 @@ NEEDED = {
         os.environ.get("LANGUAGES") == "required",
     ),
     "services": (
-        "there is no PostgreSQL or no Redis. To run them: .ci/services make test",
-        SERVICES["DATABASE_URL"].startswith("postgres") and bool(SERVICES["REDIS_URL"]),
+        "there is no PostgreSQL, PgBouncer or Redis. To run them: .ci/services make test",
+        SERVICES["DATABASE_URL"].startswith("postgres") and all(SERVICES.values()),
         os.environ.get("SERVICES") == "required",
     ),
 }
@@ -271,13 +272,13 @@ def pytest_terminal_summary(terminalreporter, config: pytest.Config) -> None:
 
 @pytest.fixture
 def count(request: pytest.FixtureRequest) -> Counter[str]:
-    """What one test tries out many times; told at the end of the run."""
+    """Counter of what one test tries out many times; told at the end of the run."""
     return request.config.stash[COUNTED]
 
 
 @pytest.fixture(scope="session")
 def services() -> dict[str, str]:
-    """Where the real PostgreSQL and the real Redis are."""
+    """Where the real PostgreSQL, PgBouncer and Redis are."""
     missing = [name for name, url in SERVICES.items() if not url]
     assert not missing, f"{' and '.join(missing)} not set, and SERVICES=required"
     return SERVICES

@@ -1,4 +1,4 @@
-"""Every kind of answer tells the browser what it may do with it."""
+"""Response headers and the order of middleware: every kind of answer tells the browser what it may do with it."""
 
 import contextlib
 import logging
@@ -10,7 +10,7 @@ from django.contrib.staticfiles import finders
 from django.http import HttpResponse
 from django.test import Client
 
-from portal.observability.logs import Line, Reference
+from portal.observability.logs import LineFormatter, RequestIdFilter
 
 POLICY = {
     "default-src 'none'",
@@ -108,6 +108,14 @@ def test_pages_are_kept_nowhere_and_differ_for_htmx(answers):
         assert "Cookie" in vary, name
 
 
+def test_nobody_in_between_rewrites_a_page(answers):
+    """Some proxies put links to themselves in the place of e-mail addresses."""
+    pages = {name for name, answer in answers.items() if answer["Content-Type"].startswith("text/html")}
+    assert pages >= {"home", "keys", "addresses", "admin", "fragment", "outage", "failure", "too large"}
+    for name in pages:
+        assert "no-transform" in answers[name]["Cache-Control"].split(", "), name
+
+
 def test_cookies_are_for_this_site_only(client, ann, settings):
     settings.SESSION_COOKIE_SECURE = settings.CSRF_COOKIE_SECURE = True
     cookies = client.get("/accounts/login/").cookies | client.post("/accounts/login/", {"login": ann.email}).cookies
@@ -189,8 +197,8 @@ def test_static_files_are_there(client):
 
 
 def logged(record: logging.LogRecord) -> str:
-    Reference().filter(record)
-    return Line().format(record)
+    RequestIdFilter().filter(record)
+    return LineFormatter().format(record)
 
 
 def record(message: str, *arguments: object) -> logging.LogRecord:
