@@ -34,6 +34,7 @@ DEFAULTS: dict[str, Any] = {
     "AUDIT_DAYS": 400,
     "PORTAL_NAME": "API keys",
     "PORTAL_URL": "",
+    "PORTAL_SUPPORT_URL": "",
 }
 
 
