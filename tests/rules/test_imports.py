@@ -24,7 +24,7 @@ KEYS = [
     {"admin", "apps", "management", "middleware", "templatetags", "urls"},
 ]
 PORTAL = [
-    {"models", "backends", "branding", "config", "formats", "gunicorn_worker"},
+    {"models", "backends", "branding", "config", "formats", "gunicorn_worker", "proxies"},
     {"languages", "mail", "observability"},
     {"accounts", "context_processors"},
     {"support"},
