@@ -168,7 +168,7 @@ MIDDLEWARE = [
     "keys.middleware.no_key_in_url",
     "portal.middleware.health_checks",
     "whitenoise.middleware.WhiteNoiseMiddleware",
-    "django.contrib.sessions.middleware.SessionMiddleware",
+    "portal.backends.sessions.SessionMiddleware",
     "django.middleware.locale.LocaleMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
@@ -237,7 +237,7 @@ DATABASES = {"default": environment.database(BASE_DIR / ".demo" / "portal.sqlite
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 CACHES = {"default": environment.cache()}
 # In the database alone: a copy in Redis would outlive a sign-out during which Redis was not to be reached.
-SESSION_ENGINE = "django.contrib.sessions.backends.db"
+SESSION_ENGINE = "portal.backends.sessions"
 MESSAGE_STORAGE = "django.contrib.messages.storage.session.SessionStorage"
 
 # Sign-in: an e-mail address, proved by a code that works in the browser that asked for it, and nowhere else.
@@ -361,11 +361,14 @@ vars().update(_mail)
 EMAIL_BACKEND = "portal.mail.outbox.EmailBackend"
 MAIL_IMMEDIATELY = flag("MAIL_IMMEDIATELY", default=True)
 
-EMAIL_TIMEOUT = 5
+# RFC 5321, 4.5.3.2: for each command, and for the answer to the whole mail. No person waits for them.
+EMAIL_TIMEOUT = 5 * 60
+MAIL_DECISION_TIMEOUT = 10 * 60
 DEFAULT_FROM_EMAIL = text("DEFAULT_FROM_EMAIL", formataddr((PORTAL_NAME, f"portal@{_portal.hostname}")))
 if "@" not in parseaddr(DEFAULT_FROM_EMAIL)[1] or not DEFAULT_FROM_EMAIL.isprintable():
     wrong("DEFAULT_FROM_EMAIL", "must read like Example Portal <portal@example.com>.")
 SERVER_EMAIL = DEFAULT_FROM_EMAIL
+MAIL_DOMAIN = environment.mail_domain(parseaddr(DEFAULT_FROM_EMAIL)[1])
 
 # What browsers are told
 
