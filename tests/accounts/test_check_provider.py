@@ -8,7 +8,6 @@ from django.core.management import CommandError, call_command
 
 from tests.helpers.odd_provider import BASIC, POST, SECRET, OddProvider, running_odd_provider
 
-pytestmark = pytest.mark.django_db
 CALLBACK = "  callback to register: http://127.0.0.1:8000/accounts/oidc/acme/login/callback/"
 
 

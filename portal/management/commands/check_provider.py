@@ -3,6 +3,7 @@
 from typing import Any
 
 from allauth.socialaccount.adapter import get_adapter
+from allauth.socialaccount.models import SocialApp
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
@@ -18,7 +19,8 @@ class Command(BaseCommand):
         parser.add_argument("provider", nargs="*", help="a name from OIDC_PROVIDERS")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        apps = {app.provider_id: app for app in get_adapter().list_apps(None, provider="openid_connect")}
+        told = settings.SOCIALACCOUNT_PROVIDERS.get("openid_connect", {"APPS": []})["APPS"]
+        apps = {app["provider_id"]: SocialApp(provider="openid_connect", **app) for app in told}
         names = options["provider"] or list(apps)
         if not names or not set(names) <= apps.keys():
             raise CommandError(f"OIDC_PROVIDERS names {', '.join(apps) or 'none'}.")
