@@ -27,7 +27,7 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from keys import counter
-from portal.accounts import company_domains, email_codes, mfa, user_agents
+from portal.accounts import company_domains, email_codes, mail_limits, mfa, user_agents
 from portal.mail import outbox
 from portal.models import User
 
@@ -95,6 +95,8 @@ class AccountAdapter(DefaultAccountAdapter):
 
     def send_mail(self, template_prefix: str, email: str, context: dict[str, Any]) -> None:
         """Send a mail that the person is waiting for; where that fails, say so and change nothing."""
+        if template_prefix in mail_limits.ASKED_FOR:
+            mail_limits.check(self.request, email)
         try:
             super().send_mail(template_prefix, email, context | mail_context(context))
         except (SMTPException, OSError) as problem:

@@ -41,7 +41,12 @@ def test_a_proof_is_fresh_for_so_many_minutes(proved_at, fresh):
 
 
 def test_every_verb_needs_it_but_new_labels():
-    assert set(Action) - WISHES.keys() == {Action.RENAME, Action.RENAME_CONSUMER, Action.SUPPORT_ENDED}
+    assert set(Action) - WISHES.keys() == {
+        Action.RENAME,
+        Action.RENAME_CONSUMER,
+        Action.SUPPORT_ENDED,
+        Action.PROVIDER_ADDRESS,
+    }
 
 
 @every_verb
