@@ -1,4 +1,4 @@
-"""The language of the pages: the browser's, until somebody chooses another one. Mails follow the last one used."""
+"""Language preference: the browser's, until somebody chooses another one. Mails follow the last one used."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -14,6 +14,7 @@ from django.utils.translation import get_language
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_POST
 
+from keys.http import Request
 from portal.models import User
 
 A_YEAR = 60 * 60 * 24 * 365
@@ -23,8 +24,8 @@ A_YEAR = 60 * 60 * 24 * 365
 # another site can do here is change the language.
 @csrf_exempt
 @require_POST
-def choose(request: HttpRequest) -> HttpResponse:
-    """Remember the language in a cookie, and go back to the page on which it was chosen."""
+def choose(request: Request) -> HttpResponse:
+    """Set the language cookie, and go back to the page on which it was chosen."""
     response = HttpResponseRedirect(_back(request), status=303)
     language = request.POST.get("language", "")
     if language in dict(settings.LANGUAGES):
@@ -36,7 +37,7 @@ def choose(request: HttpRequest) -> HttpResponse:
             httponly=True,
             samesite="Lax",
         )
-        at_the_keyboard: Any = getattr(request, "colleague", request.user)  # support speaks its own language
+        at_the_keyboard: Any = request.colleague or request.user  # support speaks its own language
         User.objects.filter(pk=at_the_keyboard.pk).update(language=language)
     return response
 
@@ -50,7 +51,7 @@ def _back(request: HttpRequest) -> str:
 
 @receiver(user_logged_in)
 def remember(request: HttpRequest, user: User, **_kwargs: Any) -> None:
-    """Note which language the person reads, for mails that somebody else brings about."""
+    """Store the language that the person reads, for mails that somebody else brings about."""
     language = get_language() or ""
     User.objects.filter(pk=user.pk).exclude(language=language).update(language=language)
 

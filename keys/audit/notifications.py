@@ -1,10 +1,9 @@
-"""Mails to the managers of a consumer about what was done to its keys, so that nobody does it unseen."""
+"""Notification mails: the managers of a consumer hear what was done to its keys, so that nobody does it unseen."""
 
 import logging
 from datetime import datetime
 from typing import Any
 
-from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.core.mail import EmailMessage, get_connection
 from django.core.validators import validate_email
@@ -15,6 +14,7 @@ from django.utils.module_loading import import_string
 from django.utils.translation import get_language, override
 from django.utils.translation import gettext as _
 
+from keys.conf import settings
 from keys.models import Action, AuditEvent, Outcome
 from keys.types import Consumer
 
@@ -49,15 +49,22 @@ def tell_managers(event: AuditEvent, consumer: Consumer) -> None:
 
 def _mails(event: AuditEvent, consumer: Consumer) -> list[EmailMessage]:
     page = settings.PORTAL_URL + reverse("keys:environment", args=[event.environment])
-    context = {"event": event, "consumer": consumer, "portal_name": settings.PORTAL_NAME, "page": page}
-    context["ends"] = _end_of(event)
+    context = {
+        "event": event,
+        "consumer": consumer,
+        "portal_name": settings.PORTAL_NAME,
+        "portal_url": settings.PORTAL_URL,
+        "portal_support_url": settings.PORTAL_SUPPORT_URL,
+        "page": page,
+        "ends": _end_of(event),
+    }
     addresses = _addresses(event, consumer)
     languages = import_string(settings.KEYS_LANGUAGES)(addresses)
     return [_mail(address, languages.get(address.lower()) or get_language(), context) for address in addresses]
 
 
 def _end_of(event: AuditEvent) -> datetime | None:
-    """When the key that the mail names is to end, if that was changed."""
+    """New end of the key that the mail names, if that was changed."""
     ends = None
     if event.action == Action.CHANGE_END:
         ends = event.facts.get("ends")
@@ -67,14 +74,14 @@ def _end_of(event: AuditEvent) -> datetime | None:
 
 
 def _mail(address: str, language: str | None, context: dict[str, Any]) -> EmailMessage:
-    """In the manager's own language; in that of whoever made the change where it is not known."""
+    """One mail, in the manager's own language; in that of whoever made the change where it is not known."""
     event = context["event"]
     has_leaked = "found" in event.facts
     with override(language):
         what = _("A key has leaked") if has_leaked else Action(event.action).label
         subject = _("%(title)s: %(what)s") % {"title": context["consumer"].title, "what": what}
         body = render_to_string("keys/leak_mail.txt" if has_leaked else "keys/mail.txt", context)
-    return EmailMessage(subject, body, to=[address])
+    return EmailMessage(subject, body, to=[address], headers={"Content-Language": language} if language else None)
 
 
 def _addresses(event: AuditEvent, consumer: Consumer) -> list[str]:

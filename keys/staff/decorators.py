@@ -1,19 +1,20 @@
-"""Opens views to colleagues: Django admin checks who it is, the key ring what they may."""
+"""View decorators for staff: Django admin checks who it is, the key ring what they may."""
 
 import functools
 from collections.abc import Callable
 from typing import Any
 
-from django.conf import settings
 from django.contrib import admin
 from django.http import HttpRequest, HttpResponseBase
 from django_htmx.middleware import HtmxDetails
 
 from keys.access import Staff, staff_rights
+from keys.conf import settings
 from keys.errors import NotFound
+from keys.http import Request
 from keys.models import Action
 from keys.staff.directory import Directory
-from keys.web.decorators import Request, View, keyring_for
+from keys.web.decorators import View, keyring_for
 
 SAFE = {"GET", "HEAD"}
 
@@ -28,7 +29,7 @@ def for_staff(view: View, *, by_script: bool = False) -> View:
     def as_staff(request: Request, **parts: Any) -> HttpResponseBase:
         user = request.user
         assert user.is_authenticated  # noqa: S101, Django admin has seen to it
-        request.staff = Staff(user.pk, user.email, staff_rights(user.has_perm))  # type: ignore[attr-defined]
+        request.staff = Staff(user.pk, user.email, staff_rights(user.has_perm))
         if not by_script:
             request.htmx = HtmxDetails(HttpRequest())
         return view(request, **parts)
@@ -52,7 +53,7 @@ def with_directory(view: View) -> View:
 
 
 def changing(action: Action) -> Callable[[View], View]:
-    """Before a form is shown, ask what its verb will ask. Whoever sends it without the permission is put on record."""
+    """Permission check before a form is shown, as its verb will make it; a try to send it without is audited."""
 
     def decorate(view: View) -> View:
         @functools.wraps(view)

@@ -1,10 +1,10 @@
-"""What the account calls the buckets behind the environments: asked for now and then, and never waited for long."""
+"""Bucket names, cached: descriptions of the buckets behind the environments, asked for seldom and never waited for."""
 
 import logging
 
-from django.conf import settings
 from django.core.cache import cache
 
+from keys.conf import settings
 from keys.errors import ApiError
 from keys.zuplo.client import DeveloperAPI
 from keys.zuplo.transport import Deadline
@@ -20,11 +20,11 @@ def environments() -> dict[str, str]:
     """The environments that are set up, each with the description of its bucket, "" where there is none."""
     labels = cache.get(_KEPT)
     if labels is None:
-        labels = _asked()
+        labels = _fetch()
     return {environment: labels.get(bucket, "") for environment, bucket in settings.ZUPLO_BUCKETS.items()}
 
 
-def _asked() -> dict[str, str]:
+def _fetch() -> dict[str, str]:
     bucket = next(iter(settings.ZUPLO_BUCKETS.values()))
     try:
         labels = DeveloperAPI(bucket, Deadline(SECONDS)).buckets()

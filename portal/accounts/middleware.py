@@ -1,9 +1,10 @@
-"""Before a view is called: what must have been proved for this address, and whether it is open at all."""
+"""Step-up middleware: before a view is called, what must have been proved for it, and whether it is open at all."""
 
 import logging
 from collections.abc import Callable
 from typing import cast
 
+from allauth.socialaccount.adapter import get_adapter as get_social_adapter
 from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth.views import redirect_to_login
@@ -12,7 +13,9 @@ from django.shortcuts import redirect, render
 from django.urls import ResolverMatch, reverse
 from django.utils.translation import gettext as _
 
-from portal.accounts import company_domains, email_codes, mfa, sso, step_up
+from keys.access import INTERRUPTED
+from portal.accounts import company_domains, email_codes, mfa, sso, sso_refusals, step_up
+from portal.accounts.oidc.refusals import SignInRefused
 
 logger = logging.getLogger(__name__)
 
@@ -35,10 +38,10 @@ PROVED = {
     "mfa_download_recovery_codes": GET_AND_POST,
     "socialaccount_connections": POST,
 }
-"""Changes to the account, and what shows its secrets: they need a proof of a few minutes ago."""
+"""Views that need a step-up of a few minutes ago: changes to the account, and what shows its secrets."""
 
 WHILE_SIGNING_UP = "account_email_verification_sent"
-"""The one of these that is not only for people who are signed in."""
+"""The view among these that is not only for people who are signed in."""
 
 LOCAL = {
     "account_signup",
@@ -51,7 +54,7 @@ LOCAL = {
     "account_set_password",
     "mfa_login_webauthn",
 }
-"""The ways in that are closed where people sign in by a provider only."""
+"""Local sign-in views, closed where people sign in by a provider only."""
 
 ASKING_FOR = {
     "account_login": "login",
@@ -59,19 +62,19 @@ ASKING_FOR = {
     "account_request_login_code": "email",
     "account_reset_password": "email",
 }
-"""The forms that ask who somebody is, each with the field that says it."""
+"""Forms that ask who somebody is, each with the field that says it."""
 
 RESET_STEPS = {"account_confirm_password_reset_code", "account_complete_password_reset"}
 PROVIDERS = sso.LOGINS | {name.replace("_login", "_callback") for name in sso.LOGINS}
 GetResponse = Callable[[HttpRequest], HttpResponse]
 
 
-class Guard:
+class RequireStepUp:
     def __init__(self, get_response: GetResponse) -> None:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        return self.get_response(request)
+        return sso.redirect_by_page(request, self.get_response(request))
 
     def process_view(self, request: HttpRequest, *_view: object) -> HttpResponse | None:
         match = cast(ResolverMatch, request.resolver_match)
@@ -88,7 +91,7 @@ class Guard:
         if not settings.LOCAL_SIGN_IN and self._is_local(request, name):
             return redirect("account_login")
         if (field := ASKING_FOR.get(name)) and (provider := company_domains.provider_for(request.POST.get(field, ""))):
-            return company_domains.lead_to(request, provider)
+            return company_domains.redirect_to_provider(request, provider)
         if name in PROVED and name != WHILE_SIGNING_UP and not request.user.is_authenticated:
             return redirect_to_login(request.path)  # allauth would keep what was sent, and do it after a proof
         if request.method in PROVED.get(name, ()):
@@ -96,21 +99,24 @@ class Guard:
         return None
 
     def process_exception(self, request: HttpRequest, problem: Exception) -> HttpResponse | None:
-        """A provider that is down, or answers nonsense, is not a failure of the portal."""
+        """502 page: a provider that is down, or answers nonsense, is not a failure of the portal."""
         match = request.resolver_match
         if match is None or match.url_name not in PROVIDERS:
             return None
+        if isinstance(problem, SignInRefused):
+            provider = get_social_adapter(request).get_provider(request, match.kwargs["provider_id"])
+            return sso_refusals.page(request, provider.sub_id, provider.name, problem, status=502)
         logger.error("Signing in by a provider failed: %r", problem, exc_info=problem)
         return render(request, "socialaccount/authentication_error.html", status=502)
 
     def _admin(self, request: HttpRequest) -> HttpResponse | None:
-        if request.user.is_authenticated and mfa.must_set_one_up(request.user):
+        if request.user.is_authenticated and mfa.must_set_up_second_factor(request.user):
             messages.warning(request, _("Colleagues need a second factor. Add a passkey or an authenticator app."))
             return redirect("mfa_index")
         return None
 
     def _provider(self, request: HttpRequest, name: str) -> HttpResponse | None:
-        """Only those that the operator has set up; to connect one is a change to the account."""
+        """Providers that the operator has set up; to connect one is a change to the account."""
         provider = name.removesuffix("_login").removesuffix("_callback")
         if provider not in settings.SOCIALACCOUNT_PROVIDERS:
             raise Http404
@@ -124,9 +130,9 @@ class Guard:
         return name in LOCAL or (name == "account_login" and request.method == "POST")
 
     def _proof(self, request: HttpRequest, back: str) -> HttpResponse | None:
-        """Lead to the proof, if the last one was too long ago. Whoever is not signed in is not concerned."""
+        """Redirect to step-up, if the last proof was too long ago. Whoever is not signed in is not concerned."""
         minutes = min(step_up.ACCOUNT_MINUTES, settings.STEP_UP_MINUTES)
         if not request.user.is_authenticated or step_up.is_proved(request, minutes):
             return None
-        request.session.pop(step_up.INTERRUPTED, None)  # an older wish, which this proof is not for
+        request.session.pop(INTERRUPTED, None)  # an older wish, which this proof is not for
         return redirect(step_up.url_for(back))

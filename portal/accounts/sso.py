@@ -1,4 +1,4 @@
-"""Signing in by a company's own provider, by Google or by GitHub: what is believed of what they say.
+"""Single sign-on by OpenID Connect, Google or GitHub: which of a provider's claims are believed.
 
 An address counts as proved only if the provider says so with the JSON value true, and may speak for such addresses;
 anything else leads to proving it by code. And nobody comes into an account that was there before without that
@@ -6,7 +6,6 @@ account's own proof.
 """
 
 import logging
-from collections.abc import Callable
 from typing import Any, cast
 from urllib.parse import urlsplit
 
@@ -19,12 +18,14 @@ from allauth.socialaccount.forms import SignupForm
 from allauth.socialaccount.models import SocialAccount, SocialLogin
 from allauth.socialaccount.providers.base import AuthProcess, Provider
 from django.conf import settings
+from django.contrib import messages
 from django.db.models import Q
 from django.dispatch import receiver
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
+from django.utils.translation import gettext as _
 
-from portal.accounts import company_domains
+from portal.accounts import company_domains, provider_addresses, sso_refusals
 from portal.accounts.forms import SignInForm, domain_is_welcome
 from portal.accounts.receivers import BY_CREDENTIAL
 from portal.models import User
@@ -36,7 +37,7 @@ LOGINS = {"openid_connect_login", "google_login", "github_login"}
 
 class ProviderAdapter(DefaultSocialAccountAdapter):
     def get_provider(self, request: HttpRequest, provider: str, client_id: str | None = None) -> Provider:
-        """One whose addresses are judged as the provider wrote them: after that only allauth's reading is left.
+        """Provider whose addresses are judged as it wrote them: after that only allauth's reading is left.
 
         Nothing else that it tells is kept.
         """
@@ -46,7 +47,7 @@ class ProviderAdapter(DefaultSocialAccountAdapter):
         def extract_email_addresses(data: dict[str, Any]) -> list[EmailAddress]:
             addresses: list[EmailAddress] = listed(data)
             for address in addresses:
-                true_to_the_letter = says_true(found.id, data, address) and is_read_to_the_letter(address.email)
+                true_to_the_letter = vouches_for(found.id, data, address) and is_read_to_the_letter(address.email)
                 address.verified = true_to_the_letter and company_domains.speaks_for(found.sub_id, address.email)
             return addresses
 
@@ -55,11 +56,12 @@ class ProviderAdapter(DefaultSocialAccountAdapter):
         return cast(Provider, found)
 
     def populate_user(self, request: HttpRequest, sociallogin: SocialLogin, data: dict[str, Any]) -> User:
-        """With the addresses that the provider vouches for, no more than anybody may have; or else with another."""
-        vouched = [address for address in sociallogin.email_addresses if address.verified]
-        kept = sorted(vouched, key=lambda address: not address.primary)[: settings.ACCOUNT_MAX_EMAIL_ADDRESSES]
-        sociallogin.email_addresses = kept or sociallogin.email_addresses[:1]
-        if kept and data.get("email") not in {address.email for address in kept}:
+        """New user with the first vouched address, if there is one; a link that is there keeps what it rests on."""
+        account = sociallogin.account
+        basis = provider_addresses.kept(account.provider, account.uid)
+        account.extra_data = provider_addresses.told_now(sociallogin) if basis is None else basis
+        kept = _kept(sociallogin.email_addresses)
+        if any(address.verified for address in kept) and data.get("email") not in {one.email for one in kept}:
             data = data | {"email": kept[0].email}
         data = data | {"first_name": "", "last_name": "", "name": ""}  # the portal needs none of it
         return cast(User, super().populate_user(request, sociallogin, data))
@@ -67,37 +69,68 @@ class ProviderAdapter(DefaultSocialAccountAdapter):
     def pre_social_login(self, request: HttpRequest, sociallogin: SocialLogin) -> None:
         if request.user.is_authenticated and sociallogin.state.get("process") == AuthProcess.CONNECT:
             return
+        has_changed = sociallogin.is_existing and not provider_addresses.still_fits(sociallogin)
+        if has_changed:
+            self._after_change(request, sociallogin)
+        if not sociallogin.is_existing:
+            sociallogin.email_addresses = _kept(sociallogin.email_addresses)
         vouched = [address.email for address in sociallogin.email_addresses if address.verified]
         if sociallogin.is_existing:
-            self._believe_now(request, sociallogin.user, vouched)
-        elif others := self._bound_elsewhere(sociallogin):
-            raise ImmediateHttpResponse(company_domains.lead_to(request, others[0]))
+            self._confirm_vouched(request, sociallogin.user, vouched)
+        elif others := self._providers_of_others(sociallogin):
+            raise ImmediateHttpResponse(company_domains.redirect_to_provider(request, others[0]))
         elif known := _known(vouched):
-            raise ImmediateHttpResponse(self._prove_first(request, sociallogin, known))
+            raise ImmediateHttpResponse(self._link_after_proof(request, sociallogin, known))
+        elif has_changed:
+            for address in sociallogin.email_addresses:
+                address.verified = False  # a number that has changed hands once is not believed without a code
 
-    def _bound_elsewhere(self, sociallogin: SocialLogin) -> list[str]:
-        """The providers of companies whose addresses this one tells, and which it is not."""
+    def _after_change(self, request: HttpRequest, sociallogin: SocialLogin) -> None:
+        """Ask for a code to the account's own address, or make a newcomer of who comes with another one."""
+        email, user = provider_addresses.address_to_prove(sociallogin), sociallogin.user
+        provider_addresses.doubt(request, sociallogin)
+        if email:
+            request.session[BY_CREDENTIAL] = user.pk
+            raise ImmediateHttpResponse(self._link_after_proof(request, sociallogin, email, again=True))
+        provider_addresses.detach(sociallogin)
+        words = _("%(provider)s names another address for you than before. Confirm it by the code that we have mailed.")
+        messages.warning(request, words % {"provider": sociallogin.provider.name})
+
+    def _providers_of_others(self, sociallogin: SocialLogin) -> list[str]:
+        """Other companies' providers, to which an address that this one tells is bound."""
         wanted = [company_domains.provider_for(address.email) for address in sociallogin.email_addresses]
         return [one for one in wanted if one not in {"", sociallogin.account.provider}]
 
-    def _believe_now(self, request: HttpRequest, user: User, vouched: list[str]) -> None:
-        """What the provider did not vouch for at first, it may later: then no code is needed any more."""
+    def _confirm_vouched(self, request: HttpRequest, user: User, vouched: list[str]) -> None:
+        """Confirm later what the provider did not vouch for at first: then no code is needed any more."""
         addresses = EmailAddress.objects.filter(user=user)
         if not addresses.filter(verified=True).exists():
             request.session[BY_CREDENTIAL] = user.pk
             for address in addresses.filter(email__in=vouched)[:1]:
                 get_account_adapter(request).confirm_email(request, address)
 
-    def _prove_first(self, request: HttpRequest, sociallogin: SocialLogin, email: str) -> HttpResponse:
-        """Ask for the proof of the account that is there; `connect_what_waits` then joins the two."""
+    def _link_after_proof(
+        self, request: HttpRequest, sociallogin: SocialLogin, email: str, *, again: bool = False
+    ) -> HttpResponse:
+        """Account linking: ask for the proof of the account that is there; `connect_pending_provider` joins them."""
         if request.user.is_authenticated:  # as somebody else, perhaps; allauth signs out at this point too
             get_account_adapter(request).logout(request)
         sociallogin.token = None
         form = SignInForm({"login": email}, request=request)
         if not form.is_valid():
             return render(request, "429.html", status=429)
-        company_domains.wait(request, sociallogin, email)
+        company_domains.remember_pending(request, sociallogin, email, again=again)
         return form.login(request, sociallogin.get_redirect_url(request))
+
+    def on_authentication_error(
+        self,
+        request: HttpRequest,
+        provider: Provider,
+        error: str = "",
+        exception: Exception | None = None,
+        extra_context: dict[str, Any] | None = None,
+    ) -> None:
+        sso_refusals.refuse(request, provider, error, exception, extra_context or {})
 
     def is_open_for_signup(self, request: HttpRequest, sociallogin: SocialLogin) -> bool:
         addresses = [address.email for address in sociallogin.email_addresses]
@@ -110,7 +143,7 @@ class ProviderAdapter(DefaultSocialAccountAdapter):
 
 
 class ProviderSignUpForm(SignupForm):
-    """For those whose provider names no address."""
+    """Sign-up form for those whose provider names no address."""
 
     def clean_email(self) -> str:
         email = str(super().clean_email())
@@ -119,8 +152,14 @@ class ProviderSignUpForm(SignupForm):
         return email
 
 
+def _kept(addresses: list[EmailAddress]) -> list[EmailAddress]:
+    """The vouched addresses, the primary one first and no more than anybody may have; or else one other."""
+    vouched = sorted((one for one in addresses if one.verified), key=lambda one: not one.primary)
+    return vouched[: settings.ACCOUNT_MAX_EMAIL_ADDRESSES] or addresses[:1]
+
+
 def is_read_to_the_letter(written: object) -> bool:
-    """Whether allauth, which takes every letter's small form, changes nothing but the case of ASCII letters.
+    """True if allauth, which lower-cases every letter, changes nothing but the case of ASCII letters.
 
     The Kelvin sign becomes a k: somebody else's address, for which the provider has not vouched.
     """
@@ -128,8 +167,8 @@ def is_read_to_the_letter(written: object) -> bool:
     return isinstance(written, str) and written.lower().encode(*any_text) == written.encode(*any_text).lower()
 
 
-def says_true(provider: str, data: dict[str, Any], address: EmailAddress) -> bool:
-    """Whether the provider vouches for the address with the value true: allauth takes any word, "false" too."""
+def vouches_for(provider: str, data: dict[str, Any], address: EmailAddress) -> bool:
+    """True if the provider vouches for the address with the value true: allauth takes any word, "false" too."""
     if provider == "google":  # of which allauth has made a truth value already
         return data.get("email_verified", data.get("verified_email")) is True
     return address.verified is True
@@ -144,36 +183,33 @@ def _known(emails: list[str]) -> str:
 
 
 @receiver(signals.user_logged_in)
-def connect_what_waits(request: HttpRequest, user: User, **_kwargs: Any) -> None:
-    """Join the account that was just proved with the provider's, if that vouches for one of its proved addresses."""
+def connect_pending_provider(request: HttpRequest, user: User, **_kwargs: Any) -> None:
+    """Account linking: join the account just proved with the provider's, if that vouches for a proved address of it."""
     sociallogin = company_domains.pending(request)
     request.session.pop(company_domains.PENDING, None)
     if sociallogin is None:
         return
-    vouched = [address.email for address in sociallogin.email_addresses if address.verified]
-    if not EmailAddress.objects.filter(user=user, verified=True, email__in=vouched).exists():
+    number = sociallogin.account
+    linked = SocialAccount.objects.filter(provider=number.provider, uid=number.uid).first()
+    if linked is not None:
+        provider_addresses.proved_again(user, linked, sociallogin)
         return
-    account = sociallogin.account
-    if not SocialAccount.objects.filter(provider=account.provider, uid=account.uid).exists():
+    vouched = [address.email for address in sociallogin.email_addresses if address.verified]
+    if EmailAddress.objects.filter(user=user, verified=True, email__in=vouched).exists():
         sociallogin.connect(request, user)
 
 
-def leaving_by_a_page(get_response: Callable[[HttpRequest], HttpResponse]) -> Callable[[HttpRequest], HttpResponse]:
-    """Lead to a provider by a page rather than by an answer to the form.
+def redirect_by_page(request: HttpRequest, response: HttpResponse) -> HttpResponse:
+    """Redirect to a provider by a page rather than by an answer to the form; other answers are returned as they are.
 
     The policy says `form-action 'self'`, and browsers hold a form's redirect to it as well. To name the providers
     there would not do: they may redirect on to others.
     """
-
-    def middleware(request: HttpRequest) -> HttpResponse:
-        response = get_response(request)
-        target = response.get("Location", "")
-        match = request.resolver_match
-        is_login = match is not None and match.url_name in LOGINS
-        if request.method == "POST" and is_login and urlsplit(target).netloc not in {"", request.get_host()}:
-            page = render(request, "socialaccount/leaving.html", {"target": target})
-            page.cookies.update(response.cookies)
-            return page
+    target = response.get("Location", "")
+    match = request.resolver_match
+    is_login = match is not None and match.url_name in LOGINS
+    if request.method != "POST" or not is_login or urlsplit(target).netloc in {"", request.get_host()}:
         return response
-
-    return middleware
+    page = render(request, "socialaccount/leaving.html", {"target": target})
+    page.cookies.update(response.cookies)
+    return page

@@ -1,4 +1,4 @@
-"""Passwords, hashed beside the green threads: half a second of arithmetic would hold up everybody else's pages."""
+"""Password hasher in a thread pool: half a second of arithmetic would hold up all other green threads."""
 
 from collections.abc import Callable
 from typing import Any
@@ -8,8 +8,8 @@ from django.contrib.auth import hashers
 from gevent import monkey
 
 
-def beside(work: Callable[..., Any], *args: Any) -> Any:
-    """The result of the work, done by a thread of the operating system where green threads are in use."""
+def in_thread_pool(work: Callable[..., Any], *args: Any) -> Any:
+    """Run the work in a thread of the operating system where green threads are in use; returns its result."""
     if not monkey.is_module_patched("threading"):
         return work(*args)
     return gevent.get_hub().threadpool.apply(work, args)
@@ -17,4 +17,4 @@ def beside(work: Callable[..., Any], *args: Any) -> Any:
 
 class PBKDF2PasswordHasher(hashers.PBKDF2PasswordHasher):
     def encode(self, password: str, salt: str, iterations: int | None = None) -> str:
-        return str(beside(super().encode, password, salt, iterations))
+        return str(in_thread_pool(super().encode, password, salt, iterations))

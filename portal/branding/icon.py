@@ -1,4 +1,4 @@
-"""The icon in the browser's tab: the operator's logo, or the first letters of the name on the accent."""
+"""Favicon: the operator's logo, or the first letters of the name on the accent."""
 
 from functools import lru_cache
 
@@ -12,12 +12,11 @@ from portal.branding import accent
 
 
 def monogram(name: str) -> str:
-    """The first letters of the first two words, for an operator without a logo."""
     return "".join(word[0] for word in name.split()[:2]).upper()
 
 
 @lru_cache(maxsize=8)
-def drawn(name: str, colour: str) -> str:
+def draw_icon(name: str, colour: str) -> str:
     fill = accent.fills(colour)["light"]
     letters = monogram(name)
     return format_html(
@@ -36,9 +35,9 @@ def icon_url() -> str:
 
 
 def _own() -> str:
-    return drawn(settings.PORTAL_NAME, settings.PORTAL_ACCENT)
+    return draw_icon(settings.PORTAL_NAME, settings.PORTAL_ACCENT)
 
 
 @require_safe
 def icon_svg(request: HttpRequest) -> HttpResponse:
-    return accent.kept(request, _own(), "image/svg+xml; charset=utf-8")
+    return accent.cacheable_response(request, _own(), "image/svg+xml; charset=utf-8")

@@ -1,4 +1,4 @@
-"""What people do, and how to wait for what comes of it."""
+"""Helpers of process tests: what people do, and how to wait for what comes of it."""
 
 import json
 import threading
@@ -21,7 +21,7 @@ def post(person: requests.Session, url: str, form: dict[str, str] | None = None,
 
 
 def rows(portal: Portal, code: str) -> Any:
-    """What an expression over the portal's rows gives, evaluated in a process of its own."""
+    """Value of an expression over the portal's rows, evaluated in a process of its own."""
     words = f"import json; from keys.models import *; from datetime import *; print(json.dumps({code}, default=str))"
     return json.loads(portal.manage("shell", "--verbosity=0", "--command", words))
 
@@ -38,7 +38,7 @@ class AtOnce:
         self, gate = cls([None] * len(actions)), threading.Barrier(len(actions))
 
         def run(number: int, action: Callable[[], Any]) -> None:
-            gate.wait(30)
+            gate.wait(120)
             try:
                 self.results[number] = action()
             except requests.RequestException as problem:
@@ -53,7 +53,7 @@ class AtOnce:
     def waiting(self) -> int:
         return sum(thread.is_alive() for thread in self.threads)
 
-    def all(self, seconds: float = 60) -> list[Any]:
+    def all(self, seconds: float = 120) -> list[Any]:
         end = time.monotonic() + seconds
         for thread in self.threads:
             thread.join(max(0, end - time.monotonic()))
@@ -61,7 +61,7 @@ class AtOnce:
         return self.results
 
 
-def until(come_true: Callable[[], Any], seconds: float = 30) -> Any:
+def until(come_true: Callable[[], Any], seconds: float = 120) -> Any:
     """Wait for something to be true, and answer it."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:

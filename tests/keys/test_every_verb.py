@@ -1,4 +1,4 @@
-"""What holds for every verb alike: who may, what is refused, what is recorded, how many calls it takes."""
+"""Rules that hold for every verb: who may, what is refused, what is recorded, how many calls it takes."""
 
 import re
 import uuid
@@ -39,7 +39,7 @@ def test_a_manager_may(verb: Verb, htmx: bool, sandbox: Sandbox, ann_client: Cli
     before = acme(sandbox)
     response = verb.send(ann_client, verb.url(sandbox), htmx=htmx)
     assert response.status_code == (200 if htmx or verb.reads or verb in MAKING else 303)
-    assert response["Cache-Control"].split(", ")[-2:] == ["must-revalidate", "private"]
+    assert {"must-revalidate", "private"} <= set(response["Cache-Control"].split(", "))
     assert "no-store" in response["Cache-Control"]
     after = sandbox.keys("acme")
     assert verb.done(before, after)

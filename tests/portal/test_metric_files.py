@@ -35,20 +35,20 @@ def test_what_ended_processes_counted_stays(tmp_path):
     pids = [count(tmp_path) for _ in range(3)]
     assert looks(tmp_path) == {"looks": 9, "times": 3}
     for buried, pid in enumerate(pids, start=1):
-        metric_files.bury(str(tmp_path), pid)
+        metric_files.merge_dead_worker(str(tmp_path), pid)
         assert looks(tmp_path) == {"looks": 9, "times": 3}
         assert len(list(tmp_path.glob("*.db"))) == 2 * (3 - buried) + 2
-    metric_files.bury(str(tmp_path), pids[0])  # one that counted nothing, or is buried
+    metric_files.merge_dead_worker(str(tmp_path), pids[0])  # one that counted nothing, or is buried
     assert looks(tmp_path) == {"looks": 9, "times": 3}
 
 
 def test_only_who_made_the_folder_removes_it():
     """gunicorn may be replaced by another one while it serves; both count into one folder."""
-    folder = Path(metric_files.folder())
+    folder = Path(metric_files.make_folder())
     try:
-        code = f"from portal.observability import metric_files; metric_files.forget({str(folder)!r})"
+        code = f"from portal.observability import metric_files; metric_files.remove_folder({str(folder)!r})"
         assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
         assert folder.is_dir()
     finally:
-        metric_files.forget(str(folder))
+        metric_files.remove_folder(str(folder))
     assert not folder.exists()

@@ -1,10 +1,11 @@
-"""Django's SQLite, for green threads.
+"""Database backend: SQLite for green threads, with a connection pool and waits that block nobody else.
 
 Whoever finds the file locked waits without holding up everybody else: SQLite's own waiting stops the whole process,
 and with it the green thread that may hold the lock. Connections are kept for the next request: to open one takes as
 long as four queries, and with the last one SQLite puts its write-ahead log away, to make another one at once.
 """
 
+import os
 import random
 import sqlite3
 import time
@@ -21,12 +22,15 @@ SMALL_CACHE = "PRAGMA cache_size = -256"  # of each connection, in kilobytes: th
 KEPT = 8
 
 _kept: dict[str, list[sqlite3.Connection]] = {}
-"""Of each file the connections that nobody uses. Whoever left rows unread there would keep an old state of the file in
-sight of the next user; Django reads all rows, or closes its cursor."""
+"""Connection pool: of each file the connections that nobody uses.
+
+Whoever left rows unread there would keep an old state of the file in sight of the next user; Django reads all rows, or
+closes its cursor.
+"""
 
 
 def _patiently(statement: Callable[..., Any], *args: Any) -> Any:
-    """Carry the statement out as soon as the file is free. One that finds it locked has done nothing yet."""
+    """Retry the statement until the file is free. One that finds it locked has done nothing yet."""
     give_up = time.monotonic() + PATIENCE
     while True:
         try:
@@ -36,6 +40,12 @@ def _patiently(statement: Callable[..., Any], *args: Any) -> Any:
             if not busy or time.monotonic() > give_up:
                 raise
         time.sleep(random.uniform(0.005, 0.05))  # noqa: S311, no secret depends on it
+
+
+def _make_private(file: Any) -> None:
+    """Let nobody else read a file that is about to be made; SQLite gives those beside it the same mode."""
+    with suppress(OSError):  # it is there, or cannot be made, which SQLite will say
+        os.close(os.open(file, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
 
 
 class Cursor(base.SQLiteCursorWrapper):
@@ -54,13 +64,14 @@ class DatabaseWrapper(base.DatabaseWrapper):
     def get_new_connection(self, conn_params: dict[str, Any]) -> Any:
         with suppress(IndexError):
             return self._free.pop()
+        _make_private(self.settings_dict["NAME"])
         connection = super().get_new_connection(conn_params)
         connection.execute(AT_ONCE)
         connection.execute(SMALL_CACHE)
         return connection
 
     def _close(self) -> None:
-        """What was not committed is undone, as it would be if the connection were closed."""
+        """Roll back and return the connection to the pool, or close it."""
         if self.connection is None or len(self._free) >= KEPT:
             super()._close()  # type: ignore[misc]  # the stubs do not know it
             return
