@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from django.utils import timezone
 
 from keys.audit import log, notifications
-from keys.models import DONE, Action, AuditEvent, Outcome
+from keys.models import DONE, PLANNING, Action, AuditEvent, Outcome
 from keys.service.confirmed_writes import is_changed, is_new_key, is_the_one, manager_of, unended, wanted_end
 from keys.types import ApiKey, Consumer, same_time
 
@@ -22,6 +22,8 @@ def settled(
     `by_others` are keys that other changes made: two that were wanted alike are told apart by nothing else.
     """
     made = None
+    if event.action in PLANNING and "metadata" not in event.facts:
+        return Outcome.UNCONFIRMED, None  # no consumer shows it: the plan is kept elsewhere
     if consumer is None and event.action == Action.DELETE_CONSUMER and "title" in event.facts:
         return Outcome.DONE, None
     if (
@@ -59,7 +61,7 @@ def _shows(event: AuditEvent, consumer: Consumer, made: ApiKey | None) -> bool:
             return bool(consumer.label == facts.get("label"))
         case Action.CREATE_CONSUMER:
             return "title" in facts and is_the_one(consumer, facts["title"], facts["managers"])
-        case Action.CHANGE_CONSUMER:
+        case Action.CHANGE_CONSUMER | Action.START_PLAN | Action.CHANGE_PLAN | Action.CANCEL_PLAN:
             return is_changed(consumer, facts)
         case Action.ADD_MANAGER:
             return "address" in facts and manager_of(consumer, facts["address"]) is not None

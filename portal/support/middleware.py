@@ -53,7 +53,7 @@ class Support:
     def process_view(self, request: HttpRequest, *_view: object) -> HttpResponse | None:
         visit = getattr(request, "visit", None)
         match = cast(ResolverMatch, request.resolver_match)
-        if visit is None or match.namespace == "keys" or (not match.app_names and match.url_name in OPEN):
+        if visit is None or match.namespace in {"keys", "plans"} or (not match.app_names and match.url_name in OPEN):
             if visit and match.url_name == "account_logout" and request.method == "POST":
                 self._sign_out(request, visit)
             return None
