@@ -1,4 +1,4 @@
-"""Settings of the portal, as a list; `portal/config/environment.py` reads what they are made of.
+"""Django settings, as a list; `portal/config/environment.py` reads what they are made of.
 
 With nothing set this is a development machine: debug mode, answering to loopback names only, on SQLite and
 on the sandbox of the Developer API. Naming a host makes it production, where nothing that matters has a

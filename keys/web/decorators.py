@@ -1,4 +1,4 @@
-"""Gives views the key ring of whoever is signed in."""
+"""View decorators: hand views the key ring of whoever is signed in."""
 
 import functools
 from collections.abc import Callable
@@ -55,7 +55,7 @@ def with_keyring(view: View) -> View:
 
 
 def allowed(action: Action) -> Callable[[View], View]:
-    """Ask what the verb will ask, the right and a fresh proof, before its form is shown rather than filled in."""
+    """Check permission and step-up, as the verb will, before its form is shown rather than after it was filled in."""
 
     def decorate(view: View) -> View:
         @functools.wraps(view)
@@ -71,7 +71,7 @@ def allowed(action: Action) -> Callable[[View], View]:
 
 
 def keyring_for(request: Request, environment: str, kind: type[Ring] = KeyRing) -> Ring:  # type: ignore[assignment]
-    """The keys of the person signed in; what upstream does for this answer must end in time for the page."""
+    """Key ring of the person signed in, with one deadline for all upstream calls of the page."""
     return kind(actor_of(request), environment, api_for(environment))
 
 

@@ -1,4 +1,4 @@
-"""What the account calls the buckets behind the environments: asked for now and then, and never waited for long."""
+"""Bucket names, cached: descriptions of the buckets behind the environments, asked for seldom and never waited for."""
 
 import logging
 

@@ -1,4 +1,4 @@
-"""manage.py prune_audit: forget what the audit log says of long ago. Run it once a day, by a timer."""
+"""manage.py prune_audit: log retention, deletes old audit events. Run it once a day, by a timer."""
 
 from datetime import timedelta
 from typing import Any
