@@ -151,20 +151,20 @@ class Subscriptions(KeyRing):
                 raise ChangedMeanwhile("the plan is another one than was seen")
             if old.plan_key == plan.key and not old.next_plan:
                 raise NotAllowed(_("This is the plan that you have."))
-            when = self.wish(old, plan, at_once=at_once).when
+            when = None if is_approved and at_once else self.wish(old, plan, at_once=at_once).when
             self._note(event, consumer, plan, old, when)
             self.source.change(consumer, old, plan, at_once=when is None)
         return Change(event, self._with_plan(consumer, event))
 
     @once
-    def cancel_plan(self, name: str, *, seen: str, token: UUID) -> Change:
-        """The end of a plan: free ones and trials end at once, others at the end of the paid period."""
+    def cancel_plan(self, name: str, *, seen: str, token: UUID, is_due: bool = False) -> Change:
+        """The end of a plan: free ones and trials end at once, others at the end of the paid period, once it is due."""
         with self._recorded(Action.CANCEL_PLAN, name, token=token) as event:
             consumer = self._locked(event)
             old = self.source.subscription(consumer)
             if old is None or seen not in {"", mark(old)}:
                 raise ChangedMeanwhile("the plan is another one than was seen")
-            at_once = old.is_in_free_phase or old.resets_on is None
+            at_once = is_due or old.is_in_free_phase or old.resets_on is None
             wanted = {"metadata": self.source.wanted(consumer, "")} if at_once else {}
             log.note(event, plan=old.plan_key, plan_name=old.plan_name, **self._facts(consumer, old, wanted))
             self.source.cancel(consumer, old, at_once=at_once)

@@ -130,7 +130,7 @@ class PortalSource(Source):
 
     def cancel(self, consumer: Consumer, old: Subscription, *, at_once: bool) -> Subscription:
         record = PlanRecord.of(self.environment, consumer.name)
-        if at_once or old.resets_on is None:
+        if at_once:
             self._write(consumer, "")
             record.keep(plan_key="", plan_name="", started_at=None, ends_at=None, next_plan="", changes_at=None)
             return Subscription(consumer.name, old.plan_key, old.plan_name, Status.ENDED, active_to=timezone.now())
