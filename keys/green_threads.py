@@ -5,12 +5,21 @@ import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
-import gevent.lock
 from django.db import connection
-from gevent.monkey import get_original, is_module_patched
 
-_poll = get_original("select", "poll")
+try:
+    import gevent.lock
+    from gevent.monkey import get_original, is_module_patched
+except ImportError:  # a host project without green threads
+
+    def is_module_patched(_name: str) -> bool:
+        return False
+
+    _poll: Any = select.poll
+else:
+    _poll = get_original("select", "poll")
 
 
 def give_back_connection() -> None:

@@ -2,10 +2,10 @@
 
 from collections.abc import Mapping, Sequence
 
-from django.conf import settings
 from django.utils.module_loading import import_string
 from django.utils.safestring import SafeString
 
+from keys.conf import settings
 from keys.service.keyring import KeyRing
 from keys.types import Consumer
 

@@ -3,12 +3,12 @@
 import re
 import secrets
 
-from django.conf import settings
 from django.utils.module_loading import import_string
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from keys.access import Actor
+from keys.conf import settings
 from keys.errors import NotAllowed
 from keys.types import Consumer, NewConsumer
 

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from typing import Any
 
-from django.conf import settings
 from django.contrib import admin
 from django.contrib.admin.options import IncorrectLookupParameters
 from django.core.exceptions import PermissionDenied
@@ -15,6 +14,7 @@ from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_safe
 
 from keys.audit.csv_export import csv_response
+from keys.conf import settings
 from plans import words
 from plans.models import Invitation, Plan, PlanFeature, PlanRecord, PlanRequest, RequestState
 from plans.sources.portal import plan_of

@@ -4,8 +4,7 @@ Money and quantities are `Decimal`, made of texts, never of floats. What a sourc
 be unknown: never zero, never free.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
@@ -197,10 +196,11 @@ class Subscription:
     anchor: datetime | None = None
     cadence: Period | None = None
     next_plan: str = ""
+    next_id: str = ""
+    period_end: datetime | None = None
     changes_on: datetime | None = None
     is_in_free_phase: bool = False
     payment: str = ""
-    portal_url: str = field(default="", compare=False)
 
     @property
     def runs(self) -> bool:
@@ -215,7 +215,9 @@ class Subscription:
 
     @property
     def resets_on(self) -> datetime | None:
-        """When usage begins anew."""
+        """When usage begins anew: as the source says, or by anchor and cadence."""
+        if self.period_end and self.runs:
+            return self.period_end
         if self.anchor is None or self.cadence is None or not self.runs:
             return None
         _begin, end = self.cadence.around(timezone.now(), self.anchor)
@@ -299,6 +301,3 @@ class Estimate:
 
     credit: Decimal
     currency: str
-
-
-Texts = Mapping[str, str]

@@ -128,6 +128,7 @@ KEYS_PER_CONSUMER = number("KEYS_PER_CONSUMER", 10)
 KEYS_REVEALS_PER_MINUTE = number("KEYS_REVEALS_PER_MINUTE", 30)
 KEYS_CHANGES_PER_MINUTE = number("KEYS_CHANGES_PER_MINUTE", 20)
 KEYS_MAIL_MANAGERS = flag("KEYS_MAIL_MANAGERS", True)
+KEYS_ACTOR = "portal.accounts.actor.actor_of"
 KEYS_LANGUAGES = "portal.languages.spoken_by"  # who reads what, for mails to several
 KEYS_SHOW_METADATA = names("KEYS_SHOW_METADATA")
 
@@ -177,33 +178,28 @@ INSTALLED_APPS = [
     "hijack",
 ]
 MIDDLEWARE = [
-    "portal.middleware.reference",
-    "portal.observability.request_log.observed",
-    "portal.middleware.client_address",
-    "portal.middleware.headers",
+    "portal.observability.request_log.log_request",
+    "portal.middleware.response_headers",
     "django.middleware.security.SecurityMiddleware",
     "csp.middleware.CSPMiddleware",
-    "portal.middleware.health",
+    "portal.middleware.screen_request",
+    "keys.middleware.no_key_in_url",
+    "portal.middleware.health_checks",
     "whitenoise.middleware.WhiteNoiseMiddleware",
-    "portal.middleware.nothing_is_stored",
-    "portal.middleware.small_bodies_only",
-    "keys.middleware.no_key_in_addresses",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.locale.LocaleMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
-    "portal.accounts.sessions.living_sessions_only",
+    "portal.accounts.sessions.expire_sessions",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
-    "portal.support.middleware.Support",
+    "portal.support.middleware.Impersonation",
     "hijack.middleware.HijackUserMiddleware",
-    "portal.accounts.middleware.Guard",
-    "portal.accounts.sso.leaving_by_a_page",
+    "portal.accounts.middleware.RequireStepUp",
     "allauth.account.middleware.AccountMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
-    "portal.middleware.own_pages",
-    "portal.middleware.sign_in_leaves_the_dialog",
+    "portal.middleware.error_pages",
     "keys.middleware.ExplainApiErrors",
 ]
 TEMPLATES = [
@@ -218,6 +214,7 @@ TEMPLATES = [
                 "django.contrib.messages.context_processors.messages",
                 "portal.context_processors.site",
             ],
+            "builtins": ["portal.templatetags.portal", "keys.templatetags.keys"],
         },
     },
 ]
@@ -328,7 +325,7 @@ ACCOUNT_RATE_LIMITS = {
 }
 # A proof for what matters is asked for by the portal itself: allauth would let people without a password through.
 STEP_UP_MINUTES = number("STEP_UP_MINUTES", 120)
-STEP_UP_URL = "step_up"
+KEYS_STEP_UP_URL = "step_up"
 # Passkeys, an authenticator app, recovery codes
 MFA_ADAPTER = "portal.accounts.mfa.MFAAdapter"
 MFA_FORMS = {

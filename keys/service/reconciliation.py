@@ -22,8 +22,6 @@ def settled(
     `by_others` are keys that other changes made: two that were wanted alike are told apart by nothing else.
     """
     made = None
-    if event.action in PLANNING and "metadata" not in event.facts:
-        return Outcome.UNCONFIRMED, None  # no consumer shows it: the plan is kept elsewhere
     if consumer is None and event.action == Action.DELETE_CONSUMER and "title" in event.facts:
         return Outcome.DONE, None
     if (
@@ -73,8 +71,10 @@ def _shows(event: AuditEvent, consumer: Consumer, made: ApiKey | None) -> bool:
 def settle(event: AuditEvent, consumer: Consumer | None) -> bool:
     """Reconcile a change with its consumer as it is now, and tell the managers what was done.
 
-    False while somebody else is changing the consumer: then nothing can be told.
+    False while somebody else is changing the consumer, or where it shows nothing of it: then nothing can be told.
     """
+    if event.action in PLANNING and "metadata" not in event.facts:
+        return False  # no consumer shows it: the plan is kept elsewhere
     if log.is_locked_by_another(event):
         return False
     now = timezone.now()

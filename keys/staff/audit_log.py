@@ -3,7 +3,6 @@
 import json
 from typing import Any
 
-from django.conf import settings
 from django.contrib import admin
 from django.contrib.admin.options import IncorrectLookupParameters
 from django.contrib.auth import get_user_model
@@ -21,6 +20,7 @@ from django.views.decorators.http import require_safe
 
 from keys.audit import history
 from keys.audit.csv_export import csv_response
+from keys.conf import settings
 from keys.models import AuditEvent, Outcome
 
 Choices = list[tuple[str, str]]

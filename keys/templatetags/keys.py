@@ -1,11 +1,11 @@
 """Template library of the keys app: times, the metadata to show, the URL prefix of a key's verbs."""
 
 from django import template
-from django.conf import settings
 from django.template import Context
 from django.urls import reverse
 
 from keys import times
+from keys.conf import settings
 from keys.types import KEYS_IN_A_LIST, ApiKey, Consumer
 
 register = template.Library()

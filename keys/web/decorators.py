@@ -2,22 +2,19 @@
 
 import functools
 from collections.abc import Callable
-from datetime import UTC, datetime
 from typing import Any, TypeVar
 
-from allauth.account.adapter import get_adapter
-from allauth.account.models import EmailAddress
-from django.conf import settings
 from django.contrib.auth.views import redirect_to_login
-from django.http import Http404, HttpRequest, HttpResponseBase
+from django.http import Http404, HttpResponseBase
 from django.urls import reverse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.vary import vary_on_headers
-from django_htmx.middleware import HtmxDetails
 
-from keys.access import PROVED_AT, Actor
+from keys.conf import settings
+from keys.http import Request
 from keys.models import Action
 from keys.service.keyring import KeyRing
+from keys.web.actor import actor_of
 from keys.zuplo.client import DeveloperAPI
 from keys.zuplo.transport import Deadline
 
@@ -25,12 +22,6 @@ PAGE_SECONDS = 9.5
 
 View = Callable[..., HttpResponseBase]
 Ring = TypeVar("Ring", bound=KeyRing)
-
-
-class Request(HttpRequest):
-    """A request as `HtmxMiddleware` leaves it."""
-
-    htmx: HtmxDetails
 
 
 def with_keyring(view: View) -> View:
@@ -77,22 +68,3 @@ def keyring_for(request: Request, environment: str, kind: type[Ring] = KeyRing) 
 
 def api_for(environment: str) -> DeveloperAPI:
     return DeveloperAPI(settings.ZUPLO_BUCKETS[environment], Deadline(PAGE_SECONDS))
-
-
-def actor_of(request: Request) -> Actor:
-    """The person signed in, by every address that they have proved to be theirs."""
-    user_id = request.user.pk
-    if user_id is None:
-        raise PermissionError("nobody is signed in")
-    staff = getattr(request, "staff", None)
-    addresses = EmailAddress.objects.filter(user_id=user_id, verified=True).order_by("-primary", "email")
-    proved_at = request.session.get(PROVED_AT)
-    return Actor(
-        user_id=user_id,
-        # A colleague in Django admin goes by permissions alone, whatever consumers list the own address.
-        emails=() if staff and staff.user_id == user_id else tuple(addresses.values_list("email", flat=True)),
-        address=get_adapter(request).get_client_ip(request),
-        reference=getattr(request, "reference", ""),
-        proved_at=datetime.fromtimestamp(proved_at, UTC) if proved_at else None,
-        staff=staff,
-    )

@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 from typing import Any
 
-from django.conf import settings
 from django.db.models import QuerySet
 from django.http import HttpResponse, HttpResponseBase
 from django.shortcuts import render
@@ -14,10 +13,12 @@ from django.views.decorators.http import require_safe
 from keys.audit import history, visits
 from keys.audit.csv_export import csv_response
 from keys.audit.history import Entry
+from keys.conf import settings
 from keys.errors import NotFound
+from keys.http import Request
 from keys.models import AuditEvent
 from keys.service.keyring import KeyRing
-from keys.web.decorators import Request, with_keyring
+from keys.web.decorators import with_keyring
 
 ON_A_PAGE = 50
 

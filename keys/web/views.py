@@ -5,7 +5,6 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
-from django.conf import settings
 from django.contrib import messages
 from django.core.paginator import Paginator
 from django.http import Http404, HttpResponse, HttpResponseRedirect
@@ -15,6 +14,8 @@ from django.views.decorators.gzip import gzip_page
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 from django_htmx.http import trigger_client_event
 
+from keys.conf import settings
+from keys.http import Request
 from keys.models import Action
 from keys.panels import panels
 from keys.provisioning import rules_for
@@ -23,7 +24,7 @@ from keys.service.keyring import KeyRing, check_rotate_all, require_live
 from keys.service.lifetimes import renewed_end
 from keys.service.replacements import with_replacements
 from keys.types import Consumer
-from keys.web.decorators import Request, allowed, with_keyring
+from keys.web.decorators import allowed, with_keyring
 from keys.web.forms import LABEL_LENGTH, CreateForm, EndForm, LabelForm, OnceForm, RotateAllForm, RotateForm
 from keys.web.portal_or_admin import in_admin, page_of, render_here
 from keys.zuplo import gateway

@@ -2,9 +2,9 @@
 
 import logging
 
-from django.conf import settings
 from django.core.cache import cache
 
+from keys.conf import settings
 from keys.errors import ApiError
 from keys.zuplo.client import DeveloperAPI
 from keys.zuplo.transport import Deadline

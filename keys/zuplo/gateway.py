@@ -4,9 +4,9 @@ import time
 from dataclasses import dataclass
 from http import HTTPStatus
 
-from django.conf import settings
 from django.utils.translation import gettext as _
 
+from keys.conf import settings
 from keys.green_threads import give_back_connection, semaphore
 from keys.redaction import harmless
 from keys.types import FullKey

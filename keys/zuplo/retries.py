@@ -8,9 +8,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
 
-from django.conf import settings
 from django.utils import timezone
 
+from keys.conf import settings
 from keys.errors import ApiUnavailable, OutcomeUnknown
 from keys.green_threads import give_back_connection, semaphore
 from keys.zuplo import call_stats, circuit_breaker

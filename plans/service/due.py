@@ -4,11 +4,11 @@ import logging
 import uuid
 from collections.abc import Iterator
 
-from django.conf import settings
 from django.db.models import Q
 from django.utils import timezone
 
 from keys.access import Actor, Right, Staff
+from keys.conf import settings
 from keys.errors import ApiError
 from keys.zuplo.client import DeveloperAPI
 from keys.zuplo.transport import Deadline

@@ -3,7 +3,6 @@
 import logging
 from typing import Any
 
-from django.conf import settings
 from django.core.mail import EmailMessage, get_connection
 from django.db import IntegrityError, transaction
 from django.template.loader import render_to_string
@@ -13,6 +12,7 @@ from django.utils.module_loading import import_string
 from django.utils.translation import get_language, override
 from django.utils.translation import gettext as _
 
+from keys.conf import settings
 from keys.errors import NotAllowed, NotFound
 from keys.models import Action
 from keys.service.keyring import SUPPORT_MAY_NOT

@@ -7,16 +7,17 @@ from functools import cached_property
 from typing import Any
 from uuid import UUID, uuid5
 
-from django.conf import settings
 from django.utils.translation import gettext as _
 
 from keys.audit import log
+from keys.conf import settings
 from keys.errors import ApiError, ChangedMeanwhile, NotAllowed, NotFound
 from keys.models import PLANNING, Action, AuditEvent
 from keys.service.idempotency import Change, once
 from keys.service.keyring import KeyRing
 from keys.types import Consumer
 from plans.models import Invitation, PlanRecord
+from plans.service.reconciliation import settle
 from plans.sources import source_for
 from plans.sources.base import Source
 from plans.types import Direction, Plan, Subscription, direction
@@ -82,9 +83,11 @@ class Subscriptions(KeyRing):
         raise NotFound("no such plan for this person")
 
     def current(self, name: str) -> tuple[Consumer, Subscription | None]:
-        """Past the gate: the consumer, and its plan."""
+        """Past the gate: the consumer, and its plan. What was left open by lost answers is settled by this look."""
         consumer = self.consumer(name)
-        return consumer, self.source.subscription(consumer)
+        subscription = self.source.subscription(consumer)
+        settle(self.environment, consumer, subscription)
+        return consumer, subscription
 
     def wish(self, old: Subscription | None, plan: Plan, *, at_once: bool | None = None) -> Wish:
         """What a change to this plan would be; `at_once` is what the person said, where only they can."""

@@ -50,6 +50,11 @@ class Source(ABC):
     def usage(self, subscription: Subscription) -> Usage:
         return UNKNOWN_USAGE
 
+    def glance(self, consumer: Consumer) -> tuple[Subscription | None, Usage]:
+        """Plan and usage for a card among others: for at most one call, and as of half a minute ago if need be."""
+        subscription = self.subscription(consumer)
+        return subscription, self.usage(subscription) if subscription else UNKNOWN_USAGE
+
     def days(self, subscription: Subscription, feature: str, begin: datetime, end: datetime) -> list[Day] | None:
         """Usage by day; None where that is unknown."""
         return None

@@ -3,11 +3,11 @@
 from collections.abc import Iterable
 
 from django import forms
-from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.http import QueryDict
 from django.utils.translation import gettext_lazy as _
 
+from keys.conf import settings
 from keys.types import NAME
 from keys.web.forms import OnceForm, keyless, readable
 from plans.models import RequestState

@@ -5,7 +5,6 @@ import uuid
 from collections.abc import Callable
 from typing import Any
 
-from django.conf import settings
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect
@@ -15,12 +14,14 @@ from django.utils.translation import gettext as _
 from django_htmx.middleware import HtmxDetails
 
 from keys.access import Actor, Right, Staff
+from keys.conf import settings
 from keys.errors import NotAllowed, NotFound
+from keys.http import Request
 from keys.provisioning import provisioning
 from keys.service.keyring import KeyRing
 from keys.staff.directory import Directory
 from keys.types import NewConsumer
-from keys.web.decorators import Request, View, api_for, keyring_for
+from keys.web.decorators import View, api_for, keyring_for
 from plans.models import PlanRequest, RequestState
 from plans.service import requests
 from plans.service.subscriptions import Subscriptions, mark
@@ -51,7 +52,7 @@ def act_as_staff(request: Request, reason: str = "") -> None:
     """Whoever may change plans sees the consumers that have them; the reason is noted with each change."""
     assert request.user.is_authenticated  # noqa: S101, Django admin has seen to it
     rights = frozenset({Right.VIEW, Right.CHANGE})
-    request.staff = Staff(request.user.pk, request.user.email, rights, reason)  # type: ignore[attr-defined]
+    request.staff = Staff(request.user.pk, request.user.email, rights, reason)
 
 
 @with_permission("plans.change_planrequest")

@@ -5,8 +5,9 @@ from typing import Any
 
 from django.http import Http404, HttpResponseBase
 
+from keys.http import Request
 from keys.service.keyring import KeyRing
-from keys.web.decorators import Request, View, with_keyring
+from keys.web.decorators import View, with_keyring
 from plans.service.subscriptions import Subscriptions
 from plans.sources import has_plans
 

@@ -11,7 +11,6 @@ from keys.panels import Panels
 from keys.service.keyring import KeyRing
 from keys.types import Consumer
 from plans.service.subscriptions import Subscriptions
-from plans.web.usage import usage_of
 
 logger = logging.getLogger(__name__)
 
@@ -33,8 +32,8 @@ def _panel(ring: Subscriptions, consumer: Consumer) -> SafeString:
     """The plan on a card. Trouble with plans takes no key off the page: then the panel says that it is unknown."""
     context = {"environment": ring.environment, "consumer": consumer}
     try:
-        subscription = ring.source.subscription(consumer)
-        context |= {"subscription": subscription, **usage_of(ring, subscription)}
+        subscription, usage = ring.source.glance(consumer)
+        context |= {"subscription": subscription, "usage": usage, "knows_usage": ring.source.knows_usage}
     except ApiError as problem:
         logger.warning("the plan of %s is not known: %s", consumer.name, problem)
         context |= {"is_unknown": True}

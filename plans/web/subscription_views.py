@@ -9,9 +9,9 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST, require_safe
 
 from keys.errors import ChangedMeanwhile
+from keys.http import Request
 from keys.models import PLANNING, Action
 from keys.types import Consumer
-from keys.web.decorators import Request
 from keys.web.views import require_form
 from plans.models import PlanRequest, RequestState
 from plans.service.subscriptions import Subscriptions, Wish, mark, way_to

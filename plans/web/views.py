@@ -3,7 +3,6 @@
 import logging
 from typing import Any
 
-from django.conf import settings
 from django.contrib import messages
 from django.http import Http404, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
@@ -13,8 +12,10 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST, require_safe
 from django_htmx.http import HttpResponseClientRedirect
 
+from keys.conf import settings
 from keys.errors import ApiError, NotFound
-from keys.web.decorators import Request, api_for, keyring_for
+from keys.http import Request
+from keys.web.decorators import api_for, keyring_for
 from keys.web.forms import CreateForm
 from keys.web.views import first_key_response, require_form
 from plans.models import PlanRequest, RequestState

@@ -12,6 +12,7 @@ from django.shortcuts import redirect, render
 from django.urls import ResolverMatch, reverse
 from django.utils.translation import gettext as _
 
+from keys.access import INTERRUPTED
 from portal.accounts import company_domains, email_codes, mfa, sso, step_up
 
 logger = logging.getLogger(__name__)
@@ -66,12 +67,12 @@ PROVIDERS = sso.LOGINS | {name.replace("_login", "_callback") for name in sso.LO
 GetResponse = Callable[[HttpRequest], HttpResponse]
 
 
-class Guard:
+class RequireStepUp:
     def __init__(self, get_response: GetResponse) -> None:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        return self.get_response(request)
+        return sso.redirect_by_page(request, self.get_response(request))
 
     def process_view(self, request: HttpRequest, *_view: object) -> HttpResponse | None:
         match = cast(ResolverMatch, request.resolver_match)
@@ -128,5 +129,5 @@ class Guard:
         minutes = min(step_up.ACCOUNT_MINUTES, settings.STEP_UP_MINUTES)
         if not request.user.is_authenticated or step_up.is_proved(request, minutes):
             return None
-        request.session.pop(step_up.INTERRUPTED, None)  # an older wish, which this proof is not for
+        request.session.pop(INTERRUPTED, None)  # an older wish, which this proof is not for
         return redirect(step_up.url_for(back))

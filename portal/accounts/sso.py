@@ -6,7 +6,6 @@ account's own proof.
 """
 
 import logging
-from collections.abc import Callable
 from typing import Any, cast
 from urllib.parse import urlsplit
 
@@ -158,22 +157,17 @@ def connect_pending_provider(request: HttpRequest, user: User, **_kwargs: Any) -
         sociallogin.connect(request, user)
 
 
-def leaving_by_a_page(get_response: Callable[[HttpRequest], HttpResponse]) -> Callable[[HttpRequest], HttpResponse]:
-    """Redirect to a provider by a page rather than by an answer to the form.
+def redirect_by_page(request: HttpRequest, response: HttpResponse) -> HttpResponse:
+    """Redirect to a provider by a page rather than by an answer to the form; other answers are returned as they are.
 
     The policy says `form-action 'self'`, and browsers hold a form's redirect to it as well. To name the providers
     there would not do: they may redirect on to others.
     """
-
-    def middleware(request: HttpRequest) -> HttpResponse:
-        response = get_response(request)
-        target = response.get("Location", "")
-        match = request.resolver_match
-        is_login = match is not None and match.url_name in LOGINS
-        if request.method == "POST" and is_login and urlsplit(target).netloc not in {"", request.get_host()}:
-            page = render(request, "socialaccount/leaving.html", {"target": target})
-            page.cookies.update(response.cookies)
-            return page
+    target = response.get("Location", "")
+    match = request.resolver_match
+    is_login = match is not None and match.url_name in LOGINS
+    if request.method != "POST" or not is_login or urlsplit(target).netloc in {"", request.get_host()}:
         return response
-
-    return middleware
+    page = render(request, "socialaccount/leaving.html", {"target": target})
+    page.cookies.update(response.cookies)
+    return page

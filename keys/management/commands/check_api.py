@@ -3,9 +3,9 @@
 from collections.abc import Callable
 from typing import Any
 
-from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
+from keys.conf import settings
 from keys.errors import ApiError, ApiMisconfigured, NotFound
 from keys.zuplo import circuit_breaker
 from keys.zuplo.client import DeveloperAPI

@@ -3,11 +3,11 @@
 from datetime import timedelta
 from typing import Any
 
-from django.conf import settings
 from django.core.management.base import BaseCommand
 from django.db.models import Q
 from django.utils import timezone
 
+from keys.conf import settings
 from keys.models import OPEN, READS, AuditEvent
 
 BATCH = 1000

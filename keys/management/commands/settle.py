@@ -3,11 +3,11 @@
 from collections import Counter
 from typing import Any
 
-from django.conf import settings
 from django.core.management.base import BaseCommand
 from django.utils import timezone
 
 from keys.audit import log, visits
+from keys.conf import settings
 from keys.errors import ApiError, NotFound
 from keys.models import READS, AuditEvent, Outcome
 from keys.service.reconciliation import settle

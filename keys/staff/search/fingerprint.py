@@ -7,8 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from django.conf import settings
 from django.core import signing
+
+from keys.conf import settings
 
 SHORTEST = 4  # what every documented mask shows
 LONGEST = 16  # no documented mask shows more, but for a key that is not masked at all

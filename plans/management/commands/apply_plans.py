@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from django.conf import settings
 from django.core.management.base import BaseCommand
 
+from keys.conf import settings
 from plans.service.due import carry_out
 
 
