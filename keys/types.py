@@ -1,4 +1,4 @@
-"""Consumers, keys and managers in our words: the wire's names and odd shapes stop here.
+"""Value objects: consumers, keys and managers in our words. The wire's names and odd shapes stop here.
 
 Whatever the Developer API sends is checked before use; an answer of another shape raises `OddAnswer`. A full
 key lives only in `FullKey`: an `ApiKey` keeps the last four characters, even if a full one was sent.
@@ -144,7 +144,7 @@ class Consumer:
 
     @property
     def place(self) -> tuple[str, str]:
-        """Where it stands in a list: by title, Team 2 before Team 10."""
+        """Natural sort key: by title, Team 2 before Team 10."""
         padded = re.sub(r"\d+", lambda number: number[0].zfill(12), self.title.casefold())
         return padded, self.name
 
@@ -158,12 +158,12 @@ class Consumer:
 
     @property
     def mark(self) -> str:
-        """Tells whether its keys are the same ones as before, whichever of them have ended since."""
+        """Version mark of the set of keys, for optimistic concurrency; keys that ended since do not change it."""
         return hashlib.sha256(" ".join(sorted(self.key_ids)).encode()).hexdigest()[:16]
 
     @property
     def next_end(self) -> datetime | None:
-        """When the first of the keys that work ends; None where none ends."""
+        """The earliest end among the keys that work; None where none ends."""
         return min((key.expires_on for key in self.live_keys if key.expires_on), default=None)
 
     @property
@@ -171,24 +171,24 @@ class Consumer:
         return {key.id for key in self.keys}
 
     def facts(self, wanted: Iterable[str]) -> list[tuple[str, str]]:
-        """Of these names each that metadata or tags hold as one plain value, in words."""
+        """Facts to show: each of these names that metadata or tags hold as one plain value, in words."""
         known = dict(self.tags) | dict(self.metadata)
         plain = {name: known[name] for name in wanted if isinstance(known.get(name), str | int | float)}
         return [(re.sub("[_-]+", " ", name).capitalize(), _in_words(value)) for name, value in plain.items()]
 
     def matches(self, words: str) -> bool:
-        """Whether its name, its label or one of its keys holds all these words."""
+        """True if its name, its label or one of its keys holds all these words."""
         texts = [self.name, self.label, *(text for key in self.keys for text in (key.label, key.ending))]
         known = "\n".join(texts).casefold()
         return all(word in known for word in words.casefold().split())
 
     @property
     def has_many_keys(self) -> bool:
-        """Whether its keys are more than a list shows."""
+        """True if it has more keys than a list shows."""
         return max(len(self.live_keys), len(self.ended_keys)) > KEYS_IN_A_LIST
 
     def narrowed(self, words: str) -> "Consumer":
-        """Of more keys than a list shows only those that hold all these words, if any does."""
+        """Filtered: of more keys than a list shows only those that hold all these words, if any does."""
         kept = [key for keys in (self.live_keys, self.ended_keys) for key in _narrowed(keys, words)]
         return replace(self, keys=newest_first(kept)) if self.has_many_keys else self
 
@@ -242,7 +242,7 @@ def _narrowed(keys: list[ApiKey], words: str) -> list[ApiKey]:
 
 
 def same_time(one: datetime | None, other: datetime | None) -> bool:
-    """Whether two ends are the same to the second; the wire keeps milliseconds, and may round."""
+    """True if two ends are the same to the second; the wire keeps milliseconds, and may round."""
     if one is None or other is None:
         return one is other
     return abs(one - other) < timedelta(seconds=1)
@@ -267,7 +267,7 @@ def _objects(data: dict[str, Any], field: str) -> list[dict[str, Any]]:
 
 
 def _map(data: dict[str, Any], field: str) -> dict[str, Any]:
-    """What the operator keeps with a consumer; nothing of it is needed, so an odd shape is no reason to fail."""
+    """The operator's own data; nothing of it is needed, so an odd shape is no reason to fail."""
     value = data.get(field)
     return value if isinstance(value, dict) else {}
 
