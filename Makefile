@@ -13,11 +13,11 @@ help:  ## Say what can be made
 demo: $(VENV)/.run  ## Run the portal on a sandbox of the Developer API, with sample people and keys
 	@exec $(BIN)/python -m portal.demo --port "$${PORT:-8000}" --sandbox-port "$${SANDBOX_PORT:-8001}"
 
-test: $(VENV)/.dev  ## Run the tests; the browser tests need Debian's chromium
+test: $(VENV)/.dev  ## Run the tests; the browser tests need Debian's chromium, those of the gateway GATEWAY=required
 	$(BIN)/python -m pytest
 
 services: $(VENV)/.dev  ## Run the tests on a PostgreSQL and a Redis of their own, from Debian's packages
-	SERVICES=required .ci/services $(BIN)/python -m pytest -m "services or not (browser or processes)"
+	SERVICES=required .ci/services $(BIN)/python -m pytest -m "services or not (browser or gateway or processes)"
 
 nightly: $(VENV)/.dev  ## Try out all faults at every verb, and 1,000 random sequences and bodies; takes half an hour
 	HYPOTHESIS_PROFILE=nightly $(BIN)/python -m pytest $(wildcard tests/*/test_faults.py tests/*/test_random_sequences.py tests/*/test_hostile_answers.py)
