@@ -7,19 +7,12 @@ from collections.abc import Iterator
 from django.db.models import Q
 from django.utils import timezone
 
-from keys.access import Actor, Right, Staff
 from keys.conf import settings
 from keys.errors import ApiError
-from keys.zuplo.client import DeveloperAPI
-from keys.zuplo.transport import Deadline
 from plans.models import PlanRecord
-from plans.service.subscriptions import Subscriptions
+from plans.service.on_behalf import subscriptions_for_portal
 
 logger = logging.getLogger(__name__)
-
-SECONDS = 9.5
-NOBODY = 0
-"""The id of no person: the portal itself did it."""
 
 
 def carry_out() -> Iterator[tuple[PlanRecord, str]]:
@@ -37,9 +30,7 @@ def carry_out() -> Iterator[tuple[PlanRecord, str]]:
 
 
 def _carry_out(record: PlanRecord) -> None:
-    ring = Subscriptions(
-        _portal(), record.environment, DeveloperAPI(settings.ZUPLO_BUCKETS[record.environment], Deadline(SECONDS))
-    )
+    ring = subscriptions_for_portal(record.environment)
     moment = record.ends_at or record.changes_at
     token = uuid.uuid5(uuid.UUID(int=record.pk), f"due {moment}")
     _consumer, subscription = ring.current(record.consumer)
@@ -49,9 +40,3 @@ def _carry_out(record: PlanRecord) -> None:
         ring.cancel_plan(record.consumer, seen="", token=token, is_due=True)
     else:
         ring.change_plan(record.consumer, record.next_plan, seen="", token=token, at_once=True, is_approved=True)
-
-
-def _portal() -> Actor:
-    rights = frozenset({Right.VIEW, Right.CHANGE})
-    staff = Staff(NOBODY, settings.PORTAL_NAME, rights)
-    return Actor(NOBODY, (), proved_at=timezone.now(), staff=staff)

@@ -52,4 +52,4 @@ def _shows(event: AuditEvent, subscription: Subscription | None) -> bool:
     if subscription is None:
         return False
     is_new = subscription.id != facts["subscription"] and subscription.plan_key == facts["plan"]
-    return is_new or subscription.next_plan == facts["plan_name"]
+    return bool(is_new or subscription.next_plan == facts["plan_name"])

@@ -109,6 +109,7 @@ class PortalSource(Source):
             cadence=plan.cadence if plan else None,
             next_plan=following.name if following else "",
             changes_on=record.changes_at if following else None,
+            is_paid_by_stripe=bool(is_ours and record.stripe_subscription),
             is_in_free_phase=bool(plan and self._is_free_now(plan, record if is_ours else None)),
         )
 

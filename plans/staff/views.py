@@ -17,13 +17,10 @@ from keys.access import Actor, Right, Staff
 from keys.conf import settings
 from keys.errors import NotAllowed, NotFound
 from keys.http import Request
-from keys.provisioning import provisioning
-from keys.service.keyring import KeyRing
-from keys.staff.directory import Directory
-from keys.types import NewConsumer
-from keys.web.decorators import View, api_for, keyring_for
+from keys.web.decorators import View, keyring_for
 from plans.models import PlanRequest, RequestState
 from plans.service import requests
+from plans.service.on_behalf import consumer_for
 from plans.service.subscriptions import Subscriptions, mark
 from plans.sources import has_plans
 from plans.staff.forms import AnswerForm, FindForm, PlanForm
@@ -81,7 +78,8 @@ def _carry_out(request: Request, asked: PlanRequest) -> None:
         raise NotAllowed(_("The environment of this request is gone."))
     ring = keyring_for(request, asked.environment, Subscriptions)
     token = uuid.uuid5(uuid.UUID(int=asked.pk), "plan request")
-    name = asked.consumer or _consumer_of(request, ring, asked, token)
+    customer = Actor(asked.user_id or 0, (asked.email,))
+    name = asked.consumer or consumer_for(ring, customer, ring.choosable(asked.plan_key), token=token)
     _consumer, old = ring.current(name)
     if old and old.plan_key == asked.plan_key:
         return
@@ -89,22 +87,6 @@ def _carry_out(request: Request, asked: PlanRequest) -> None:
         ring.change_plan(name, asked.plan_key, seen=mark(old), token=token, at_once=True, is_approved=True)
     else:
         ring.subscribe(name, asked.plan_key, token=token, is_approved=True)
-
-
-def _consumer_of(request: Request, ring: Subscriptions, asked: PlanRequest, token: uuid.UUID) -> str:
-    """The one consumer of the person, made if there is none."""
-    customer = Actor(asked.user_id or 0, (asked.email,))
-    theirs = KeyRing(customer, asked.environment, api_for(asked.environment)).consumers()
-    if len(theirs) > 1:
-        raise NotAllowed(_("The customer has several consumers by now. Change the plan of the right one by hand."))
-    if theirs:
-        return theirs[0].name
-    plan = ring.choosable(asked.plan_key)
-    new = provisioning().new_consumer(customer)
-    metadata = {**new.metadata, **ring.source.metadata_of_new(plan)}
-    made = NewConsumer(new.name, new.label, new.managers, new.tags, metadata)
-    directory = keyring_for(request, asked.environment, Directory)
-    return directory.create_consumer(made, None, token=uuid.uuid5(token, "consumer")).consumer.name
 
 
 @with_permission("plans.change_planrecord")

@@ -78,7 +78,7 @@ def _column(plan: Plan, names: dict[str, str], own: tuple[str, ...]) -> Column:
         notes=tuple(
             sentence
             for card in plan.phase.fees
-            if card.price and card.price.kind not in {PriceKind.FLAT, PriceKind.TEXT}
+            if card.price and card.price.kind not in {PriceKind.FLAT, PriceKind.TEXT, PriceKind.UNKNOWN}
             for sentence in words.tiers(card, plan.currency)
         ),
         trial=words.length(trial.duration) if trial and trial.duration else "",

@@ -63,8 +63,8 @@ def change_to(request: Request, ring: Subscriptions, name: str, plan: str) -> Ht
     """Confirm a change of plan, or the beginning of a first one, and make it."""
     consumer, old = ring.current(name)
     wish = ring.wish(old, ring.choosable(plan))
-    if way_to(wish.plan) == "request":
-        return HttpResponseRedirect(reverse("plans:request_for", args=[ring.environment, name, plan]))
+    if other := {"request": "plans:request_for", "pay": "plans:pay_for"}.get(way_to(wish.plan)):
+        return HttpResponseRedirect(reverse(other, args=[ring.environment, name, plan]))
     form = ChangeForm(post_data(request), url=request.path, asks_when=_asks_when(wish))
     if form.is_valid():
         token, seen = form.cleaned_data["token"], form.cleaned_data["seen"]

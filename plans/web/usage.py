@@ -16,8 +16,10 @@ logger = logging.getLogger(__name__)
 
 CHARTS_AT_MOST = 3
 DAYS_AT_MOST = 31
-WIDTH, HEIGHT, FLOOR = 620, 144, 124
-"""Of the drawing, in its own units; below the floor stand dates."""
+WIDTH, HEIGHT = 620, 128
+"""Of the drawing, in its own units; the bars stand on its lower edge."""
+DAYS_AT_LEAST = 14
+"""For so many days there is room, so that a single bar is no wall."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,10 +40,9 @@ class Chart:
     name: str
     bars: tuple[Bar, ...]
     total: Decimal
-    highest: Decimal
+    begin: datetime
     width: int = WIDTH
     height: int = HEIGHT
-    floor: int = FLOOR
 
 
 def usage_of(ring: Subscriptions, subscription: Subscription | None) -> dict[str, Any]:
@@ -77,10 +78,10 @@ def chart(name: str, days: list[Day], begin: datetime, end: datetime) -> Chart:
         for count in range(number)
     ]
     highest = max((day.used for day in shown), default=Decimal(0))
-    step = WIDTH // max(number, 7)
+    step = WIDTH // max(number, DAYS_AT_LEAST)
     bars = []
     for count, day in enumerate(shown):
-        tall = int(day.used * (FLOOR - 8) / highest) if highest else 0
+        tall = int(day.used * (HEIGHT - 8) / highest) if highest else 0
         tall = max(tall, 2) if day.used else 0
-        bars.append(Bar(day, count * step, FLOOR - tall, max(step - 3, 2), tall))
-    return Chart(name, tuple(bars), sum((day.used for day in shown), Decimal(0)), highest)
+        bars.append(Bar(day, count * step, HEIGHT - 1 - tall, max(step - 3, 2), tall))
+    return Chart(name, tuple(bars), sum((day.used for day in shown), Decimal(0)), begin)

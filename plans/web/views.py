@@ -78,7 +78,7 @@ def choose(request: Request, ring: Subscriptions, plan: str) -> HttpResponse:
     chosen = ring.choosable(plan)
     consumers = ring.consumers()
     if not consumers:
-        name = "request" if way_to(chosen) == "request" else "start"
+        name = {"request": "request", "pay": "pay"}.get(way_to(chosen), "start")
         return HttpResponseRedirect(reverse(f"plans:{name}", args=[ring.environment, plan]))
     if len(consumers) == 1:
         return HttpResponseRedirect(reverse("plans:change_to", args=[ring.environment, consumers[0].name, plan]))
