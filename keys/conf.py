@@ -26,6 +26,8 @@ DEFAULTS: dict[str, Any] = {
     "KEYS_LANGUAGES": "keys.conf.language_of_the_site",
     "KEYS_SHOW_METADATA": [],
     "KEYS_PANELS": "",
+    "KEYS_PAGE_SECONDS": 9.5,
+    "KEYS_SCAN_SECONDS": 5.0,
     "GATEWAY_URL": "",
     "GATEWAY_TEST_PATH": "",
     "GATEWAY_HEADER": "Authorization: Bearer",
@@ -33,6 +35,7 @@ DEFAULTS: dict[str, Any] = {
     "AUDIT_DAYS": 400,
     "PORTAL_NAME": "API keys",
     "PORTAL_URL": "",
+    "PORTAL_SUPPORT_URL": "",
 }
 
 
@@ -79,6 +82,7 @@ def _pairs(text: str) -> dict[str, str]:
 _READERS: dict[type, Callable[[str], Any]] = {
     str: str,
     int: int,
+    float: float,
     bool: lambda text: {"1": True, "0": False}[text],
     list: _list,
     dict: _pairs,

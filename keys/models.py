@@ -29,6 +29,7 @@ class Action(models.TextChoices):
     CHANGE_PLAN = "plan:change", _("Changed the plan")
     CANCEL_PLAN = "plan:cancel", _("Canceled the plan")
     RESUME_PLAN = "plan:resume", _("Resumed the plan")
+    PROVIDER_ADDRESS = "account:provider-address", _("Provider named another address")
     SUPPORT = "support:start", _("Began to look at the keys")
     SUPPORT_ENDED = "support:end", _("Ended looking at the keys")
 

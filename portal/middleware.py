@@ -4,7 +4,6 @@
 """
 
 import contextlib
-import ipaddress
 import re
 from collections.abc import Callable
 from urllib.parse import urlencode
@@ -14,12 +13,13 @@ from django.contrib import messages
 from django.http import Http404, HttpResponse
 from django.shortcuts import resolve_url
 from django.template.loader import render_to_string
-from django.utils.cache import patch_vary_headers
+from django.utils.cache import patch_cache_control, patch_vary_headers
 from django.utils.translation import gettext as _
 from django.views.defaults import page_not_found
 from django_htmx.http import HttpResponseClientRedirect
 
 from keys.http import Request
+from portal import proxies
 from portal.context_processors import site
 from portal.observability import metrics
 from portal.observability.health import healthz, readyz
@@ -31,6 +31,7 @@ def response_headers(get_response: GetResponse) -> GetResponse:
     """Security headers that neither Django nor the policy sends, and `no-store` for all that says nothing else.
 
     Nobody else may embed or use what is served. Pages are about one person, and the Back button must not show a key.
+    Nor may proxies rewrite a page: some do so with e-mail addresses.
     """
 
     def middleware(request: Request) -> HttpResponse:
@@ -40,31 +41,22 @@ def response_headers(get_response: GetResponse) -> GetResponse:
         if not response.has_header("Cache-Control"):
             response["Cache-Control"] = "no-store"
             patch_vary_headers(response, ["Cookie", "HX-Request"])
+        if response.get("Content-Type", "").startswith("text/html"):
+            patch_cache_control(response, no_transform=True)
         return response
 
     return middleware
 
 
 def screen_request(get_response: GetResponse) -> GetResponse:
-    """Request screening, before anything reads it: whose address to believe, and no body too large."""
+    """Request screening, before anything reads it: whose addresses to believe, and no body too large."""
 
     def middleware(request: Request) -> HttpResponse:
-        _set_client_address(request)
+        proxies.set_client_address(request)
+        proxies.set_host(request)
         return _refuse_large_body(request) or get_response(request)
 
     return middleware
-
-
-def _set_client_address(request: Request) -> None:
-    """Trusted proxies: make REMOTE_ADDR the client's address, which only the operator's own proxies know.
-
-    Each proxy adds the address that it sees at the end of X-Forwarded-For; what stands before is hearsay.
-    """
-    proxies = settings.TRUSTED_PROXY_COUNT
-    told = request.META.get("HTTP_X_FORWARDED_FOR", "").split(",")
-    if proxies and len(told) >= proxies:
-        with contextlib.suppress(ValueError):
-            request.META["REMOTE_ADDR"] = str(ipaddress.ip_address(told[-proxies].strip()))
 
 
 def _refuse_large_body(request: Request) -> HttpResponse | None:

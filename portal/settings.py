@@ -41,6 +41,7 @@ ALLOWED_HOSTS = LOOPBACK if DEBUG or not ALLOWED_HOSTS else ALLOWED_HOSTS
 PORTAL_URL = web_address(
     "PORTAL_URL", "http://127.0.0.1:8000" if DEBUG else f"https://{ALLOWED_HOSTS[0]}", https=not DEBUG
 )
+PORTAL_URL = re.sub(r"(?<=^https:)(//.*):443$|(?<=^http:)(//.*):80$", r"\1\2", PORTAL_URL)  # as browsers write it
 _portal = urlsplit(PORTAL_URL)
 if _portal.path or _portal.query or _portal.fragment:
     wrong("PORTAL_URL", "holds more than a host. It must read like https://portal.example.com.")
@@ -127,6 +128,8 @@ KEYS_PROVISIONING = text("KEYS_PROVISIONING", "keys.provisioning.Provisioning")
 KEYS_PER_CONSUMER = number("KEYS_PER_CONSUMER", 10)
 KEYS_REVEALS_PER_MINUTE = number("KEYS_REVEALS_PER_MINUTE", 30)
 KEYS_CHANGES_PER_MINUTE = number("KEYS_CHANGES_PER_MINUTE", 20)
+KEYS_PAGE_SECONDS = 9.5  # for all that a page asks of the Developer API
+KEYS_SCAN_SECONDS = 5.0  # after which a scan asks for no further page: the last one may take as long again
 KEYS_MAIL_MANAGERS = flag("KEYS_MAIL_MANAGERS", True)
 KEYS_ACTOR = "portal.accounts.actor.actor_of"
 KEYS_LANGUAGES = "portal.languages.spoken_by"  # who reads what, for mails to several
@@ -170,7 +173,7 @@ INSTALLED_APPS = [
     "allauth.mfa",
     "allauth.usersessions",
     "allauth.socialaccount",
-    "allauth.socialaccount.providers.openid_connect",
+    "portal.accounts.oidc",
     "allauth.socialaccount.providers.google",
     "allauth.socialaccount.providers.github",
     "csp",
@@ -186,7 +189,7 @@ MIDDLEWARE = [
     "keys.middleware.no_key_in_url",
     "portal.middleware.health_checks",
     "whitenoise.middleware.WhiteNoiseMiddleware",
-    "django.contrib.sessions.middleware.SessionMiddleware",
+    "portal.backends.sessions.SessionMiddleware",
     "django.middleware.locale.LocaleMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
@@ -255,7 +258,7 @@ DATABASES = {"default": environment.database(BASE_DIR / ".demo" / "portal.sqlite
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 CACHES = {"default": environment.cache()}
 # In the database alone: a copy in Redis would outlive a sign-out during which Redis was not to be reached.
-SESSION_ENGINE = "django.contrib.sessions.backends.db"
+SESSION_ENGINE = "portal.backends.sessions"
 MESSAGE_STORAGE = "django.contrib.messages.storage.session.SessionStorage"
 
 # Sign-in: an e-mail address, proved by a code that works in the browser that asked for it, and nowhere else.
@@ -379,11 +382,14 @@ vars().update(_mail)
 EMAIL_BACKEND = "portal.mail.outbox.EmailBackend"
 MAIL_IMMEDIATELY = flag("MAIL_IMMEDIATELY", default=True)
 
-EMAIL_TIMEOUT = 5
+# RFC 5321, 4.5.3.2: for each command, and for the answer to the whole mail. No person waits for them.
+EMAIL_TIMEOUT = 5 * 60
+MAIL_DECISION_TIMEOUT = 10 * 60
 DEFAULT_FROM_EMAIL = text("DEFAULT_FROM_EMAIL", formataddr((PORTAL_NAME, f"portal@{_portal.hostname}")))
 if "@" not in parseaddr(DEFAULT_FROM_EMAIL)[1] or not DEFAULT_FROM_EMAIL.isprintable():
     wrong("DEFAULT_FROM_EMAIL", "must read like Example Portal <portal@example.com>.")
 SERVER_EMAIL = DEFAULT_FROM_EMAIL
+MAIL_DOMAIN = environment.mail_domain(parseaddr(DEFAULT_FROM_EMAIL)[1])
 
 # What browsers are told
 
@@ -412,8 +418,12 @@ if not DEBUG:
     if TRUSTED_PROXY_COUNT:  # without a proxy of the operator's the header is the client's word
         SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
     SECURE_HSTS_SECONDS = 60 * 60 * 24 * 365
-    SECURE_HSTS_INCLUDE_SUBDOMAINS = True
-    SECURE_HSTS_PRELOAD = True
+    # About other hosts of the operator's, and hard to take back: a choice, of which Django need not remind anybody.
+    SECURE_HSTS_INCLUDE_SUBDOMAINS = flag("HSTS_SUBDOMAINS", default=False)
+    SECURE_HSTS_PRELOAD = flag("HSTS_PRELOAD", default=False)
+    if SECURE_HSTS_PRELOAD and not SECURE_HSTS_INCLUDE_SUBDOMAINS:
+        wrong("HSTS_PRELOAD", "needs HSTS_SUBDOMAINS=1: browsers' lists take no host without its subdomains.")
+    SILENCED_SYSTEM_CHECKS = ["security.W005", "security.W021"]
     SESSION_COOKIE_SECURE = True
     SESSION_COOKIE_NAME = "__Host-session"
     CSRF_COOKIE_SECURE = True

@@ -24,6 +24,7 @@ KINDS = {
     "managers": (_("Managers"), {Action.ADD_MANAGER, Action.REMOVE_MANAGER}),
     "plans": (_("Plans"), PLANNING),
     "consumers": (_("Consumers made or deleted"), {Action.CREATE_CONSUMER, Action.DELETE_CONSUMER}),
+    "account": (_("Sign-in"), {Action.PROVIDER_ADDRESS}),
     "visits": (_("Support looked at the keys"), {Action.SUPPORT, Action.SUPPORT_ENDED}),
 }
 """Every action is of one kind; what colleagues did is a kind as well, see `of_kind`."""
@@ -52,6 +53,7 @@ ICONS = {
     Action.CHANGE_PLAN: "rectangle-stack",
     Action.CANCEL_PLAN: "rectangle-stack",
     Action.RESUME_PLAN: "rectangle-stack",
+    Action.PROVIDER_ADDRESS: "identification",
     Action.SUPPORT: "lifebuoy",
     Action.SUPPORT_ENDED: "lifebuoy",
 }

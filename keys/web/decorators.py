@@ -18,8 +18,6 @@ from keys.web.actor import actor_of
 from keys.zuplo.client import DeveloperAPI
 from keys.zuplo.transport import Deadline
 
-PAGE_SECONDS = 9.5
-
 View = Callable[..., HttpResponseBase]
 Ring = TypeVar("Ring", bound=KeyRing)
 
@@ -67,4 +65,4 @@ def keyring_for(request: Request, environment: str, kind: type[Ring] = KeyRing) 
 
 
 def api_for(environment: str) -> DeveloperAPI:
-    return DeveloperAPI(settings.ZUPLO_BUCKETS[environment], Deadline(PAGE_SECONDS))
+    return DeveloperAPI(settings.ZUPLO_BUCKETS[environment], Deadline(settings.KEYS_PAGE_SECONDS))

@@ -4,6 +4,7 @@ import logging
 from collections.abc import Callable
 from typing import cast
 
+from allauth.socialaccount.adapter import get_adapter as get_social_adapter
 from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth.views import redirect_to_login
@@ -13,7 +14,8 @@ from django.urls import ResolverMatch, reverse
 from django.utils.translation import gettext as _
 
 from keys.access import INTERRUPTED
-from portal.accounts import company_domains, email_codes, mfa, sso, step_up
+from portal.accounts import company_domains, email_codes, mfa, sso, sso_refusals, step_up
+from portal.accounts.oidc.refusals import SignInRefused
 
 logger = logging.getLogger(__name__)
 
@@ -101,6 +103,9 @@ class RequireStepUp:
         match = request.resolver_match
         if match is None or match.url_name not in PROVIDERS:
             return None
+        if isinstance(problem, SignInRefused):
+            provider = get_social_adapter(request).get_provider(request, match.kwargs["provider_id"])
+            return sso_refusals.page(request, provider.sub_id, provider.name, problem, status=502)
         logger.error("Signing in by a provider failed: %r", problem, exc_info=problem)
         return render(request, "socialaccount/authentication_error.html", status=502)
 

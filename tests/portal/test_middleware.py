@@ -93,7 +93,7 @@ def test_a_redirect_to_https_is_stored_nowhere(client: Client, settings):
     settings.SECURE_SSL_REDIRECT = True
     response = client.get("/keys/")
     assert response.status_code == 301
-    assert response["Cache-Control"] == "no-store"
+    assert response["Cache-Control"] == "no-store, no-transform"
     assert response["X-Request-ID"]
 
 

@@ -34,7 +34,7 @@ PLANS = [
     {"admin", "apps", "management", "templatetags", "urls"},
 ]
 PORTAL = [
-    {"models", "backends", "branding", "config", "formats", "gunicorn_worker"},
+    {"models", "backends", "branding", "config", "formats", "gunicorn_worker", "proxies"},
     {"languages", "mail", "observability"},
     {"accounts", "context_processors"},
     {"support"},
