@@ -62,7 +62,7 @@ class ScanResult:
 
 def look_through(api: DeveloperAPI, begin: int, finder: Finder) -> ScanResult:
     """Scan as many pages as the time allows; raises an `ApiError` only if not even the first one can be had."""
-    stretch, stop = Stretch(begin, begin), time.monotonic() + settings.KEYS_SCAN_SECONDS
+    stretch, stop = ScanResult(begin, begin), time.monotonic() + settings.KEYS_SCAN_SECONDS
     try:
         for window in _pages(lambda: api, stretch, finder):
             stretch.findings += [finding for _name, findings in window.items for finding in findings]
