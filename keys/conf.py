@@ -27,6 +27,7 @@ DEFAULTS: dict[str, Any] = {
     "KEYS_MAIL_MANAGERS": True,
     "KEYS_LANGUAGES": "keys.conf.language_of_the_site",
     "KEYS_SHOW_METADATA": [],
+    "KEYS_PANELS": "",
     "GATEWAY_URL": "",
     "GATEWAY_TEST_PATH": "",
     "GATEWAY_HEADER": "Authorization: Bearer",

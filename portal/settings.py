@@ -133,6 +133,24 @@ KEYS_ACTOR = "portal.accounts.actor.actor_of"
 KEYS_LANGUAGES = "portal.languages.spoken_by"  # who reads what, for mails to several
 KEYS_SHOW_METADATA = names("KEYS_SHOW_METADATA")
 
+# Plans: none, those that Zuplo keeps (a preview API), or the portal's own from Django admin
+
+PLANS = text("PLANS", "off")
+if PLANS not in {"off", "zuplo", "portal"}:
+    wrong("PLANS", "must be off, zuplo or portal.")
+PLAN_REQUESTS_TO = names("PLAN_REQUESTS_TO")
+for _address in PLAN_REQUESTS_TO:
+    fitting("PLAN_REQUESTS_TO", _address, r"[^\s@<>]+@[^\s@<>]+", "Name each address as in sales@example.com.")
+# Payment by Stripe, for plans of the portal's own that name a price of Stripe.
+STRIPE_API_KEY = text("STRIPE_API_KEY")
+if STRIPE_API_KEY:
+    fitting("STRIPE_API_KEY", STRIPE_API_KEY, r"(sk|rk)_[A-Za-z0-9_]+", "It begins with sk_ or rk_.")
+STRIPE_WEBHOOK_SECRET = text("STRIPE_WEBHOOK_SECRET")
+if STRIPE_API_KEY and not STRIPE_WEBHOOK_SECRET:
+    wrong("STRIPE_WEBHOOK_SECRET", "is not set. Copy the signing secret of the webhook from Stripe.")
+STRIPE_API_URL = web_address("STRIPE_API_URL", "https://api.stripe.com", https=not DEBUG)
+KEYS_PANELS = "" if PLANS == "off" else "plans.web.panels.PlanPanels"
+
 # Django
 
 ROOT_URLCONF = "portal.urls"
@@ -140,6 +158,7 @@ WSGI_APPLICATION = "portal.wsgi.application"
 INSTALLED_APPS = [
     "portal",
     "keys",
+    "plans",
     "django.contrib.admin",
     "django.contrib.auth",
     "django.contrib.contenttypes",

@@ -15,12 +15,12 @@ from django.utils.translation import get_language, override
 from django.utils.translation import gettext as _
 
 from keys.conf import settings
-from keys.models import Action, AuditEvent, Outcome
+from keys.models import PLANNING, Action, AuditEvent, Outcome
 from keys.types import Consumer
 
 logger = logging.getLogger(__name__)
 
-TOLD = {
+TOLD = PLANNING | {
     Action.CREATE,
     Action.ROTATE,
     Action.ROTATE_ALL,
