@@ -2,13 +2,10 @@
 
 import ipaddress
 import re
-from collections.abc import Callable
 from urllib.parse import urlsplit
 
 from django.conf import settings
-from django.http import HttpRequest, HttpResponse
-
-GetResponse = Callable[[HttpRequest], HttpResponse]
+from django.http import HttpRequest
 
 LOOPBACK = "127.0.0.1"
 _BRACKETED = re.compile(r"\[([^\]]*)\](?::\d+)?")
@@ -33,36 +30,25 @@ def parse_address(text: str) -> str:
     return str(mapped or address)
 
 
-def client_address(get_response: GetResponse) -> GetResponse:
+def set_client_address(request: HttpRequest) -> None:
     """Make REMOTE_ADDR the client's address, which only the operator's own proxies are believed to know.
 
     Each proxy adds the address that it sees at the end of X-Forwarded-For; what stands before is hearsay. Who comes
     by a Unix socket has no address, and is on this machine.
     """
-
-    def middleware(request: HttpRequest) -> HttpResponse:
-        proxies = settings.TRUSTED_PROXY_COUNT
-        told = request.META.get("HTTP_X_FORWARDED_FOR", "").split(",")
-        forwarded = parse_address(told[-proxies]) if proxies and len(told) >= proxies else ""
-        peer = parse_address(request.META.get("REMOTE_ADDR") or "")
-        request.META["REMOTE_ADDR"] = forwarded or peer or LOOPBACK
-        return get_response(request)
-
-    return middleware
+    proxies = settings.TRUSTED_PROXY_COUNT
+    told = request.META.get("HTTP_X_FORWARDED_FOR", "").split(",")
+    forwarded = parse_address(told[-proxies]) if proxies and len(told) >= proxies else ""
+    peer = parse_address(request.META.get("REMOTE_ADDR") or "")
+    request.META["REMOTE_ADDR"] = forwarded or peer or LOOPBACK
 
 
-def host_of_the_portal(get_response: GetResponse) -> GetResponse:
+def set_host(request: HttpRequest) -> None:
     """Give the Host header the port of PORTAL_URL where a proxy left it out, or added the usual one of its scheme.
 
     Browsers send the port in Origin, and providers compare it in the callback address: both must be the same here.
     """
     netloc = urlsplit(settings.PORTAL_URL).netloc.lower()
     name = re.sub(r":\d+$", "", netloc)
-    others = {name, f"{name}:80", f"{name}:443"}
-
-    def middleware(request: HttpRequest) -> HttpResponse:
-        if request.META.get("HTTP_HOST", "").lower() in others:
-            request.META["HTTP_HOST"] = netloc
-        return get_response(request)
-
-    return middleware
+    if request.META.get("HTTP_HOST", "").lower() in {name, f"{name}:80", f"{name}:443"}:
+        request.META["HTTP_HOST"] = netloc

@@ -128,6 +128,8 @@ KEYS_PROVISIONING = text("KEYS_PROVISIONING", "keys.provisioning.Provisioning")
 KEYS_PER_CONSUMER = number("KEYS_PER_CONSUMER", 10)
 KEYS_REVEALS_PER_MINUTE = number("KEYS_REVEALS_PER_MINUTE", 30)
 KEYS_CHANGES_PER_MINUTE = number("KEYS_CHANGES_PER_MINUTE", 20)
+KEYS_PAGE_SECONDS = 9.5  # for all that a page asks of the Developer API
+KEYS_SCAN_SECONDS = 5.0  # after which a scan asks for no further page: the last one may take as long again
 KEYS_MAIL_MANAGERS = flag("KEYS_MAIL_MANAGERS", True)
 KEYS_ACTOR = "portal.accounts.actor.actor_of"
 KEYS_LANGUAGES = "portal.languages.spoken_by"  # who reads what, for mails to several
@@ -152,7 +154,7 @@ INSTALLED_APPS = [
     "allauth.mfa",
     "allauth.usersessions",
     "allauth.socialaccount",
-    "allauth.socialaccount.providers.openid_connect",
+    "portal.accounts.oidc",
     "allauth.socialaccount.providers.google",
     "allauth.socialaccount.providers.github",
     "csp",
@@ -160,34 +162,28 @@ INSTALLED_APPS = [
     "hijack",
 ]
 MIDDLEWARE = [
-    "portal.middleware.reference",
-    "portal.observability.request_log.observed",
-    "portal.proxies.client_address",
-    "portal.proxies.host_of_the_portal",
-    "portal.middleware.headers",
+    "portal.observability.request_log.log_request",
+    "portal.middleware.response_headers",
     "django.middleware.security.SecurityMiddleware",
     "csp.middleware.CSPMiddleware",
-    "portal.middleware.health",
+    "portal.middleware.screen_request",
+    "keys.middleware.no_key_in_url",
+    "portal.middleware.health_checks",
     "whitenoise.middleware.WhiteNoiseMiddleware",
-    "portal.middleware.nothing_is_stored",
-    "portal.middleware.small_bodies_only",
-    "keys.middleware.no_key_in_addresses",
     "portal.backends.sessions.SessionMiddleware",
     "django.middleware.locale.LocaleMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
-    "portal.accounts.sessions.living_sessions_only",
+    "portal.accounts.sessions.expire_sessions",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
-    "portal.support.middleware.Support",
+    "portal.support.middleware.Impersonation",
     "hijack.middleware.HijackUserMiddleware",
-    "portal.accounts.middleware.Guard",
-    "portal.accounts.sso.leaving_by_a_page",
+    "portal.accounts.middleware.RequireStepUp",
     "allauth.account.middleware.AccountMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
-    "portal.middleware.own_pages",
-    "portal.middleware.sign_in_leaves_the_dialog",
+    "portal.middleware.error_pages",
     "keys.middleware.ExplainApiErrors",
 ]
 TEMPLATES = [
@@ -202,6 +198,7 @@ TEMPLATES = [
                 "django.contrib.messages.context_processors.messages",
                 "portal.context_processors.site",
             ],
+            "builtins": ["portal.templatetags.portal", "keys.templatetags.keys"],
         },
     },
 ]

@@ -26,11 +26,19 @@ NOWHERE = "http://127.0.0.1:9"  # nothing listens on the discard port
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    database = django_settings.DATABASES["default"]
+    config.stash[LEFT_OUT], config.stash[COUNTED] = {}, Counter()
+    database, cache_settings = django_settings.DATABASES["default"], django_settings.CACHES["default"]
     if "sqlite" in database["ENGINE"]:
-        # A file: threads of a live server lock each other out of a database in memory. One for each run.
-        name = str(Path(tempfile.gettempdir()) / f"portal-test-{os.getpid()}.sqlite3")
-        database["TEST"] = {**database.get("TEST", {}), "NAME": name}
+        # A file: threads of a live server lock each other out of a database in memory. One for each process, in a
+        # folder of its own: what SQLite leaves beside a file would be taken for part of the next one of that name.
+        folder = tempfile.TemporaryDirectory(prefix="portal-test-")
+        config.add_cleanup(folder.cleanup)
+        database["TEST"] = {**database.get("TEST", {}), "NAME": f"{folder.name}/portal.sqlite3"}
+    worker = getattr(config, "workerinput", None)
+    if worker and "LOCATION" in cache_settings:
+        # Redis counts its databases; pytest-django names those of PostgreSQL by the worker. 1 is for `processes`.
+        number = 2 + int(worker["workerid"].removeprefix("gw"))
+        cache_settings["LOCATION"] = f"{cache_settings['LOCATION'].partition('?')[0]}?db={number}"
     # Static files as they stand in the folders; production's are collected.
     django_settings.WHITENOISE_AUTOREFRESH = django_settings.WHITENOISE_USE_FINDERS = True
 
@@ -233,13 +241,27 @@ COUNTED = pytest.StashKey[Counter[str]]()
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    config.stash[LEFT_OUT], config.stash[COUNTED] = {}, Counter()
     for marker, (_words, there, required) in NEEDED.items():
         left_out = [item for item in items if item.get_closest_marker(marker)]
         if left_out and not there and not required:
             items[:] = [item for item in items if item not in left_out]
             config.hook.pytest_deselected(items=left_out)
             config.stash[LEFT_OUT][marker] = len(left_out)
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """A worker hands its counts over to the process that writes the summary."""
+    if hasattr(session.config, "workeroutput"):
+        told = {"left_out": session.config.stash[LEFT_OUT], "counted": dict(session.config.stash[COUNTED])}
+        session.config.workeroutput.update(told)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node, error) -> None:
+    """Every worker collects all tests, and runs some: each tells the same of what is left out, and counts its own."""
+    told = getattr(node, "workeroutput", {})
+    node.config.stash[LEFT_OUT].update(told.get("left_out", {}))
+    node.config.stash[COUNTED].update(told.get("counted", {}))
 
 
 def pytest_terminal_summary(terminalreporter, config: pytest.Config) -> None:

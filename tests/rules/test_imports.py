@@ -14,11 +14,11 @@ OURS = ("portal", "keys", "sandbox")
 
 # Layers, from the ground up: each part imports from layers below its own, and from nothing beside it.
 KEYS = [
-    {"conf", "errors", "models", "times", "green_threads", "redaction"},
+    {"conf", "counter", "errors", "green_threads", "models", "redaction", "times"},
     {"types"},
     {"access"},
     {"provisioning", "audit", "zuplo"},
-    {"service"},
+    {"http", "service"},
     {"web"},
     {"staff"},
     {"admin", "apps", "management", "middleware", "templatetags", "urls"},
