@@ -18,12 +18,14 @@ test: $(VENV)/.dev  ## Run the tests; the browser tests need Debian's chromium
 
 # A worker for each core, up to eight: each has a database, a sandbox and what else a test needs of its own.
 PARALLEL ?= --numprocesses=auto --maxprocesses=8
+# Dozens of processes start in a run: each would compile everything for itself where bytecode is not kept.
+test services pooled nightly: export PYTHONDONTWRITEBYTECODE :=
 
 services: $(VENV)/.dev  ## Run the tests on a PostgreSQL and a Redis of their own, from Debian's packages
 	SERVICES=required .ci/services $(BIN)/python -m pytest $(PARALLEL) -m "services or not (browser or processes)"
 
 pooled: $(VENV)/.dev  ## Run the same tests, but those of processes, through PgBouncer in transaction mode
-	POOLED=1 SERVICES=required .ci/services $(BIN)/python -m pytest -m "not (browser or processes)"
+	POOLED=1 SERVICES=required .ci/services $(BIN)/python -m pytest $(PARALLEL) -m "not (browser or processes)"
 
 nightly: $(VENV)/.dev  ## Try out all faults at every verb, and 1,000 random sequences and bodies; takes half an hour
 	HYPOTHESIS_PROFILE=nightly $(BIN)/python -m pytest $(PARALLEL) --override-ini=faulthandler_timeout=3600 $(wildcard tests/*/test_faults.py tests/*/test_random_sequences.py tests/*/test_hostile_answers.py)
