@@ -43,6 +43,8 @@ class ConsumerForm(OnceForm):
         super().__init__(data, url=url)
         self.consumer = consumer
         self.initial.update(_parts(consumer), seen=_fingerprint(consumer))
+        for name in ("label", "tags"):
+            self.fields[name].shown = getattr(consumer, name)  # type: ignore[attr-defined]
 
     def clean_seen(self) -> str:
         """Optimistic concurrency: no change is written over unseen. Where all is as wanted, it was sent before."""

@@ -142,10 +142,10 @@ def rotate_all(request: Request, ring: KeyRing, name: str) -> HttpResponse:
 def rename(request: Request, ring: KeyRing, name: str, key_id: str) -> HttpResponse:
     form = LabelForm(_post_data(request), url=request.path)
     if form.is_valid():
-        change = ring.rename(name, key_id, **form.cleaned_data)
+        change = ring.rename(name, key_id, label=form.new_label, token=form.cleaned_data["token"])
         return _changed(request, ring, change, _("The key has its new label."))
     key = ring.consumer(name).key(key_id)
-    form.initial["label"] = key.label
+    form.shows(key.label)
     return _dialog(request, ring, "keys/_rename.html", form, key=key)
 
 
@@ -155,10 +155,10 @@ def rename(request: Request, ring: KeyRing, name: str, key_id: str) -> HttpRespo
 def rename_consumer(request: Request, ring: KeyRing, name: str) -> HttpResponse:
     form = LabelForm(_post_data(request), url=request.path)
     if form.is_valid():
-        change = ring.rename_consumer(name, **form.cleaned_data)
+        change = ring.rename_consumer(name, label=form.new_label, token=form.cleaned_data["token"])
         return _changed(request, ring, change, _("The new label is saved."))
     consumer = ring.consumer(name)
-    form.initial["label"] = consumer.label
+    form.shows(consumer.label)
     return _dialog(request, ring, "keys/_rename_consumer.html", form, consumer=consumer)
 
 
