@@ -95,6 +95,12 @@ GATEWAY_HEADER = fitting(
     r"[A-Za-z0-9-]+(:( [A-Za-z0-9._~+/=-]+)?)?",
     "Write what stands before the key, as in Authorization: Bearer or X-API-Key:.",
 )
+if GATEWAY_HEADER.lower().endswith(": bearer") and not GATEWAY_HEADER.endswith("Bearer"):
+    wrong("GATEWAY_HEADER", "must say Bearer with a capital B: Zuplo's gateway answers 401 to any other spelling.")
+# How long the gateway remembers whom it let in: the largest cacheTtlSeconds of its policies.
+GATEWAY_CACHE_SECONDS = number("GATEWAY_CACHE_SECONDS", 60, least=0)
+# Where people see and change their plan.
+PLANS_URL = web_address("PLANS_URL")
 
 # The Developer API. A development machine that names nothing of it uses the sandbox.
 

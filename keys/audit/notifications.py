@@ -9,6 +9,7 @@ from django.core.mail import EmailMessage, get_connection
 from django.core.validators import validate_email
 from django.template.loader import render_to_string
 from django.urls import reverse
+from django.utils import timezone
 from django.utils.dateparse import parse_datetime
 from django.utils.module_loading import import_string
 from django.utils.translation import get_language, override
@@ -50,7 +51,8 @@ def tell_managers(event: AuditEvent, consumer: Consumer) -> None:
 def _mails(event: AuditEvent, consumer: Consumer) -> list[EmailMessage]:
     page = settings.PORTAL_URL + reverse("keys:environment", args=[event.environment])
     context = {"event": event, "consumer": consumer, "portal_name": settings.PORTAL_NAME, "page": page}
-    context["ends"] = _end_of(event)
+    context["ends"], context["has_ended"] = _end_of(event), _has_ended_a_key(event)
+    context["many"] = event.action in {Action.ROTATE_ALL, Action.DELETE_CONSUMER}
     addresses = _addresses(event, consumer)
     languages = import_string(settings.KEYS_LANGUAGES)(addresses)
     return [_mail(address, languages.get(address.lower()) or get_language(), context) for address in addresses]
@@ -64,6 +66,21 @@ def _end_of(event: AuditEvent) -> datetime | None:
     elif event.action == Action.ROTATE and event.outcome == Outcome.DONE:  # else the old key goes on
         ends = event.facts.get("old", {}).get(event.key_id)
     return parse_datetime(ends) if ends else None
+
+
+def _has_ended_a_key(event: AuditEvent) -> bool:
+    """True if a key that worked until then works no more, so that the mail says how soon the gateway knows."""
+    if event.action == Action.DELETE:
+        return True
+    if event.action == Action.DELETE_CONSUMER:
+        return bool(event.facts.get("ended"))
+    if event.action == Action.ROTATE_ALL:  # its facts name each old key, those that had ended long before too
+        was = event.facts.get("was", {})
+        ends = [end for key, end in event.facts.get("old", {}).items() if end != was.get(key)]
+    else:
+        ends = [end.isoformat()] if (end := _end_of(event)) else []
+    moments = filter(None, map(parse_datetime, ends))
+    return event.outcome == Outcome.DONE and any(moment <= timezone.now() for moment in moments)
 
 
 def _mail(address: str, language: str | None, context: dict[str, Any]) -> EmailMessage:

@@ -15,7 +15,7 @@ OURS = ("portal", "keys", "sandbox")
 # Layers, from the ground up: each part imports from layers below its own, and from nothing beside it.
 KEYS = [
     {"conf", "errors", "models", "times", "green_threads", "redaction"},
-    {"types"},
+    {"types", "refusals"},
     {"access"},
     {"provisioning", "audit", "zuplo"},
     {"service"},
