@@ -25,6 +25,8 @@ DEFAULTS: dict[str, Any] = {
     "KEYS_MAIL_MANAGERS": True,
     "KEYS_LANGUAGES": "keys.conf.language_of_the_site",
     "KEYS_SHOW_METADATA": [],
+    "KEYS_PAGE_SECONDS": 9.5,
+    "KEYS_SCAN_SECONDS": 5.0,
     "GATEWAY_URL": "",
     "GATEWAY_TEST_PATH": "",
     "GATEWAY_HEADER": "Authorization: Bearer",
@@ -80,6 +82,7 @@ def _pairs(text: str) -> dict[str, str]:
 _READERS: dict[type, Callable[[str], Any]] = {
     str: str,
     int: int,
+    float: float,
     bool: lambda text: {"1": True, "0": False}[text],
     list: _list,
     dict: _pairs,

@@ -8,6 +8,7 @@ from django.views.decorators.http import require_http_methods
 
 from keys import refusals
 from keys.audit.notifications import managers_to_tell
+from keys.http import Request
 from keys.models import Action
 from keys.service.idempotency import Change
 from keys.service.keyring import require_live
@@ -17,7 +18,6 @@ from keys.staff.directory import Directory
 from keys.staff.forms import FindKeyForm, LeakForm
 from keys.staff.search.criteria import matching_fingerprint
 from keys.staff.search.fingerprint import Fingerprint
-from keys.web.decorators import Request
 from keys.web.portal_or_admin import render_here
 
 require_form = require_http_methods(["GET", "HEAD", "POST"])

@@ -16,13 +16,14 @@ from django.views.decorators.http import require_safe
 
 from keys.audit.csv_export import csv_response
 from keys.errors import ApiError
+from keys.http import Request
 from keys.staff.consumers import offset_of, page_context
 from keys.staff.decorators import with_directory
 from keys.staff.directory import Directory
 from keys.staff.search import criteria
 from keys.staff.search.scan import Finder, Finding, NewAPI, Stretch, scan_all
 from keys.types import wire_time
-from keys.web.decorators import Request, api_for
+from keys.web.decorators import api_for
 from keys.web.portal_or_admin import render_here
 
 logger = logging.getLogger(__name__)

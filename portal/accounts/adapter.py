@@ -26,7 +26,8 @@ from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from portal.accounts import attempts, company_domains, email_codes, mfa, user_agents
+from keys import counter
+from portal.accounts import company_domains, email_codes, mfa, user_agents
 from portal.mail import outbox
 from portal.models import User
 
@@ -115,15 +116,15 @@ class AccountAdapter(DefaultAccountAdapter):
     def pre_authenticate(self, request: HttpRequest, **credentials: Any) -> None:
         super().pre_authenticate(request, **credentials)
         guesses = _guesses_at(credentials)
-        if attempts.count(guesses, GUESS_SECONDS) > GUESSES:
+        if counter.count(guesses, GUESS_SECONDS) > GUESSES:
             User().set_password(credentials.get("password"))  # takes as long as a look at the real one
             raise self.validation_error("email_password_mismatch")
-        attempts.restart(guesses, GUESS_SECONDS)
+        counter.restart(guesses, GUESS_SECONDS)
 
     def authenticate(self, request: HttpRequest, **credentials: Any) -> AbstractBaseUser | None:
         user = cast("AbstractBaseUser | None", super().authenticate(request, **credentials))
         if user:
-            attempts.uncount(_guesses_at(credentials))
+            counter.uncount(_guesses_at(credentials))
         return user
 
     # A sign-in takes several steps; what ends sessions meanwhile ends it too
@@ -161,7 +162,7 @@ def _guesses(account: object) -> str:
 
 @receiver(signals.password_reset)
 def reset_guesses(user: User, **_kwargs: object) -> None:
-    attempts.reset(_guesses(user.pk))
+    counter.reset(_guesses(user.pk))
 
 
 def mail_context(context: dict[str, Any]) -> dict[str, Any]:

@@ -154,7 +154,13 @@ def database(development_file: Path) -> dict[str, Any]:
     # By itself a pool doubles its pause after each try; having given up, it tries anew for whoever comes next.
     pool = {"min_size": 1, "max_size": 4, "timeout": 5, "reconnect_timeout": 5}
     options = {"connect_timeout": 3, "pool": pool} | options
-    return found | {"OPTIONS": options, "CONN_HEALTH_CHECKS": True}
+    # A cursor that the server keeps outlives its transaction, and is not on the connection that a pooler gives next
+    # (PgBouncer in transaction mode). Nothing here reads so many rows that it would need one.
+    return found | {
+        "ENGINE": "portal.backends.postgresql",
+        "OPTIONS": options,
+        "DISABLE_SERVER_SIDE_CURSORS": True,
+    }
 
 
 def _sqlite(path: str) -> dict[str, Any]:

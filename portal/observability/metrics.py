@@ -42,6 +42,12 @@ _calls = Counter(
 _call_seconds = Histogram(
     "portal_upstream_seconds", "Time of those calls.", ["operation"], buckets=SECONDS, registry=_own
 )
+_refused_sign_ins = Counter(
+    "portal_refused_sign_ins",
+    "Sign-ins by a provider that ended badly.",
+    ["provider", "stage", "error"],
+    registry=_own,
+)
 
 
 def count_request(request: HttpRequest, response: HttpResponse, seconds: float) -> None:
@@ -49,6 +55,11 @@ def count_request(request: HttpRequest, response: HttpResponse, seconds: float) 
     view = request.resolver_match.view_name if request.resolver_match else "none"
     _requests.labels(method, view, str(response.status_code)).inc()
     _request_seconds.labels(view).observe(seconds)
+
+
+def count_refused_sign_in(provider: str, stage: str, error: str) -> None:
+    if settings.METRICS_TOKEN:
+        _refused_sign_ins.labels(provider, stage, error).inc()
 
 
 @receiver(call_stats.answered)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from keys.conf import settings
 from keys.errors import ApiError, OddAnswer
 from keys.types import ApiKey, Consumer
 from keys.zuplo.client import DeveloperAPI, Window
@@ -13,7 +14,6 @@ from keys.zuplo.client import DeveloperAPI, Window
 logger = logging.getLogger(__name__)
 
 PAGE = 500
-SECONDS = 5.0  # after which no further page is asked for: the last one may take as long again
 FINDINGS = 200  # after which no further page is asked for: people read these first
 PAGES_AT_MOST = 2_000
 
@@ -62,7 +62,7 @@ class Stretch:
 
 def look_through(api: DeveloperAPI, begin: int, finder: Finder) -> Stretch:
     """Scan as many pages as the time allows; raises an `ApiError` only if not even the first one can be had."""
-    stretch, stop = Stretch(begin, begin), time.monotonic() + SECONDS
+    stretch, stop = Stretch(begin, begin), time.monotonic() + settings.KEYS_SCAN_SECONDS
     try:
         for window in _pages(lambda: api, stretch, finder):
             stretch.findings += [finding for _name, findings in window.items for finding in findings]
