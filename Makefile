@@ -31,7 +31,7 @@ nightly: $(VENV)/.dev  ## Try out all faults at every verb, and 1,000 random seq
 lint: $(VENV)/.dev  ## Check style, types and templates
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy portal keys sandbox bench
+	$(BIN)/mypy portal keys plans sandbox bench
 	$(BIN)/djlint --quiet --lint templates
 	$(BIN)/djhtml --check --tabwidth 2 $$(find templates -name '*.html')
 	$(BIN)/python manage.py makemigrations --check --dry-run

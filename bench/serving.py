@@ -34,7 +34,9 @@ for email in sys.argv[1:]:
     EmailAddress.objects.get_or_create(user=user, email=email, defaults={"verified": True, "primary": True})
     client = Client()
     client.force_login(user, backend="allauth.account.auth_backends.AuthenticationBackend")
-    cookies[email] = client.cookies[settings.SESSION_COOKIE_NAME].value
+    session = client.session  # of which Django's client only knows the digest
+    session.cycle_key()
+    cookies[email] = session.session_key.secret
 print(json.dumps([settings.SESSION_COOKIE_NAME, cookies]))
 """
 

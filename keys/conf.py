@@ -25,6 +25,7 @@ DEFAULTS: dict[str, Any] = {
     "KEYS_MAIL_MANAGERS": True,
     "KEYS_LANGUAGES": "keys.conf.language_of_the_site",
     "KEYS_SHOW_METADATA": [],
+    "KEYS_PANELS": "",
     "KEYS_PAGE_SECONDS": 9.5,
     "KEYS_SCAN_SECONDS": 5.0,
     "GATEWAY_URL": "",
@@ -36,6 +37,7 @@ DEFAULTS: dict[str, Any] = {
     "AUDIT_DAYS": 400,
     "PORTAL_NAME": "API keys",
     "PORTAL_URL": "",
+    "PORTAL_SUPPORT_URL": "",
 }
 
 

@@ -58,11 +58,11 @@ class ExplainApiErrors:
 
     def process_exception(self, request: Request, exception: Exception) -> HttpResponse | None:
         if isinstance(exception, StepUpNeeded):
-            return to_step_up(request, exception)
-        return explained(request, exception) if isinstance(exception, ApiError) else None
+            return redirect_to_step_up(request, exception)
+        return error_response(request, exception) if isinstance(exception, ApiError) else None
 
 
-def to_step_up(request: Request, error: StepUpNeeded) -> HttpResponse:
+def redirect_to_step_up(request: Request, error: StepUpNeeded) -> HttpResponse:
     """Step-up redirect of the whole page, never of a dialog; it leads back to where the action is offered again."""
     logger.info("asked for a proof: %s", error)
     request.session[INTERRUPTED] = str(error.wish)
@@ -74,7 +74,7 @@ def to_step_up(request: Request, error: StepUpNeeded) -> HttpResponse:
     return HttpResponseClientRedirect(url) if request.htmx else HttpResponseRedirect(url, status=303)
 
 
-def explained(request: Request, error: ApiError) -> HttpResponse:
+def error_response(request: Request, error: ApiError) -> HttpResponse:
     """Error page: what happened, whether anything changed, what to do next, and a reference that is in the log."""
     logger.warning("answered %s: %s: %s", error.status, type(error).__name__, error)
     if isinstance(error, NotFound) and not request.htmx and not in_admin(request):

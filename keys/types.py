@@ -109,7 +109,8 @@ class FullKey:
 class Consumer:
     """Who owns keys: its keys are newest first. Tags and metadata are the operator's own.
 
-    `no_more` is why the person who looks may make no more keys in it, as far as that is known.
+    `no_more` is why the person who looks may make no more keys in it, as far as that is known. `panel` is what another
+    app shows of it, as HTML.
     """
 
     name: str
@@ -119,6 +120,7 @@ class Consumer:
     tags: Mapping[str, str] = field(default_factory=dict, hash=False)
     metadata: Mapping[str, Any] = field(default_factory=dict, hash=False)
     no_more: str = ""
+    panel: str = field(default="", compare=False)
 
     @classmethod
     def from_json(cls, data: Any) -> "Consumer":

@@ -100,8 +100,6 @@ if GATEWAY_HEADER.lower().endswith(": bearer") and not GATEWAY_HEADER.endswith("
     wrong("GATEWAY_HEADER", "must say Bearer with a capital B: Zuplo's gateway answers 401 to any other spelling.")
 # How long the gateway remembers whom it let in: the largest cacheTtlSeconds of its policies.
 GATEWAY_CACHE_SECONDS = number("GATEWAY_CACHE_SECONDS", 60, least=0)
-# Where people see and change their plan.
-PLANS_URL = web_address("PLANS_URL")
 
 # The Developer API. A development machine that names nothing of it uses the sandbox.
 
@@ -141,6 +139,26 @@ KEYS_ACTOR = "portal.accounts.actor.actor_of"
 KEYS_LANGUAGES = "portal.languages.spoken_by"  # who reads what, for mails to several
 KEYS_SHOW_METADATA = names("KEYS_SHOW_METADATA")
 
+# Plans: none, those that Zuplo keeps (a preview API), or the portal's own from Django admin
+
+PLANS = text("PLANS", "off")
+if PLANS not in {"off", "zuplo", "portal"}:
+    wrong("PLANS", "must be off, zuplo or portal.")
+# Where people see and change their plan.
+PLANS_URL = web_address("PLANS_URL") or ("" if PLANS == "off" else "/plans/")
+PLAN_REQUESTS_TO = names("PLAN_REQUESTS_TO")
+for _address in PLAN_REQUESTS_TO:
+    fitting("PLAN_REQUESTS_TO", _address, r"[^\s@<>]+@[^\s@<>]+", "Name each address as in sales@example.com.")
+# Payment by Stripe, for plans of the portal's own that name a price of Stripe.
+STRIPE_API_KEY = text("STRIPE_API_KEY")
+if STRIPE_API_KEY:
+    fitting("STRIPE_API_KEY", STRIPE_API_KEY, r"(sk|rk)_[A-Za-z0-9_]+", "It begins with sk_ or rk_.")
+STRIPE_WEBHOOK_SECRET = text("STRIPE_WEBHOOK_SECRET")
+if STRIPE_API_KEY and not STRIPE_WEBHOOK_SECRET:
+    wrong("STRIPE_WEBHOOK_SECRET", "is not set. Copy the signing secret of the webhook from Stripe.")
+STRIPE_API_URL = web_address("STRIPE_API_URL", "https://api.stripe.com", https=not DEBUG)
+KEYS_PANELS = "" if PLANS == "off" else "plans.web.panels.PlanPanels"
+
 # Django
 
 ROOT_URLCONF = "portal.urls"
@@ -148,6 +166,7 @@ WSGI_APPLICATION = "portal.wsgi.application"
 INSTALLED_APPS = [
     "portal",
     "keys",
+    "plans",
     "django.contrib.admin",
     "django.contrib.auth",
     "django.contrib.contenttypes",
@@ -176,7 +195,7 @@ MIDDLEWARE = [
     "keys.middleware.no_key_in_url",
     "portal.middleware.health_checks",
     "whitenoise.middleware.WhiteNoiseMiddleware",
-    "django.contrib.sessions.middleware.SessionMiddleware",
+    "portal.backends.sessions.SessionMiddleware",
     "django.middleware.locale.LocaleMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
@@ -245,7 +264,7 @@ DATABASES = {"default": environment.database(BASE_DIR / ".demo" / "portal.sqlite
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 CACHES = {"default": environment.cache()}
 # In the database alone: a copy in Redis would outlive a sign-out during which Redis was not to be reached.
-SESSION_ENGINE = "django.contrib.sessions.backends.db"
+SESSION_ENGINE = "portal.backends.sessions"
 MESSAGE_STORAGE = "django.contrib.messages.storage.session.SessionStorage"
 
 # Sign-in: an e-mail address, proved by a code that works in the browser that asked for it, and nowhere else.
@@ -369,11 +388,14 @@ vars().update(_mail)
 EMAIL_BACKEND = "portal.mail.outbox.EmailBackend"
 MAIL_IMMEDIATELY = flag("MAIL_IMMEDIATELY", default=True)
 
-EMAIL_TIMEOUT = 5
+# RFC 5321, 4.5.3.2: for each command, and for the answer to the whole mail. No person waits for them.
+EMAIL_TIMEOUT = 5 * 60
+MAIL_DECISION_TIMEOUT = 10 * 60
 DEFAULT_FROM_EMAIL = text("DEFAULT_FROM_EMAIL", formataddr((PORTAL_NAME, f"portal@{_portal.hostname}")))
 if "@" not in parseaddr(DEFAULT_FROM_EMAIL)[1] or not DEFAULT_FROM_EMAIL.isprintable():
     wrong("DEFAULT_FROM_EMAIL", "must read like Example Portal <portal@example.com>.")
 SERVER_EMAIL = DEFAULT_FROM_EMAIL
+MAIL_DOMAIN = environment.mail_domain(parseaddr(DEFAULT_FROM_EMAIL)[1])
 
 # What browsers are told
 

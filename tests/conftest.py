@@ -20,6 +20,7 @@ from django.test import Client
 
 from sandbox import Sandbox
 from tests.helpers import oidc_provider, zuplo
+from tests.helpers.people import give_the_id
 
 NOWHERE = "http://127.0.0.1:9"  # nothing listens on the discard port
 
@@ -176,6 +177,7 @@ def client_of() -> Callable[..., Client]:
         client = Client(enforce_csrf_checks=strict)
         if person is not None:
             client.force_login(person, backend="allauth.account.auth_backends.AuthenticationBackend")
+            give_the_id(client)
         return client
 
     return client_of

@@ -16,12 +16,12 @@ from django.utils.translation import get_language, override
 from django.utils.translation import gettext as _
 
 from keys.conf import settings
-from keys.models import Action, AuditEvent, Outcome
+from keys.models import PLANNING, Action, AuditEvent, Outcome
 from keys.types import Consumer
 
 logger = logging.getLogger(__name__)
 
-TOLD = {
+TOLD = PLANNING | {
     Action.CREATE,
     Action.ROTATE,
     Action.ROTATE_ALL,
@@ -50,9 +50,17 @@ def tell_managers(event: AuditEvent, consumer: Consumer) -> None:
 
 def _mails(event: AuditEvent, consumer: Consumer) -> list[EmailMessage]:
     page = settings.PORTAL_URL + reverse("keys:environment", args=[event.environment])
-    context = {"event": event, "consumer": consumer, "portal_name": settings.PORTAL_NAME, "page": page}
-    context["ends"], context["has_ended"] = _end_of(event), _has_ended_a_key(event)
-    context["many"] = event.action in {Action.ROTATE_ALL, Action.DELETE_CONSUMER}
+    context = {
+        "event": event,
+        "consumer": consumer,
+        "portal_name": settings.PORTAL_NAME,
+        "portal_url": settings.PORTAL_URL,
+        "portal_support_url": settings.PORTAL_SUPPORT_URL,
+        "page": page,
+        "ends": _end_of(event),
+        "has_ended": _has_ended_a_key(event),
+        "many": event.action in {Action.ROTATE_ALL, Action.DELETE_CONSUMER},
+    }
     addresses = _addresses(event, consumer)
     languages = import_string(settings.KEYS_LANGUAGES)(addresses)
     return [_mail(address, languages.get(address.lower()) or get_language(), context) for address in addresses]
@@ -91,7 +99,7 @@ def _mail(address: str, language: str | None, context: dict[str, Any]) -> EmailM
         what = _("A key has leaked") if has_leaked else Action(event.action).label
         subject = _("%(title)s: %(what)s") % {"title": context["consumer"].title, "what": what}
         body = render_to_string("keys/leak_mail.txt" if has_leaked else "keys/mail.txt", context)
-    return EmailMessage(subject, body, to=[address])
+    return EmailMessage(subject, body, to=[address], headers={"Content-Language": language} if language else None)
 
 
 def _addresses(event: AuditEvent, consumer: Consumer) -> list[str]:

@@ -5,6 +5,7 @@ from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from django.core.cache import cache
@@ -33,6 +34,7 @@ from keys.errors import (
 from keys.models import MAKING, OPEN, READS, WISHES, Action, AuditEvent, Outcome
 from keys.provisioning import provisioning, rules_for
 from keys.service import confirmed_writes, rate_limits, read_your_writes
+from keys.service.confirmed_writes import Facts
 from keys.service.idempotency import Change, once
 from keys.service.lifetimes import current_ends, renewed_end
 from keys.service.reconciliation import settle
@@ -184,15 +186,18 @@ class KeyRing:
         provisioning().may_create(self.actor, None)
 
     @once
-    def create_first(self, *, label: str, ends: datetime | None, token: UUID) -> Change:
-        """A newcomer's first key, in a consumer made for it."""
+    def create_first(
+        self, *, label: str, ends: datetime | None, token: UUID, metadata: Facts | None = None, **told: Any
+    ) -> Change:
+        """A newcomer's first key, in a consumer made for it with further metadata. What is `told` is noted as well."""
         with self._recorded(Action.CREATE, token=token) as event:
             log.lock(event, f"newcomer {self.actor.user_id}", within=self.api.seconds_left)
             self.check_newcomer()
             new = provisioning().new_consumer(self.actor)
+            new = replace(new, metadata={**new.metadata, **(metadata or {})})
             event.consumer = new.name
             facts = confirmed_writes.facts_of_new_key((), label, ends)
-            log.note(event, title=new.label, manager=self.actor.email, **facts)
+            log.note(event, title=new.label, manager=self.actor.email, metadata=dict(new.metadata), **told, **facts)
             consumer, full = confirmed_writes.make_consumer(self.api, new, facts)
             log.note_new_key(event, full.key)
         return Change(event, consumer.with_key(full.key), full.key, full.value)

@@ -14,7 +14,7 @@ from keys.models import Action, AuditEvent, Outcome
 from keys.service import confirmed_writes
 from keys.service.idempotency import Change, once
 from keys.service.keyring import KeyRing
-from keys.staff.search.scan import Finder, Stretch, look_through
+from keys.staff.search.scan import Finder, ScanResult, look_through
 from keys.types import Consumer, Manager, NewConsumer
 from keys.zuplo.client import Window
 
@@ -63,7 +63,7 @@ class Directory(KeyRing):
         except NotFound:
             return Window([], None, 0)
 
-    def look_through(self, begin: int, finder: Finder) -> Stretch:
+    def look_through(self, begin: int, finder: Finder) -> ScanResult:
         self.check_view()
         return look_through(self.api, begin, finder)
 

@@ -13,6 +13,7 @@ register = template.Library()
 register.filter("exact", times.exact)
 register.filter("rough", times.rough)
 register.simple_tag(refusals.sentence, name="refusal")
+register.simple_tag(refusals.within, name="gateway_memory")
 
 
 @register.filter

@@ -18,6 +18,7 @@ from keys import refusals
 from keys.conf import settings
 from keys.http import Request
 from keys.models import Action
+from keys.panels import panels
 from keys.provisioning import rules_for
 from keys.service.idempotency import Change
 from keys.service.keyring import KeyRing, check_rotate_all, require_live
@@ -43,12 +44,15 @@ def page(request: Request, ring: KeyRing) -> HttpResponse:
     found = [consumer for consumer in everything if consumer.matches(words)]
     consumers = Paginator(found, CONSUMERS_ON_A_PAGE).get_page(request.GET.get("page"))
     cards = _cards(ring, consumers.object_list)
+    beside = panels().of_consumers(ring, cards)
+    cards = [replace(consumer, panel=beside.get(consumer.name, "")) for consumer in cards]
     consumers.object_list = [consumer.narrowed(words) for consumer in cards]
     context = {
         "consumers": consumers,
         "environments": list(settings.ZUPLO_BUCKETS),
         "addresses": ring.actor.emails,
         "is_newcomer": not everything,
+        "panel": panels().for_newcomer(ring) if not everything and ring.actor.emails else "",
         "words": words,
         "can_find": words or len(everything) >= FIND_FROM or any(consumer.has_many_keys for consumer in cards),
     }
@@ -97,8 +101,7 @@ def create(request: Request, ring: KeyRing, name: str = "") -> HttpResponse:
         wanted = {"label": form.cleaned_data["label"], "ends": form.key_ends, "token": form.cleaned_data["token"]}
         if name:
             return _new_key(request, ring, ring.create(name, **wanted))
-        response = _new_key(request, ring, ring.create_first(**wanted), has_card=False)
-        return trigger_client_event(response, "page:stale")
+        return first_key_response(request, ring, ring.create_first(**wanted))
     consumer = ring.consumer(name) if name else None
     if consumer:
         rules_for(ring.actor).may_create(ring.actor, consumer)
@@ -188,7 +191,13 @@ def delete(request: Request, ring: KeyRing, name: str, key_id: str) -> HttpRespo
     return _dialog(request, ring, "keys/_delete.html", form, key=key, last=consumer.live_keys == [key])
 
 
-# What views share
+# What views share, also those of other apps
+
+
+def first_key_response(request: Request, ring: KeyRing, change: Change) -> HttpResponse:
+    """The answer to a newcomer's first key: the key, and behind it a page that has to be loaded anew."""
+    response = _new_key(request, ring, change, has_card=False)
+    return trigger_client_event(response, "page:stale")
 
 
 def _post_data(request: Request) -> Any:
@@ -228,6 +237,11 @@ def _cards(ring: KeyRing, consumers: Iterable[Consumer]) -> list[Consumer]:
     return [replace(consumer, no_more=ring.why_no_more(consumer)) for consumer in paired]
 
 
+def _card_again(ring: KeyRing, consumer: Consumer) -> Consumer:
+    """The consumer for a card that takes the place of the one on the page."""
+    return replace(_cards(ring, [consumer])[0], panel=panels().after_change(consumer))
+
+
 def _back(request: Request, ring: KeyRing) -> str:
     """To the page that the verb came from: in Django admin each consumer has one."""
     name = request.resolver_match.kwargs.get("name", "") if request.resolver_match and in_admin(request) else ""
@@ -255,7 +269,7 @@ def _revealed(request: Request, ring: KeyRing, **context: Any) -> HttpResponse:
 def _changed(request: Request, ring: KeyRing, change: Change, notice: str) -> HttpResponse:
     """The consumer as it is now for htmx, or back to the page."""
     if request.htmx:
-        context = _page_context(ring) | {"consumer": _cards(ring, [change.consumer])[0], "notice": notice}
+        context = _page_context(ring) | {"consumer": _card_again(ring, change.consumer), "notice": notice}
         response = render(request, "keys/_changed.html", context)
         return trigger_client_event(response, "dialog:close")
     messages.success(request, notice)
@@ -272,7 +286,7 @@ def _new_key(request: Request, ring: KeyRing, change: Change, *, has_card: bool 
         change=change,
         key=change.key,
         value=change.value,
-        consumer=_cards(ring, [change.consumer])[0] if has_card else None,
+        consumer=_card_again(ring, change.consumer) if has_card else None,
         token=uuid.uuid4(),
         **_requests(),
     )

@@ -115,7 +115,7 @@ class AccountAdapter(DefaultAccountAdapter):
 
     def pre_authenticate(self, request: HttpRequest, **credentials: Any) -> None:
         super().pre_authenticate(request, **credentials)
-        guesses = _guesses_at(credentials)
+        guesses = _guess_counter_at(credentials)
         if counter.count(guesses, GUESS_SECONDS) > GUESSES:
             User().set_password(credentials.get("password"))  # takes as long as a look at the real one
             raise self.validation_error("email_password_mismatch")
@@ -124,7 +124,7 @@ class AccountAdapter(DefaultAccountAdapter):
     def authenticate(self, request: HttpRequest, **credentials: Any) -> AbstractBaseUser | None:
         user = cast("AbstractBaseUser | None", super().authenticate(request, **credentials))
         if user:
-            counter.uncount(_guesses_at(credentials))
+            counter.uncount(_guess_counter_at(credentials))
         return user
 
     # A sign-in takes several steps; what ends sessions meanwhile ends it too
@@ -149,20 +149,20 @@ class AccountAdapter(DefaultAccountAdapter):
         return url_has_allowed_host_and_scheme(url, {urlsplit(settings.PORTAL_URL).netloc})
 
 
-def _guesses_at(credentials: dict[str, Any]) -> str:
+def _guess_counter_at(credentials: dict[str, Any]) -> str:
     """Cache key of guesses at this address: with the account that has proved it, by whichever address."""
     email = str(credentials.get("email", "")).lower()
     account = EmailAddress.objects.filter(email=email, verified=True).values_list("user_id", flat=True).first()
-    return _guesses(account or email)
+    return _guess_counter(account or email)
 
 
-def _guesses(account: object) -> str:
+def _guess_counter(account: object) -> str:
     return f"guesses:{salted_hmac('portal.identity', str(account), algorithm='sha256').hexdigest()}"
 
 
 @receiver(signals.password_reset)
 def reset_guesses(user: User, **_kwargs: object) -> None:
-    counter.reset(_guesses(user.pk))
+    counter.reset(_guess_counter(user.pk))
 
 
 def mail_context(context: dict[str, Any]) -> dict[str, Any]:

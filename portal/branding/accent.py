@@ -89,10 +89,10 @@ def theme_url() -> str:
 
 @require_safe
 def theme_css(request: HttpRequest) -> HttpResponse:
-    return kept(request, stylesheet(settings.PORTAL_ACCENT), "text/css; charset=utf-8")
+    return cacheable_response(request, stylesheet(settings.PORTAL_ACCENT), "text/css; charset=utf-8")
 
 
-def kept(request: HttpRequest, text: str, content_type: str) -> HttpResponse:
+def cacheable_response(request: HttpRequest, text: str, content_type: str) -> HttpResponse:
     """Cacheable response made of settings, immutable as long as the URL names this very version."""
     version = version_of(text)
     response = HttpResponse(text, content_type=content_type)

@@ -195,7 +195,21 @@ def mail() -> dict[str, Any]:
     found = neighbour("EMAIL_URL", url, known, Env.email_url_config) or {"EMAIL_BACKEND": ""}
     if found["EMAIL_BACKEND"].endswith("smtp.EmailBackend") and not found["EMAIL_HOST"]:
         wrong("EMAIL_URL", "names no host. It must read like smtp+tls://user:password@mail.example.com:587.")
+    if found["EMAIL_BACKEND"].endswith("smtp.EmailBackend"):
+        found["EMAIL_BACKEND"] = "portal.mail.smtp.EmailBackend"
     return found
+
+
+def mail_domain(sender: str) -> str:
+    """The name by which the portal greets the mail server, and which ends each Message-ID; by default the sender's."""
+    name = text("MAIL_DOMAIN", sender.rpartition("@")[2])
+    try:
+        name = name.encode("idna").decode()
+    except UnicodeError:
+        name = ""
+    return fitting(
+        "MAIL_DOMAIN", name, r"[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?", "Name a host as in mail.example.com."
+    )
 
 
 # Zuplo

@@ -24,7 +24,7 @@ from keys.audit import log
 from keys.models import AuditEvent
 from keys.zuplo import call_stats, circuit_breaker
 from portal.models import OutgoingMail
-from portal.observability.metric_files import undisturbed
+from portal.observability.metric_files import file_lock
 
 logger = logging.getLogger(__name__)
 
@@ -110,5 +110,5 @@ def _merged() -> bytes:
         return generate_latest(_own)
     all_processes = CollectorRegistry()
     MultiProcessCollector(all_processes, settings.METRICS_FOLDER)
-    with undisturbed(settings.METRICS_FOLDER):
+    with file_lock(settings.METRICS_FOLDER):
         return generate_latest(all_processes)
