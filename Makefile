@@ -18,6 +18,8 @@ test: $(VENV)/.dev  ## Run the tests; the browser tests need Debian's chromium, 
 
 # A worker for each core, up to eight: each has a database, a sandbox and what else a test needs of its own.
 PARALLEL ?= --numprocesses=auto --maxprocesses=8
+# Dozens of processes start in a run: each would compile everything for itself where bytecode is not kept.
+test services pooled nightly: export PYTHONDONTWRITEBYTECODE :=
 
 services: $(VENV)/.dev  ## Run the tests on a PostgreSQL and a Redis of their own, from Debian's packages
 	SERVICES=required .ci/services $(BIN)/python -m pytest $(PARALLEL) -m "services or not (browser or gateway or processes)"

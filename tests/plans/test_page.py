@@ -15,8 +15,9 @@ pytestmark = pytest.mark.usefixtures("portal_plans")
 def columns(response) -> dict[str, str]:
     """The head of each plan in the comparison, by its name."""
     page = BeautifulSoup(response.content, "html.parser")
-    heads = page.select(".plans-table thead th")
-    return {head.select_one("strong").text: " ".join(head.get_text(" ").split()) for head in heads}
+    heads, ways = page.select(".plans-table thead th"), page.select(".plan-ways td")[1:]
+    words = [f"{head.get_text(' ')} {way.get_text(' ')}" for head, way in zip(heads, ways, strict=True)]
+    return {head.select_one("strong").text: " ".join(text.split()) for head, text in zip(heads, words, strict=True)}
 
 
 def test_everybody_sees_the_plans_with_prices_and_limits(client: Client, sandbox) -> None:
@@ -42,10 +43,10 @@ def test_everybody_sees_the_plans_with_prices_and_limits(client: Client, sandbox
 
 def test_caches_keep_it_for_strangers_only(client: Client, ann_client: Client, sandbox) -> None:
     response = client.get("/plans/")
-    assert response["Cache-Control"] == "public, max-age=300"
+    assert {"public", "max-age=300"} <= set(response["Cache-Control"].split(", "))
     assert {"Cookie", "Accept-Language"} <= set(response["Vary"].split(", "))
     assert response.cookies == {}
-    assert ann_client.get("/plans/")["Cache-Control"] == "no-store"
+    assert "no-store" in ann_client.get("/plans/")["Cache-Control"]
 
 
 def test_ones_own_plan_is_marked(ann_client: Client, mallory_client: Client, acme) -> None:
