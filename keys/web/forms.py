@@ -12,6 +12,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
+from keys import refusals
 from keys.redaction import is_readable, without_keys
 from keys.times import day, exact
 
@@ -110,7 +111,9 @@ class CreateForm(OnceForm):
     def __init__(self, data: QueryDict | None = None, *, url: str = "") -> None:
         super().__init__(data, url=url)
         today = timezone.now()
-        lasting = [(days, _with(name, day(today + timedelta(days=int(days))))) for days, name in LIFETIMES.items()]
+        lasting = [
+            (days, with_moment(name, day(today + timedelta(days=int(days))))) for days, name in LIFETIMES.items()
+        ]
         field = self.fields["ends"]
         assert isinstance(field, forms.ChoiceField)  # noqa: S101, for the type checker
         field.choices = [*lasting, (ON_A_DATE, _("On a date")), (NEVER, _("Never"))]
@@ -145,7 +148,8 @@ class RotateForm(OnceForm):
         field = self.fields["grace"]
         assert isinstance(field, forms.ChoiceField)  # noqa: S101, for the type checker
         field.choices = [
-            (code, _with(name, exact(now + grace)) if grace else name) for code, (grace, name) in GRACES.items()
+            (code, with_moment(name, exact(now + grace) if grace else refusals.choice()))
+            for code, (grace, name) in GRACES.items()
         ]
 
     @property
@@ -177,5 +181,5 @@ class EndForm(OnceForm):
         return ends
 
 
-def _with(name: Any, moment: SafeString) -> SafeString:
+def with_moment(name: Any, moment: str) -> SafeString:
     return format_html('{} <span class="choice-moment">{}</span>', name, moment)
