@@ -34,10 +34,7 @@ Without this file every page still works. */
 
   const THEMES = ["system", "light", "dark"];
 
-  function savedTheme() {
-    const theme = recall("theme");
-    return THEMES.includes(theme) ? theme : "system";
-  }
+  const savedTheme = () => THEMES.find((theme) => theme === recall("theme")) ?? "system";
 
   function showTheme(theme) {
     if (theme === "system") delete root.dataset.theme;
@@ -256,8 +253,7 @@ Without this file every page still works. */
   document.addEventListener("htmx:responseError", ({ detail }) => notifyOf(detail.xhr.responseText));
 
   document.addEventListener("htmx:oobBeforeSwap", ({ detail }) => {
-    const isUnfolded = detail.target.querySelector(".ended[open]");
-    if (isUnfolded) detail.fragment.querySelector(".ended")?.setAttribute("open", "");
+    if (detail.target.querySelector(".ended[open]")) detail.fragment.querySelector(".ended")?.setAttribute("open", "");
   });
 
   document.addEventListener("htmx:afterSwap", ({ detail }) => {
@@ -278,6 +274,7 @@ Without this file every page still works. */
 
   document.addEventListener("submit", (event) => {
     const form = event.target;
+    if (form.method === "dialog") return;
     const isTwice = form.dataset.busy !== undefined;
     if (isTwice || form.closest("[data-guard]")) {
       event.preventDefault();
@@ -290,9 +287,6 @@ Without this file every page still works. */
 
   document.addEventListener("click", (event) => {
     const part = (selector) => event.target.closest(selector);
-    for (const menu of document.querySelectorAll("[data-menu][open]")) {
-      if (!menu.contains(event.target)) menu.open = false;
-    }
     if (part("[data-theme-switch]")) nextTheme();
     if (part("[data-dismiss]")) part("[data-notice]").remove();
     if (part("[data-close]") && dialog().open) {
@@ -324,15 +318,9 @@ Without this file every page still works. */
   window.addEventListener("beforeunload", (event) => guard()?.dataset.guard && event.preventDefault());
 
   document.addEventListener("keydown", (event) => {
-    if (event.key !== "Escape") return;
-    if (dialog()?.open && guard()) {
-      event.preventDefault();
-      hint();
-    }
-    for (const menu of document.querySelectorAll("[data-menu][open]")) {
-      menu.open = false;
-      menu.querySelector("summary").focus();
-    }
+    if (event.key !== "Escape" || !dialog()?.open || !guard()) return;
+    event.preventDefault();
+    hint();
   });
 
   // These two do not bubble.
@@ -357,7 +345,5 @@ Without this file every page still works. */
   });
 
   /** For the scripts of single pages. */
-  window.portal = {
-    recall, remember, word, notify, notifyOf, dialog, dialogBody, openDialog, rememberOpener, release, setIdle,
-  };
+  window.portal = { recall, remember, notify, notifyOf, release, setIdle };
 }
