@@ -28,8 +28,6 @@ DEFAULTS: dict[str, Any] = {
     "KEYS_LANGUAGES": "keys.conf.language_of_the_site",
     "KEYS_SHOW_METADATA": [],
     "KEYS_PANELS": "",
-    "KEYS_PAGE_SECONDS": 9.5,
-    "KEYS_SCAN_SECONDS": 5.0,
     "GATEWAY_URL": "",
     "GATEWAY_TEST_PATH": "",
     "GATEWAY_HEADER": "Authorization: Bearer",

@@ -114,7 +114,7 @@ def read_id_token(config: Claims, client_id: str, token: str, nonce: str) -> Cla
 
 
 def read_userinfo(session: Any, config: Claims, client_id: str, access_token: str, sub: str) -> Claims:
-    """What the userinfo endpoint says of this person; {} where there is none, or where it does not say of whom."""
+    """Claims of the userinfo endpoint; {} where there is none, or where it does not say of whom."""
     url = config.get("userinfo_endpoint")
     if not url:  # recommended, not required, by Discovery 1.0, 3
         return {}
