@@ -31,6 +31,8 @@ DEFAULTS: dict[str, Any] = {
     "GATEWAY_URL": "",
     "GATEWAY_TEST_PATH": "",
     "GATEWAY_HEADER": "Authorization: Bearer",
+    "GATEWAY_CACHE_SECONDS": 60,
+    "PLANS_URL": "",
     "STEP_UP_MINUTES": 120,
     "AUDIT_DAYS": 400,
     "PORTAL_NAME": "API keys",

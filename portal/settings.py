@@ -96,6 +96,10 @@ GATEWAY_HEADER = fitting(
     r"[A-Za-z0-9-]+(:( [A-Za-z0-9._~+/=-]+)?)?",
     "Write what stands before the key, as in Authorization: Bearer or X-API-Key:.",
 )
+if GATEWAY_HEADER.lower().endswith(": bearer") and not GATEWAY_HEADER.endswith("Bearer"):
+    wrong("GATEWAY_HEADER", "must say Bearer with a capital B: Zuplo's gateway answers 401 to any other spelling.")
+# How long the gateway remembers whom it let in: the largest cacheTtlSeconds of its policies.
+GATEWAY_CACHE_SECONDS = number("GATEWAY_CACHE_SECONDS", 60, least=0)
 
 # The Developer API. A development machine that names nothing of it uses the sandbox.
 
@@ -138,6 +142,8 @@ KEYS_SHOW_METADATA = names("KEYS_SHOW_METADATA")
 PLANS = text("PLANS", "off")
 if PLANS not in {"off", "zuplo", "portal"}:
     wrong("PLANS", "must be off, zuplo or portal.")
+# Where people see and change their plan.
+PLANS_URL = web_address("PLANS_URL") or ("" if PLANS == "off" else "/plans/")
 PLAN_REQUESTS_TO = names("PLAN_REQUESTS_TO")
 for _address in PLAN_REQUESTS_TO:
     fitting("PLAN_REQUESTS_TO", _address, r"[^\s@<>]+@[^\s@<>]+", "Name each address as in sales@example.com.")

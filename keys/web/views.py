@@ -14,6 +14,7 @@ from django.views.decorators.gzip import gzip_page
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 from django_htmx.http import trigger_client_event
 
+from keys import refusals
 from keys.conf import settings
 from keys.http import Request
 from keys.models import Action
@@ -85,7 +86,7 @@ def try_key(request: Request, ring: KeyRing, name: str, key_id: str) -> HttpResp
     if not gateway.can_try():
         raise Http404
     key, trial = ring.try_key(name, key_id)
-    context: dict[str, Any] = {"key": key, "trial": trial, "url": gateway.url()}
+    context: dict[str, Any] = {"key": key, "trial": trial, "url": gateway.url(), "plans_url": settings.PLANS_URL}
     if request.htmx:
         return render(request, "keys/_trial.html", context)
     return _dialog(request, ring, "keys/_tried.html", **context)
@@ -142,10 +143,10 @@ def rotate_all(request: Request, ring: KeyRing, name: str) -> HttpResponse:
 def rename(request: Request, ring: KeyRing, name: str, key_id: str) -> HttpResponse:
     form = LabelForm(_post_data(request), url=request.path)
     if form.is_valid():
-        change = ring.rename(name, key_id, **form.cleaned_data)
+        change = ring.rename(name, key_id, label=form.new_label, token=form.cleaned_data["token"])
         return _changed(request, ring, change, _("The key has its new label."))
     key = ring.consumer(name).key(key_id)
-    form.initial["label"] = key.label
+    form.shows(key.label)
     return _dialog(request, ring, "keys/_rename.html", form, key=key)
 
 
@@ -155,10 +156,10 @@ def rename(request: Request, ring: KeyRing, name: str, key_id: str) -> HttpRespo
 def rename_consumer(request: Request, ring: KeyRing, name: str) -> HttpResponse:
     form = LabelForm(_post_data(request), url=request.path)
     if form.is_valid():
-        change = ring.rename_consumer(name, **form.cleaned_data)
+        change = ring.rename_consumer(name, label=form.new_label, token=form.cleaned_data["token"])
         return _changed(request, ring, change, _("The new label is saved."))
     consumer = ring.consumer(name)
-    form.initial["label"] = consumer.label
+    form.shows(consumer.label)
     return _dialog(request, ring, "keys/_rename_consumer.html", form, consumer=consumer)
 
 
@@ -170,7 +171,8 @@ def change_end(request: Request, ring: KeyRing, name: str, key_id: str) -> HttpR
     if form.is_valid():
         ends, token = form.cleaned_data["ends_on"], form.cleaned_data["token"]
         change = ring.change_end(name, key_id, ends=ends, token=token)
-        return _changed(request, ring, change, _("The key has its new end."))
+        ended = " ".join([_("The key has ended."), refusals.sentence()])
+        return _changed(request, ring, change, ended if change.has_ended_old else _("The key has its new end."))
     key = require_live(ring.consumer(name).key(key_id))
     form.initial["ends_on"] = key.expires_on
     return _dialog(request, ring, "keys/_end.html", form, key=key)
@@ -183,9 +185,7 @@ def delete(request: Request, ring: KeyRing, name: str, key_id: str) -> HttpRespo
     form = OnceForm(_post_data(request), url=request.path)
     if form.is_valid():
         change = ring.delete(name, key_id, token=form.cleaned_data["token"])
-        return _changed(
-            request, ring, change, _("The key is deleted. The gateway may take up to 60 seconds to notice.")
-        )
+        return _changed(request, ring, change, " ".join([_("The key is deleted."), *_refusal_of(change)]))
     consumer = ring.consumer(name)
     key = consumer.key(key_id)
     return _dialog(request, ring, "keys/_delete.html", form, key=key, last=consumer.live_keys == [key])
@@ -224,6 +224,11 @@ def _requests(consumers: Iterable[Consumer] = ()) -> dict[str, Any]:
         "can_try": gateway.can_try(),
         "first_key": first,
     }
+
+
+def _refusal_of(change: Change) -> list[str]:
+    """When the gateway refuses the key that is gone, if it worked until now."""
+    return [] if change.key is None or change.key.is_ended else [refusals.sentence()]
 
 
 def _cards(ring: KeyRing, consumers: Iterable[Consumer]) -> list[Consumer]:

@@ -24,6 +24,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.path.is_relative_to(here):
             item.add_marker(pytest.mark.gateway)
+            item.add_marker(pytest.mark.xdist_group("gateway"))  # one for all workers: each takes 300 MB
 
 
 @pytest.fixture(scope="session")
