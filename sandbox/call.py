@@ -8,7 +8,6 @@ from typing import Any
 from sandbox.http_messages import Answer, Document, Missing, Problem, Request
 from sandbox.serializers import Serializer, as_map
 from sandbox.store import Row, Store
-from sandbox.values import now
 
 MOST_ON_A_PAGE = 1000
 
@@ -130,4 +129,4 @@ class Call:
         raise missing
 
     def now(self) -> str:
-        return now()
+        return self.store.clock.now()

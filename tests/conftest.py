@@ -19,7 +19,7 @@ from django.core.cache import cache
 from django.test import Client
 
 from sandbox import Sandbox
-from tests.helpers import oidc_provider
+from tests.helpers import oidc_provider, zuplo
 from tests.helpers.people import give_the_id
 
 NOWHERE = "http://127.0.0.1:9"  # nothing listens on the discard port
@@ -218,6 +218,11 @@ NEEDED = {
         f"there is no {CHROMIUM}. Install Debian's chromium to run them.",
         CHROMIUM.exists(),
         os.environ.get("BROWSER") == "required",
+    ),
+    "gateway": (
+        "Zuplo's gateway is not installed. To run them, from npm (700 MB): GATEWAY=required make test",
+        zuplo.is_installed(),
+        os.environ.get("GATEWAY") == "required",
     ),
     "gettext": (
         "there is no xgettext. Install Debian's gettext to run them.",

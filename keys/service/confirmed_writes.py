@@ -13,8 +13,7 @@ from django.utils.dateparse import parse_datetime
 from keys.access import same_address
 from keys.errors import ApiError, ApiRefused, NotFound, OutcomeUnknown
 from keys.models import AuditEvent
-from keys.redaction import harmless, without_keys
-from keys.types import ApiKey, Consumer, FullKey, Manager, NewConsumer, newest_first, same_time
+from keys.types import ApiKey, Consumer, FullKey, Manager, NewConsumer, as_shown, newest_first, same_time, shown_tags
 from keys.zuplo.client import DeveloperAPI
 
 Facts = dict[str, Any]
@@ -49,10 +48,10 @@ def is_new_key(facts: Facts, key: ApiKey) -> bool:
     return key.id not in facts["before"] and is_as_wanted
 
 
-def make_key(api: DeveloperAPI, name: str, facts: Facts) -> FullKey:
-    """A new key by the facts noted, with its value if the API shows it."""
+def make_key(api: DeveloperAPI, name: str, facts: Facts, label: str | None = None) -> FullKey:
+    """A new key by the facts noted, with its value if the API shows it; facts hold a label as it is shown."""
     try:
-        full = api.create_key(name, label=facts["label"], ends=wanted_end(facts))
+        full = api.create_key(name, label=facts["label"] if label is None else label, ends=wanted_end(facts))
         if not is_new_key(facts, full.key):
             raise OutcomeUnknown("another key came back than was to be made")
     except OutcomeUnknown as doubt:
@@ -97,7 +96,7 @@ def _if_made(api: DeveloperAPI, new: NewConsumer, doubt: OutcomeUnknown) -> Cons
 def is_the_one(consumer: Consumer, label: str, addresses: Collection[str]) -> bool:
     """True if a consumer can be the one that was to be made so: two of one name and label may belong to others."""
     are_same = len(consumer.managers) == len(addresses) and all(manager_of(consumer, one) for one in addresses)
-    return are_same and consumer.label == without_keys(harmless(label))
+    return are_same and consumer.label == as_shown(label)
 
 
 def change_consumer(api: DeveloperAPI, name: str, wanted: Facts) -> None:
@@ -106,9 +105,9 @@ def change_consumer(api: DeveloperAPI, name: str, wanted: Facts) -> None:
     PATCH may merge: then a name that is to go is still there, and is left without a value.
     """
     now = _patched(api, name, wanted)
+    there = {"tags": now.raw_tags, "metadata": now.metadata}
     left = {
-        field: dict.fromkeys(_full(getattr(now, field)).keys() - wanted[field].keys(), "")
-        for field in MAPS & wanted.keys()
+        field: dict.fromkeys(_full(there[field]).keys() - wanted[field].keys(), "") for field in MAPS & wanted.keys()
     }
     if any(left.values()):
         now = _patched(api, name, wanted | {field: wanted[field] | names for field, names in left.items()})
@@ -239,11 +238,16 @@ def _patched(api: DeveloperAPI, name: str, wanted: Facts) -> Consumer:
 
 def is_changed(consumer: Consumer, wanted: Facts) -> bool:
     """True if what was wanted of label, tags and metadata is there."""
-    parts = {field: wanted[field] for field in ("label", *MAPS) if field in wanted}
+    parts = shown_facts({field: wanted[field] for field in ("label", *MAPS) if field in wanted})
     return bool(parts) and all(
         _full(getattr(consumer, field)) == _full(value) if field in MAPS else consumer.label == value
         for field, value in parts.items()
     )
+
+
+def shown_facts(wanted: Facts) -> Facts:
+    """What is wanted of a consumer as it is shown and kept, whatever else is written."""
+    return wanted | ({"tags": shown_tags(wanted["tags"])} if "tags" in wanted else {})
 
 
 def _full(values: Mapping[str, Any]) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from django.utils import timezone
 
 from keys.audit import log, notifications
-from keys.models import DONE, Action, AuditEvent, Outcome
+from keys.models import DONE, PLANNING, Action, AuditEvent, Outcome
 from keys.service.confirmed_writes import is_changed, is_new_key, is_the_one, manager_of, unended, wanted_end
 from keys.types import ApiKey, Consumer, same_time
 
@@ -59,7 +59,7 @@ def _shows(event: AuditEvent, consumer: Consumer, made: ApiKey | None) -> bool:
             return bool(consumer.label == facts.get("label"))
         case Action.CREATE_CONSUMER:
             return "title" in facts and is_the_one(consumer, facts["title"], facts["managers"])
-        case Action.CHANGE_CONSUMER:
+        case Action.CHANGE_CONSUMER | Action.START_PLAN | Action.CHANGE_PLAN | Action.CANCEL_PLAN:
             return is_changed(consumer, facts)
         case Action.ADD_MANAGER:
             return "address" in facts and manager_of(consumer, facts["address"]) is not None
@@ -71,8 +71,10 @@ def _shows(event: AuditEvent, consumer: Consumer, made: ApiKey | None) -> bool:
 def settle(event: AuditEvent, consumer: Consumer | None) -> bool:
     """Reconcile a change with its consumer as it is now, and tell the managers what was done.
 
-    False while somebody else is changing the consumer: then nothing can be told.
+    False while somebody else is changing the consumer, or where it shows nothing of it: then nothing can be told.
     """
+    if event.action in PLANNING and "metadata" not in event.facts:
+        return False  # no consumer shows it: the plan is kept elsewhere
     if log.is_locked_by_another(event):
         return False
     now = timezone.now()

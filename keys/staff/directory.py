@@ -115,7 +115,8 @@ class Directory(KeyRing):
                 raise ChangedMeanwhile("somebody else's change came first")
             log.note(event, **wanted)
             if wanted:
-                confirmed_writes.change_consumer(self.api, name, dict(wanted))
+                tags = {"tags": consumer.tags_to_write(wanted["tags"])} if "tags" in wanted else {}
+                confirmed_writes.change_consumer(self.api, name, {**wanted, **tags})
         return Change(event, replace(consumer, **wanted))
 
     @once
