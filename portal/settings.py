@@ -345,7 +345,7 @@ MFA_FORMS = {
     "login_webauthn": "portal.accounts.mfa.SignInByPasskeyForm",
     "authenticate": "portal.accounts.mfa.SecondStepForm",
     "authenticate_webauthn": "portal.accounts.mfa.SecondStepByPasskeyForm",
-    "reauthenticate": "portal.accounts.mfa.ProofByAppForm",
+    "reauthenticate": "portal.accounts.mfa.ProofByCodeForm",
     "reauthenticate_webauthn": "portal.accounts.mfa.ProofByPasskeyForm",
 }
 MFA_SUPPORTED_TYPES = ["webauthn", "totp", "recovery_codes"]

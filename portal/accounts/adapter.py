@@ -72,10 +72,12 @@ class AccountAdapter(DefaultAccountAdapter):
         """The strongest first, and nothing weaker than what the person has set up; a mailbox everybody has."""
         ways = {way["id"]: way for way in super().get_reauthentication_methods(user)}
         if mfa.has_second_factor(user):
-            wanted = {
-                "mfa_reauthenticate:webauthn": gettext("Use a passkey"),
-                "mfa_reauthenticate": gettext("Use an authenticator app or a recovery code"),
-            }
+            by_code = (
+                gettext("Use an authenticator app or a recovery code")
+                if mfa.has_app(user)
+                else gettext("Use a recovery code")
+            )
+            wanted = {"mfa_reauthenticate:webauthn": gettext("Use a passkey"), "mfa_reauthenticate": by_code}
         else:
             wanted = {"reauthenticate": gettext("Use your password")}
         found = [ways[name] | {"description": words} for name, words in wanted.items() if name in ways]
