@@ -135,6 +135,7 @@ class PlanRecord(models.Model):
     plan_name = models.CharField(_("name of the plan"), max_length=600, blank=True)
     cadence = models.CharField(max_length=16, blank=True)
     started_at = models.DateTimeField(_("since"), null=True, blank=True)
+    period_ends_at = models.DateTimeField(null=True, blank=True)
     ends_at = models.DateTimeField(_("ends"), null=True, blank=True)
     next_plan = models.CharField(_("next plan"), max_length=64, blank=True)
     changes_at = models.DateTimeField(_("changes"), null=True, blank=True)
