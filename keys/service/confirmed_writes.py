@@ -11,7 +11,7 @@ from typing import Any
 from django.utils.dateparse import parse_datetime
 
 from keys.access import same_address
-from keys.errors import ApiError, ApiRefused, NotFound, OutcomeUnknown
+from keys.errors import ApiError, ApiRefused, NotFound, OddAnswer, OutcomeUnknown
 from keys.models import AuditEvent
 from keys.redaction import harmless, without_keys
 from keys.types import ApiKey, Consumer, FullKey, Manager, NewConsumer, newest_first, same_time
@@ -25,7 +25,12 @@ def confirmed(api: DeveloperAPI, name: str, write: Callable[[], None], is_done: 
     try:
         write()
     except (OutcomeUnknown, NotFound) as doubt:
-        if not is_done(_look(api, name, doubt)):
+        now = _look(api, name, doubt)
+        try:
+            is_seen = is_done(now)
+        except OddAnswer:  # what was written to can be read no more
+            is_seen = False
+        if not is_seen:
             raise
 
 
@@ -166,7 +171,9 @@ def roll_keys(api: DeveloperAPI, before: Consumer, old_ends: datetime, facts: Fa
             fulls = _keys_with_values(api, before.name)
         except ApiError as failure:
             raise doubt from failure
-        now = replace(before, keys=newest_first(full.key for full in fulls))
+        # An old key that cannot be read any more is taken to be as it was, and ended by its id.
+        known = {key.id: key for key in before.keys} | {full.key.id: full.key for full in fulls}
+        now = replace(before, keys=newest_first(known.values()))
         fresh = [full for full in fulls if full.key.id not in facts["before"]]
         if fresh:
             lasting = [full for full in fresh if is_new_key(facts, full.key)]

@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from uuid import UUID
 
@@ -13,7 +13,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from keys.access import Actor, Right, has_right, is_fresh, may_manage, may_see
+from keys.access import Actor, Right, has_right, is_fresh, is_named, may_be_managed, may_manage, may_see
 from keys.audit import log
 from keys.errors import (
     ApiError,
@@ -36,7 +36,7 @@ from keys.service import confirmed_writes, rate_limits, read_your_writes
 from keys.service.idempotency import Change, once
 from keys.service.lifetimes import as_they_are, renewed_end
 from keys.service.reconciliation import settle
-from keys.types import ApiKey, Consumer, FullKey, same_time
+from keys.types import ApiKey, Consumer, FullKey, Unread, UnreadConsumer, same_time
 from keys.zuplo import gateway, retries
 from keys.zuplo.client import DeveloperAPI
 from keys.zuplo.gateway import Trial
@@ -47,6 +47,19 @@ SUPPORT_MAY_NOT = gettext_lazy(
     "You are here as support: keys stay masked, and this cannot be done in a customer's name."
 )
 HIDDEN_FOR = 600  # seconds during which Reveal is not offered, after the API showed a mask instead of a key
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """The consumers of a person, by title; `unread` more that may be the person's could not be read or judged."""
+
+    consumers: list[Consumer]
+    unread: int = 0
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether there surely is none: what cannot be judged is not nothing."""
+        return not self.consumers and not self.unread
 
 
 class KeyRing:
@@ -88,17 +101,17 @@ class KeyRing:
 
     # Looking
 
-    def consumers(self) -> list[Consumer]:
-        """Every consumer that lists one of the person's addresses, by title."""
-        found = {
-            consumer.name: consumer
-            for email in self.actor.emails
-            for consumer in self.api.consumers_of(email)
-            if may_manage(self.actor, consumer)
-        }
+    def consumers(self) -> Found:
+        """Every consumer that lists one of the person's addresses."""
+        entries = [entry for email in self.actor.emails for entry in self.api.consumers_of(email)]
+        readable = [entry for entry in entries if isinstance(entry, Consumer)]
+        found = {consumer.name: consumer for consumer in readable if may_manage(self.actor, consumer)}
         known = self._with_recent_changes(found).values() if self.actor.emails else ()
         mine = [consumer for consumer in known if may_manage(self.actor, consumer)]
-        return sorted(mine, key=lambda consumer: consumer.place)
+        # Others' entries, which come along where the filter has no effect, are nothing to this person.
+        unread = {entry.id for entry in entries if isinstance(entry, Unread) and may_be_managed(self.actor, entry)}
+        unjudged = {one.name for one in readable if one.name not in found and may_be_managed(self.actor, one)}
+        return Found(sorted(mine, key=lambda consumer: consumer.place), len(unread) + len(unjudged))
 
     def consumer(self, name: str) -> Consumer:
         """The gate: the consumer as it is at this moment, if the person may manage it."""
@@ -108,6 +121,10 @@ class KeyRing:
             found = {name: self.api.consumer(name)}
         except NotFound:
             found = {}
+        except UnreadConsumer as odd:
+            if self.actor.sees_all or is_named(self.actor, odd.entry):
+                raise
+            raise NotFound("cannot be read, and not surely this person's") from odd
         consumer = self._with_recent_changes(found, {name} if self.actor.sees_all else set()).get(name)
         # Our own changes may take a manager away before the API shows it, but make nobody one.
         if consumer is None or not all(may_see(self.actor, one) for one in (consumer, *found.values())):
@@ -128,7 +145,7 @@ class KeyRing:
 
         There the operator's rule, which may be slow, is not asked for every consumer of a page.
         """
-        if not self.may(Action.CREATE) or len(consumer.live_keys) < settings.KEYS_PER_CONSUMER:
+        if not self.may(Action.CREATE) or consumer.live_at_most < settings.KEYS_PER_CONSUMER:
             return ""
         try:
             rules_for(self.actor).may_create(self.actor, consumer)
@@ -178,8 +195,11 @@ class KeyRing:
         """Raises `NotAllowed` for who has keys already, or may have none."""
         if not self.actor.emails:
             raise NotAllowed(_("Please confirm your e-mail address first."))
-        if self.consumers():
+        found = self.consumers()
+        if found.consumers:
             raise NotAllowed(_("You have keys already. Reload the page, and create this one beside them."))
+        if found.unread:
+            raise OddAnswer("whether the person has keys already cannot be judged")
         provisioning().may_create(self.actor, None)
 
     @once
@@ -258,7 +278,7 @@ class KeyRing:
                 self.api,
                 name,
                 lambda: self.api.delete_key(name, key_id),
-                lambda now: key_id not in now.key_ids,
+                lambda now: now.lacks_key(key_id),
             )
         return Change(event, consumer.without_key(key_id), key)
 
@@ -394,7 +414,12 @@ class KeyRing:
 
 
 def check_rotate_all(consumer: Consumer) -> None:
-    """Raises `NotAllowed` where there is nothing to rotate."""
+    """Raises `NotAllowed` where there is nothing to rotate, or a key whose own end could be moved to a later time."""
+    if consumer.unread_keys:
+        raise NotAllowed(
+            _("Not all of these keys could be read, so they cannot be rotated together."),
+            advice=_("Rotate the other keys one by one, and contact support about the one that is missing."),
+        )
     if not consumer.live_keys:
         raise NotAllowed(_("There is no key to rotate. Create one instead."))
 

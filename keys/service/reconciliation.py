@@ -38,6 +38,8 @@ def settled(
         return Outcome.DONE, made
     if made:
         return Outcome.PARTLY, made
+    if consumer and consumer.unread:
+        return Outcome.UNCONFIRMED, None  # what does not show may be among what could not be read
     return (Outcome.FAILED if now - event.started_at > NOT_DONE_AFTER else Outcome.UNCONFIRMED), None
 
 
@@ -54,7 +56,7 @@ def _shows(event: AuditEvent, consumer: Consumer, made: ApiKey | None) -> bool:
         case Action.CHANGE_END:
             return key is not None and "ends" in facts and same_time(key.expires_on, wanted_end(facts))
         case Action.DELETE:
-            return key is None and "deletes" in facts
+            return "deletes" in facts and consumer.lacks_key(event.key_id)
         case Action.RENAME_CONSUMER:
             return bool(consumer.label == facts.get("label"))
         case Action.CREATE_CONSUMER:
@@ -64,7 +66,7 @@ def _shows(event: AuditEvent, consumer: Consumer, made: ApiKey | None) -> bool:
         case Action.ADD_MANAGER:
             return "address" in facts and manager_of(consumer, facts["address"]) is not None
         case Action.REMOVE_MANAGER:
-            return "manager_id" in facts and not any(one.id == facts["manager_id"] for one in consumer.managers)
+            return "manager_id" in facts and consumer.lacks_manager(facts["manager_id"])
     return False
 
 

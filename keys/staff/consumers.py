@@ -52,7 +52,7 @@ def page(request: Request, directory: Directory) -> HttpResponse:
         "filters": filters,
         "window": window,
         "first": offset + 1,
-        "last": offset + len(window.items) if window else 0,
+        "last": offset + len(window.items) + window.unread if window else 0,
         "previous": _query(filters, max(0, offset - ON_A_PAGE)) if offset else "",
         "next": _query(filters, window.next) if window and window.next is not None else "",
     }

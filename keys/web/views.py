@@ -37,8 +37,8 @@ require_form = require_http_methods(["GET", "HEAD", "POST"])
 @require_safe
 @with_keyring
 def page(request: Request, ring: KeyRing) -> HttpResponse:
-    everything, words = ring.consumers(), request.GET.get("find", "").strip()[:LABEL_LENGTH]
-    found = [consumer for consumer in everything if consumer.matches(words)]
+    mine, words = ring.consumers(), request.GET.get("find", "").strip()[:LABEL_LENGTH]
+    found = [consumer for consumer in mine.consumers if consumer.matches(words)]
     consumers = Paginator(found, CONSUMERS_ON_A_PAGE).get_page(request.GET.get("page"))
     cards = _cards(ring, consumers.object_list)
     consumers.object_list = [consumer.narrowed(words) for consumer in cards]
@@ -46,9 +46,10 @@ def page(request: Request, ring: KeyRing) -> HttpResponse:
         "consumers": consumers,
         "environments": list(settings.ZUPLO_BUCKETS),
         "addresses": ring.actor.emails,
-        "is_newcomer": not everything,
+        "is_newcomer": mine.is_empty,
+        "unread": mine.unread,
         "words": words,
-        "can_find": words or len(everything) >= FIND_FROM or any(consumer.has_many_keys for consumer in cards),
+        "can_find": words or len(mine.consumers) >= FIND_FROM or any(consumer.has_many_keys for consumer in cards),
     }
     return render(request, "keys/page.html", _of(ring) | _requests(consumers.object_list) | context)
 
@@ -184,7 +185,8 @@ def delete(request: Request, ring: KeyRing, name: str, key_id: str) -> HttpRespo
         )
     consumer = ring.consumer(name)
     key = consumer.key(key_id)
-    return _dialog(request, ring, "keys/_delete.html", form, key=key, last=consumer.live_keys == [key])
+    is_last = consumer.live_keys == [key] and not consumer.unread_keys
+    return _dialog(request, ring, "keys/_delete.html", form, key=key, last=is_last)
 
 
 # What views share

@@ -5,7 +5,7 @@ Documentation: https://zuplo.com/docs/api/api-keys-consumers (and -keys, -manage
 
 import json
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Generic, NoReturn, TypeVar
@@ -22,8 +22,20 @@ from keys.errors import (
     OutcomeUnknown,
 )
 from keys.redaction import harmless
-from keys.types import ID, NAME, ApiKey, Consumer, FullKey, Manager, NewConsumer, same_time, wire_time
-from keys.zuplo import retries
+from keys.types import (
+    ID,
+    NAME,
+    ApiKey,
+    Consumer,
+    FullKey,
+    Manager,
+    NewConsumer,
+    Unread,
+    UnreadConsumer,
+    same_time,
+    wire_time,
+)
+from keys.zuplo import call_stats, retries
 from keys.zuplo.transport import Answer, Deadline
 
 logger = logging.getLogger(__name__)
@@ -38,11 +50,15 @@ WITH_ALL = {"include-api-keys": "true", "include-managers": "true", "include-man
 
 @dataclass(frozen=True, slots=True)
 class Window(Generic[T]):
-    """A piece of a list: where the next one begins, None after the last, and of how many, where that is said."""
+    """A piece of a list: where the next one begins, None after the last, and of how many, where that is said.
+
+    `unread` entries of it could not be read, and are not among the items.
+    """
 
     items: list[T]
     next: int | None
     total: int | None
+    unread: int = 0
 
 
 class DeveloperAPI:
@@ -63,10 +79,10 @@ class DeveloperAPI:
 
     # Consumers
 
-    def consumers_of(self, email: str) -> list[Consumer]:
+    def consumers_of(self, email: str) -> list[Consumer | Unread]:
         """All consumers that the API finds for a manager's address, with managers and masked keys."""
         params = {"manager-email": email} | WITH_ALL | MASKED
-        return self._list("/consumers", params, Consumer.from_json, lambda consumer: consumer.name)
+        return self._list("/consumers", params, read_entry, _identity)
 
     def some_consumers(
         self,
@@ -82,13 +98,14 @@ class DeveloperAPI:
         return self._window("/consumers", filters | WITH_ALL | MASKED, offset, limit, decode)
 
     def consumer(self, name: str) -> Consumer:
-        """One consumer with managers and masked keys; raises `NotFound`."""
-        return self._call("GET", _consumer(name), WITH_ALL | MASKED, decode=_only(Consumer.from_json, name))
+        """One consumer with managers and masked keys; raises `NotFound`, or `UnreadConsumer`."""
+        return self._call("GET", _consumer(name), WITH_ALL | MASKED, decode=_only(_the_consumer, name))
 
     def full_keys(self, name: str) -> list[FullKey]:
-        """The keys of one consumer with their values."""
+        """The keys of one consumer with their values, without those that cannot be read."""
         path = _consumer(name) + "/keys"
-        return self._list(path, VISIBLE, _full_key(name), lambda full: full.key.id)
+        found = self._list(path, VISIBLE, _entry_of_keys(name), lambda full: full.key.id if full else "")
+        return [full for full in found if full]
 
     def create_consumer(
         self, new: NewConsumer, *, key_label: str | None, key_ends: datetime | None
@@ -188,10 +205,10 @@ class DeveloperAPI:
     # How calls are made
 
     def _list(
-        self, path: str, params: dict[str, str], decode: Callable[[Any], T], identity: Callable[[T], str]
+        self, path: str, params: dict[str, str], decode: Callable[[Any], T], identity: Callable[[T], Hashable]
     ) -> list[T]:
         """All pages, each item once. Neither `total` nor `limit` is sure to be in an answer."""
-        found: dict[str, T] = {}
+        found: dict[Hashable, T] = {}
         offset = 0
         for _page in range(PAGES_AT_MOST):
             window = self._window(path, params, offset, PAGE_SIZE, decode)
@@ -298,6 +315,57 @@ def _no_constant(name: str) -> NoReturn:
     raise ValueError(name)
 
 
+def read_consumer(data: Any) -> Consumer:
+    """A consumer as a read brings it; what of it could not be read is logged and counted."""
+    consumer = Consumer.from_read(data)
+    for part in consumer.unread:
+        _count_unreadable(part.kind, f"{consumer.name} {part.id}".strip(), part.reason)
+    return consumer
+
+
+def read_entry(data: Any) -> Consumer | Unread:
+    """An entry of a list of consumers: one that cannot be read is no reason to show no other."""
+    try:
+        return read_consumer(data)
+    except OddAnswer as odd:
+        unread = Unread.from_json(data)
+        _count_unreadable("consumer", harmless(unread.id), str(odd))
+        return unread
+
+
+def _the_consumer(data: Any) -> Consumer:
+    try:
+        return read_consumer(data)
+    except OddAnswer as odd:
+        _count_unreadable("consumer", harmless(str(data.get("name"))), str(odd))
+        raise UnreadConsumer(str(odd), Unread.from_json(data)) from odd
+
+
+def _entry_of_keys(name: str) -> Callable[[Any], FullKey | None]:
+    """A key in a list with values: without its value where that alone is odd."""
+
+    def read(data: Any) -> FullKey | None:
+        try:
+            return FullKey.from_json(data, name)
+        except OddAnswer as odd:
+            _count_unreadable("key", name, str(odd))
+        try:
+            return FullKey(ApiKey.from_json(data, name), "")
+        except OddAnswer:
+            return None
+
+    return read
+
+
+def _count_unreadable(kind: str, which: str, reason: str) -> None:
+    logger.warning("a %s could not be read: %s, %s", kind, which or "without an id", reason)
+    call_stats.unreadable.send_robust(sender=DeveloperAPI, kind=kind)
+
+
+def _identity(entry: Consumer | Unread) -> tuple[bool, str]:
+    return (True, entry.name) if isinstance(entry, Consumer) else (False, entry.id)
+
+
 def _anything(data: Any) -> Any:
     return data
 
@@ -361,6 +429,8 @@ def _nothing_or_an_object(data: Any) -> None:
 
 def _consumer_with_values(data: Any) -> tuple[Consumer, list[FullKey]]:
     consumer = Consumer.from_json(data)
+    if consumer.unread_keys:
+        raise OddAnswer("a new key that cannot be read")
     return consumer, [FullKey.from_json(item, consumer.name) for item in data.get("apiKeys") or []]
 
 
