@@ -1,4 +1,4 @@
-"""How gunicorn serves the portal. Every value may be changed by GUNICORN_CMD_ARGS; these by variables."""
+"""gunicorn configuration. Every value may be changed by GUNICORN_CMD_ARGS; these by variables."""
 
 import gc
 import os
@@ -81,7 +81,7 @@ def on_starting(server: Any) -> None:
 
 
 def when_ready(server: Any) -> None:
-    """From now on refuse a reload that cannot go well: at a worker that does not start gunicorn stops altogether."""
+    """Refuse a reload that cannot go well: at a worker that does not start gunicorn stops altogether."""
     reload = server.reload
 
     def reload_if_well() -> None:
@@ -94,7 +94,7 @@ def when_ready(server: Any) -> None:
 
 
 def post_worker_init(worker: Any) -> None:
-    """What a worker begins with stays to its end. Looking through it for garbage kept everybody waiting for 50 ms.
+    """Freeze the garbage collector: what a worker begins with stays to its end, and a look through it took 50 ms.
 
     A page makes some thousands of objects, nearly all without cycles; to look every 700 of them was 4 % of its cost.
     """
@@ -107,7 +107,7 @@ def child_exit(server: Any, worker: Any) -> None:
     from portal.observability import metric_files
 
     if folder := os.environ.get("PROMETHEUS_MULTIPROC_DIR"):
-        metric_files.bury(folder, worker.pid)
+        metric_files.merge_dead_worker(folder, worker.pid)
 
 
 def on_exit(server: Any) -> None:

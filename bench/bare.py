@@ -1,4 +1,4 @@
-"""A bare page behind a sign-in, which the keys page is compared with, alone and with a call of the Developer API.
+"""Baseline: a bare page behind a sign-in, to compare the keys page with, alone and with a call of the Developer API.
 
 Run with bench.bare_settings.
 """

@@ -1,4 +1,4 @@
-"""The least that Django needs to show a page behind a sign-in: the portal's database, and Django's defaults."""
+"""Baseline settings: the least for a page behind a sign-in, the portal's database, and Django's defaults."""
 
 from portal.settings import *  # noqa: F403
 

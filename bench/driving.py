@@ -1,4 +1,4 @@
-"""Drives a server: so many clients, each on a kept connection, each asking again as soon as it has its answer."""
+"""Load generator: so many clients, each on a kept connection, each asking again once it has its answer."""
 
 import os
 import re
@@ -31,7 +31,7 @@ class Figures:
 
 @dataclass
 class Request:
-    """What is sent; `form`, asked before each request, gives path and body of a POST."""
+    """Request to send; `form`, asked before each one, gives path and body of a POST."""
 
     path: str
     headers: dict[str, str] = field(default_factory=dict)
@@ -112,7 +112,6 @@ def drive(port: int, request: Request, *, clients: int, seconds: float, workers:
 
 
 def cpu_seconds(pids: Iterable[int]) -> float:
-    """What these processes have used so far."""
     used = 0
     for pid in pids:
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()

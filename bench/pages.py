@@ -1,4 +1,4 @@
-"""What the portal costs: its pages beside a bare Django page and beside the sandbox's own answers, of the same run.
+"""Page benchmark: the portal beside a bare Django page and beside the sandbox's own answers, of the same run.
 
 python -m bench.pages [--seconds 1.5] [--runs 3] [--consumers 1000000] [--write bench.txt]
 
@@ -70,7 +70,7 @@ class Upstream:
         requests.post(f"http://127.0.0.1:{self.port}/_sandbox", json=change, timeout=10).raise_for_status()
 
     def list_of(self, email: str) -> Request:
-        """What the portal asks for the keys page of that person."""
+        """URL that the portal asks for the keys page of that person."""
         query = "&include-api-keys=true&include-managers=true&include-manager-invites=true&key-format=masked"
         path = f"/v1/accounts/{ACCOUNT}/key-buckets/{BUCKET}/consumers?manager-email={quote(email)}{query}"
         return Request(f"{path}&limit=1000&offset=0", {"Authorization": f"Bearer {TOKEN}"})

@@ -1,4 +1,4 @@
-"""How fast the sandbox lists consumers by e-mail, with few consumers and with many.
+"""Sandbox benchmark: lists of consumers by e-mail, with few consumers and with many.
 
 python -m bench.sandbox_lists [--consumers 1000 1000000] [--seconds 5]
 """

@@ -1,4 +1,4 @@
-"""The portal as it is shipped, under gunicorn in processes of its own: for measurements, and for tests of processes."""
+"""Test server: the portal as it is shipped, under gunicorn in processes of its own, for measurements and tests."""
 
 import json
 import os
@@ -46,7 +46,7 @@ def free_port() -> int:
 
 
 def environment(folder: Path, **values: str) -> dict[str, str]:
-    """What the portal is told: a development machine with these values, and nothing of the caller's."""
+    """Environment of the portal: a development machine with these values, and nothing of the caller's."""
     kept = {name: os.environ[name] for name in KEPT if name in os.environ}
     told = {
         "DJANGO_SETTINGS_MODULE": "portal.settings",

@@ -1,4 +1,4 @@
-"""Whether normal pages stay quick while many clients hold connections and say next to nothing.
+"""Slowloris benchmark: normal pages beside many clients that hold connections and say next to nothing.
 
 python -m bench.slow_clients [--worker-class gevent] [--kind headers|body|reading] [--clients 400] [--seconds 20]
 

@@ -1,4 +1,4 @@
-"""What a browser that has never been here fetches for the keys page; needs Debian's chromium and playwright."""
+"""Page weight: what a browser without a cache fetches for the keys page; needs Debian's chromium and playwright."""
 
 import os
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Who may do what: pure functions over an `Actor`, which knows nothing of requests or sessions."""
+"""Authorisation: who may do what, as pure functions over an `Actor`, which knows nothing of requests or sessions."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -8,11 +8,11 @@ from enum import StrEnum
 from keys.types import Consumer, Unread
 
 PROVED_AT = "proved_at"
-"""Where the session keeps when the person last proved who is there, in seconds since 1970."""
+"""Session key of the last proof of identity (sign-in or step-up), in seconds since 1970."""
 
 
 class Right(StrEnum):
-    """What staff may do with keys that are not their own. Who may view sees every consumer."""
+    """Permissions of staff over keys that are not their own. Who may view sees every consumer."""
 
     VIEW = "view"
     CHANGE = "change"
@@ -59,17 +59,17 @@ class Actor:
 
     @property
     def in_admin(self) -> bool:
-        """Whether this is a colleague in the own name, and not in a customer's."""
+        """True for a colleague in the own name, and not in a customer's."""
         return self.staff is not None and self.staff.user_id == self.user_id
 
     @property
     def sees_all(self) -> bool:
-        """Whether every consumer is this person's business: staff in the admin."""
+        """True for staff in the admin: every consumer is their business."""
         return self.staff is not None and Right.VIEW in self.staff.rights
 
 
 def staff_rights(may: Callable[[str], bool]) -> frozenset[Right]:
-    """What the permissions of Django admin allow a colleague; whoever may not view may do nothing else."""
+    """Rights from the permissions of Django admin; whoever may not view may do nothing else."""
     granted = frozenset(right for right, permission in PERMISSIONS.items() if may(permission))
     return granted if Right.VIEW in granted else frozenset()
 
@@ -80,17 +80,17 @@ def same_address(one: str, other: str) -> bool:
 
 
 def may_manage(actor: Actor, consumer: Consumer) -> bool:
-    """Whether one of the consumer's own managers carries one of the person's verified addresses."""
+    """True if one of the consumer's own managers carries one of the person's verified addresses."""
     return is_named(actor, consumer)
 
 
 def is_named(actor: Actor, entry: Consumer | Unread) -> bool:
-    """Whether one of the managers carries one of the person's verified addresses."""
+    """True if one of the managers carries one of the person's verified addresses."""
     return any(same_address(manager.email, email) for manager in entry.managers for email in actor.emails)
 
 
 def may_be_managed(actor: Actor, entry: Consumer | Unread) -> bool:
-    """Whether the person may be a manager for all that can be told. It grants nothing: it keeps from saying "none"."""
+    """True if the person may be a manager for all that can be told. It grants nothing: it keeps from saying "none"."""
     return is_named(actor, entry) or not entry.has_all_managers
 
 
@@ -104,7 +104,7 @@ def has_right(actor: Actor, right: Right) -> bool:
 
 
 def is_fresh(actor: Actor, now: datetime, minutes: int) -> bool:
-    """Whether the person has proved who is there within so many minutes; nobody knows when means no."""
+    """True if the last step-up or sign-in is younger than so many minutes; False if nobody knows when it was."""
     return actor.proved_at is not None and now - actor.proved_at < timedelta(minutes=minutes)
 
 

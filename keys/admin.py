@@ -1,4 +1,4 @@
-"""The consumers' place in the index of Django admin; their screens are in `keys/staff`."""
+"""Admin registration: the consumers' place in the index of Django admin; their screens are in `keys/staff`."""
 
 from django.contrib import admin
 from django.http import HttpRequest

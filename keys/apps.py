@@ -1,4 +1,4 @@
-"""API keys: customers see and change theirs, staff help; everything is done through the Developer API."""
+"""App configuration of API keys: customers see and change theirs, staff help, all through the Developer API."""
 
 from django.apps import AppConfig
 from django.utils.translation import gettext_lazy as _

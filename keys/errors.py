@@ -1,4 +1,4 @@
-"""What can go wrong with keys: a few kinds, each meaning a different next step.
+"""Exceptions: what can go wrong with keys, a few kinds, each meaning a different next step.
 
 `str(error)` is for the log. The texts are for the customer, and hold nothing that the Developer API said.
 """
@@ -10,7 +10,7 @@ Text = str | Promise
 
 
 class ApiError(Exception):
-    """A key operation did not go as asked: the base of all kinds."""
+    """Base class: a key operation did not go as asked."""
 
     status = 503
     title: Text = _("The key service is unavailable")
@@ -21,7 +21,7 @@ class ApiError(Exception):
 
 
 class NotFound(ApiError):
-    """There is no such thing for this person: missing, malformed and somebody else's look the same."""
+    """Not found, for this person: missing, malformed and somebody else's look the same."""
 
     status = 404
     title = _("This is not there any more")
@@ -30,7 +30,7 @@ class NotFound(ApiError):
 
 
 class NotAllowed(ApiError):
-    """One of our own rules says no; the sentence given is shown to the customer."""
+    """Forbidden by one of our own rules; the sentence given is shown to the customer."""
 
     status = 403
     title = _("This is not possible")
@@ -42,7 +42,7 @@ class NotAllowed(ApiError):
 
 
 class StepUpNeeded(ApiError):
-    """The sign-in is too old for this `wish`: first comes another proof of who is there. Nothing was sent upstream."""
+    """Step-up authentication: the last proof of identity is too old for this `wish`. Nothing was sent upstream."""
 
     status = 403
     title = _("Please confirm that it is you")
@@ -53,7 +53,7 @@ class StepUpNeeded(ApiError):
 
 
 class Busy(ApiError):
-    """Another change to the same consumer has not ended yet."""
+    """Lock contention: another change to the same consumer has not ended yet."""
 
     status = 409
     title = _("Another change is still being made")
@@ -62,7 +62,7 @@ class Busy(ApiError):
 
 
 class ChangedMeanwhile(ApiError):
-    """Things are not as they were when the form was opened: decide anew."""
+    """Optimistic concurrency: things are not as they were when the form was opened; decide anew."""
 
     status = 409
     title = _("This has changed meanwhile")
@@ -71,7 +71,7 @@ class ChangedMeanwhile(ApiError):
 
 
 class DoneBefore(ApiError):
-    """The form was sent before and carried out; what came of it cannot be shown now."""
+    """Idempotency: the form was sent before and carried out; what came of it cannot be shown now."""
 
     title = _("This form was sent before")
     text = _("It was carried out then, as far as it could be. What came of it cannot be shown at the moment.")
@@ -79,8 +79,8 @@ class DoneBefore(ApiError):
     advice = _("Reload the API keys page in a minute to see where things stand.")
 
 
-class TooMany(ApiError):
-    """The person does this more often than the operator lets anybody: wait."""
+class RateLimited(ApiError):
+    """Rate limit: the person does this more often than the operator lets anybody; wait."""
 
     status = 429
     title = _("That was a lot in a short time")
@@ -102,7 +102,7 @@ class ValueHidden(ApiError):
 
 
 class ApiUnavailable(ApiError):
-    """No usable answer, and surely nothing was done: ask again later."""
+    """Upstream unavailable: no usable answer, and surely nothing was done. Ask again later."""
 
     def __init__(self, reason: str, retry_after: int | None = None) -> None:
         super().__init__(reason)
@@ -110,7 +110,7 @@ class ApiUnavailable(ApiError):
 
 
 class ApiRefused(ApiError):
-    """The Developer API understood and said no; `code` is its HTTP status."""
+    """Upstream refusal: the Developer API understood and said no; `code` is its HTTP status."""
 
     status = 502
     title = _("The key service refused")
@@ -123,7 +123,7 @@ class ApiRefused(ApiError):
 
 
 class ApiMisconfigured(ApiError):
-    """The Developer API does not accept the portal's own token: only the operator can help."""
+    """Misconfiguration: the Developer API does not accept the portal's own token; only the operator can help."""
 
     title = _("The portal is not set up correctly")
     text = _("The portal cannot sign in to the service that keeps your keys.")
@@ -131,14 +131,14 @@ class ApiMisconfigured(ApiError):
 
 
 class OddAnswer(ApiError):
-    """An answer of another shape, or about another object, than asked for: not to be used."""
+    """Invalid response: an answer of another shape, or about another object, than asked for; not to be used."""
 
     status = 502
     title = _("The key service gave an unusable answer")
 
 
 class OutcomeUnknown(ApiError):
-    """A write may or may not have been done: look before saying anything, and never send it again."""
+    """Unknown outcome: a write may or may not have been done. Read back first, and never send it again."""
 
     title = _("We could not confirm this change")
     text = _("The service that keeps your keys did not say whether it was done.")

@@ -1,16 +1,25 @@
-"""What a request gives up while it waits for something else, and when it gives that up too."""
+"""Green-thread helpers: return the database connection while waiting; hard time limits."""
 
 import select
 import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
-import gevent.lock
 from django.db import connection
-from gevent.monkey import get_original, is_module_patched
 
-_poll = get_original("select", "poll")
+try:
+    import gevent.lock
+    from gevent.monkey import get_original, is_module_patched
+except ImportError:  # a host project without green threads
+
+    def is_module_patched(_name: str) -> bool:
+        return False
+
+    _poll: Any = select.poll
+else:
+    _poll = get_original("select", "poll")
 
 
 def give_back_connection() -> None:
@@ -23,8 +32,8 @@ def give_back_connection() -> None:
 
 
 @contextmanager
-def at_most(seconds: float) -> Iterator[None]:
-    """Raise `TimeoutError` inside a green thread after so many seconds, whatever it waits for.
+def hard_time_limit(seconds: float) -> Iterator[None]:
+    """Hard time limit: raise `TimeoutError` inside a green thread after so many seconds, whatever it waits for.
 
     There a TLS socket begins its time-out anew with each byte that drips in, and each address of a name has one of
     its own. Elsewhere the time-outs of sockets must do.
@@ -36,8 +45,8 @@ def at_most(seconds: float) -> Iterator[None]:
         yield
 
 
-def places(number: int) -> threading.BoundedSemaphore:
-    """A semaphore that whoever is done leaves at once.
+def semaphore(number: int) -> threading.BoundedSemaphore:
+    """A semaphore whose release does not switch to another green thread.
 
     That of `threading`, patched by gevent, lets other green threads go first at each release, whole pages of them.
     """
@@ -46,8 +55,8 @@ def places(number: int) -> threading.BoundedSemaphore:
     return semaphore
 
 
-def has_come(sock: socket.socket) -> bool:
-    """Whether there is something to read, or an end. gevent's `poll` would let other green threads go first."""
+def is_readable(sock: socket.socket) -> bool:
+    """True if there is something to read, or an end. gevent's `poll` would let other green threads go first."""
     asked = _poll()
     asked.register(sock, select.POLLIN)
     return bool(asked.poll(0))

@@ -1,19 +1,18 @@
-"""Turns trouble with keys into an explained page, or a notice where htmx asked."""
+"""Middleware of the keys app: error pages for failed key operations, and no key in a URL."""
 
 import logging
 import re
 from collections.abc import Callable
 from urllib.parse import urlencode
 
-from django.conf import settings
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
-from django.shortcuts import render
-from django.urls import reverse
+from django.shortcuts import render, resolve_url
 from django.utils.cache import add_never_cache_headers
 from django.utils.http import escape_leading_slashes
 from django.views.defaults import page_not_found
 from django_htmx.http import HttpResponseClientRedirect
 
+from keys.conf import settings
 from keys.errors import (
     ApiError,
     ApiRefused,
@@ -31,11 +30,11 @@ from keys.web.portal_or_admin import in_admin, page_of, render_here
 logger = logging.getLogger(__name__)
 
 SHOWN_BY_RELOADING = (ChangedMeanwhile, ApiRefused, DoneBefore, NotFound, OutcomeUnknown)
-"""What the same form, sent once more, would only bring again; their advice is to look at the page."""
+"""Errors that the same form, sent once more, would only bring again; their advice is to look at the page."""
 
 
 def no_key_in_addresses(get_response: Callable[[HttpRequest], HttpResponse]) -> Callable[[HttpRequest], HttpResponse]:
-    """Lead whoever pastes a key into a search to one for its last characters: browsers and proxies keep addresses."""
+    """Redirect a search for a pasted key to one for its last characters: browsers and proxies keep URLs."""
 
     def middleware(request: HttpRequest) -> HttpResponse:
         typed = re.sub("%5f", "_", request.META.get("QUERY_STRING", ""), flags=re.IGNORECASE)  # some programs quote it
@@ -61,19 +60,19 @@ class ExplainApiErrors:
 
 
 def to_step_up(request: Request, error: StepUpNeeded) -> HttpResponse:
-    """Lead the whole page, never a dialog, to the proof; from there back to where this is offered again."""
+    """Step-up redirect of the whole page, never of a dialog; it leads back to where the action is offered again."""
     logger.info("asked for a proof: %s", error)
     request.session["interrupted"] = str(error.wish)
     back = request.path
     match = request.resolver_match
     if match and match.url_name in {"reveal", "copy", "try"}:  # these have no form to come back to
         back = page_of(request, match.kwargs["environment"], match.kwargs["name"])
-    url = f"{reverse(settings.STEP_UP_URL)}?{urlencode({'next': back})}"
+    url = f"{resolve_url(settings.KEYS_STEP_UP_URL)}?{urlencode({'next': back})}"
     return HttpResponseClientRedirect(url) if request.htmx else HttpResponseRedirect(url, status=303)
 
 
 def explained(request: Request, error: ApiError) -> HttpResponse:
-    """What happened, whether anything changed, what to do next, and a reference that is in the log."""
+    """Error page: what happened, whether anything changed, what to do next, and a reference that is in the log."""
     logger.warning("answered %s: %s: %s", error.status, type(error).__name__, error)
     if isinstance(error, NotFound) and not request.htmx and not in_admin(request):
         # What is not this person's looks the same as an address that does not exist.

@@ -1,4 +1,4 @@
-"""The audit log: who did what to which key, for whom, from where, and how it ended. Never a secret in it."""
+"""Models: the audit log. Who did what to which key, for whom, from where, and how it ended; never a secret."""
 
 from datetime import UTC, datetime
 
@@ -45,7 +45,7 @@ WISHES = {
     Action.REMOVE_MANAGER: _("remove a manager"),
     Action.SUPPORT: _("look at a customer's keys"),
 }
-"""What needs a sign-in that is not too old, in words that complete "You can now ..."; labels are free to change."""
+"""Actions that need step-up, in words that complete "You can now ..."; labels are free to change."""
 
 READS = {Action.REVEAL, Action.COPY, Action.TRY}
 MAKING = {Action.CREATE, Action.ROTATE, Action.ROTATE_ALL}
@@ -61,8 +61,6 @@ class Outcome(models.TextChoices):
 
 
 class VisitEnd(models.TextChoices):
-    """How a colleague's look at the keys ended."""
-
     STOPPED = "stopped", _("by hand")
     TIME = "time", _("as the time was over")
     RIGHTS = "rights", _("as the right to it was taken away")
@@ -77,17 +75,17 @@ ENDLESS = datetime(9999, 12, 31, tzinfo=UTC)
 IS_RECENT = models.Q(recency__isnull=False)
 
 
-class NoRows(models.Manager):
-    """What has no table is not asked for its rows, by `dumpdata` for instance."""
+class EmptyManager(models.Manager):
+    """Manager of a model without a table: an empty queryset, for `dumpdata` for instance."""
 
     def get_queryset(self) -> models.QuerySet:
         return super().get_queryset().none()
 
 
 class Consumer(models.Model):
-    """The place of the remote consumers in Django admin, and what colleagues may do with them. It has no table."""
+    """Placeholder model: puts the remote consumers into Django admin, with the permissions of colleagues. No table."""
 
-    objects = NoRows()
+    objects = EmptyManager()
 
     class Meta:
         managed = False
@@ -126,7 +124,7 @@ class AuditEvent(models.Model):
     staff = models.ForeignKey(
         settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+", db_constraint=False
     )
-    """Who was at the keyboard, if a colleague: under the customer's name in support, under the own in the admin."""
+    """The colleague at the keyboard, if any: under the customer's name in support, under the own in the admin."""
     staff_email = models.CharField(_("colleague"), max_length=320, blank=True)
     reason = models.CharField(_("reason"), max_length=200, blank=True)
     address = models.CharField(_("network address"), max_length=45, blank=True)
@@ -138,7 +136,7 @@ class AuditEvent(models.Model):
     key_label = models.CharField(_("key label"), max_length=600, blank=True)
     key_ending = models.CharField(_("key ending"), max_length=8, blank=True)
     facts = models.JSONField(_("facts"), default=dict, blank=True)
-    """What was wanted and what was there before, so that a later look can tell whether it was done."""
+    """Write-ahead facts: what was wanted and what was there before, so that reconciliation can tell what was done."""
     recency = models.GeneratedField(
         expression=models.Case(
             models.When(models.Q(action__in=sorted(READS)) | models.Q(facts__has_key="doubt"), then=None),
@@ -148,7 +146,7 @@ class AuditEvent(models.Model):
         output_field=models.DateTimeField(null=True),
         db_persist=True,
     )
-    """How recent it is for a look at the keys: when a change began, `ENDLESS` until it is known whether it was done."""
+    """Recency for read-your-writes: when a change began, `ENDLESS` until it is known whether it was done."""
 
     class Meta:
         verbose_name = _("audit event")
@@ -174,7 +172,7 @@ class AuditEvent(models.Model):
 
     @property
     def who(self) -> str:
-        """Whoever was at the keyboard, in words for the managers of the consumer."""
+        """The person at the keyboard, in words for the managers of the consumer."""
         return gettext("Support (%(name)s)") % {"name": self.staff_email} if self.staff_email else self.email
 
     @property

@@ -1,14 +1,14 @@
-"""The operator's own logic behind "Create key": replace the class by naming yours in KEYS_PROVISIONING."""
+"""Provisioning policy, a hook for operators: the rule behind "Create key". Name your class in KEYS_PROVISIONING."""
 
 import re
 import secrets
 
-from django.conf import settings
 from django.utils.module_loading import import_string
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from keys.access import Actor
+from keys.conf import settings
 from keys.errors import NotAllowed
 from keys.types import Consumer, NewConsumer
 
@@ -59,8 +59,8 @@ class Provisioning:
         return "-".join(filter(None, [readable, secrets.token_hex(6)]))
 
 
-class Anything(Provisioning):
-    """Colleagues in Django admin are held to permissions, not to the rules for customers."""
+class StaffProvisioning(Provisioning):
+    """Policy for colleagues in Django admin, who are held to permissions, not to the rules for customers."""
 
     def may_create(self, actor: Actor, consumer: Consumer | None) -> None:
         pass
@@ -70,10 +70,9 @@ class Anything(Provisioning):
 
 
 def rules_for(actor: Actor) -> Provisioning:
-    return Anything() if actor.sees_all else provisioning()
+    return StaffProvisioning() if actor.sees_all else provisioning()
 
 
 def provisioning() -> Provisioning:
-    """The operator's class, or ours."""
     chosen: Provisioning = import_string(settings.KEYS_PROVISIONING)()
     return chosen

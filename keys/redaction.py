@@ -13,22 +13,22 @@ _JOINER = "\u200d"  # holds emoji together
 
 
 def looks_masked(value: str) -> bool:
-    """Whether this is no full key; masks differ between sources, these marks are common to all."""
+    """True if this is no full key; masks differ between sources, these marks are common to all."""
     return not value or any(mark in value for mark in ("*", "•", "…", "..."))
 
 
 def without_keys(text: str) -> str:
-    """The text without anything shaped like a key: people paste them where everybody reads."""
+    """Redact: the text without anything shaped like a key. People paste them where everybody reads."""
     return _KEY_SHAPED.sub("zpka_[removed]", text)
 
 
 def ends_for_keys(text: str) -> str:
-    """The text with no more of a key that was pasted into it than lists show."""
+    """Mask: the text with no more of a pasted key than lists show."""
     return _KEY_SHAPED.sub(lambda found: ending_of(found[0]), text)
 
 
 def harmless(text: str) -> str:
-    """The text on one line, without control, direction and invisible characters, and cut to a sane length."""
+    """Sanitize: one line, without control, direction and invisible characters, and cut to a sane length."""
     if len(text) > TEXT_LIMIT:
         text = text[:TEXT_LIMIT] + "…"
     if text.isascii() and text.isprintable():

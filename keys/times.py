@@ -1,4 +1,4 @@
-"""Moments as people read them, in UTC: app.js adds the visitor's own zone."""
+"""Date and time formatting, in UTC: app.js adds the visitor's own zone."""
 
 from datetime import datetime, timedelta
 

@@ -1,4 +1,4 @@
-"""Parse the Developer API's JSON into consumers, keys and managers; its names and odd shapes stop here.
+"""Value objects: consumers, keys and managers in our words. The wire's names and odd shapes stop here.
 
 Whatever it sends is checked before use; an object of another shape raises `OddAnswer`. One that stands in a list is
 left out of it and counted instead: it hides no other, and grants nothing. A full key lives only in `FullKey`: an
@@ -177,7 +177,7 @@ class Consumer:
 
     @property
     def place(self) -> tuple[str, str]:
-        """Where it stands in a list: by title, Team 2 before Team 10."""
+        """Natural sort key: by title, Team 2 before Team 10."""
         padded = re.sub(r"\d+", lambda number: number[0].zfill(12), self.title.casefold())
         return padded, self.name
 
@@ -191,12 +191,12 @@ class Consumer:
 
     @property
     def mark(self) -> str:
-        """Tells whether its keys are the same ones as before, whichever of them have ended since."""
+        """Version mark of the set of keys, for optimistic concurrency; keys that ended since do not change it."""
         return hashlib.sha256(" ".join(sorted(self.key_ids)).encode()).hexdigest()[:16]
 
     @property
     def next_end(self) -> datetime | None:
-        """When the first of the keys that work ends; None where none ends."""
+        """The earliest end among the keys that work; None where none ends."""
         return min((key.expires_on for key in self.live_keys if key.expires_on), default=None)
 
     @property
@@ -206,28 +206,28 @@ class Consumer:
 
     @property
     def live_at_most(self) -> int:
-        """How many of its keys work, taking those that could not be read for such."""
+        """Upper bound of its keys that work, taking those that could not be read for such."""
         return len(self.live_keys) + len(self.unread_keys)
 
     def facts(self, wanted: Iterable[str]) -> list[tuple[str, str]]:
-        """Of these names each that metadata or tags hold as one plain value, in words."""
+        """Facts to show: each of these names that metadata or tags hold as one plain value, in words."""
         known = dict(self.tags) | dict(self.metadata)
         plain = {name: known[name] for name in wanted if isinstance(known.get(name), str | int | float)}
         return [(re.sub("[_-]+", " ", name).capitalize(), _in_words(value)) for name, value in plain.items()]
 
     def matches(self, words: str) -> bool:
-        """Whether its name, its label or one of its keys holds all these words."""
+        """True if its name, its label or one of its keys holds all these words."""
         texts = [self.name, self.label, *(text for key in self.keys for text in (key.label, key.ending))]
         known = "\n".join(texts).casefold()
         return all(word in known for word in words.casefold().split())
 
     @property
     def has_many_keys(self) -> bool:
-        """Whether its keys are more than a list shows."""
+        """True if it has more keys than a list shows."""
         return max(len(self.live_keys), len(self.ended_keys)) > KEYS_IN_A_LIST
 
     def narrowed(self, words: str) -> "Consumer":
-        """Of more keys than a list shows only those that hold all these words, if any does."""
+        """Filtered: of more keys than a list shows only those that hold all these words, if any does."""
         kept = [key for keys in (self.live_keys, self.ended_keys) for key in _narrowed(keys, words)]
         return replace(self, keys=newest_first(kept)) if self.has_many_keys else self
 
@@ -241,11 +241,11 @@ class Consumer:
         raise NotFound(f"{self.name} has no key {key_id}")
 
     def lacks_key(self, key_id: str) -> bool:
-        """Whether it surely has no key of that id: one that could not be read may be the one."""
+        """True if it surely has no key of that id: one that could not be read may be the one."""
         return key_id not in self.key_ids and "" not in self.unread_keys
 
     def lacks_manager(self, manager_id: str) -> bool:
-        """Whether it surely has no manager of that id."""
+        """True if it surely has no manager of that id."""
         return self.has_all_managers and all(one.id != manager_id for one in self.managers)
 
     def with_key(self, key: ApiKey) -> "Consumer":
@@ -320,7 +320,7 @@ def _narrowed(keys: list[ApiKey], words: str) -> list[ApiKey]:
 
 
 def same_time(one: datetime | None, other: datetime | None) -> bool:
-    """Whether two ends are the same to the second; the wire keeps milliseconds, and may round."""
+    """True if two ends are the same to the second; the wire keeps milliseconds, and may round."""
     if one is None or other is None:
         return one is other
     return abs(one - other) < timedelta(seconds=1)
@@ -369,7 +369,7 @@ def _keys(data: dict[str, Any], consumer: str) -> tuple[list[ApiKey], tuple[Unre
 
 
 def _map(data: dict[str, Any], field: str) -> dict[str, Any]:
-    """What the operator keeps with a consumer; nothing of it is needed, so an odd shape is no reason to fail."""
+    """The operator's own data; nothing of it is needed, so an odd shape is no reason to fail."""
     value = data.get(field)
     return value if isinstance(value, dict) else {}
 

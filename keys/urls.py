@@ -1,4 +1,4 @@
-"""Addresses of the API Keys page and of each verb; the environment is part of all but the first."""
+"""URL routes of the API Keys page and of each verb; the environment is part of all but the first."""
 
 from django.urls import path, register_converter
 

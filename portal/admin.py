@@ -1,4 +1,4 @@
-"""People in Django admin: looked at, disabled and given permissions; never signed in for. And mails, without words."""
+"""ModelAdmin of people and mails: seen, disabled and given permissions; never signed in for. Mails without words."""
 
 from datetime import datetime
 from typing import Any, cast
@@ -36,8 +36,8 @@ for _model in (EmailAddress, Authenticator, SocialAccount, SocialApp, SocialToke
 admin.site.site_header = admin.site.site_title = settings.PORTAL_NAME
 
 
-class LookedAt(admin.TabularInline):
-    """For whoever may see the person; changed by nobody."""
+class ReadOnlyInline(admin.TabularInline):
+    """Read-only inline: for whoever may see the person; changed by nobody."""
 
     extra = 0
 
@@ -54,7 +54,7 @@ class LookedAt(admin.TabularInline):
         return False
 
 
-class AddressInline(LookedAt):
+class AddressInline(ReadOnlyInline):
     model = EmailAddress
     readonly_fields = ("email", "verified", "primary", "consumers")
     verbose_name_plural = _("e-mail addresses (proved by their holder)")
@@ -65,14 +65,14 @@ class AddressInline(LookedAt):
 
     @admin.display(description=_("Consumers"))
     def consumers(self, address: EmailAddress) -> SafeString:
-        """Those that list the address, in each environment."""
+        """Links to the consumers that list the address, in each environment."""
         links = ((reverse("service:environment", args=[name]), address.email, name) for name in settings.ZUPLO_BUCKETS)
         parts = ((f"{url}?{urlencode({'manager': email})}", name) for url, email, name in links)
         return format_html_join(" ", '<a href="{}">{}</a>', parts)
 
 
-class SecondFactorInline(LookedAt):
-    """For the person who has lost the phone and the recovery codes: a superuser takes the factor off."""
+class SecondFactorInline(ReadOnlyInline):
+    """Second factors of the person; a superuser takes off the one that was lost."""
 
     model = Authenticator
     fields = readonly_fields = ("name", "made_at", "used_at")
@@ -96,7 +96,7 @@ class SecondFactorInline(LookedAt):
 
 @admin.register(User)
 class UserAdmin(admin.ModelAdmin):
-    """No password field: a colleague who sets one could sign in as the customer, and nothing would show it."""
+    """Users, without a password field: a colleague who sets one could sign in as the customer, unseen."""
 
     list_display = ("email", "is_active", "is_staff", "last_login")
     list_filter = ("is_active", "is_staff", "is_superuser", "groups")
@@ -124,7 +124,7 @@ class UserAdmin(admin.ModelAdmin):
         return [path("<int:pk>/support/", view, name="portal_user_support"), *super().get_urls()]
 
     def change_view(self, request: HttpRequest, object_id: str, *args: Any, **kwargs: Any) -> HttpResponse:
-        """With the ways to support this person, and to what is known of them, for whoever may go there."""
+        """User page with links to support and to the audit log, for whoever may go there."""
         person = self.get_object(request, object_id)
         ways = {
             "may_support": person is not None and not impersonation.why_not(request.user, person),
@@ -140,7 +140,7 @@ class UserAdmin(admin.ModelAdmin):
         return self.inlines if obj else ()
 
     def get_readonly_fields(self, request: HttpRequest, obj: User | None = None) -> tuple[str, ...]:
-        """An address is changed by its holder, rights by superusers."""
+        """Read-only fields: an address is changed by its holder, rights by superusers."""
         fixed = (*self.readonly_fields, "email") if obj else self.readonly_fields
         rights = () if request.user.is_superuser else ("is_staff", "is_superuser", "groups", "user_permissions")
         return (*fixed, *rights)
@@ -154,7 +154,7 @@ class UserAdmin(admin.ModelAdmin):
     def save_formset(self, request: HttpRequest, form: Any, formset: Any, change: bool) -> None:
         super().save_formset(request, form, formset, change)
         if any(isinstance(gone, Authenticator) for gone in formset.deleted_objects):
-            mfa.was_taken_off(request, form.instance)
+            mfa.after_factor_removed(request, form.instance)
 
     def save_model(self, request: HttpRequest, obj: User, form: object, change: bool) -> None:
         if not change:
@@ -166,13 +166,12 @@ class UserAdmin(admin.ModelAdmin):
 
 
 def _may_touch(request: HttpRequest, person: User | None) -> bool:
-    """Colleagues are a superuser's business."""
     return bool(request.user.is_superuser) or person is None or not (person.is_staff or person.is_superuser)
 
 
 @admin.register(Group)
-class RightsAdmin(GroupAdmin):
-    """Rights are given by superusers alone: who may change a group could raise the own rights by it."""
+class SuperuserGroupAdmin(GroupAdmin):
+    """Groups, changed by superusers alone: who may change a group could raise the own rights by it."""
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return bool(request.user.is_superuser)
@@ -186,7 +185,7 @@ class RightsAdmin(GroupAdmin):
 
 @admin.register(OutgoingMail)
 class OutgoingMailAdmin(admin.ModelAdmin):
-    """Whether a mail has left. Never its body: it may hold the code that signs a customer in."""
+    """Mails and their state. Never a body: it may hold the code that signs a customer in."""
 
     list_display = ("subject", "to", "created_at", "state", "trouble")
     list_filter = ("sent_at", "failed_at")

@@ -1,4 +1,4 @@
-"""The site itself: identity, home, health."""
+"""App configuration of the site itself: identity, home, health."""
 
 from django.apps import AppConfig
 from django.conf import settings

@@ -1,4 +1,4 @@
-"""What can be told wrong about the settings only once Django is loaded; each says which, and the cure."""
+"""System checks: what can be told wrong about the settings only once Django is loaded; each with the cure."""
 
 from typing import Any
 
@@ -35,7 +35,7 @@ def provisioning(**_kwargs: Any) -> list[CheckMessage]:
 
 @register()
 def collected_static_files(**_kwargs: Any) -> list[CheckMessage]:
-    """Outside debug mode each page names its files by the list that collectstatic writes."""
+    """Check for the manifest of collectstatic, by which pages name their files outside debug mode."""
     manifest = settings.STATIC_ROOT / "staticfiles.json"
     if settings.DEBUG or "Manifest" not in settings.STORAGES["staticfiles"]["BACKEND"] or manifest.exists():
         return []

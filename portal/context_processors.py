@@ -1,4 +1,4 @@
-"""What every template knows of the operator."""
+"""Template context processor: the operator's branding, in every template."""
 
 from typing import Any
 

@@ -102,7 +102,7 @@ def _environment(state: Path, port: int, sandbox_port: int) -> dict[str, str]:
 
 
 def _start(arguments: list[str], environment: dict[str, str], *, quiet: bool = False) -> subprocess.Popen[bytes]:
-    """Python with these arguments, in a session of its own: Ctrl-C reaches it through us, in good order."""
+    """Start Python with these arguments in a session of its own: Ctrl-C reaches it through us, in good order."""
     return subprocess.Popen(  # noqa: S603, our own interpreter and arguments
         [sys.executable, *arguments],
         cwd=ROOT,

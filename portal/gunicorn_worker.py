@@ -1,4 +1,4 @@
-"""The gunicorn worker: green threads, so that a client who says next to nothing costs next to nothing.
+"""gunicorn worker class: green threads with a time limit on each request, so that slow clients cost next to nothing.
 
 gunicorn itself gives the headers of a request `keepalive` seconds as a whole; this bounds what comes after them.
 """
@@ -18,7 +18,7 @@ from gunicorn.http.errors import (
 from gunicorn.workers.ggevent import GeventWorker
 
 REQUEST_SECONDS = 20
-"""For one request, body and answer included. The portal bounds its own work to ten; the rest is the client's."""
+"""Time limit of one request, body and answer included. The portal bounds its own work to ten seconds."""
 
 
 TOO_LONG = {
@@ -38,7 +38,7 @@ Referrer-Policy: same-origin
 X-Content-Type-Options: nosniff
 
 """.replace("\n", "\r\n")
-"""What does not get as far as the portal's own pages has their headers all the same."""
+"""Raw response to malformed requests, with the headers that the portal's own pages have."""
 
 
 class TooSlow(gevent.Timeout):
@@ -60,7 +60,7 @@ class Worker(GeventWorker):
             limit.close()
 
     def handle_error(self, req: Any, client: Any, addr: Any, exc: BaseException) -> None:
-        """Refuse what is no request in words that repeat nothing of it."""
+        """400, 414 or 431 for what is no request, in words that repeat nothing of it."""
         own_fault = isinstance(exc, InvalidResponseHeader | InvalidResponseHeaderName)
         if own_fault or not isinstance(exc, ParseException):
             super().handle_error(req, client, addr, exc)
@@ -73,7 +73,7 @@ class Worker(GeventWorker):
             client.sendall((REFUSAL.format(status=status, length=len(words)) + words).encode())
 
     def _give_back_connections(self) -> None:
-        """What Django does at the end of a request, which this one did not reach."""
+        """Close database connections, as Django does at the end of a request, which this one did not reach."""
         from django.db import connections
 
         connections.close_all()

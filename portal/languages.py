@@ -1,4 +1,4 @@
-"""The language of the pages: the browser's, until somebody chooses another one. Mails follow the last one used."""
+"""Language preference: the browser's, until somebody chooses another one. Mails follow the last one used."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -24,7 +24,7 @@ A_YEAR = 60 * 60 * 24 * 365
 @csrf_exempt
 @require_POST
 def choose(request: HttpRequest) -> HttpResponse:
-    """Remember the language in a cookie, and go back to the page on which it was chosen."""
+    """Set the language cookie, and go back to the page on which it was chosen."""
     response = HttpResponseRedirect(_back(request), status=303)
     language = request.POST.get("language", "")
     if language in dict(settings.LANGUAGES):
@@ -50,7 +50,7 @@ def _back(request: HttpRequest) -> str:
 
 @receiver(user_logged_in)
 def remember(request: HttpRequest, user: User, **_kwargs: Any) -> None:
-    """Note which language the person reads, for mails that somebody else brings about."""
+    """Store the language that the person reads, for mails that somebody else brings about."""
     language = get_language() or ""
     User.objects.filter(pk=user.pk).exclude(language=language).update(language=language)
 

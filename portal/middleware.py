@@ -1,4 +1,4 @@
-"""What every request of the site gets, in the order in which `settings.MIDDLEWARE` names it."""
+"""Middleware of the site, in the order in which `settings.MIDDLEWARE` names it."""
 
 import contextlib
 import ipaddress
@@ -26,11 +26,11 @@ GetResponse = Callable[[HttpRequest], HttpResponse]
 
 
 def reference(get_response: GetResponse) -> GetResponse:
-    """Give the request an id that stands in its log lines, on its error pages and in `X-Request-ID`."""
+    """Correlation id: it stands in the request's log lines, on its error pages and in `X-Request-ID`."""
 
     def middleware(request: HttpRequest) -> HttpResponse:
         request.reference = uuid.uuid4().hex[:12]  # type: ignore[attr-defined]
-        token = call_stats.current.set(call_stats.Tally(request.reference))  # type: ignore[attr-defined]
+        token = call_stats.current.set(call_stats.CallStats(request.reference))  # type: ignore[attr-defined]
         try:
             response = get_response(request)
         finally:
@@ -42,7 +42,7 @@ def reference(get_response: GetResponse) -> GetResponse:
 
 
 def client_address(get_response: GetResponse) -> GetResponse:
-    """Make REMOTE_ADDR the client's address, which only the operator's own proxies are believed to know.
+    """Trusted proxies: make REMOTE_ADDR the client's address, which only the operator's own proxies know.
 
     Each proxy adds the address that it sees at the end of X-Forwarded-For; what stands before is hearsay.
     """
@@ -59,7 +59,7 @@ def client_address(get_response: GetResponse) -> GetResponse:
 
 
 def headers(get_response: GetResponse) -> GetResponse:
-    """Add the headers that neither Django nor the policy sends: nobody else may embed or use what is served."""
+    """Security headers that neither Django nor the policy sends: nobody else may embed or use what is served."""
 
     def middleware(request: HttpRequest) -> HttpResponse:
         response = get_response(request)
@@ -71,13 +71,13 @@ def headers(get_response: GetResponse) -> GetResponse:
 
 
 def health(get_response: GetResponse) -> GetResponse:
-    """Answer probes before anything looks at the Host header, the session or the database.
+    """Health checks: answer probes before anything looks at the Host header, the session or the database.
 
     Probes ask by address, which no list of hosts can hold; nothing in the answers depends on the name.
     """
     answers = {"/healthz": healthz, "/readyz": readyz}
     if settings.METRICS_TOKEN:
-        answers[metrics.PATH] = metrics.told
+        answers[metrics.PATH] = metrics.metrics_view
 
     def middleware(request: HttpRequest) -> HttpResponse:
         return answers.get(request.path_info, get_response)(request)
@@ -86,7 +86,7 @@ def health(get_response: GetResponse) -> GetResponse:
 
 
 def nothing_is_stored(get_response: GetResponse) -> GetResponse:
-    """Keep pages out of every cache: they are about one person, and the Back button must not show a key.
+    """Cache-Control: no-store, as pages are about one person, and the Back button must not show a key.
 
     A view that knows better says so itself.
     """
@@ -102,7 +102,7 @@ def nothing_is_stored(get_response: GetResponse) -> GetResponse:
 
 
 def small_bodies_only(get_response: GetResponse) -> GetResponse:
-    """Refuse what no form of the portal sends, before it is read: Django would spool an upload to the disk."""
+    """Body size limit: refuse what no form of the portal sends, before Django would spool an upload to the disk."""
 
     def middleware(request: HttpRequest) -> HttpResponse:
         length = request.META.get("CONTENT_LENGTH") or "0"
@@ -114,8 +114,10 @@ def small_bodies_only(get_response: GetResponse) -> GetResponse:
 
 
 def own_pages(get_response: GetResponse) -> GetResponse:
-    """Put a page of ours where Django has none: a wrong method is answered by nothing at all, and in debug mode what
-    is not there by a list of addresses, where everybody should see what customers see."""
+    """Error pages where Django has none, so that everybody sees what customers see.
+
+    It answers a wrong method by nothing at all, and in debug mode what is not there by a list of addresses.
+    """
 
     def middleware(request: HttpRequest) -> HttpResponse:
         response = get_response(request)
@@ -130,7 +132,7 @@ def own_pages(get_response: GetResponse) -> GetResponse:
 
 
 def sign_in_leaves_the_dialog(get_response: GetResponse) -> GetResponse:
-    """Send the whole page to sign-in when a fragment was asked for and nobody is signed in any more.
+    """Login redirect for htmx: the whole page goes to sign-in when a fragment was asked for and nobody is signed in.
 
     Without this htmx follows the redirect and puts the sign-in page inside the dialog or the row. Whoever pressed a
     button and comes to a form that asks for an address is told why.

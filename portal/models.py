@@ -1,4 +1,4 @@
-"""The people who sign in, of whom an e-mail address is all that is known, and the mails that go to them."""
+"""Models: people who sign in, of whom an e-mail address is all that is known, and the mails that go to them."""
 
 from collections.abc import Iterator
 from typing import Any, ClassVar
@@ -33,9 +33,9 @@ class User(AbstractUser):
     username = None  # type: ignore[assignment]
     email = models.EmailField(_("e-mail address"), unique=True)
     sessions_ended = models.PositiveIntegerField(default=0, editable=False)
-    """How often all sessions were ended: each session carries the number that was true when it began."""
+    """Session generation: each session carries the number that was true when it began; raising it ends them all."""
     language = models.CharField(max_length=8, blank=True, editable=False)
-    """What the person was last seen to read: for mails that somebody else brings about."""
+    """Language that the person was last seen to read: for mails that somebody else brings about."""
 
     objects: ClassVar[UserManager] = UserManager()  # type: ignore[assignment]
 
@@ -54,7 +54,7 @@ class User(AbstractUser):
         return self.email
 
     def save(self, *args: Any, **kwargs: Any) -> None:
-        """Whoever is disabled is signed out for good: enabling the account again brings no session back."""
+        """Save, and sign out for good whoever is disabled: enabling the account again brings no session back."""
         super().save(*args, **kwargs)
         if not self.is_active:
             self.end_sessions()
@@ -84,7 +84,7 @@ class OutgoingMails(models.QuerySet["OutgoingMail"]):
 
 
 class OutgoingMail(models.Model):
-    """A mail on its way, see `portal.mail.outbox`. Its words are wiped as soon as it is sent or given up."""
+    """Outbox row: a mail on its way, see `portal.mail.outbox`. Its words are wiped once it is sent or given up."""
 
     recipients = models.JSONField(_("recipients"))
     subject = models.CharField(_("subject"), max_length=998)

@@ -1,4 +1,4 @@
-"""Settings of the portal, as a list; `portal/config/environment.py` reads what they are made of.
+"""Django settings, as a list; `portal/config/environment.py` reads what they are made of.
 
 With nothing set this is a development machine: debug mode, answering to loopback names only, on SQLite and
 on the sandbox of the Developer API. Naming a host makes it production, where nothing that matters has a
@@ -128,6 +128,7 @@ KEYS_PER_CONSUMER = number("KEYS_PER_CONSUMER", 10)
 KEYS_REVEALS_PER_MINUTE = number("KEYS_REVEALS_PER_MINUTE", 30)
 KEYS_CHANGES_PER_MINUTE = number("KEYS_CHANGES_PER_MINUTE", 20)
 KEYS_MAIL_MANAGERS = flag("KEYS_MAIL_MANAGERS", True)
+KEYS_ACTOR = "portal.accounts.actor.actor_of"
 KEYS_LANGUAGES = "portal.languages.spoken_by"  # who reads what, for mails to several
 KEYS_SHOW_METADATA = names("KEYS_SHOW_METADATA")
 
@@ -309,7 +310,7 @@ ACCOUNT_RATE_LIMITS = {
 }
 # A proof for what matters is asked for by the portal itself: allauth would let people without a password through.
 STEP_UP_MINUTES = number("STEP_UP_MINUTES", 120)
-STEP_UP_URL = "step_up"
+KEYS_STEP_UP_URL = "step_up"
 # Passkeys, an authenticator app, recovery codes
 MFA_ADAPTER = "portal.accounts.mfa.MFAAdapter"
 MFA_FORMS = {

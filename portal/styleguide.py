@@ -1,4 +1,4 @@
-"""/styleguide/: every component in every state, for those who change them; only where the site is developed."""
+"""Styleguide at /styleguide/: every component in every state, for those who change them; in debug mode only."""
 
 import time
 from dataclasses import replace
@@ -11,7 +11,7 @@ from django.shortcuts import render
 from django.utils import timezone
 from django.views.decorators.http import require_safe
 
-from keys.errors import ApiUnavailable, NotAllowed, OutcomeUnknown, TooMany
+from keys.errors import ApiUnavailable, NotAllowed, OutcomeUnknown, RateLimited
 from keys.types import ApiKey, Consumer, Manager
 from keys.web.forms import CreateForm, LabelForm, RotateForm
 from keys.zuplo.gateway import Trial
@@ -47,7 +47,11 @@ def page(request: HttpRequest) -> HttpResponse:
         "key": key,
         "addresses": ["ann@acme.test"],
         "pages": Paginator(range(30), 10).page(2),
-        "errors": [TooMany(30, 42), ApiUnavailable("", 5), NotAllowed("Acme Inc has reached its limit of 10 keys.")],
+        "errors": [
+            RateLimited(30, 42),
+            ApiUnavailable("", 5),
+            NotAllowed("Acme Inc has reached its limit of 10 keys."),
+        ],
         "unknown": OutcomeUnknown(""),
         "label_form": LabelForm(QueryDict("label=")),
         "create_form": CreateForm(),

@@ -1,4 +1,4 @@
-"""Every address of the site; `/healthz` and `/readyz` are answered before it, by `portal.middleware.health`."""
+"""URL routes of the site; `/healthz` and `/readyz` are answered before it, by the health check middleware."""
 
 from allauth.account.decorators import secure_admin_login
 from django.contrib import admin

@@ -1,4 +1,4 @@
-"""The pages that are not about keys: home, and the last resort."""
+"""Views that are not about keys: home, and the last resort."""
 
 import logging
 
@@ -19,7 +19,7 @@ def home(request: HttpRequest) -> HttpResponse:
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
-    """The page for what nobody foresaw; it asks neither session nor database, which may be the trouble."""
+    """500 page for what nobody foresaw; it asks neither session nor database, which may be the trouble."""
     try:
         page = render_to_string("500.html", site(request))
     except Exception:  # there must be an answer

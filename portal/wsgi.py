@@ -1,4 +1,4 @@
-"""The WSGI application that gunicorn serves: never in debug mode unless that was asked for."""
+"""WSGI application that gunicorn serves: never in debug mode unless that was asked for."""
 
 import os
 

@@ -1,4 +1,4 @@
-"""A stand-in for the API-key part of Zuplo's Developer API: a real server on a real socket."""
+"""Fake server for the API-key part of Zuplo's Developer API: a real one, on a real socket."""
 
 import secrets
 from collections.abc import Iterable, Mapping
@@ -32,7 +32,7 @@ _COLUMNS = {
 
 
 class Sandbox:
-    """The sandbox in this process. As a context manager it listens inside the block."""
+    """Sandbox in this process. As a context manager it listens inside the block."""
 
     def __init__(
         self,
@@ -159,7 +159,7 @@ class Sandbox:
             return _plain(store, store.page("consumers", "bucket = ?", [pk], sort="oldest"))
 
     def keys(self, name: str, bucket: str | None = None) -> list[Document]:
-        """The consumer's keys, oldest first; none if there is no such consumer."""
+        """Keys of the consumer, oldest first; none if there is no such consumer."""
         consumer = self.consumer(name, bucket)
         return list(consumer["apiKeys"]) if consumer else []
 
@@ -176,7 +176,7 @@ class Sandbox:
                 store.add_manager(consumer["pk"], email, f"portal|{email}")
 
     def authorizes(self, value: str, bucket: str | None = None) -> bool:
-        """Whether a gateway that asks now lets the key through."""
+        """True if a gateway that asks now lets the key through."""
         with self._database.reading() as store:
             key = store.key_by_value(self._bucket(store, bucket)["pk"], value)
             return key is not None and (key["expires_on"] is None or key["expires_on"] > now())

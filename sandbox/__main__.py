@@ -1,4 +1,4 @@
-"""python -m sandbox: the sandbox from the command line."""
+"""Command line: python -m sandbox."""
 
 import argparse
 import os

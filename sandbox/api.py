@@ -1,4 +1,4 @@
-"""The API without sockets: from a request to its answer."""
+"""API without sockets: from a request to its answer."""
 
 import re
 import threading
@@ -96,7 +96,7 @@ class Api:
         self._rate_lock = threading.Lock()
 
     def accepts(self, request: Request) -> bool:
-        """Whether the bearer is right; a gateway's question may carry any."""
+        """Authentication: True if the bearer token is right; a gateway's question may carry any."""
         return request.bearer == self._token or request.path == "/v3/key-auth/validate"
 
     def forget_rate(self) -> None:
@@ -104,7 +104,7 @@ class Api:
             self._recent.clear()
 
     def answer(self, request: Request, *, past: bool = False, seconds: float | None = None) -> Answer:
-        """The truth; for a read with `past`, that before the last write or of so many seconds ago."""
+        """Consistency: the truth; for a read with `past`, that before the last write or of so many seconds ago."""
         try:
             if request.problem:
                 raise request.problem
@@ -142,7 +142,7 @@ class Api:
             self._count(int(self._switches.current["rate"]))
 
     def _count(self, allowed: int) -> None:
-        """Let so many calls through in any one second."""
+        """Rate limit: let so many calls through in any one second."""
         moment = time.monotonic()
         with self._rate_lock:
             while self._recent and self._recent[0] <= moment - 1:

@@ -1,4 +1,4 @@
-"""One accepted call: its names, parameters and guards turned into rows, or refused."""
+"""Call context: one accepted call, its names, parameters and guards turned into rows, or refused."""
 
 import re
 from collections.abc import Mapping
@@ -23,7 +23,7 @@ _USUAL_FORMATS = {
 
 @dataclass(slots=True)
 class Call:
-    """What an operation gets to work with."""
+    """Context of an operation."""
 
     request: Request
     switches: Mapping[str, str]
@@ -88,7 +88,7 @@ class Call:
         return int(value)
 
     def read_format(self, *, declared: bool = True) -> str:
-        """How key values that were there before are shown; key-format counts only where it is declared."""
+        """Key format of keys that were there before; key-format counts only where it is declared."""
         asked = self.param("key-format") if declared else None
         if asked is not None and asked not in _FORMATS:
             raise Problem(400, f"key-format must be one of {', '.join(_FORMATS)}.")
@@ -98,7 +98,7 @@ class Call:
         return "masked" if found == "visible" and self.switches["retrievable"] != "yes" else found
 
     def create_format(self) -> str:
-        """How a creation, which declares no key-format, shows the new key."""
+        """Key format of a creation, which declares no key-format."""
         return _USUAL_FORMATS["create"][self.switches["key_format_default"]]
 
     # What is kept
@@ -122,7 +122,7 @@ class Call:
         return Answer(200, document)
 
     def total(self, table: str, where: str, values: list[object]) -> int | None:
-        """How many there are in all, if lists say so."""
+        """Total of a list, if lists say so."""
         return self.store.count(table, where, values) if self.switches["total"] == "present" else None
 
     def created(self, document: Any) -> Answer:

@@ -1,4 +1,4 @@
-"""The SQLite file or memory behind the sandbox: connections, transactions, copies of earlier states."""
+"""Database: an SQLite file or memory; connections, transactions, snapshots of earlier states."""
 
 import sqlite3
 import threading

@@ -116,7 +116,7 @@ class Dispatcher:
         return Answer(200, self._state(with_journal=parse_qs(request.query).get("journal") != ["0"]))
 
     def _hello(self, request: Request) -> Answer:
-        """What an API behind the gateway would say: a word to whoever sends a key that works, in any bucket."""
+        """Fake API behind the gateway: a word to whoever sends a key that works, in any bucket."""
         with self.database.reading() as store:
             rows = store.all("SELECT pk FROM buckets")
             keys = [store.key_by_value(row["pk"], request.bearer or "") for row in rows]

@@ -1,4 +1,4 @@
-"""What a fault makes of an answer."""
+"""Fault injection, the effects: what a fault makes of an answer."""
 
 import struct
 import zlib

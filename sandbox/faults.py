@@ -1,4 +1,4 @@
-"""Faults: armed on matching calls, and due on the ones that were meant."""
+"""Fault injection: armed on matching calls, and due on the ones that were meant."""
 
 import threading
 from collections.abc import Mapping
@@ -73,7 +73,7 @@ class Fault:
 
     @property
     def works(self) -> bool:
-        """Whether the call's work is done all the same."""
+        """True if the call's work is done all the same."""
         return self.when == "after" or KINDS[self.kind].works
 
     @property

@@ -1,4 +1,4 @@
-"""What goes in and out of the API, free of sockets: requests, answers, problems."""
+"""HTTP messages, free of sockets: requests, answers, problems."""
 
 import json
 from collections.abc import Iterable
@@ -25,7 +25,7 @@ class Problem(Exception):
 
 
 class Missing(Problem):
-    """What the path names is not there."""
+    """404: what the path names is not there."""
 
     def __init__(self, detail: str) -> None:
         super().__init__(404, detail)

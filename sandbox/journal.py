@@ -1,4 +1,4 @@
-"""The journal: what was called, and what became of it."""
+"""Request journal: what was called, and what became of it."""
 
 import threading
 from dataclasses import asdict, dataclass, replace

@@ -1,4 +1,4 @@
-"""The operations on keys, and the question a gateway asks about one."""
+"""Operations on keys, and the question that a gateway asks about one."""
 
 from typing import Any
 
@@ -105,7 +105,7 @@ def roll_key(call: Call) -> Answer:
 
 
 def validate(call: Call) -> Answer:
-    """What Zuplo's api-key-inbound policy asks, and remembers for as long as its own cacheTtlSeconds says.
+    """Introspection, as Zuplo's api-key-inbound policy asks; it remembers for as long as its own cacheTtlSeconds says.
 
     The answer is always the present truth; the gateway's memory is only told of, in x-cache-ttl.
     """

@@ -1,4 +1,4 @@
-"""The operations on buckets, consumers and managers, each from a call to its answer."""
+"""Operations on buckets, consumers and managers, each from a call to its answer."""
 
 from typing import Any
 

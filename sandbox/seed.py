@@ -1,4 +1,4 @@
-"""Sample data: a small account to look at, or as many consumers as wished."""
+"""Seed data: a small account to look at, or as many consumers as wished."""
 
 import random
 import sys
@@ -150,7 +150,6 @@ def _marks(number: int) -> str:
 
 
 def bar(width: int = 40) -> Progress:
-    """A progress bar on stderr."""
     began = time.monotonic()
 
     def show(done: int, total: int) -> None:

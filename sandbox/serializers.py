@@ -1,4 +1,4 @@
-"""Rows as the API shows them, under the switches in force."""
+"""Serializers: rows as the API shows them, under the switches in force."""
 
 import json
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""HTTP/1.1 on a socket: one thread a connection, each answer in one send."""
+"""HTTP/1.1 server on a socket: one thread a connection, each answer in one send."""
 
 import socketserver
 import threading
@@ -21,7 +21,7 @@ _PHRASES = {status.value: status.phrase for status in HTTPStatus}
 
 
 class Broken(Exception):
-    """What came is not HTTP, or too much: answer, then close."""
+    """Protocol error: what came is not HTTP, or too much; answer, then close."""
 
     def __init__(self, status: int, detail: str) -> None:
         super().__init__(detail)

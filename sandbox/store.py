@@ -1,4 +1,4 @@
-"""What can be asked of and changed in the database, inside one transaction."""
+"""Repository: queries and changes, inside one transaction."""
 
 import json
 import random

@@ -1,4 +1,4 @@
-"""The switches: every point on which the real service's behaviour is unknown, and its possible readings."""
+"""Behaviour switches: every point on which the real service's behaviour is unknown, and its possible readings."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

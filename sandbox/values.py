@@ -1,4 +1,4 @@
-"""The values on the wire: ids, key values and their masks, dates."""
+"""Wire values: ids, key values and their masks, dates."""
 
 import random
 import re

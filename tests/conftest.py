@@ -80,10 +80,10 @@ def two_environments(sandbox, settings) -> Sandbox:
 @pytest.fixture
 def log(caplog: pytest.LogCaptureFixture) -> pytest.LogCaptureFixture:
     """The log as the portal writes it."""
-    from portal.observability.logs import Line, Reference
+    from portal.observability.logs import LineFormatter, RequestIdFilter
 
-    caplog.handler.setFormatter(Line())
-    caplog.handler.addFilter(Reference())
+    caplog.handler.setFormatter(LineFormatter())
+    caplog.handler.addFilter(RequestIdFilter())
     caplog.set_level(logging.INFO)
     return caplog
 
@@ -249,7 +249,7 @@ def pytest_terminal_summary(terminalreporter, config: pytest.Config) -> None:
 
 @pytest.fixture
 def count(request: pytest.FixtureRequest) -> Counter[str]:
-    """What one test tries out many times; told at the end of the run."""
+    """Counter of what one test tries out many times; told at the end of the run."""
     return request.config.stash[COUNTED]
 
 

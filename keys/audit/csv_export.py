@@ -1,4 +1,4 @@
-"""Rows as a CSV file that is written while it is read, and that no spreadsheet takes for formulas."""
+"""CSV export: streamed, and safe from CSV injection (cells that a spreadsheet would carry out as formulas)."""
 
 import csv
 import re
@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from django.http import StreamingHttpResponse
 
 FORMULA = re.compile(r"(^|[;\t\r\n])( *)(?=[=+\-@|%\t\r\n])")
-"""Where a text begins that a spreadsheet may carry out instead of showing it.
+"""CSV injection: where a text begins that a spreadsheet may carry out instead of showing it.
 
 Also within a cell, after what ends one elsewhere: Excel in German or Spanish splits lines at semicolons.
 """

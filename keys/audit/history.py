@@ -1,4 +1,4 @@
-"""What was done to keys, for their managers: the audit log as far as it is their business, newest first."""
+"""History for managers: the audit log as far as it is their business, newest first, by keyset pagination."""
 
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
@@ -33,7 +33,7 @@ TRIES = WISHES | {
     Action.RENAME_CONSUMER: _("rename the consumer"),
     Action.TRY: _("send a request with the key"),
 }
-"""What completes "Tried to ..."."""
+"""Phrases that complete "Tried to ..."."""
 ICONS = {
     Action.REVEAL: "eye",
     Action.COPY: "clipboard",
@@ -56,7 +56,7 @@ _MICROSECOND = timedelta(microseconds=1)
 
 
 def of_manager(actor: Actor, environment: str, consumers: Collection[str]) -> QuerySet[AuditEvent]:
-    """What was done in these consumers, which the person manages now, and what was done to the person's own account.
+    """Events in these consumers, which the person manages now, and those of the person's own account.
 
     What others only tried counts if it came past the gate: strangers could fill the log otherwise, and would be
     told by name to people who are none of their business.
@@ -76,7 +76,6 @@ def _of_namesakes(environment: str, consumers: Collection[str]) -> Q:
 
 
 def of_consumer(actor: Actor, environment: str, consumer: str) -> QuerySet[AuditEvent]:
-    """The same for one consumer."""
     return of_manager(actor, environment, [consumer]).filter(environment=environment, consumer=consumer)
 
 
@@ -90,12 +89,12 @@ def of_kind(events: QuerySet[AuditEvent], kind: str) -> QuerySet[AuditEvent]:
 # Pages without counting: each begins after the last event of the one before, so the millionth costs what the first does
 
 
-def place_of(event: AuditEvent) -> str:
+def cursor_of(event: AuditEvent) -> str:
     return f"{(event.started_at - _EPOCH) // _MICROSECOND}-{event.pk}"
 
 
-def after(events: QuerySet[AuditEvent], place: str) -> QuerySet[AuditEvent]:
-    """Those that follow the event at this place; all of them where it is none."""
+def after_cursor(events: QuerySet[AuditEvent], place: str) -> QuerySet[AuditEvent]:
+    """Keyset pagination: the events that follow the one at this place; all of them where it is none."""
     time, _dash, number = place.partition("-")
     try:
         at, pk = _EPOCH + int(time) * _MICROSECOND, int(number)
@@ -104,13 +103,13 @@ def after(events: QuerySet[AuditEvent], place: str) -> QuerySet[AuditEvent]:
     return events.filter(Q(started_at__lt=at) | Q(pk__lt=min(pk, 2**63 - 1)), started_at__lte=at)
 
 
-def one_by_one(events: QuerySet[AuditEvent], at_once: int = 500) -> Iterator[AuditEvent]:
+def in_batches(events: QuerySet[AuditEvent], at_once: int = 500) -> Iterator[AuditEvent]:
     """All of them, however many; no connection is held while a slow reader takes its time."""
     place = ""
-    while found := list(after(events, place)[:at_once]):
+    while found := list(after_cursor(events, place)[:at_once]):
         give_back_connection()
         yield from found
-        place = place_of(found[-1])
+        place = cursor_of(found[-1])
 
 
 # In words
@@ -150,7 +149,7 @@ class Entry:
 
     @property
     def detail(self) -> str:
-        """What it came to: the manager concerned, the new label, the new end, or the end of what was replaced."""
+        """The result: the manager concerned, the new label, the new end, or the end of what was replaced."""
         facts = self.event.facts
         match self.event.action:
             case Action.ROTATE | Action.ROTATE_ALL if self.event.outcome == Outcome.DONE and facts.get("old"):
@@ -171,5 +170,5 @@ class Entry:
 
     @property
     def address(self) -> str:
-        """From where people did it; where colleagues sit is the operator's business."""
+        """Network address of the person; where colleagues sit is the operator's business."""
         return "" if self.event.staff_email else self.event.address

@@ -1,4 +1,4 @@
-"""The only writer of the audit log. Its rows also make sure that a form, and a consumer, is changed once at a time."""
+"""Audit log, the only writer. Unique columns also make each form idempotent and lock the consumer being changed."""
 
 import logging
 import time
@@ -13,7 +13,7 @@ from django.db.models import Q
 from django.utils import timezone
 
 from keys.access import Actor
-from keys.errors import ApiError, Busy, NotAllowed, NotFound, OutcomeUnknown, TooMany
+from keys.errors import ApiError, Busy, NotAllowed, NotFound, OutcomeUnknown, RateLimited
 from keys.green_threads import give_back_connection
 from keys.models import NOT_DONE, READS, Action, AuditEvent, Outcome
 from keys.types import ApiKey
@@ -26,7 +26,7 @@ LAG = timedelta(seconds=60)  # for which lists of the Developer API may not show
 
 
 class Repeated(Exception):
-    """The form was sent before: `event` says how that ended."""
+    """Idempotency: the form was sent before; `event` says how that ended."""
 
     def __init__(self, event: AuditEvent) -> None:
         super().__init__(f"event {event.pk}")
@@ -61,7 +61,7 @@ def recorded(
     _begin(event)
     try:
         yield event
-    except (NotFound, NotAllowed, TooMany) as refusal:
+    except (NotFound, NotAllowed, RateLimited) as refusal:
         _close(event, Outcome.REFUSED, refusal)
         raise
     except OutcomeUnknown as unknown:
@@ -77,12 +77,12 @@ def recorded(
 
 
 def is_by(event: AuditEvent, actor: Actor) -> bool:
-    """Whether the same person did it, in the same name."""
+    """True if the same person did it, in the same name."""
     return (event.user_id, event.staff_id) == (actor.user_id, actor.staff and actor.staff.user_id)
 
 
 def note(event: AuditEvent, key: ApiKey | None = None, **facts: Any) -> dict[str, Any]:
-    """Store what is wanted before the work begins, so that it can be told later whether it was done."""
+    """Write-ahead note: store what is wanted before the work begins, to tell later whether it was done."""
     if key:
         event.key_id, event.key_label, event.key_ending = key.id, key.label, key.ending
     event.facts |= facts
@@ -90,13 +90,12 @@ def note(event: AuditEvent, key: ApiKey | None = None, **facts: Any) -> dict[str
     return facts
 
 
-def note_made(event: AuditEvent, key: ApiKey) -> None:
-    """Store which key a change made."""
+def note_new_key(event: AuditEvent, key: ApiKey) -> None:
     note(event, key if event.action == Action.CREATE else None, new=key.id, new_ending=key.ending)
 
 
-def lately(actor: Actor, environment: str, consumers: Collection[str]) -> list[AuditEvent]:
-    """Changes that lists may not show yet, to these consumers and to one that this newcomer has made; oldest first.
+def recent_changes(actor: Actor, environment: str, consumers: Collection[str]) -> list[AuditEvent]:
+    """Read-your-writes: changes that lists may not show yet, to these consumers and to one that this newcomer has made.
 
     And such of which nobody knows yet whether they were done, unless they are under way.
     """
@@ -118,7 +117,7 @@ def unsettled(now: datetime) -> Q:
     return unconfirmed | Q(outcome=Outcome.STARTED, started_at__lt=now - ABANDONED)
 
 
-def made_by_others(event: AuditEvent) -> set[str]:
+def keys_made_by_others(event: AuditEvent) -> set[str]:
     """The keys that other changes to the same consumer are known to have made since then: this one did not."""
     since = event.started_at - ABANDONED
     others = AuditEvent.objects.filter(environment=event.environment, consumer=event.consumer, started_at__gte=since)
@@ -126,8 +125,8 @@ def made_by_others(event: AuditEvent) -> set[str]:
     return {facts["new"] for facts in known}
 
 
-def is_held_by_another(event: AuditEvent) -> bool:
-    """Whether somebody is changing the consumer right now: what shows there may be that change's doing."""
+def is_locked_by_another(event: AuditEvent) -> bool:
+    """True if somebody is changing the consumer right now: what shows there may be that change's doing."""
     lock = f"{event.environment}/{event.consumer}"
     return (
         AuditEvent.objects.filter(lock=lock, started_at__gte=timezone.now() - ABANDONED).exclude(pk=event.pk).exists()
@@ -154,7 +153,7 @@ def settle(event: AuditEvent, outcome: Outcome, made: ApiKey | None, *, in_doubt
 
 
 def lock(event: AuditEvent, name: str, *, within: float) -> bool:
-    """Hold the lock of that name until the event ends; whether anybody changed what it stands for meanwhile.
+    """Row lock: hold the lock of that name until the event ends. True if its subject was changed while we waited.
 
     Raises `Busy` when it is not free in a few seconds, or in those that are left for the page.
     """
@@ -188,12 +187,12 @@ def _begin(event: AuditEvent) -> None:
 
 
 def _is_under_way(event: AuditEvent) -> bool:
-    """Whether somebody is still at work on it: not if its worker has died."""
+    """True while somebody is at work on it: not if its worker has died."""
     return event.outcome == Outcome.STARTED and event.started_at >= timezone.now() - ABANDONED
 
 
 def _waits(seconds: float = WAIT_SECONDS) -> Iterator[None]:
-    """At once, then again and again for a few seconds."""
+    """Polling: at once, then again and again for a few seconds."""
     give_up = time.monotonic() + seconds
     yield
     while time.monotonic() < give_up:

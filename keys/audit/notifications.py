@@ -1,10 +1,9 @@
-"""Mails to the managers of a consumer about what was done to its keys, so that nobody does it unseen."""
+"""Notification mails: the managers of a consumer hear what was done to its keys, so that nobody does it unseen."""
 
 import logging
 from datetime import datetime
 from typing import Any
 
-from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.core.mail import EmailMessage, get_connection
 from django.core.validators import validate_email
@@ -15,6 +14,7 @@ from django.utils.module_loading import import_string
 from django.utils.translation import get_language, override
 from django.utils.translation import gettext as _
 
+from keys.conf import settings
 from keys.models import Action, AuditEvent, Outcome
 from keys.types import Consumer
 
@@ -57,7 +57,7 @@ def _mails(event: AuditEvent, consumer: Consumer) -> list[EmailMessage]:
 
 
 def _end_of(event: AuditEvent) -> datetime | None:
-    """When the key that the mail names is to end, if that was changed."""
+    """New end of the key that the mail names, if that was changed."""
     ends = None
     if event.action == Action.CHANGE_END:
         ends = event.facts.get("ends")
@@ -67,7 +67,7 @@ def _end_of(event: AuditEvent) -> datetime | None:
 
 
 def _mail(address: str, language: str | None, context: dict[str, Any]) -> EmailMessage:
-    """In the manager's own language; in that of whoever made the change where it is not known."""
+    """One mail, in the manager's own language; in that of whoever made the change where it is not known."""
     event = context["event"]
     has_leaked = "found" in event.facts
     with override(language):

@@ -1,4 +1,4 @@
-"""Support visits in the audit log: each beginning gets exactly one end, by hand or made up for later."""
+"""Audit events of support visits: each beginning gets exactly one end, by hand or made up for later."""
 
 from datetime import datetime, timedelta
 from typing import Any

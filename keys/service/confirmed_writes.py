@@ -1,4 +1,4 @@
-"""Writes made sure of: where an answer leaves it open whether a write was done, a look at the consumer tells.
+"""Confirmed writes: when an answer is lost, read the consumer back to learn whether the write happened.
 
 What was wanted is noted as facts before the write, so that the same can be told after a crash.
 """
@@ -44,12 +44,12 @@ def end_key(api: DeveloperAPI, key: ApiKey, at: datetime) -> None:
 
 
 def facts_of_new_key(keys: Iterable[ApiKey], label: str, ends: datetime | None) -> Facts:
-    """What to note before a key is made, beside the keys that are there."""
+    """Facts to note before a key is made, beside the keys that are there."""
     return {"label": label, "ends": ends and ends.isoformat(), "before": sorted(key.id for key in keys)}
 
 
 def is_new_key(facts: Facts, key: ApiKey) -> bool:
-    """Whether this is the key that was to be made."""
+    """True for the key that was to be made."""
     is_as_wanted = key.label == facts["label"] and same_time(key.expires_on, wanted_end(facts))
     return key.id not in facts["before"] and is_as_wanted
 
@@ -69,7 +69,6 @@ def make_key(api: DeveloperAPI, name: str, facts: Facts) -> FullKey:
 
 
 def make_consumer(api: DeveloperAPI, new: NewConsumer, facts: Facts) -> tuple[Consumer, FullKey]:
-    """A new consumer and its first key."""
     try:
         consumer, keys = api.create_consumer(new, key_label=facts["label"], key_ends=wanted_end(facts))
     except OutcomeUnknown as doubt:
@@ -84,7 +83,6 @@ def make_consumer(api: DeveloperAPI, new: NewConsumer, facts: Facts) -> tuple[Co
 
 
 def make_bare_consumer(api: DeveloperAPI, new: NewConsumer) -> Consumer:
-    """A new consumer without a key."""
     try:
         consumer, _keys = api.create_consumer(new, key_label=None, key_ends=None)
     except OutcomeUnknown as doubt:
@@ -93,7 +91,7 @@ def make_bare_consumer(api: DeveloperAPI, new: NewConsumer) -> Consumer:
 
 
 def _if_made(api: DeveloperAPI, new: NewConsumer, doubt: OutcomeUnknown) -> Consumer:
-    """What bears the name, if it is what was to be made; raises the doubt again for what somebody else made."""
+    """The consumer of that name, if it is what was to be made; raises the doubt again for somebody else's."""
     consumer = _look(api, new.name, doubt)
     wanted = [one if isinstance(one, str) else one["email"] for one in new.managers]
     if not is_the_one(consumer, new.label, wanted):
@@ -102,7 +100,7 @@ def _if_made(api: DeveloperAPI, new: NewConsumer, doubt: OutcomeUnknown) -> Cons
 
 
 def is_the_one(consumer: Consumer, label: str, addresses: Collection[str]) -> bool:
-    """Whether a consumer can be the one that was to be made so: two of one name and label may belong to others."""
+    """True if a consumer can be the one that was to be made so: two of one name and label may belong to others."""
     are_same = len(consumer.managers) == len(addresses) and all(manager_of(consumer, one) for one in addresses)
     return are_same and consumer.label == without_keys(harmless(label))
 
@@ -200,7 +198,7 @@ def _shown(api: DeveloperAPI, now: Consumer, rolled: FullKey, facts: Facts) -> t
 
 
 def ends_of_old(keys: Iterable[ApiKey], old_ends: datetime) -> dict[str, str]:
-    """When each old key is to end: as chosen, but never later than it would have; what has ended stays as it was."""
+    """End of each old key: as chosen, but never later than it would have been; what has ended stays as it was."""
     return {
         key.id: (
             min(key.expires_on, old_ends) if key.expires_on and not key.is_ended else key.expires_on or old_ends
@@ -247,7 +245,7 @@ def _patched(api: DeveloperAPI, name: str, wanted: Facts) -> Consumer:
 
 
 def is_changed(consumer: Consumer, wanted: Facts) -> bool:
-    """Whether what was wanted of label, tags and metadata is there."""
+    """True if what was wanted of label, tags and metadata is there."""
     parts = {field: wanted[field] for field in ("label", *MAPS) if field in wanted}
     return bool(parts) and all(
         _full(getattr(consumer, field)) == _full(value) if field in MAPS else consumer.label == value

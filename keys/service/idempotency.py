@@ -1,4 +1,4 @@
-"""What a verb did, told to whoever asked for it: once, and without the key where that is not theirs to see."""
+"""Idempotency: a form is carried out once; sent again, it gets the first result, without a key that is not theirs."""
 
 import functools
 from collections.abc import Callable, Mapping
@@ -17,7 +17,7 @@ Verb = TypeVar("Verb", bound=Callable[..., "Change"])
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What a verb did: the consumer as it is now, the key concerned, and its value where it is to be shown.
+    """Result of a verb: the consumer as it is now, the key concerned, and its value where it is to be shown.
 
     `is_withheld` says that there is a value, which this person may not see. `unended` are old keys that a rotation
     could not end, and when each was to end.
@@ -33,12 +33,12 @@ class Change:
 
     @property
     def has_ended_old(self) -> bool:
-        """Whether what it replaces works no more."""
+        """True once the replaced key works no more."""
         return self.ends is not None and self.ends <= timezone.now()
 
 
 def once(verb: Verb) -> Verb:
-    """Carry a form out once, and tell the managers: when it is sent again, its first result is the answer."""
+    """Idempotent verb: a form is carried out once, its managers are told once, and a repeat gets the first result."""
 
     @functools.wraps(verb)
     def verb_once(ring: Any, *args: Any, **kwargs: Any) -> Change:
@@ -54,5 +54,5 @@ def once(verb: Verb) -> Verb:
 
 
 def withheld(change: Change) -> Change:
-    """The change as staff see it who may change keys and not see them: the managers can have the value shown."""
+    """Redacted for staff who may change keys and not see them: the managers can have the value shown."""
     return replace(change, value="", is_withheld=bool(change.value) or change.is_withheld)

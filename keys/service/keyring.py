@@ -1,4 +1,4 @@
-"""The verbs: what a person can do with keys. Every one passes the gate itself and is recorded."""
+"""Service layer: what a person can do with keys, each verb behind the gate and in the audit log."""
 
 import logging
 from collections.abc import Collection, Iterator, Mapping
@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from uuid import UUID
 
-from django.conf import settings
 from django.core.cache import cache
 from django.utils import timezone
 from django.utils.translation import gettext as _
@@ -15,6 +14,7 @@ from django.utils.translation import gettext_lazy
 
 from keys.access import Actor, Right, has_right, is_fresh, is_named, may_be_managed, may_manage, may_see
 from keys.audit import log
+from keys.conf import settings
 from keys.errors import (
     ApiError,
     ApiMisconfigured,
@@ -26,15 +26,15 @@ from keys.errors import (
     NotFound,
     OddAnswer,
     OutcomeUnknown,
+    RateLimited,
     StepUpNeeded,
-    TooMany,
     ValueHidden,
 )
 from keys.models import MAKING, OPEN, READS, WISHES, Action, AuditEvent, Outcome
 from keys.provisioning import provisioning, rules_for
 from keys.service import confirmed_writes, rate_limits, read_your_writes
 from keys.service.idempotency import Change, once
-from keys.service.lifetimes import as_they_are, renewed_end
+from keys.service.lifetimes import current_ends, renewed_end
 from keys.service.reconciliation import settle
 from keys.types import ApiKey, Consumer, FullKey, Unread, UnreadConsumer, same_time
 from keys.zuplo import gateway, retries
@@ -58,12 +58,12 @@ class Found:
 
     @property
     def is_empty(self) -> bool:
-        """Whether there surely is none: what cannot be judged is not nothing."""
+        """True if there surely is none: what cannot be judged is not nothing."""
         return not self.consumers and not self.unread
 
 
 class KeyRing:
-    """All keys that a person may see in one environment.
+    """Facade over all keys that a person may see in one environment.
 
     Whatever a verb is asked about must be the person's own, else it raises `NotFound`. A change takes the one-time
     token of its form. Changes to one consumer are made one after the other.
@@ -75,19 +75,19 @@ class KeyRing:
         self.api = api
 
     def may(self, action: Action) -> bool:
-        """Whether this is among what the person may do at all."""
+        """True if this is among what the person may do at all."""
         return has_right(self.actor, Right.REVEAL if action in READS else Right.CHANGE)
 
     def check_right(self, action: Action) -> None:
         """Raises `NotAllowed` for staff without the right to do this; every verb asks this first."""
         if self.may(action):
-            self._check_somebody_sees_it(action)
+            self._require_a_viewer(action)
         elif self.actor.in_admin:
             raise NotAllowed(_("You have no permission for this."))
         else:
             raise NotAllowed(SUPPORT_MAY_NOT)
 
-    def _check_somebody_sees_it(self, action: Action) -> None:
+    def _require_a_viewer(self, action: Action) -> None:
         """Raises `NotAllowed` where staff would make a key that they may not see, and nobody else could later."""
         if action not in MAKING or self.may(Action.REVEAL):
             return
@@ -96,7 +96,8 @@ class KeyRing:
 
     def check_proof(self, action: Action) -> None:
         """Raises `StepUpNeeded` if the person proved too long ago who is there; every verb asks this next."""
-        if action in WISHES and not is_fresh(self.actor, timezone.now(), settings.STEP_UP_MINUTES):
+        asks = action in WISHES and settings.KEYS_STEP_UP_URL
+        if asks and not is_fresh(self.actor, timezone.now(), settings.STEP_UP_MINUTES):
             raise StepUpNeeded(WISHES[action])
 
     # Looking
@@ -114,7 +115,7 @@ class KeyRing:
         return Found(sorted(mine, key=lambda consumer: consumer.place), len(unread) + len(unjudged))
 
     def consumer(self, name: str) -> Consumer:
-        """The gate: the consumer as it is at this moment, if the person may manage it."""
+        """Authorisation gate: the consumer as it is at this moment, if the person may manage it."""
         if not self.actor.emails and not self.actor.sees_all:
             raise NotFound("nobody without a verified address manages anything")
         try:
@@ -133,7 +134,7 @@ class KeyRing:
 
     @property
     def can_reveal(self) -> bool:
-        """Whether the Developer API shows keys after their creation, as far as was seen lately."""
+        """True if the Developer API shows keys after their creation, as far as was seen lately."""
         return self.may(Action.REVEAL) and not cache.get(self._hidden_flag)
 
     @property
@@ -141,9 +142,9 @@ class KeyRing:
         return f"keys:hidden:{self.environment}"
 
     def why_no_more(self, consumer: Consumer) -> str:
-        """Why no more keys may be made in it, said before anybody tries; "" below the limit.
+        """Reason why no more keys may be made in it, said before anybody tries; "" below the limit.
 
-        There the operator's rule, which may be slow, is not asked for every consumer of a page.
+        Below it the operator's rule, which may be slow, is not asked for every consumer of a page.
         """
         if not self.may(Action.CREATE) or consumer.live_at_most < settings.KEYS_PER_CONSUMER:
             return ""
@@ -167,9 +168,9 @@ class KeyRing:
             return full
 
     def try_key(self, name: str, key_id: str) -> tuple[ApiKey, Trial]:
-        """What the operator's test route answers to the key, whose value is shown to nobody."""
+        """Answer of the operator's test route to the key, whose value is shown to nobody."""
         full = self.reveal(name, key_id, action=Action.TRY)
-        return full.key, gateway.tried(full, self.api.seconds_left)
+        return full.key, gateway.try_out(full, self.api.seconds_left)
 
     def _remember_hiding(self) -> None:
         """Offer no Reveal for a while, if it is the bucket that hides keys, and not this one key that is odd."""
@@ -187,8 +188,8 @@ class KeyRing:
             consumer = self._locked(event)
             rules_for(self.actor).may_create(self.actor, consumer)
             facts = log.note(event, **confirmed_writes.facts_of_new_key(consumer.keys, label, ends))
-            full = self._as_others_see_it(confirmed_writes.make_key(self.api, name, facts))
-            log.note_made(event, full.key)
+            full = self._redacted_for_staff(confirmed_writes.make_key(self.api, name, facts))
+            log.note_new_key(event, full.key)
         return Change(event, consumer.with_key(full.key), full.key, full.value)
 
     def check_newcomer(self) -> None:
@@ -213,7 +214,7 @@ class KeyRing:
             facts = confirmed_writes.facts_of_new_key((), label, ends)
             log.note(event, title=new.label, manager=self.actor.email, **facts)
             consumer, full = confirmed_writes.make_consumer(self.api, new, facts)
-            log.note_made(event, full.key)
+            log.note_new_key(event, full.key)
         return Change(event, consumer.with_key(full.key), full.key, full.value)
 
     @once
@@ -224,13 +225,13 @@ class KeyRing:
         """
         with self._recorded(Action.ROTATE, name, key_id, token=token) as event:
             consumer = self._locked(event)
-            old = live(consumer.key(key_id))
+            old = require_live(consumer.key(key_id))
             rules_for(self.actor).may_rotate(self.actor, consumer)
             facts = confirmed_writes.facts_of_new_key(consumer.keys, old.label, renewed_end(old, self.environment))
             ends = confirmed_writes.ends_of_old([old], old_ends)
-            facts = log.note(event, old, old=ends, was=as_they_are(old), **facts)
-            new = self._as_others_see_it(confirmed_writes.make_key(self.api, name, facts))
-            log.note_made(event, new.key)
+            facts = log.note(event, old, old=ends, was=current_ends(old), **facts)
+            new = self._redacted_for_staff(confirmed_writes.make_key(self.api, name, facts))
+            log.note_new_key(event, new.key)
             consumer, unended = self._end_old(event, consumer.with_key(new.key), new)
         return Change(event, consumer, new.key, new.value, consumer.key(old.id).expires_on, unended)
 
@@ -257,12 +258,12 @@ class KeyRing:
         """
         with self._recorded(Action.CHANGE_END, name, key_id, token=token) as event:
             consumer = self._locked(event)
-            key = live(consumer.key(key_id))
+            key = require_live(consumer.key(key_id))
             is_so = same_time(key.expires_on, ends)
             if key.expires_on and ends > key.expires_on and not is_so:
                 raise NotAllowed(_("A key cannot be made to live longer. Create or rotate a key instead."))
             told = {"found": found} if found else {}
-            log.note(event, key, ends=ends.isoformat(), was=as_they_are(key), **told)
+            log.note(event, key, ends=ends.isoformat(), was=current_ends(key), **told)
             if not is_so:
                 confirmed_writes.end_key(self.api, key, ends)
         ended = replace(key, expires_on=ends)
@@ -310,18 +311,18 @@ class KeyRing:
             if seen and seen != before.mark:
                 raise ChangedMeanwhile("there are other keys now than were seen")
             facts = confirmed_writes.facts_of_new_key(before.keys, "", None)
-            was = as_they_are(*before.keys)
+            was = current_ends(*before.keys)
             log.note(event, old=confirmed_writes.ends_of_old(before.keys, old_ends), was=was, **facts)
             rolled, new = confirmed_writes.roll_keys(self.api, before, old_ends, facts)
-            log.note_made(event, new.key)
-            new = self._as_others_see_it(new)
+            log.note_new_key(event, new.key)
+            new = self._redacted_for_staff(new)
             consumer, unended = self._end_old(event, rolled.with_key(new.key), new)
         return Change(event, consumer, new.key, new.value, old_ends, unended)
 
     # What verbs share
 
     def first_result(self, event: AuditEvent) -> Change:
-        """What the form brought about when it was sent first, as far as it can be told again."""
+        """Idempotent replay: the result of the first time the form was sent, as far as it can be told again."""
         if not log.is_by(event, self.actor) or event.environment != self.environment:
             raise NotAllowed(_("This form was used before. Open it again."))
         if event.outcome in OPEN:
@@ -335,7 +336,7 @@ class KeyRing:
                 change = Change(event, consumer, consumer.key(made), is_withheld=True)
             else:
                 change = Change(event, consumer, consumer.key(made), self._value_again(event.consumer, made))
-        except (ApiMisconfigured, ApiRefused, ApiUnavailable, OddAnswer, TooMany) as problem:
+        except (ApiMisconfigured, ApiRefused, ApiUnavailable, OddAnswer, RateLimited) as problem:
             raise DoneBefore(f"event {event.pk}: {problem}") from problem
         return replace(change, unended=confirmed_writes.unended(event, consumer))
 
@@ -346,13 +347,13 @@ class KeyRing:
             return ""
 
     def _with_recent_changes(self, found: dict[str, Consumer], asked: Collection[str] = ()) -> dict[str, Consumer]:
-        """What the Developer API answered, and what of our own changes it may not show yet.
+        """Read-your-writes: what the Developer API answered, and what of our own changes it may not show yet.
 
         Changes of which it was not known whether they were done are settled by this look, also those to what was
         asked for by name and not found. What is missing in a list may be there, and not be this person's any more.
         """
         known, looked_at = dict(found), {*found, *asked}
-        for event in log.lately(self.actor, self.environment, looked_at):
+        for event in log.recent_changes(self.actor, self.environment, looked_at):
             if event.outcome in OPEN and event.consumer in looked_at:
                 settle(event, found.get(event.consumer))
             consumer = known.pop(event.consumer, None) or read_your_writes.new_consumer(event)
@@ -364,7 +365,7 @@ class KeyRing:
     def _recorded(
         self, action: Action, name: str = "", key_id: str = "", *, token: UUID | None = None
     ) -> Iterator[AuditEvent]:
-        """A fresh proof of who is there, then a row in the audit log. Counts against the person's limit."""
+        """Step-up check, audit event and rate limit around a verb."""
         if self.may(action):
             self.check_proof(action)
         with log.recorded(self.actor, action, self.environment, name, key_id, token=token) as event:
@@ -388,8 +389,8 @@ class KeyRing:
             # What a bucket with isRetrievable false answers is documented nowhere; a refusal is one way.
             return FullKey(key, "")
 
-    def _as_others_see_it(self, new: FullKey) -> FullKey:
-        """A key just made, by staff who may not see it: with its value only if the API shows it to the managers."""
+    def _redacted_for_staff(self, new: FullKey) -> FullKey:
+        """A key just made by staff who may not see it: with its value only if the API shows it to the managers."""
         return new if self.may(Action.REVEAL) else confirmed_writes.with_value(self.api, replace(new, value=""))
 
     def _end_old(
@@ -424,7 +425,7 @@ def check_rotate_all(consumer: Consumer) -> None:
         raise NotAllowed(_("There is no key to rotate. Create one instead."))
 
 
-def live(key: ApiKey) -> ApiKey:
+def require_live(key: ApiKey) -> ApiKey:
     """The key, unless it has ended: then raises `NotAllowed`."""
     if key.is_ended:
         raise NotAllowed(_("This key has ended already. Create a new one."))
@@ -432,5 +433,5 @@ def live(key: ApiKey) -> ApiKey:
 
 
 def key_service_ready() -> bool:
-    """Whether the Developer API answers within two seconds and takes our token. It does not move the breaker."""
+    """Readiness: True if the Developer API answers within two seconds and takes our token. The breaker is bypassed."""
     return retries.is_up("/v1/who-am-i", seconds=2)

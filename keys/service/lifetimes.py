@@ -1,4 +1,4 @@
-"""How long a key was made for. Its end may have been moved since: the API does not know, but the audit log does."""
+"""Key lifetimes: how long a key was made for. Its end may have been moved; the audit log knows, the API does not."""
 
 from datetime import datetime
 
@@ -22,7 +22,7 @@ def renewed_end(key: ApiKey, environment: str) -> datetime | None:
 
 
 def first_end(key: ApiKey, environment: str) -> datetime | None:
-    """When the key was to end as it was made, as far as that is known; None is never.
+    """Original end of the key, as far as that is known; None is never.
 
     We only ever move an end to an earlier time: a later one was given elsewhere, and counts.
     """
@@ -42,6 +42,6 @@ def first_end(key: ApiKey, environment: str) -> datetime | None:
     return first and max(first, key.expires_on)
 
 
-def as_they_are(*keys: ApiKey) -> dict[str, str | None]:
+def current_ends(*keys: ApiKey) -> dict[str, str | None]:
     """The ends of keys before a change moves them, to be noted with it."""
     return {key.id: key.expires_on.isoformat() if key.expires_on else None for key in keys}

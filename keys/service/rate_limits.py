@@ -1,19 +1,19 @@
-"""How often one person may do a thing in a minute: counted in the shared cache, so over all workers."""
+"""Rate limit: how often one person may do a thing in a minute, counted in the shared cache, so over all workers."""
 
 import time
 
-from django.conf import settings
 from django.core.cache import cache
 
 from keys.access import Actor
-from keys.errors import TooMany
+from keys.conf import settings
+from keys.errors import RateLimited
 from keys.models import READS, Action
 
 MINUTE = 60
 
 
 def count(actor: Actor, action: Action) -> None:
-    """Count one more; raises `TooMany`, with the seconds to wait, above the limit."""
+    """Count one more; raises `RateLimited`, with the seconds to wait, above the limit."""
     kind, limit = "changes", settings.KEYS_CHANGES_PER_MINUTE
     if action in READS:
         kind, limit = "reads", settings.KEYS_REVEALS_PER_MINUTE
@@ -26,4 +26,4 @@ def count(actor: Actor, action: Action) -> None:
     except ValueError:  # forgotten between the two calls
         return
     if over:
-        raise TooMany(limit, retry_after=MINUTE - int(now % MINUTE))
+        raise RateLimited(limit, retry_after=MINUTE - int(now % MINUTE))

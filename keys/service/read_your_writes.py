@@ -1,4 +1,4 @@
-"""What our own changes of the last minute did, for lists of the Developer API that do not show it yet.
+"""Read-your-writes: our own changes of the last minute, applied to lists of the Developer API that lag behind.
 
 Its documentation says that changes replicate "in seconds" (zuplo.com/docs: articles/api-key-management). A key just
 made must not be missing meanwhile, and a deleted one must not be offered. Pure functions.

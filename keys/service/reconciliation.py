@@ -11,7 +11,7 @@ from keys.service.confirmed_writes import is_changed, is_new_key, is_the_one, ma
 from keys.types import ApiKey, Consumer, same_time
 
 NOT_DONE_AFTER = timedelta(minutes=2)
-"""By then a write that does not show was not done: no request lives that long, and lists do not lag that long."""
+"""Grace period: by then a write that does not show was not done. No request lives, and no list lags, that long."""
 
 
 def settled(
@@ -71,14 +71,14 @@ def _shows(event: AuditEvent, consumer: Consumer, made: ApiKey | None) -> bool:
 
 
 def settle(event: AuditEvent, consumer: Consumer | None) -> bool:
-    """Find out what became of a change, by its consumer as it is now, and tell the managers what was done.
+    """Reconcile a change with its consumer as it is now, and tell the managers what was done.
 
     False while somebody else is changing the consumer: then nothing can be told.
     """
-    if log.is_held_by_another(event):
+    if log.is_locked_by_another(event):
         return False
     now = timezone.now()
-    outcome, made = settled(event, consumer, log.made_by_others(event), now)
+    outcome, made = settled(event, consumer, log.keys_made_by_others(event), now)
     in_doubt = outcome == Outcome.UNCONFIRMED and now - event.started_at > NOT_DONE_AFTER
     if log.settle(event, outcome, made, in_doubt=in_doubt) and consumer and outcome in DONE:
         notifications.tell_managers(event, consumer)

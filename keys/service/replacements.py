@@ -1,4 +1,4 @@
-"""Which key replaced which: the API does not know, but the audit log does."""
+"""Rotation pairs: which key replaced which. The API does not know, but the audit log does."""
 
 from collections.abc import Iterable
 from dataclasses import replace

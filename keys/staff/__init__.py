@@ -1,1 +1,1 @@
-"""The API Key Service in Django admin: screens for colleagues, over the same verbs as the portal."""
+"""Admin screens of the API Key Service, for colleagues, over the same verbs as the portal."""

@@ -1,9 +1,8 @@
-"""The audit log in Django admin: read, searched and exported by whoever may; written and deleted by nobody."""
+"""ModelAdmin of the audit log: read, searched and exported by whoever may; written and deleted by nobody."""
 
 import json
 from typing import Any
 
-from django.conf import settings
 from django.contrib import admin
 from django.contrib.admin.options import IncorrectLookupParameters
 from django.contrib.auth import get_user_model
@@ -21,6 +20,7 @@ from django.views.decorators.http import require_safe
 
 from keys.audit import history
 from keys.audit.csv_export import csv_response
+from keys.conf import settings
 from keys.models import AuditEvent, Outcome
 
 Choices = list[tuple[str, str]]
@@ -42,12 +42,14 @@ COLUMNS = (
     "reference",
     "facts",
 )
-"""What there is to see, with "facts" for the rest: the manager added, the new end, and the like. The token of a form
-and the lock are left out: they mean nothing to anybody."""
+"""Columns, with "facts" for the rest: the manager added, the new end, and the like.
+
+The token of a form and the lock are left out: they mean nothing to anybody.
+"""
 
 
-class UpToSomeThousands(Paginator):
-    """Counts no further than anybody would turn pages: there may be millions."""
+class CappedPaginator(Paginator):
+    """Paginator with a capped count: no further than anybody would turn pages, as there may be millions."""
 
     AT_MOST = 5_000
 
@@ -122,7 +124,7 @@ class AuditEventAdmin(admin.ModelAdmin):
     list_max_show_all = 0
     show_full_result_count = False
     show_facets = admin.ShowFacets.NEVER  # each would be counted
-    paginator = UpToSomeThousands
+    paginator = CappedPaginator
     actions = None
     fields = readonly_fields = COLUMNS
     change_list_template = "admin/audit_log.html"
@@ -159,17 +161,17 @@ class AuditEventAdmin(admin.ModelAdmin):
         return [path("export/", view, name="keys_auditevent_export"), *super().get_urls()]
 
     def export(self, request: HttpRequest) -> HttpResponseBase:
-        """What the list shows with these filters and words, all pages of it."""
+        """CSV export of what the list shows with these filters and words, all pages of it."""
         if not self.has_view_permission(request):
             raise PermissionDenied
         found = self._found(request)
         if found is None:
             return redirect("admin:keys_auditevent_changelist")
-        rows = ([_cell(event, name) for name in COLUMNS] for event in history.one_by_one(found))
+        rows = ([_cell(event, name) for name in COLUMNS] for event in history.in_batches(found))
         return csv_response("audit-log", COLUMNS, rows)
 
     def _found(self, request: HttpRequest) -> QuerySet[AuditEvent] | None:
-        """What the filters in the address choose; None where they are none, as in a link that somebody has cut."""
+        """The queryset of the filters in the address; None where they are none, as in a link that somebody has cut."""
         try:
             return self.get_changelist_instance(request).get_queryset(request)
         except IncorrectLookupParameters:

@@ -1,9 +1,8 @@
-"""Consumers in Django admin: the list, one of them, and what only colleagues do to them."""
+"""Admin views of consumers: the list, one of them, and what only colleagues do to them."""
 
 from typing import Any
 from urllib.parse import urlencode
 
-from django.conf import settings
 from django.contrib import messages
 from django.forms import Form
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
@@ -11,6 +10,7 @@ from django.shortcuts import redirect
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_safe
 
+from keys.conf import settings
 from keys.models import Action
 from keys.service.idempotency import Change
 from keys.staff.decorators import SAFE, changing, for_staff, with_directory
@@ -30,7 +30,7 @@ require_form = require_http_methods(["GET", "HEAD", "POST"])
 @require_safe
 @for_staff
 def first(request: HttpRequest) -> HttpResponse:
-    """The place in the index of Django admin leads to the first environment."""
+    """Redirect from the index of Django admin to the first environment."""
     return redirect(f"{ADMIN}:environment", next(iter(settings.ZUPLO_BUCKETS)))
 
 
@@ -56,7 +56,9 @@ def page(request: Request, directory: Directory) -> HttpResponse:
         "previous": _query(filters, max(0, offset - ON_A_PAGE)) if offset else "",
         "next": _query(filters, window.next) if window and window.next is not None else "",
     }
-    return render_here(request, "keys/consumers.html", of(directory) | context, status=200 if form.is_valid() else 422)
+    return render_here(
+        request, "keys/consumers.html", page_context(directory) | context, status=200 if form.is_valid() else 422
+    )
 
 
 @require_safe
@@ -72,20 +74,20 @@ def consumer(request: Request, directory: Directory, name: str) -> HttpResponse:
         "metadata": as_json(found.metadata) if found.metadata else "",
         "unseen": why_unseen(found, lambda address, consumer: True),
     }
-    return render_here(request, "keys/consumer.html", of(directory) | context)
+    return render_here(request, "keys/consumer.html", page_context(directory) | context)
 
 
 @require_form
 @with_directory
 @changing(Action.CREATE_CONSUMER)
 def create(request: Request, directory: Directory) -> HttpResponse:
-    form = NewConsumerForm(_sent(request), url=request.path)
+    form = NewConsumerForm(_post_data(request), url=request.path)
     if form.is_valid():
         wish = form.cleaned_data
         first = FirstKey(wish["key_label"], form.key_ends) if form.has_key else None
         change = directory.create_consumer(_new_consumer(wish), first, token=wish["token"])
         return _created(request, directory, change)
-    return shown(request, directory, "_create_consumer", form, title=_("Create a consumer"))
+    return render_form(request, directory, "_create_consumer", form, title=_("Create a consumer"))
 
 
 def _new_consumer(wish: dict[str, Any]) -> NewConsumer:
@@ -102,7 +104,7 @@ def _new_consumer(wish: dict[str, Any]) -> NewConsumer:
 def _created(request: Request, directory: Directory, change: Change) -> HttpResponse:
     """With its first key the one page that shows it."""
     if change.key is None:
-        return done(request, directory, change.consumer, _("The consumer is created."))
+        return redirect_with_message(request, directory, change.consumer, _("The consumer is created."))
     context = {
         "title": _("The consumer is created"),
         "headline": _("Its first key"),
@@ -113,65 +115,69 @@ def _created(request: Request, directory: Directory, change: Change) -> HttpResp
         "partial": "keys/_new_key.html",
         "back": page_of(request, directory.environment, change.consumer.name),
     }
-    return render_here(request, "keys/dialog.html", of(directory) | context)
+    return render_here(request, "keys/dialog.html", page_context(directory) | context)
 
 
 @require_form
 @with_directory
 @changing(Action.CHANGE_CONSUMER)
 def change(request: Request, directory: Directory, name: str) -> HttpResponse:
-    form = ConsumerForm(_sent(request), url=request.path, consumer=directory.consumer(name))
+    form = ConsumerForm(_post_data(request), url=request.path, consumer=directory.consumer(name))
     if form.is_valid():
         change = directory.change_consumer(form.consumer, form.wanted, token=form.cleaned_data["token"])
-        return done(request, directory, change.consumer, _("The consumer is changed."))
-    return shown(request, directory, "_change_consumer", form, consumer=form.consumer)
+        return redirect_with_message(request, directory, change.consumer, _("The consumer is changed."))
+    return render_form(request, directory, "_change_consumer", form, consumer=form.consumer)
 
 
 @require_form
 @with_directory
 @changing(Action.DELETE_CONSUMER)
 def delete(request: Request, directory: Directory, name: str) -> HttpResponse:
-    form = DeleteForm(_sent(request), url=request.path, name=name)
+    form = DeleteForm(_post_data(request), url=request.path, name=name)
     if form.is_valid():
         change = directory.delete_consumer(name, token=form.cleaned_data["token"])
         messages.success(request, _("%(title)s is deleted, with all its keys.") % {"title": change.consumer.title})
         return HttpResponseRedirect(page_of(request, directory.environment), status=303)
-    return shown(request, directory, "_delete_consumer", form, consumer=directory.consumer(name))
+    return render_form(request, directory, "_delete_consumer", form, consumer=directory.consumer(name))
 
 
 @require_form
 @with_directory
 @changing(Action.ADD_MANAGER)
 def add_manager(request: Request, directory: Directory, name: str) -> HttpResponse:
-    form = ManagerForm(_sent(request), url=request.path)
+    form = ManagerForm(_post_data(request), url=request.path)
     if form.is_valid():
         email = form.cleaned_data["email"]
         change = directory.add_manager(name, email, token=form.cleaned_data["token"])
-        return done(request, directory, change.consumer, _("%(email)s is a manager now.") % {"email": email})
-    return shown(request, directory, "_add_manager", form, consumer=directory.consumer(name))
+        return redirect_with_message(
+            request, directory, change.consumer, _("%(email)s is a manager now.") % {"email": email}
+        )
+    return render_form(request, directory, "_add_manager", form, consumer=directory.consumer(name))
 
 
 @require_form
 @with_directory
 @changing(Action.REMOVE_MANAGER)
 def remove_manager(request: Request, directory: Directory, name: str, manager_id: str) -> HttpResponse:
-    form = OnceForm(_sent(request), url=request.path)
+    form = OnceForm(_post_data(request), url=request.path)
     if form.is_valid():
         change = directory.remove_manager(name, manager_id, token=form.cleaned_data["token"])
         email = change.event.facts.get("address", "")
-        return done(request, directory, change.consumer, _("%(email)s is no manager any more.") % {"email": email})
+        return redirect_with_message(
+            request, directory, change.consumer, _("%(email)s is no manager any more.") % {"email": email}
+        )
     found = directory.consumer(name)
-    return shown(request, directory, "_remove_manager", form, consumer=found, manager=found.manager(manager_id))
+    return render_form(request, directory, "_remove_manager", form, consumer=found, manager=found.manager(manager_id))
 
 
 # What these views share
 
 
-def _sent(request: Request) -> Any:
+def _post_data(request: Request) -> Any:
     return None if request.method in SAFE else request.POST
 
 
-def of(directory: Directory) -> dict[str, Any]:
+def page_context(directory: Directory) -> dict[str, Any]:
     return {
         "environment": directory.environment,
         "can_reveal": directory.can_reveal,
@@ -180,10 +186,10 @@ def of(directory: Directory) -> dict[str, Any]:
     }
 
 
-def shown(request: Request, directory: Directory, partial: str, form: Form, **context: Any) -> HttpResponse:
+def render_form(request: Request, directory: Directory, partial: str, form: Form, **context: Any) -> HttpResponse:
     """A form on a page of its own; 422 when it came back with errors."""
     consumer = context.get("consumer")
-    context |= of(directory) | {
+    context |= page_context(directory) | {
         "form": form,
         "partial": f"keys/{partial}.html",
         "back": page_of(request, directory.environment, consumer.name if consumer else ""),
@@ -191,13 +197,13 @@ def shown(request: Request, directory: Directory, partial: str, form: Form, **co
     return render_here(request, "keys/dialog.html", context, status=422 if form.is_bound else 200)
 
 
-def done(request: Request, directory: Directory, consumer: Consumer, words: str) -> HttpResponse:
+def redirect_with_message(request: Request, directory: Directory, consumer: Consumer, words: str) -> HttpResponse:
     messages.success(request, words)
     return HttpResponseRedirect(page_of(request, directory.environment, consumer.name), status=303)
 
 
 def offset_of(request: Request, name: str = "from") -> int:
-    """Where in the list of all consumers to begin; whatever else is sent means at the beginning."""
+    """Offset in the list of all consumers; whatever else is sent means the beginning."""
     said = request.GET.get(name) or request.POST.get(name) or ""
     return int(said) if said.isascii() and said.isdigit() and len(said) < 10 else 0
 

@@ -1,15 +1,15 @@
-"""Opens views to colleagues: Django admin checks who it is, the key ring what they may."""
+"""View decorators for staff: Django admin checks who it is, the key ring what they may."""
 
 import functools
 from collections.abc import Callable
 from typing import Any
 
-from django.conf import settings
 from django.contrib import admin
 from django.http import HttpRequest, HttpResponseBase
 from django_htmx.middleware import HtmxDetails
 
 from keys.access import Staff, staff_rights
+from keys.conf import settings
 from keys.errors import NotFound
 from keys.models import Action
 from keys.staff.directory import Directory
@@ -48,7 +48,7 @@ def with_directory(view: View) -> View:
 
 
 def changing(action: Action) -> Callable[[View], View]:
-    """Before a form is shown, ask what its verb will ask. Whoever sends it without the permission is put on record."""
+    """Permission check before a form is shown, as its verb will make it; a try to send it without is audited."""
 
     def decorate(view: View) -> View:
         @functools.wraps(view)

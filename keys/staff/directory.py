@@ -1,4 +1,4 @@
-"""All consumers of an environment, for colleagues in Django admin: lists, searches, and changes only they make."""
+"""Service layer for staff: all consumers of an environment, searches, and the changes that only colleagues make."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -30,7 +30,7 @@ class FirstKey:
 
 
 class Directory(KeyRing):
-    """The key ring of a colleague: everybody's. Whatever is asked of it needs the permission to view."""
+    """Key ring of a colleague: everybody's. Whatever is asked of it needs the permission to view."""
 
     def check_view(self) -> None:
         """Raises `NotAllowed` for whoever may not look at consumers."""
@@ -96,7 +96,7 @@ class Directory(KeyRing):
             consumer = confirmed_writes.make_bare_consumer(self.api, new)
             return Change(event, replace(consumer, managers=consumer.managers or managers))
         consumer, full = confirmed_writes.make_consumer(self.api, new, dict(facts))
-        log.note_made(event, full.key)
+        log.note_new_key(event, full.key)
         consumer = replace(consumer, managers=consumer.managers or managers).with_key(full.key)
         return Change(event, consumer, full.key, full.value)
 
@@ -122,7 +122,7 @@ class Directory(KeyRing):
 
     @once
     def delete_consumer(self, name: str, *, token: UUID) -> Change:
-        """With its keys, which stop to work, and its managers."""
+        """Delete a consumer with its keys, which stop working, and its managers."""
         with self._recorded(Action.DELETE_CONSUMER, name, token=token) as event:
             consumer = self._locked(event)
             log.note(event, title=consumer.title, ended=[key.ending for key in consumer.live_keys])
@@ -143,7 +143,7 @@ class Directory(KeyRing):
 
     @once
     def remove_manager(self, name: str, manager_id: str, *, token: UUID) -> Change:
-        """Also the last one: then nobody but colleagues sees the consumer."""
+        """Remove a manager, also the last one: then nobody but colleagues sees the consumer."""
         with self._recorded(Action.REMOVE_MANAGER, name, token=token) as event:
             consumer = self._locked(event)
             manager = consumer.manager(manager_id)
@@ -159,7 +159,7 @@ class Directory(KeyRing):
         )
 
     def first_result(self, event: AuditEvent) -> Change:
-        """Of a deletion nothing is left to look at."""
+        """Replay of a deletion: nothing is left to look at."""
         if event.action == Action.DELETE_CONSUMER and log.is_by(event, self.actor) and event.outcome == Outcome.DONE:
             gone = Consumer(event.consumer, event.facts["title"], managers=(), keys=())
             return Change(event, gone)
@@ -182,7 +182,7 @@ def _facts(new: NewConsumer, managers: tuple[Manager, ...]) -> dict[str, Any]:
 
 
 def sub_of(email: str) -> str:
-    """Whom a manager added by hand is to Zuplo: the portal itself goes by the address alone."""
+    """Subject of a manager added by hand, as Zuplo wants one: the portal itself goes by the address alone."""
     return f"portal|{email}"
 
 

@@ -28,7 +28,7 @@ _NUL = re.compile(r"(?<!\\)(\\\\)*\\u0000")
 
 
 class _KeylessField(forms.CharField):
-    """What the audit log keeps too: a key that was pasted into it is not even shown again."""
+    """Text that the audit log keeps too: a key that was pasted into it is not even shown again."""
 
     def to_python(self, value: Any) -> str:
         text = super().to_python(value) or ""

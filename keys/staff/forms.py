@@ -1,4 +1,4 @@
-"""What colleagues may type or choose. The limits of the Developer API are checked and said before anything is sent."""
+"""Forms for staff. The limits of the Developer API are checked and said before anything is sent."""
 
 import hashlib
 import json
@@ -45,7 +45,7 @@ class ConsumerForm(OnceForm):
         self.initial.update(_parts(consumer), seen=_fingerprint(consumer))
 
     def clean_seen(self) -> str:
-        """Nobody's change is written over unseen. Where all is as wanted already, the form was sent before."""
+        """Optimistic concurrency: no change is written over unseen. Where all is as wanted, it was sent before."""
         is_so = _parts(self.consumer).items() <= self.cleaned_data.items()
         if self.cleaned_data["seen"] != _fingerprint(self.consumer) and not is_so:
             raise ValidationError("changed", "changed")
@@ -57,7 +57,7 @@ class ConsumerForm(OnceForm):
 
     @property
     def wanted(self) -> dict[str, Any]:
-        """What is to be another than it is."""
+        """The fields that differ from what is there."""
         before = _parts(self.consumer)
         return {field: self.cleaned_data[field] for field in before if self.cleaned_data[field] != before[field]}
 
@@ -139,7 +139,7 @@ class DeleteForm(OnceForm):
 
 
 class FilterForm(forms.Form):
-    """What the Developer API itself can find."""
+    """Filters that the Developer API itself offers."""
 
     manager = forms.CharField(label=_("Manager"), required=False, max_length=254)
     tag = forms.CharField(
@@ -161,8 +161,8 @@ class FilterForm(forms.Form):
         return name
 
 
-class SoughtForm(forms.Form):
-    """A key that leaked. It is never put into a page again."""
+class FindKeyForm(forms.Form):
+    """Asks for a leaked key, which is never put into a page again."""
 
     value = forms.CharField(
         label=_("Key, or its last characters"),
@@ -229,7 +229,7 @@ class LeakForm(EndForm):
 
 
 def _name_of(label: str) -> str:
-    """A name that nobody has, by which people still know it."""
+    """A slug of the label with a random part: unique, and people still know it by it."""
     words = re.sub(r"[^a-z0-9]+", "-", label.lower()).strip("-")[:60]
     return "-".join(filter(None, [words, secrets.token_hex(4)]))
 

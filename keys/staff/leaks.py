@@ -1,4 +1,4 @@
-"""A key that leaked: whose it is, without keeping it; then its end, and a mail to all who manage it."""
+"""Leak response: find whose a leaked key is without keeping it, expire it, and mail all who manage it."""
 
 from django.core import signing
 from django.http import HttpResponse
@@ -8,13 +8,13 @@ from django.views.decorators.http import require_http_methods
 
 from keys.audit.notifications import managers_to_tell
 from keys.models import Action
-from keys.service.keyring import live
-from keys.staff.consumers import done, of, offset_of, shown
+from keys.service.keyring import require_live
+from keys.staff.consumers import offset_of, page_context, redirect_with_message, render_form
 from keys.staff.decorators import SAFE, changing, with_directory
 from keys.staff.directory import Directory
-from keys.staff.forms import LeakForm, SoughtForm
-from keys.staff.search.criteria import fitting
-from keys.staff.search.fingerprint import Sought
+from keys.staff.forms import FindKeyForm, LeakForm
+from keys.staff.search.criteria import matching_fingerprint
+from keys.staff.search.fingerprint import Fingerprint
 from keys.types import Consumer
 from keys.web.decorators import Request
 from keys.web.portal_or_admin import render_here
@@ -27,12 +27,12 @@ require_form = require_http_methods(["GET", "HEAD", "POST"])
 @require_form
 @with_directory
 def find(request: Request, directory: Directory) -> HttpResponse:
-    """The key comes by POST alone, and is gone with the request: what goes on looking holds digests of its end."""
+    """Search by a pasted key. It comes by POST alone; the form that goes on holds HMACs of its ending."""
     directory.check_view()
-    form = SoughtForm() if request.method in SAFE or "sought" in request.POST else SoughtForm(request.POST)
+    form = FindKeyForm() if request.method in SAFE or "sought" in request.POST else FindKeyForm(request.POST)
     sought = _sought(request, form)
-    stretch = directory.look_through(offset_of(request), fitting(sought)) if sought else None
-    context = of(directory) | {
+    stretch = directory.look_through(offset_of(request), matching_fingerprint(sought)) if sought else None
+    context = page_context(directory) | {
         "title": _("Find a key"),
         "form": form,
         "stretch": stretch,
@@ -42,12 +42,12 @@ def find(request: Request, directory: Directory) -> HttpResponse:
     return render_here(request, "keys/find.html", context, status=422 if form.errors else 200)
 
 
-def _sought(request: Request, form: SoughtForm) -> Sought | None:
-    """What to look for: the key just pasted, or what stands for one pasted before."""
+def _sought(request: Request, form: FindKeyForm) -> Fingerprint | None:
+    """The fingerprint of the key just pasted, or the one that the form carried on."""
     if form.is_bound:
-        return Sought.of(form.cleaned_data["value"]) if form.is_valid() else None
+        return Fingerprint.of(form.cleaned_data["value"]) if form.is_valid() else None
     try:
-        return Sought.from_token(request.POST.get("sought", ""))
+        return Fingerprint.from_token(request.POST.get("sought", ""))
     except (signing.BadSignature, ValueError, AttributeError):
         return None
 
@@ -63,8 +63,10 @@ def leaked(request: Request, directory: Directory, name: str, key_id: str) -> Ht
     if form.is_valid():
         wish = form.cleaned_data
         change = directory.change_end(name, key_id, ends=wish["ends_on"], token=wish["token"], found=wish["found"])
-        return done(request, directory, change.consumer, _what_was_done(change.consumer, wish["found"]))
-    return shown(request, directory, "_leaked", form, consumer=consumer, key=live(key))
+        return redirect_with_message(
+            request, directory, change.consumer, _what_was_done(change.consumer, wish["found"])
+        )
+    return render_form(request, directory, "_leaked", form, consumer=consumer, key=require_live(key))
 
 
 def _what_was_done(consumer: Consumer, found: str) -> str:

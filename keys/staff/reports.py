@@ -1,4 +1,4 @@
-"""Looking through all consumers in Django admin: a stretch at a time on pages, or all of them into a file."""
+"""Reports over all consumers in Django admin: a stretch at a time on pages, or all of them as CSV."""
 
 import functools
 import logging
@@ -16,11 +16,11 @@ from django.views.decorators.http import require_safe
 
 from keys.audit.csv_export import csv_response
 from keys.errors import ApiError
-from keys.staff.consumers import of, offset_of
+from keys.staff.consumers import offset_of, page_context
 from keys.staff.decorators import with_directory
 from keys.staff.directory import Directory
 from keys.staff.search import criteria
-from keys.staff.search.scan import Finder, Finding, NewAPI, Stretch, everything
+from keys.staff.search.scan import Finder, Finding, NewAPI, Stretch, scan_all
 from keys.types import wire_time
 from keys.web.decorators import Request, api_for
 from keys.web.portal_or_admin import render_here
@@ -31,7 +31,7 @@ Wish = dict[str, Any]
 
 
 class NoForm(forms.Form):
-    """Nothing to choose."""
+    """A report without parameters."""
 
 
 def days_form(days: int) -> type[forms.Form]:
@@ -45,7 +45,7 @@ class WordsForm(forms.Form):
 
 @dataclass(frozen=True, slots=True)
 class Topic:
-    """One list over all consumers: of their keys, or of consumers, and then perhaps with the reasons."""
+    """A report: a list of keys, or of consumers, and then perhaps with the reasons."""
 
     title: str | Promise
     lead: str | Promise
@@ -78,7 +78,7 @@ TOPICS = {
         gettext_lazy(
             "They have no manager, or only addresses that no sign-in can match. Their keys work all the same."
         ),
-        lambda wish, new_api: criteria.seen_by_nobody(new_api),
+        lambda wish, new_api: criteria.unreachable_consumers(new_api),
         of_keys=False,
         says_why=True,
     ),
@@ -97,13 +97,13 @@ TOPICS = {
 @require_safe
 @with_directory
 def look(request: Request, directory: Directory, topic: str) -> HttpResponse:
-    """Nothing is looked through before it is asked for; each answer says how far it went, and how to go on."""
+    """One stretch of a report. Nothing is scanned before it is asked for; each answer says how to go on."""
     about, form = _topic(topic), _form(request, topic)
     stretch, is_stopped = None, "stopped" in request.GET
     if form.is_bound and form.is_valid() and not is_stopped:
         finder = about.finder(form.cleaned_data, lambda: directory.api)
         stretch = directory.look_through(offset_of(request), finder)
-    context = of(directory) | {
+    context = page_context(directory) | {
         "title": about.title,
         "topic": topic,
         "about": about,
@@ -137,11 +137,11 @@ CONSUMER_COLUMNS = ("environment", "consumer", "label", "managers", "live keys",
 
 
 def _rows(environment: str, about: Topic, wish: Wish) -> Iterator[tuple[object, ...]]:
-    """Line by line; a file that is not whole says so in its last one."""
+    """Rows of the CSV file; one that is not whole says so in its last line."""
     stretch, new_api = Stretch(0, 0), functools.partial(api_for, environment)
     line = _key_line if about.of_keys else _consumer_line
     try:
-        for finding in everything(new_api, stretch, about.finder(wish, new_api)):
+        for finding in scan_all(new_api, stretch, about.finder(wish, new_api)):
             yield (environment, *line(finding))
     except ApiError as trouble:
         logger.warning("an export stopped after %s consumers: %s", stretch.end, trouble)

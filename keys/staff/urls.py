@@ -1,4 +1,4 @@
-"""Addresses of the API Key Service in Django admin: the verbs of the portal under the same names, and more."""
+"""URL routes of the API Key Service in Django admin: the verbs of the portal under the same names, and more."""
 
 from django.urls import path
 from django.views.generic import RedirectView

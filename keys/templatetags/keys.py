@@ -1,11 +1,11 @@
-"""What the templates about keys say with more than a value."""
+"""Template library of the keys app: times, the metadata to show, the URL prefix of a key's verbs."""
 
 from django import template
-from django.conf import settings
 from django.template import Context
 from django.urls import reverse
 
 from keys import times
+from keys.conf import settings
 from keys.types import KEYS_IN_A_LIST, ApiKey, Consumer
 
 register = template.Library()
@@ -16,7 +16,7 @@ register.filter("rough", times.rough)
 
 @register.filter
 def shown(consumer: Consumer) -> list[tuple[str, str]]:
-    """Of its metadata and tags what the operator chose to show."""
+    """The metadata and tags that the operator chose to show."""
     return consumer.facts(settings.KEYS_SHOW_METADATA)
 
 
@@ -28,5 +28,5 @@ def newest(keys: list[ApiKey]) -> list[ApiKey]:
 
 @register.simple_tag(takes_context=True)
 def address_of(context: Context, key: ApiKey) -> str:
-    """Where the verbs of a key are, each by one more word: a page of many keys is slow if it asks for every one."""
+    """URL prefix of a key's verbs: a page of many keys is slow if it reverses every one."""
     return reverse("keys:copy", args=[context["environment"], key.consumer, key.id]).removesuffix("copy/")

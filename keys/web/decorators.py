@@ -1,13 +1,9 @@
-"""Gives views the key ring of whoever is signed in."""
+"""View decorators: hand views the key ring of whoever is signed in."""
 
 import functools
 from collections.abc import Callable
-from datetime import UTC, datetime
 from typing import Any, TypeVar
 
-from allauth.account.adapter import get_adapter
-from allauth.account.models import EmailAddress
-from django.conf import settings
 from django.contrib.auth.views import redirect_to_login
 from django.http import Http404, HttpRequest, HttpResponseBase
 from django.urls import reverse
@@ -15,9 +11,10 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.vary import vary_on_headers
 from django_htmx.middleware import HtmxDetails
 
-from keys.access import PROVED_AT, Actor
+from keys.conf import settings
 from keys.models import Action
 from keys.service.keyring import KeyRing
+from keys.web.actor import actor_of
 from keys.zuplo.client import DeveloperAPI
 from keys.zuplo.transport import Deadline
 
@@ -55,7 +52,7 @@ def with_keyring(view: View) -> View:
 
 
 def allowed(action: Action) -> Callable[[View], View]:
-    """Ask what the verb will ask, the right and a fresh proof, before its form is shown rather than filled in."""
+    """Check permission and step-up, as the verb will, before its form is shown rather than after it was filled in."""
 
     def decorate(view: View) -> View:
         @functools.wraps(view)
@@ -71,28 +68,9 @@ def allowed(action: Action) -> Callable[[View], View]:
 
 
 def keyring_for(request: Request, environment: str, kind: type[Ring] = KeyRing) -> Ring:  # type: ignore[assignment]
-    """The keys of the person signed in; what upstream does for this answer must end in time for the page."""
+    """Key ring of the person signed in, with one deadline for all upstream calls of the page."""
     return kind(actor_of(request), environment, api_for(environment))
 
 
 def api_for(environment: str) -> DeveloperAPI:
     return DeveloperAPI(settings.ZUPLO_BUCKETS[environment], Deadline(PAGE_SECONDS))
-
-
-def actor_of(request: Request) -> Actor:
-    """The person signed in, by every address that they have proved to be theirs."""
-    user_id = request.user.pk
-    if user_id is None:
-        raise PermissionError("nobody is signed in")
-    staff = getattr(request, "staff", None)
-    addresses = EmailAddress.objects.filter(user_id=user_id, verified=True).order_by("-primary", "email")
-    proved_at = request.session.get(PROVED_AT)
-    return Actor(
-        user_id=user_id,
-        # A colleague in Django admin goes by permissions alone, whatever consumers list the own address.
-        emails=() if staff and staff.user_id == user_id else tuple(addresses.values_list("email", flat=True)),
-        address=get_adapter(request).get_client_ip(request),
-        reference=getattr(request, "reference", ""),
-        proved_at=datetime.fromtimestamp(proved_at, UTC) if proved_at else None,
-        staff=staff,
-    )

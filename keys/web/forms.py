@@ -1,4 +1,4 @@
-"""What people may type or choose; a form offers these fields, and nothing else can be changed."""
+"""Forms for customers; a form offers these fields, and nothing else can be changed."""
 
 import uuid
 from datetime import UTC, date, datetime, time, timedelta
@@ -32,7 +32,7 @@ A_MOMENT = timedelta(minutes=1)
 
 
 class OnceForm(forms.Form):
-    """A form that is carried out once, however often it is sent."""
+    """Idempotent form: carried out once, however often it is sent."""
 
     token = forms.UUIDField(widget=forms.HiddenInput, initial=uuid.uuid4)
 
@@ -41,7 +41,7 @@ class OnceForm(forms.Form):
         self.url = url
 
     def clean_token(self) -> uuid.UUID:
-        """The token of this very wish: with other words, or sent to another address, the same form is another one."""
+        """Idempotency key of this very wish: with other words, or at another URL, the same form is another one."""
         said = sorted((name, self.data.get(name, "")) for name in self.fields)
         return uuid.uuid5(self.cleaned_data["token"], repr((self.url, said)))
 
@@ -57,7 +57,7 @@ def keyless(value: str) -> None:
 
 
 class LabelField(forms.CharField):
-    """What everybody reads, in lists and mails: a key that was pasted into it is not even shown again."""
+    """A label, which everybody reads in lists and mails: a key that was pasted into it is not even shown again."""
 
     default_validators = [readable, keyless]
 
@@ -106,7 +106,7 @@ class CreateForm(OnceForm):
 
     @property
     def key_ends(self) -> datetime | None:
-        """When the key is to end; None is never."""
+        """None is never."""
         ends = self.cleaned_data["ends"]
         if ends == NEVER:
             return None
@@ -135,7 +135,7 @@ class RotateForm(OnceForm):
 
 class RotateAllForm(RotateForm):
     seen = forms.CharField(widget=forms.HiddenInput, required=False)
-    """Which keys there were as the form was opened; whoever sends none of it takes them as they are."""
+    """Version mark of the keys as the form was opened; whoever sends none of it takes them as they are."""
 
     def __init__(self, data: QueryDict | None = None, *, url: str = "") -> None:
         super().__init__(data, url=url)
@@ -157,5 +157,4 @@ class EndForm(OnceForm):
 
 
 def _with(name: Any, moment: SafeString) -> SafeString:
-    """A choice, and the moment that it means."""
     return format_html('{} <span class="choice-moment">{}</span>', name, moment)

@@ -1,10 +1,9 @@
-"""The history of a customer's keys: a page, and the same as a CSV file."""
+"""History views: a page of what was done to a customer's keys, and the same as a CSV file."""
 
 from collections.abc import Iterator
 from itertools import chain
 from typing import Any
 
-from django.conf import settings
 from django.db.models import QuerySet
 from django.http import HttpResponse, HttpResponseBase
 from django.shortcuts import render
@@ -16,6 +15,7 @@ from django.views.decorators.http import require_safe
 from keys.audit import history, visits
 from keys.audit.csv_export import csv_response
 from keys.audit.history import Entry
+from keys.conf import settings
 from keys.errors import NotFound
 from keys.models import AuditEvent
 from keys.service.keyring import Found, KeyRing
@@ -31,7 +31,7 @@ def page(request: Request, ring: KeyRing) -> HttpResponse:
     mine, chosen = ring.consumers(), _chosen(request)
     titles = _titles(mine)
     events = _events(ring, titles, chosen)
-    found = list(history.after(events, request.GET.get("after", ""))[: ON_A_PAGE + 1])
+    found = list(history.after_cursor(events, request.GET.get("after", ""))[: ON_A_PAGE + 1])
     shown = found[:ON_A_PAGE]
     context = {
         "environment": ring.environment,
@@ -44,7 +44,7 @@ def page(request: Request, ring: KeyRing) -> HttpResponse:
         "filters": urlencode(chosen),
         "entries": list(_entries(ring, titles, shown)),
         "is_first": not request.GET.get("after"),
-        "older": history.place_of(shown[-1]) if len(found) > len(shown) else "",
+        "older": history.cursor_of(shown[-1]) if len(found) > len(shown) else "",
     }
     return render(request, "keys/activity.html", context)
 
@@ -70,7 +70,7 @@ def export(request: Request, ring: KeyRing) -> HttpResponseBase:
         _("Reason"),
         _("Reference"),
     ]
-    rows = map(_row, _entries(ring, titles, history.one_by_one(events)))
+    rows = map(_row, _entries(ring, titles, history.in_batches(events)))
     return csv_response(f"api-keys-{ring.environment}", header, chain(rows, _missing(mine, request)))
 
 
@@ -92,7 +92,7 @@ def _titles(mine: Found) -> dict[str, str]:
 
 
 def _chosen(request: Request) -> dict[str, str]:
-    """The filters that stand in the address."""
+    """Filters in the query string."""
     return {name: value for name in ("consumer", "kind") if (value := request.GET.get(name, ""))}
 
 

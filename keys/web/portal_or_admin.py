@@ -1,4 +1,4 @@
-"""The two places where keys are worked with, by the same views: the portal, and Django admin for colleagues."""
+"""The two sites that share the key views: the portal, and Django admin for colleagues."""
 
 from typing import Any
 
@@ -16,7 +16,7 @@ def in_admin(request: HttpRequest) -> bool:
 
 
 def page_of(request: HttpRequest, environment: str, name: str = "") -> str:
-    """The page that shows the consumer, or all of them: where a verb comes from and leads back to."""
+    """URL of the page that shows the consumer, or all of them: where a verb comes from and leads back to."""
     if in_admin(request):
         place = f"{ADMIN}:consumer" if name else f"{ADMIN}:environment"
         return reverse(place, args=[environment, name] if name else [environment])
@@ -24,7 +24,7 @@ def page_of(request: HttpRequest, environment: str, name: str = "") -> str:
 
 
 def render_here(request: HttpRequest, template: str, context: dict[str, Any], status: int = 200) -> HttpResponse:
-    """A whole page in the clothes of the place: Django admin has one of its own under the same name."""
+    """Render a whole page in the site's own template: Django admin has one under the same name."""
     if in_admin(request):
         partial = context.get("partial")
         context = admin.site.each_context(request) | context | {"partial": [f"admin/{partial}", partial]}

@@ -1,11 +1,10 @@
-"""The API Keys page and its verbs: form in, one call of the key ring, template out."""
+"""Views of the API Keys page and its verbs: form in, one call of the key ring, template out."""
 
 import uuid
 from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
-from django.conf import settings
 from django.contrib import messages
 from django.core.paginator import Paginator
 from django.http import Http404, HttpResponse, HttpResponseRedirect
@@ -15,10 +14,11 @@ from django.views.decorators.gzip import gzip_page
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 from django_htmx.http import trigger_client_event
 
+from keys.conf import settings
 from keys.models import Action
 from keys.provisioning import rules_for
 from keys.service.idempotency import Change
-from keys.service.keyring import KeyRing, check_rotate_all, live
+from keys.service.keyring import KeyRing, check_rotate_all, require_live
 from keys.service.lifetimes import renewed_end
 from keys.service.replacements import with_replacements
 from keys.types import Consumer
@@ -51,14 +51,14 @@ def page(request: Request, ring: KeyRing) -> HttpResponse:
         "words": words,
         "can_find": words or len(mine.consumers) >= FIND_FROM or any(consumer.has_many_keys for consumer in cards),
     }
-    return render(request, "keys/page.html", _of(ring) | _requests(consumers.object_list) | context)
+    return render(request, "keys/page.html", _page_context(ring) | _requests(consumers.object_list) | context)
 
 
 @require_POST
 @with_keyring
 def reveal(request: Request, ring: KeyRing, name: str, key_id: str) -> HttpResponse:
     full = ring.reveal(name, key_id)
-    context = _of(ring) | {"key": full.key, "value": full.value}
+    context = _page_context(ring) | {"key": full.key, "value": full.value}
     if request.htmx:
         return render(request, "keys/_key.html", context)
     return _revealed(request, ring, **context)
@@ -91,7 +91,7 @@ def try_key(request: Request, ring: KeyRing, name: str, key_id: str) -> HttpResp
 @with_keyring
 @allowed(Action.CREATE)
 def create(request: Request, ring: KeyRing, name: str = "") -> HttpResponse:
-    form = CreateForm(_sent(request), url=request.path)
+    form = CreateForm(_post_data(request), url=request.path)
     if form.is_valid():
         wanted = {"label": form.cleaned_data["label"], "ends": form.key_ends, "token": form.cleaned_data["token"]}
         if name:
@@ -110,11 +110,11 @@ def create(request: Request, ring: KeyRing, name: str = "") -> HttpResponse:
 @with_keyring
 @allowed(Action.ROTATE)
 def rotate(request: Request, ring: KeyRing, name: str, key_id: str) -> HttpResponse:
-    form = RotateForm(_sent(request), url=request.path)
+    form = RotateForm(_post_data(request), url=request.path)
     if form.is_valid():
         change = ring.rotate(name, key_id, old_ends=form.old_ends, token=form.cleaned_data["token"])
         return _new_key(request, ring, change)
-    key = live(ring.consumer(name).key(key_id))
+    key = require_live(ring.consumer(name).key(key_id))
     return _dialog(request, ring, "keys/_rotate.html", form, key=key, new_key_ends=renewed_end(key, ring.environment))
 
 
@@ -122,7 +122,7 @@ def rotate(request: Request, ring: KeyRing, name: str, key_id: str) -> HttpRespo
 @with_keyring
 @allowed(Action.ROTATE_ALL)
 def rotate_all(request: Request, ring: KeyRing, name: str) -> HttpResponse:
-    form = RotateAllForm(_sent(request), url=request.path)
+    form = RotateAllForm(_post_data(request), url=request.path)
     if form.is_valid():
         seen, token = form.cleaned_data["seen"], form.cleaned_data["token"]
         change = ring.rotate_all(name, old_ends=form.old_ends, token=token, seen=seen)
@@ -137,7 +137,7 @@ def rotate_all(request: Request, ring: KeyRing, name: str) -> HttpResponse:
 @with_keyring
 @allowed(Action.RENAME)
 def rename(request: Request, ring: KeyRing, name: str, key_id: str) -> HttpResponse:
-    form = LabelForm(_sent(request), url=request.path)
+    form = LabelForm(_post_data(request), url=request.path)
     if form.is_valid():
         change = ring.rename(name, key_id, **form.cleaned_data)
         return _changed(request, ring, change, _("The key has its new label."))
@@ -150,7 +150,7 @@ def rename(request: Request, ring: KeyRing, name: str, key_id: str) -> HttpRespo
 @with_keyring
 @allowed(Action.RENAME_CONSUMER)
 def rename_consumer(request: Request, ring: KeyRing, name: str) -> HttpResponse:
-    form = LabelForm(_sent(request), url=request.path)
+    form = LabelForm(_post_data(request), url=request.path)
     if form.is_valid():
         change = ring.rename_consumer(name, **form.cleaned_data)
         return _changed(request, ring, change, _("The new label is saved."))
@@ -163,12 +163,12 @@ def rename_consumer(request: Request, ring: KeyRing, name: str) -> HttpResponse:
 @with_keyring
 @allowed(Action.CHANGE_END)
 def change_end(request: Request, ring: KeyRing, name: str, key_id: str) -> HttpResponse:
-    form = EndForm(_sent(request), url=request.path)
+    form = EndForm(_post_data(request), url=request.path)
     if form.is_valid():
         ends, token = form.cleaned_data["ends_on"], form.cleaned_data["token"]
         change = ring.change_end(name, key_id, ends=ends, token=token)
         return _changed(request, ring, change, _("The key has its new end."))
-    key = live(ring.consumer(name).key(key_id))
+    key = require_live(ring.consumer(name).key(key_id))
     form.initial["ends_on"] = key.expires_on
     return _dialog(request, ring, "keys/_end.html", form, key=key)
 
@@ -177,7 +177,7 @@ def change_end(request: Request, ring: KeyRing, name: str, key_id: str) -> HttpR
 @with_keyring
 @allowed(Action.DELETE)
 def delete(request: Request, ring: KeyRing, name: str, key_id: str) -> HttpResponse:
-    form = OnceForm(_sent(request), url=request.path)
+    form = OnceForm(_post_data(request), url=request.path)
     if form.is_valid():
         change = ring.delete(name, key_id, token=form.cleaned_data["token"])
         return _changed(
@@ -192,11 +192,11 @@ def delete(request: Request, ring: KeyRing, name: str, key_id: str) -> HttpRespo
 # What views share
 
 
-def _sent(request: Request) -> Any:
+def _post_data(request: Request) -> Any:
     return request.POST if request.method == "POST" else None
 
 
-def _of(ring: KeyRing) -> dict[str, Any]:
+def _page_context(ring: KeyRing) -> dict[str, Any]:
     return {
         "environment": ring.environment,
         "can_reveal": ring.can_reveal,
@@ -205,7 +205,7 @@ def _of(ring: KeyRing) -> dict[str, Any]:
 
 
 def _requests(consumers: Iterable[Consumer] = ()) -> dict[str, Any]:
-    """What ready requests are made of; the first key that works stands in them until another one is chosen."""
+    """Context of ready requests; the first key that works stands in them until another one is chosen."""
     name, before = gateway.header()
     first = next((key for consumer in consumers for key in consumer.live_keys), None)
     return {
@@ -234,7 +234,7 @@ def _dialog(
     request: Request, ring: KeyRing, partial: str, form: OnceForm | None = None, **context: Any
 ) -> HttpResponse:
     """The partial for htmx, or a page around it; 422 when the form came back with errors."""
-    context |= _of(ring) | {"form": form, "back": _back(request, ring), "partial": partial}
+    context |= _page_context(ring) | {"form": form, "back": _back(request, ring), "partial": partial}
     status = 422 if form and form.is_bound else 200
     if request.htmx:
         return render(request, partial, context, status=status)
@@ -251,7 +251,7 @@ def _revealed(request: Request, ring: KeyRing, **context: Any) -> HttpResponse:
 def _changed(request: Request, ring: KeyRing, change: Change, notice: str) -> HttpResponse:
     """The consumer as it is now for htmx, or back to the page."""
     if request.htmx:
-        context = _of(ring) | {"consumer": _cards(ring, [change.consumer])[0], "notice": notice}
+        context = _page_context(ring) | {"consumer": _cards(ring, [change.consumer])[0], "notice": notice}
         response = render(request, "keys/_changed.html", context)
         return trigger_client_event(response, "dialog:close")
     messages.success(request, notice)

@@ -1,10 +1,10 @@
-"""What the account calls the buckets behind the environments: asked for now and then, and never waited for long."""
+"""Bucket names, cached: descriptions of the buckets behind the environments, asked for seldom and never waited for."""
 
 import logging
 
-from django.conf import settings
 from django.core.cache import cache
 
+from keys.conf import settings
 from keys.errors import ApiError
 from keys.zuplo.client import DeveloperAPI
 from keys.zuplo.transport import Deadline

@@ -1,4 +1,4 @@
-"""What is asked of the Developer API on behalf of one request: under which id, how often, and for how long."""
+"""Per-request call statistics and correlation id: what one request asked of the Developer API, and for how long."""
 
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -6,21 +6,21 @@ from dataclasses import dataclass
 from django.dispatch import Signal
 
 answered = Signal()
-"""Sent after each call, whatever came of it: `operation`, `outcome` and `seconds`."""
+"""Signal after each call, whatever came of it: `operation`, `outcome` and `seconds`."""
 
 unreadable = Signal()
 """Sent for each object in an answer that could not be read: `kind` is "consumer", "key" or "manager"."""
 
 
 @dataclass
-class Tally:
+class CallStats:
     reference: str
     calls: int = 0
     seconds: float = 0.0
 
 
-current: ContextVar[Tally | None] = ContextVar("tally", default=None)
-"""The tally of the request being served, if it is one that this process serves."""
+current: ContextVar[CallStats | None] = ContextVar("tally", default=None)
+"""Statistics of the request being served; None outside of one."""
 
 
 def reference() -> str:
@@ -33,4 +33,4 @@ def count(operation: str, outcome: str, seconds: float) -> None:
     if tally := current.get():
         tally.calls += 1
         tally.seconds += seconds
-    answered.send_robust(sender=Tally, operation=operation, outcome=outcome, seconds=seconds)
+    answered.send_robust(sender=CallStats, operation=operation, outcome=outcome, seconds=seconds)

@@ -1,4 +1,4 @@
-"""Stops asking a Developer API that is down, and tries again by itself; known to all workers through the cache."""
+"""Circuit breaker: stop asking a Developer API that is down, probe it now and then; shared by all workers."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,12 +14,12 @@ FAILURES_FOR = 30  # seconds without any failure after which earlier ones are fo
 OPEN_FOR = 60  # seconds after the last failure, should nobody ask meanwhile
 PROBE_EVERY = 5  # seconds; one call is let through to see whether it is up again
 
-_unheeded = ContextVar("unheeded", default=False)
+_bypassed = ContextVar("bypassed", default=False)
 _FAILURES, _OPEN, _PROBE = "keys:breaker:failures", "keys:breaker:open", "keys:breaker:probe"
 
 
 class State(StrEnum):
-    """What is known of the Developer API without asking it."""
+    """State of the Developer API as far as it is known without asking it."""
 
     WELL = "well"
     SHAKY = "shaky"
@@ -34,18 +34,18 @@ def state() -> State:
 
 
 @contextmanager
-def unheeded() -> Iterator[None]:
-    """For who tries settings: they are asked whatever went before, and what comes of it stops nobody else."""
-    token = _unheeded.set(True)
+def bypassed() -> Iterator[None]:
+    """Bypass the breaker, for who tries settings: they are asked anyhow, and what comes of it stops nobody else."""
+    token = _bypassed.set(True)
     try:
         yield
     finally:
-        _unheeded.reset(token)
+        _bypassed.reset(token)
 
 
-def let_through() -> bool:
-    """Whether anything failed lately; raises `ApiUnavailable` while the breaker is open, but for a probe."""
-    if _unheeded.get():
+def admit() -> bool:
+    """Admit a call, and return True if one failed lately; raises `ApiUnavailable` while open, but for a probe."""
+    if _bypassed.get():
         return False
     seen = cache.get_many([_FAILURES, _OPEN])
     if _OPEN in seen and not cache.add(_PROBE, True, PROBE_EVERY):
@@ -57,8 +57,8 @@ def is_open() -> bool:
     return _OPEN in cache.get_many([_OPEN])
 
 
-def failed() -> None:
-    if _unheeded.get():
+def record_failure() -> None:
+    if _bypassed.get():
         return
     cache.add(_FAILURES, 0, FAILURES_FOR)
     try:
@@ -70,5 +70,5 @@ def failed() -> None:
         cache.set(_OPEN, True, OPEN_FOR)
 
 
-def succeeded() -> None:
+def record_success() -> None:
     cache.delete_many([_FAILURES, _OPEN, _PROBE])

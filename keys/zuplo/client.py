@@ -1,4 +1,4 @@
-"""The Developer API's key part: one method an operation, and every failure turned into one of ours.
+"""HTTP API client of Zuplo's Developer API: one method an operation, every failure turned into one of ours.
 
 Documentation: https://zuplo.com/docs/api/api-keys-consumers (and -keys, -managers, -buckets).
 """
@@ -11,8 +11,7 @@ from datetime import datetime
 from typing import Any, Generic, NoReturn, TypeVar
 from urllib.parse import quote, urlencode
 
-from django.conf import settings
-
+from keys.conf import settings
 from keys.errors import (
     ApiError,
     ApiMisconfigured,
@@ -50,7 +49,7 @@ WITH_ALL = {"include-api-keys": "true", "include-managers": "true", "include-man
 
 @dataclass(frozen=True, slots=True)
 class Window(Generic[T]):
-    """A piece of a list: where the next one begins, None after the last, and of how many, where that is said.
+    """One page of a list: where the next one begins, None after the last, and of how many, where that is said.
 
     `unread` entries of it could not be read, and are not among the items.
     """
@@ -62,7 +61,7 @@ class Window(Generic[T]):
 
 
 class DeveloperAPI:
-    """The consumers of one bucket, for the time of one page.
+    """Client for one bucket, for the time of one page.
 
     Reads are tried twice, writes once unless they surely did not arrive. A write without a usable answer
     raises `OutcomeUnknown`; every other error means that nothing was done.
@@ -74,7 +73,7 @@ class DeveloperAPI:
 
     @property
     def seconds_left(self) -> float:
-        """For what else belongs to the same page."""
+        """Time left of the page's deadline."""
         return self._deadline.left()
 
     # Consumers
@@ -131,7 +130,7 @@ class DeveloperAPI:
         return self._call("PATCH", _consumer(name), body=dict(fields), decode=_only(Consumer.from_json, name))
 
     def delete_consumer(self, name: str) -> None:
-        """With its keys and managers."""
+        """Delete it, with its keys and managers."""
         self._call("DELETE", _consumer(name), decode=_nothing)
 
     def add_manager(self, name: str, email: str, sub: str) -> Manager:
@@ -192,7 +191,7 @@ class DeveloperAPI:
         return {str(one.get("name") or ""): harmless(str(one.get("description") or "")) for one in texts}
 
     def shows_keys(self) -> bool:
-        """Whether this bucket shows keys after their creation; True where it does not say."""
+        """True if this bucket shows keys after their creation, or does not say."""
         data = self._call("GET", "", decode=_anything)
         return not isinstance(data, dict) or data.get("isRetrievable") is not False
 
@@ -207,7 +206,7 @@ class DeveloperAPI:
     def _list(
         self, path: str, params: dict[str, str], decode: Callable[[Any], T], identity: Callable[[T], Hashable]
     ) -> list[T]:
-        """All pages, each item once. Neither `total` nor `limit` is sure to be in an answer."""
+        """Offset pagination to the end, each item once. Neither `total` nor `limit` is sure to be in an answer."""
         found: dict[Hashable, T] = {}
         offset = 0
         for _page in range(PAGES_AT_MOST):
@@ -247,7 +246,9 @@ class DeveloperAPI:
         if params:
             url += "?" + urlencode(params, quote_via=quote)
         encoded = None if body is None else json.dumps(body).encode()
-        answer = retries.answer_to(retries.Call(_operation(method, root or path), method, url, encoded), self._deadline)
+        answer = retries.send_with_retries(
+            retries.Call(_operation(method, root or path), method, url, encoded), self._deadline
+        )
         try:
             if 200 <= answer.status < 300:
                 return decode(_json(answer))
@@ -272,7 +273,7 @@ class DeveloperAPI:
 
 
 def _operation(method: str, path: str) -> str:
-    """What is asked, without whose it is: GET /consumers/*/keys/*; of a bucket itself nothing follows."""
+    """Operation name for metrics, without whose it is: GET /consumers/*/keys/*; of a bucket itself nothing follows."""
     if path.startswith("/v1/"):
         return f"{method} {path}"
     parts = path.split("/")[1:]
@@ -408,7 +409,7 @@ def _this_key(name: str, key_id: str) -> Callable[[Any], ApiKey]:
 
 
 def _changed(decode: Callable[[Any], T], is_as_asked: Callable[[T], bool]) -> Callable[[Any], None]:
-    """What comes back must be the right thing, and changed as asked."""
+    """Check that the right thing comes back, changed as asked."""
 
     def checked(data: Any) -> None:
         if not is_as_asked(decode(data)):

@@ -1,13 +1,13 @@
-"""The operator's own API behind the gateway: how a key is sent to it, and one request that tries a key out."""
+"""Gateway request: how a key is sent to the operator's own API, and one request that tries a key out."""
 
 import time
 from dataclasses import dataclass
 from http import HTTPStatus
 
-from django.conf import settings
 from django.utils.translation import gettext as _
 
-from keys.green_threads import give_back_connection, places
+from keys.conf import settings
+from keys.green_threads import give_back_connection, semaphore
 from keys.redaction import harmless
 from keys.types import FullKey
 from keys.zuplo.transport import NoAnswer, NotSent, send
@@ -18,12 +18,12 @@ FIRST_LINES = 12
 TRIES_AT_ONCE = 16
 
 # A silent gateway may not keep every thread of a worker busy.
-_places = places(TRIES_AT_ONCE)
+_places = semaphore(TRIES_AT_ONCE)
 
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """What came of trying a key: the gateway's answer, or in `trouble` why there is none."""
+    """Result of trying a key: the gateway's answer, or in `trouble` why there is none."""
 
     status: int = 0
     phrase: str = ""
@@ -42,7 +42,7 @@ class Trial:
 
 
 def url() -> str:
-    """The address that ready requests ask; without a test route the gateway itself."""
+    """URL of ready requests; without a test route the gateway itself."""
     return str(settings.GATEWAY_URL + settings.GATEWAY_TEST_PATH)
 
 
@@ -56,7 +56,7 @@ def can_try() -> bool:
     return bool(settings.GATEWAY_URL and settings.GATEWAY_TEST_PATH)
 
 
-def tried(full: FullKey, seconds: float) -> Trial:
+def try_out(full: FullKey, seconds: float) -> Trial:
     """One GET of the operator's test route with this key. Redirects are not followed, and it ends in time."""
     name, before = header()
     seconds = min(TRY_SECONDS, seconds)
@@ -82,7 +82,7 @@ def tried(full: FullKey, seconds: float) -> Trial:
 
 
 def _lines(body: bytes, full: FullKey, *, is_cut: bool) -> tuple[str, ...]:
-    """The answer as text for a page: an API that repeats the key it was sent shall not show it, nor a part of it."""
+    """The answer as text for a page, redacted: an API that repeats the key it was sent shall show no part of it."""
     value = full.value.encode()
     masked = body.replace(value, full.key.masked.encode())
     text = (masked[: -len(value)] if is_cut else masked).decode("utf-8", "replace")

@@ -1,4 +1,4 @@
-"""One call of the Developer API in at most two attempts: what may be sent again, how long to wait, when not to ask."""
+"""Retry policy: at most two attempts; what may be sent again, how long to back off, when not to ask at all."""
 
 import http.client
 import logging
@@ -8,11 +8,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
 
-from django.conf import settings
 from django.utils import timezone
 
+from keys.conf import settings
 from keys.errors import ApiUnavailable, OutcomeUnknown
-from keys.green_threads import give_back_connection, places
+from keys.green_threads import give_back_connection, semaphore
 from keys.zuplo import call_stats, circuit_breaker
 from keys.zuplo.transport import CALL_SECONDS, Answer, Deadline, NoAnswer, NotSent, send
 
@@ -24,11 +24,11 @@ LOOK_SECONDS = 1.5
 PLACE_SECONDS = 1.0
 
 # A silent Developer API may not keep every thread of a worker from serving the pages that do not need it.
-_places = places(settings.ZUPLO_CALLS_AT_ONCE)
+_places = semaphore(settings.ZUPLO_CALLS_AT_ONCE)
 
 
 class _TryAgain(Exception):
-    """The call was surely not done, or is a read: one more try after `wait` seconds does no harm."""
+    """Retryable: the call was surely not done, or is a read; one more try after `wait` seconds does no harm."""
 
     def __init__(self, reason: str, wait: float = 0) -> None:
         super().__init__(reason)
@@ -37,7 +37,7 @@ class _TryAgain(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """What is to be sent; `operation` names the kind of it, for figures, without whose it is."""
+    """A request; `operation` names the kind of it, for metrics, without whose it is."""
 
     operation: str
     method: str
@@ -45,7 +45,7 @@ class Call:
     body: bytes | None = field(default=None, repr=False)
 
 
-def answer_to(call: Call, deadline: Deadline) -> Answer:
+def send_with_retries(call: Call, deadline: Deadline) -> Answer:
     """The first usable answer. Reads are tried twice; writes only if the first one surely was not done.
 
     Raises `ApiUnavailable` when nothing was done, `OutcomeUnknown` when a write may have been.
@@ -55,19 +55,19 @@ def answer_to(call: Call, deadline: Deadline) -> Answer:
     except _TryAgain as first:
         wait = first.wait
     if wait > min(WAIT_AT_MOST, deadline.left() / 2):
-        raise ApiUnavailable("told to wait", _told(wait))
+        raise ApiUnavailable("told to wait", _retry_after_for_people(wait))
     time.sleep(wait + random.uniform(0.02, 0.2))  # noqa: S311, no secret depends on it
     try:
         return _attempt(call, deadline)
     except _TryAgain as second:
-        raise ApiUnavailable(str(second), _told(second.wait)) from None
+        raise ApiUnavailable(str(second), _retry_after_for_people(second.wait)) from None
 
 
 def is_up(path: str, *, seconds: float) -> bool:
-    """Whether the Developer API answers a read of that path with success; for probes, who ask whatever went before."""
+    """Health probe: True if a read of that path succeeds. The circuit breaker is neither asked nor moved."""
     call = Call(f"GET {path}", "GET", settings.ZUPLO_API_URL + path)
     try:
-        return 200 <= _counted(call, seconds).status < 300
+        return 200 <= _send_counted(call, seconds).status < 300
     except (NotSent, NoAnswer):
         return False
 
@@ -86,11 +86,11 @@ def _headers(call: Call) -> Mapping[str, str]:
 
 
 def _attempt(call: Call, deadline: Deadline) -> Answer:
-    had_trouble = circuit_breaker.let_through()
+    had_trouble = circuit_breaker.admit()
     try:
-        answer = _sent(call, deadline)
+        answer = _send_in_turn(call, deadline)
     except (NotSent, NoAnswer) as problem:
-        circuit_breaker.failed()
+        circuit_breaker.record_failure()
         logger.warning("%s was not answered: %s", call.method, problem)
         if isinstance(problem, NotSent):
             raise _TryAgain(str(problem)) from None
@@ -100,13 +100,13 @@ def _attempt(call: Call, deadline: Deadline) -> Answer:
             raise ApiUnavailable(str(problem)) from None
         raise _TryAgain(str(problem)) from None
     if answer.status in {502, 503, 504}:
-        circuit_breaker.failed()
+        circuit_breaker.record_failure()
     elif had_trouble:
-        circuit_breaker.succeeded()
-    return _usable(call.method, answer)
+        circuit_breaker.record_success()
+    return _check_status(call.method, answer)
 
 
-def _sent(call: Call, deadline: Deadline) -> Answer:
+def _send_in_turn(call: Call, deadline: Deadline) -> Answer:
     give_back_connection()
     if not _places.acquire(timeout=max(0, min(PLACE_SECONDS, deadline.left()))):
         raise ApiUnavailable("too many calls at once", retry_after=round(PLACE_SECONDS))
@@ -115,13 +115,13 @@ def _sent(call: Call, deadline: Deadline) -> Answer:
         seconds = min(CALL_SECONDS, deadline.left() - (0 if call.method == "GET" else LOOK_SECONDS))
         if seconds <= 0.05:
             raise ApiUnavailable("no time left for another call")
-        return _counted(call, seconds)
+        return _send_counted(call, seconds)
     finally:
         _places.release()
 
 
-def _counted(call: Call, seconds: float) -> Answer:
-    """The answer; what became of the call is told to whoever counts."""
+def _send_counted(call: Call, seconds: float) -> Answer:
+    """The answer; the call is counted, whatever came of it."""
     began, outcome = time.monotonic(), "no answer"
     try:
         answer = send(call.method, call.url, headers=_headers(call), body=call.body, seconds=seconds)
@@ -134,7 +134,7 @@ def _counted(call: Call, seconds: float) -> Answer:
         call_stats.count(call.operation, outcome, time.monotonic() - began)
 
 
-def _usable(method: str, answer: Answer) -> Answer:
+def _check_status(method: str, answer: Answer) -> Answer:
     """The answer, if it says what was done: with a server's error nobody knows, and a 429 means nothing was."""
     if answer.status == 429 or (method == "GET" and answer.status == 503):
         raise _TryAgain(f"status {answer.status}", wait=_retry_after(answer))
@@ -147,7 +147,7 @@ def _usable(method: str, answer: Answer) -> Answer:
 
 
 def _retry_after(answer: Answer) -> float:
-    """Seconds to wait by the answer's Retry-After, a number or a date; 0 where it says nothing usable."""
+    """Retry-After in seconds, from a number or a date; 0 where it says nothing usable."""
     value = answer.headers.get("retry-after", "").strip()
     if value.isascii() and value.isdigit():
         return float(value[:9])
@@ -157,6 +157,6 @@ def _retry_after(answer: Answer) -> float:
         return 0.0
 
 
-def _told(wait: float) -> int | None:
-    """What a person is told to wait, in whole seconds."""
+def _retry_after_for_people(wait: float) -> int | None:
+    """The Retry-After that a person is told, in whole seconds."""
     return min(round(wait), WAIT_TOLD_AT_MOST) or None

@@ -1,4 +1,4 @@
-"""Identity, on top of allauth: how people sign in, and whose an address is."""
+"""allauth account adapter: how people sign in, its mails, and a limit on guessed passwords."""
 
 import logging
 from smtplib import SMTPException
@@ -33,13 +33,13 @@ from portal.models import User
 logger = logging.getLogger(__name__)
 
 OPENING = "opening"
-"""What the account was like, for this purpose, when the sign-in began."""
+"""Session key: the account's session hash when the sign-in began."""
 GUESSES, GUESS_SECONDS = 5, 5 * 60
-"""As many wrong passwords in so much time close an account to further ones; `login_failed` says it of an address."""
+"""Lockout: as many wrong passwords in so much time close an account; `login_failed` says it of an address."""
 
 
 class AccountAdapter(DefaultAccountAdapter):
-    """Mails that name the portal and point to it, wherever the request says that it went."""
+    """Account adapter: mails name the portal and link to PORTAL_URL, whatever Host the request names."""
 
     error_messages = DefaultAccountAdapter.error_messages | {
         "domain_not_welcome": _("Accounts are for addresses of certain companies only. Yours is not among them."),
@@ -49,7 +49,7 @@ class AccountAdapter(DefaultAccountAdapter):
         return bool(settings.LOCAL_SIGN_UP and settings.LOCAL_SIGN_IN)
 
     def clean_email(self, email: str) -> str:
-        """Django lets signs that nobody sees pass within a domain; no mail reaches such an address."""
+        """Refuse invisible characters, which Django lets pass within a domain; no mail reaches such an address."""
         if not email.isprintable():
             raise ValidationError(validate_email.message, validate_email.code)
         return cast(str, super().clean_email(email))
@@ -118,21 +118,21 @@ class AccountAdapter(DefaultAccountAdapter):
         if attempts.count(guesses, GUESS_SECONDS) > GUESSES:
             User().set_password(credentials.get("password"))  # takes as long as a look at the real one
             raise self.validation_error("email_password_mismatch")
-        attempts.wait_anew(guesses, GUESS_SECONDS)
+        attempts.restart(guesses, GUESS_SECONDS)
 
     def authenticate(self, request: HttpRequest, **credentials: Any) -> AbstractBaseUser | None:
         user = cast("AbstractBaseUser | None", super().authenticate(request, **credentials))
         if user:
-            attempts.take_back(_guesses_at(credentials))
+            attempts.uncount(_guesses_at(credentials))
         return user
 
     # A sign-in takes several steps; what ends sessions meanwhile ends it too
 
     def pre_login(self, request: HttpRequest, user: Any, **facts: Any) -> HttpResponse | None:
         sociallogin = (facts["signal_kwargs"] or {}).get("sociallogin")
-        if provider := company_domains.other_way_in(request, user, sociallogin):
+        if provider := company_domains.required_provider(request, user, sociallogin):
             request.session.pop(email_codes.LOGIN, None)
-            return company_domains.lead_to(request, provider)
+            return company_domains.redirect_to_provider(request, provider)
         request.session[OPENING] = user.get_session_auth_hash()
         return cast("HttpResponse | None", super().pre_login(request, user, **facts))
 
@@ -144,12 +144,12 @@ class AccountAdapter(DefaultAccountAdapter):
         super().login(request, user)
 
     def is_safe_url(self, url: str) -> bool:
-        """Where `next` may lead: to this site, under the one name that people know it by."""
+        """Open-redirect check: `next` may lead to this site, under the one name that people know it by."""
         return url_has_allowed_host_and_scheme(url, {urlsplit(settings.PORTAL_URL).netloc})
 
 
 def _guesses_at(credentials: dict[str, Any]) -> str:
-    """Where guesses at this address are counted: with the account that has proved it, by whichever address."""
+    """Cache key of guesses at this address: with the account that has proved it, by whichever address."""
     email = str(credentials.get("email", "")).lower()
     account = EmailAddress.objects.filter(email=email, verified=True).values_list("user_id", flat=True).first()
     return _guesses(account or email)
@@ -160,12 +160,12 @@ def _guesses(account: object) -> str:
 
 
 @receiver(signals.password_reset)
-def forgive_guesses(user: User, **_kwargs: object) -> None:
-    attempts.forget(_guesses(user.pk))
+def reset_guesses(user: User, **_kwargs: object) -> None:
+    attempts.reset(_guesses(user.pk))
 
 
 def mail_context(context: dict[str, Any]) -> dict[str, Any]:
-    """What every mail may say of the portal; links that allauth made of the request point to PORTAL_URL."""
+    """Template context of every mail; links that allauth made of the request point to PORTAL_URL."""
     links = {
         name: settings.PORTAL_URL + urlsplit(value).path
         for name, value in context.items()

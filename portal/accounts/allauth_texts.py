@@ -1,4 +1,4 @@
-"""Words of allauth that the portal's catalogs say in their own way.
+"""Translation markers: texts of allauth that the portal's catalogs say in their own way.
 
 allauth addresses German readers by "Du", and leaves some of these in English. What is marked here is found by
 `make messages`, and the portal's catalogs go before those of its libraries.

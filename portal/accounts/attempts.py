@@ -1,4 +1,4 @@
-"""How often something was tried, counted before it is judged: in the shared cache, so over all processes at once."""
+"""Attempt counter: how often something was tried, counted before it is judged, in the shared cache."""
 
 import contextlib
 
@@ -6,7 +6,7 @@ from django.core.cache import cache
 
 
 def count(what: str, seconds: int) -> int:
-    """Count one more, and say the how manieth it is; forgotten so many seconds after the first."""
+    """Count this attempt and return how many there have been; forgotten so many seconds after the first."""
     cache.add(what, 0, timeout=seconds)
     try:
         return int(cache.incr(what))
@@ -14,15 +14,15 @@ def count(what: str, seconds: int) -> int:
         return 1
 
 
-def wait_anew(what: str, seconds: int) -> None:
+def restart(what: str, seconds: int) -> None:
     """Count the seconds from now on."""
     cache.touch(what, seconds)
 
 
-def take_back(what: str) -> None:
+def uncount(what: str) -> None:
     with contextlib.suppress(ValueError):
         cache.decr(what)
 
 
-def forget(what: str) -> None:
+def reset(what: str) -> None:
     cache.delete(what)

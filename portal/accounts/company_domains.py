@@ -1,4 +1,4 @@
-"""Companies whose people sign in by the company's own provider and in no other way: known by the domain of an address.
+"""SSO enforcement by domain: companies whose people sign in by the company's own provider and in no other way.
 
 Nothing but the domain decides, so the answer tells nothing of who has an account. What is joined with the provider
 meanwhile is remembered here, for the one way in that leads there by a code.
@@ -25,12 +25,12 @@ PUBLIC = {"google", "github"}
 
 
 def provider_for(email: str) -> str:
-    """The provider by which people with an address of this domain sign in; "" where they may choose."""
+    """Provider bound to the domain of this address; "" where its people may choose."""
     return str(settings.PROVIDER_DOMAINS.get(email.strip().rpartition("@")[2].lower(), ""))
 
 
 def speaks_for(provider: str, email: str) -> bool:
-    """Whether the word of this provider can prove such an address: that of a company only one of its own domains.
+    """True if this provider can vouch for such an address: that of a company only for its own domains.
 
     Whoever administers it can have it say anything. Google and GitHub ask everybody for a proof themselves.
     """
@@ -38,16 +38,16 @@ def speaks_for(provider: str, email: str) -> bool:
     return not bound or provider_for(email) == provider
 
 
-def lead_to(request: HttpRequest, provider: str) -> HttpResponse:
-    """To the page with the provider's button, and a word why."""
+def redirect_to_provider(request: HttpRequest, provider: str) -> HttpResponse:
+    """Redirect to the page with the provider's button, and a word why."""
     found = get_adapter(request).get_provider(request, provider)
     messages.info(request, _("With this address you sign in by %(provider)s.") % {"provider": found.name})
     query = {"next": target} if (target := get_next_redirect_url(request)) else {}
     return redirect(found.get_login_url(request, process="login", **query))
 
 
-def other_way_in(request: HttpRequest, user: User, sociallogin: SocialLogin | None) -> str:
-    """The provider by which this person should have come, if it was another way; any address of the account counts."""
+def required_provider(request: HttpRequest, user: User, sociallogin: SocialLogin | None) -> str:
+    """Provider by which this person should have come, if it was another way; any address of the account counts."""
     emails = EmailAddress.objects.filter(user=user).values_list("email", flat=True)
     wanted = {provider_for(email) for email in (user.email, *emails)} - {""}
     waiting = pending(request)
@@ -58,7 +58,7 @@ def other_way_in(request: HttpRequest, user: User, sociallogin: SocialLogin | No
 # An account that waits for its own proof, to be joined with a provider
 
 
-def wait(request: HttpRequest, sociallogin: SocialLogin, email: str) -> None:
+def remember_pending(request: HttpRequest, sociallogin: SocialLogin, email: str) -> None:
     told = {"email": email.lower(), "name": sociallogin.provider.name}
     request.session[PENDING] = {"at": time.time(), "login": sociallogin.serialize()} | told
 

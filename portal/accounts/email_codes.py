@@ -1,4 +1,4 @@
-"""Mailed codes, wherever one is typed in: three tries, and worth nothing once the account has changed.
+"""One-time codes by mail: three attempts each, and worth nothing once the account has changed.
 
 allauth counts wrong tries in the session, where those of one moment do not see each other. Here each try is counted
 in the shared cache before the code is looked at, and the session is told the true number.
@@ -23,21 +23,21 @@ from portal.models import User
 SECONDS = 10 * 60
 TRIES = 3
 LOGIN, PROOF, RESET = "account_login", "account_email_verification_code", "account_password_reset_verification"
-"""Where allauth keeps what was asked for in the session."""
+"""Session keys of allauth, each with the state of what was asked for."""
 
 
-def tries(request: HttpRequest, asked_at: float) -> int:
-    """Count one more try at the code that this browser asked for then, and say the how manieth it is."""
+def count_attempt(request: HttpRequest, asked_at: float) -> int:
+    """Count this attempt at the code that the browser asked for then, and return how many there have been."""
     which = salted_hmac("portal.codes", f"{request.session.session_key} {asked_at}", algorithm="sha256").hexdigest()
     return count(f"code:{which}", SECONDS)
 
 
-class _Counted:
-    """What allauth keeps of a code is one object in the session, which its views change after this form."""
+class _CountsAttempts:
+    """Form mixin that counts attempts. allauth's state in the session is one object, which its views change later."""
 
     def clean_code(self) -> str:
         state = self.state_in(context.request.session)
-        tried = tries(context.request, state["at"])
+        tried = count_attempt(context.request, state["at"])
         state["failed_attempts"] = max(state["failed_attempts"], tried - 1)
         if tried > TRIES:
             raise get_adapter().validation_error("incorrect_code")
@@ -47,18 +47,18 @@ class _Counted:
         raise NotImplementedError
 
 
-class LoginCodeForm(_Counted, ConfirmLoginCodeForm):
+class LoginCodeForm(_CountsAttempts, ConfirmLoginCodeForm):
     def state_in(self, session: Any) -> dict[str, Any]:
         stages = session[LOGIN]["state"]["stages"]
         return cast(dict[str, Any], stages["login_by_code"]["data"])
 
 
-class ProofCodeForm(_Counted, ConfirmEmailVerificationCodeForm):
+class ProofCodeForm(_CountsAttempts, ConfirmEmailVerificationCodeForm):
     def state_in(self, session: Any) -> dict[str, Any]:
         return cast(dict[str, Any], session[PROOF])
 
 
-class ResetCodeForm(_Counted, ConfirmPasswordResetCodeForm):
+class ResetCodeForm(_CountsAttempts, ConfirmPasswordResetCodeForm):
     def state_in(self, session: Any) -> dict[str, Any]:
         return cast(dict[str, Any], session[RESET])
 
@@ -80,7 +80,7 @@ def bind_reset(request: HttpRequest) -> None:
 
 
 def reset_has_ended(request: HttpRequest) -> bool:
-    """Whether the account has changed since, or its address was taken off; then the reset is forgotten."""
+    """True if the account has changed since, or its address was taken off; then the reset is forgotten."""
     state = request.session.get(RESET) or {}
     if "user_id" not in state:
         return False

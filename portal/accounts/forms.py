@@ -13,7 +13,7 @@ from portal.accounts import sessions
 
 
 class SignInForm(LoginForm):
-    """Asks for an address; whoever has set a password may give it, everyone else gets a code."""
+    """Sign-in by address; whoever has set a password may give it, everyone else gets a code."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -39,5 +39,5 @@ class SignUpForm(SignupForm):
 
 
 def domain_is_welcome(email: str) -> bool:
-    """Whether somebody with this address may make an account."""
+    """True if somebody with this address may make an account."""
     return not settings.SIGN_UP_DOMAINS or email.rpartition("@")[2].lower() in settings.SIGN_UP_DOMAINS

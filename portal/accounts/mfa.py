@@ -1,4 +1,4 @@
-"""Passkeys and authenticator apps: how they are called, and who must have one."""
+"""Multi-factor authentication: passkeys and authenticator apps, their forms, and who must have one."""
 
 import struct
 from collections.abc import Iterator
@@ -26,11 +26,11 @@ from portal.accounts import attempts
 from portal.models import User
 
 STRONG = [Authenticator.Type.TOTP, Authenticator.Type.WEBAUTHN]
-"""What counts as a second factor; recovery codes only stand in for one."""
+"""Second factors; recovery codes only stand in for one."""
 
 
 class MFAAdapter(DefaultMFAAdapter):
-    """Speaks of the portal by its name, wherever the request went."""
+    """MFA adapter: speaks of the portal by its name, whatever Host the request names."""
 
     def get_totp_issuer(self) -> str:
         return str(settings.PORTAL_NAME)
@@ -43,8 +43,8 @@ class MFAAdapter(DefaultMFAAdapter):
         return _("Passkey %(number)s") % {"number": number}
 
 
-class _TakenOnce:
-    """A code of the app is taken once, for as long as it would be taken; allauth forgets it after half a minute."""
+class _SingleUseCode:
+    """Replay protection: a TOTP code is taken once while it is valid; allauth forgets it after half a minute."""
 
     user: Any
     authenticator: Authenticator
@@ -59,17 +59,17 @@ class _TakenOnce:
         return code
 
 
-class SecondStepForm(_TakenOnce, AuthenticateForm):
+class SecondStepForm(_SingleUseCode, AuthenticateForm):
     pass
 
 
-class ProofByAppForm(_TakenOnce, ReauthenticateForm):
+class ProofByAppForm(_SingleUseCode, ReauthenticateForm):
     pass
 
 
 @contextmanager
-def _other_answers_refused() -> Iterator[None]:
-    """What reads the answers of passkeys stumbles over some that none gives; anybody may send those."""
+def _malformed_answers_refused() -> Iterator[None]:
+    """Treat malformed passkey answers as wrong ones: the library stumbles over some that no authenticator gives."""
     try:
         yield
     except (AttributeError, LookupError, RuntimeError, TypeError, ValueError, struct.error) as problem:
@@ -80,7 +80,7 @@ class Credential(forms.JSONField):
     widget = forms.HiddenInput
 
     def to_python(self, value: Any) -> Any:
-        with _other_answers_refused():
+        with _malformed_answers_refused():
             return super().to_python(value)
 
     def bound_data(self, data: Any, initial: Any) -> Any:
@@ -89,7 +89,7 @@ class Credential(forms.JSONField):
 
 class _ByPasskey:
     def clean_credential(self) -> Authenticator:
-        with _other_answers_refused():
+        with _malformed_answers_refused():
             return super().clean_credential()  # type: ignore[misc]
 
 
@@ -106,13 +106,13 @@ class ProofByPasskeyForm(_ByPasskey, ReauthenticateWebAuthnForm):
 
 
 class AddPasskeyForm(AddWebAuthnForm):
-    """Every key is made a passkey: it signs in by itself, so it must check who holds it."""
+    """Every security key is made a passkey: it signs in by itself, so it must verify its user."""
 
     credential = Credential()
     passwordless = forms.BooleanField(required=False)
 
     def clean(self) -> dict[str, Any]:
-        with _other_answers_refused():
+        with _malformed_answers_refused():
             return dict(super().clean())
 
     def clean_passwordless(self) -> bool:
@@ -123,8 +123,8 @@ def has_second_factor(user: Any) -> bool:
     return bool(get_adapter().is_mfa_enabled(user, STRONG))
 
 
-def was_taken_off(request: HttpRequest, user: User) -> None:
-    """What a superuser does for somebody who has lost a factor ends what stood on it, and is told."""
+def after_factor_removed(request: HttpRequest, user: User) -> None:
+    """End all sessions after a superuser took a lost factor off, drop the recovery codes, and mail the person."""
     if not has_second_factor(user):
         Authenticator.objects.filter(user=user).delete()  # recovery codes, lost as well perhaps
     user.end_sessions()
@@ -132,6 +132,6 @@ def was_taken_off(request: HttpRequest, user: User) -> None:
         get_account_adapter(request).send_notification_mail("mfa/email/taken_off", user)
 
 
-def must_set_one_up(user: Any) -> bool:
-    """Whether this colleague has to set up a second factor before Django admin opens."""
+def must_set_up_second_factor(user: Any) -> bool:
+    """True if this colleague has to set up a second factor before Django admin opens."""
     return bool(settings.STAFF_SECOND_FACTOR and user.is_staff and not has_second_factor(user))

@@ -1,4 +1,4 @@
-"""Before a view is called: what must have been proved for this address, and whether it is open at all."""
+"""Step-up middleware: before a view is called, what must have been proved for it, and whether it is open at all."""
 
 import logging
 from collections.abc import Callable
@@ -35,10 +35,10 @@ PROVED = {
     "mfa_download_recovery_codes": GET_AND_POST,
     "socialaccount_connections": POST,
 }
-"""Changes to the account, and what shows its secrets: they need a proof of a few minutes ago."""
+"""Views that need a step-up of a few minutes ago: changes to the account, and what shows its secrets."""
 
 WHILE_SIGNING_UP = "account_email_verification_sent"
-"""The one of these that is not only for people who are signed in."""
+"""The view among these that is not only for people who are signed in."""
 
 LOCAL = {
     "account_signup",
@@ -51,7 +51,7 @@ LOCAL = {
     "account_set_password",
     "mfa_login_webauthn",
 }
-"""The ways in that are closed where people sign in by a provider only."""
+"""Local sign-in views, closed where people sign in by a provider only."""
 
 ASKING_FOR = {
     "account_login": "login",
@@ -59,7 +59,7 @@ ASKING_FOR = {
     "account_request_login_code": "email",
     "account_reset_password": "email",
 }
-"""The forms that ask who somebody is, each with the field that says it."""
+"""Forms that ask who somebody is, each with the field that says it."""
 
 RESET_STEPS = {"account_confirm_password_reset_code", "account_complete_password_reset"}
 PROVIDERS = sso.LOGINS | {name.replace("_login", "_callback") for name in sso.LOGINS}
@@ -88,7 +88,7 @@ class Guard:
         if not settings.LOCAL_SIGN_IN and self._is_local(request, name):
             return redirect("account_login")
         if (field := ASKING_FOR.get(name)) and (provider := company_domains.provider_for(request.POST.get(field, ""))):
-            return company_domains.lead_to(request, provider)
+            return company_domains.redirect_to_provider(request, provider)
         if name in PROVED and name != WHILE_SIGNING_UP and not request.user.is_authenticated:
             return redirect_to_login(request.path)  # allauth would keep what was sent, and do it after a proof
         if request.method in PROVED.get(name, ()):
@@ -96,7 +96,7 @@ class Guard:
         return None
 
     def process_exception(self, request: HttpRequest, problem: Exception) -> HttpResponse | None:
-        """A provider that is down, or answers nonsense, is not a failure of the portal."""
+        """502 page: a provider that is down, or answers nonsense, is not a failure of the portal."""
         match = request.resolver_match
         if match is None or match.url_name not in PROVIDERS:
             return None
@@ -104,13 +104,13 @@ class Guard:
         return render(request, "socialaccount/authentication_error.html", status=502)
 
     def _admin(self, request: HttpRequest) -> HttpResponse | None:
-        if request.user.is_authenticated and mfa.must_set_one_up(request.user):
+        if request.user.is_authenticated and mfa.must_set_up_second_factor(request.user):
             messages.warning(request, _("Colleagues need a second factor. Add a passkey or an authenticator app."))
             return redirect("mfa_index")
         return None
 
     def _provider(self, request: HttpRequest, name: str) -> HttpResponse | None:
-        """Only those that the operator has set up; to connect one is a change to the account."""
+        """Providers that the operator has set up; to connect one is a change to the account."""
         provider = name.removesuffix("_login").removesuffix("_callback")
         if provider not in settings.SOCIALACCOUNT_PROVIDERS:
             raise Http404
@@ -124,7 +124,7 @@ class Guard:
         return name in LOCAL or (name == "account_login" and request.method == "POST")
 
     def _proof(self, request: HttpRequest, back: str) -> HttpResponse | None:
-        """Lead to the proof, if the last one was too long ago. Whoever is not signed in is not concerned."""
+        """Redirect to step-up, if the last proof was too long ago. Whoever is not signed in is not concerned."""
         minutes = min(step_up.ACCOUNT_MINUTES, settings.STEP_UP_MINUTES)
         if not request.user.is_authenticated or step_up.is_proved(request, minutes):
             return None

@@ -1,4 +1,4 @@
-"""The forms that take a new password: allauth's, in the portal's words and without placeholders that repeat them."""
+"""Password forms: allauth's, in the portal's words and without placeholders that repeat them."""
 
 from typing import Any, ClassVar
 
@@ -7,7 +7,7 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
 
-class _InOurWords:
+class _PlainLabels:
     labels: ClassVar[dict[str, Promise]] = {}
     fields: dict[str, Any]
 
@@ -18,7 +18,7 @@ class _InOurWords:
             field.label = self.labels.get(name, field.label)
 
 
-class _InPlaceOfAnother(_InOurWords):
+class _NewPasswordLabels(_PlainLabels):
     labels: ClassVar[dict[str, Promise]] = {
         "oldpassword": _("Current password"),
         "password1": _("New password"),
@@ -26,13 +26,13 @@ class _InPlaceOfAnother(_InOurWords):
     }
 
 
-class SetPasswordForm(_InOurWords, forms.SetPasswordForm):
+class SetPasswordForm(_PlainLabels, forms.SetPasswordForm):
     pass
 
 
-class ChangePasswordForm(_InPlaceOfAnother, forms.ChangePasswordForm):
+class ChangePasswordForm(_NewPasswordLabels, forms.ChangePasswordForm):
     pass
 
 
-class ResetPasswordKeyForm(_InPlaceOfAnother, forms.ResetPasswordKeyForm):
+class ResetPasswordKeyForm(_NewPasswordLabels, forms.ResetPasswordKeyForm):
     pass

@@ -18,23 +18,23 @@ from portal.accounts import email_codes, sessions
 from portal.models import User
 
 BY_CREDENTIAL = "by_credential"
-"""Which account this session has opened by something that was set up there before."""
+"""Session key: the account that this session has opened by something that was set up there before."""
 
 
 @receiver(signals.user_signed_up)
-def remember_who_signed_up(request: HttpRequest, user: User, **_kwargs: object) -> None:
+def remember_sign_up(request: HttpRequest, user: User, **_kwargs: object) -> None:
     request.session[sessions.SIGNED_UP] = user.pk
 
 
 @receiver(signals.authentication_step_completed)
-def remember_what_was_used(request: HttpRequest, user: User, method: str, **_kwargs: object) -> None:
+def remember_credential_used(request: HttpRequest, user: User, method: str, **_kwargs: object) -> None:
     if method in {"password", "socialaccount", "mfa"}:
         request.session[BY_CREDENTIAL] = user.pk
 
 
 @receiver(signals.email_confirmed)
-def whoever_proves_an_address(request: HttpRequest, email_address: EmailAddress, **_kwargs: object) -> None:
-    """Give an account to whoever proves its first address, and let nobody else add further ones.
+def claim_account_on_first_confirmation(request: HttpRequest, email_address: EmailAddress, **_kwargs: object) -> None:
+    """Pre-hijacking protection: an account is given to whoever proves its first address; nobody else adds further ones.
 
     Whoever proves the first address of an account owns it, and nothing that somebody else has set up there before
     may open it any more. After that somebody else's code must not open it: an address typed in by a stranger would
@@ -50,7 +50,7 @@ def whoever_proves_an_address(request: HttpRequest, email_address: EmailAddress,
             sessions.end_others(request, user)
     elif not others.exists():
         if user.pk not in (request.session.get(sessions.SIGNED_UP), request.session.get(BY_CREDENTIAL)):
-            evict_strangers(user)
+            remove_unproved_credentials(user)
             email_codes.bind_reset(request)  # the proof may have been that of a reset, which goes on
     else:
         email_address.delete()
@@ -59,8 +59,8 @@ def whoever_proves_an_address(request: HttpRequest, email_address: EmailAddress,
         raise ImmediateHttpResponse(redirect("account_signup"))
 
 
-def evict_strangers(user: User) -> None:
-    """Take away every way into the account that was set up before anybody had proved to own its address."""
+def remove_unproved_credentials(user: User) -> None:
+    """Remove every credential that was set up before anybody had proved to own the account's address."""
     social, _by_model = SocialAccount.objects.filter(user=user).delete()
     factors, _by_model = Authenticator.objects.filter(user=user).delete()
     if user.has_usable_password() or social or factors:
@@ -70,8 +70,8 @@ def evict_strangers(user: User) -> None:
 
 
 @receiver(signals.email_removed)
-def tell_the_removed_address(request: HttpRequest, user: User, email_address: EmailAddress, **_kwargs: object) -> None:
-    """allauth tells the primary address; whoever loses an address should hear of it there as well."""
+def mail_removed_address(request: HttpRequest, user: User, email_address: EmailAddress, **_kwargs: object) -> None:
+    """Mail to the removed address: allauth tells the primary one, and its holder should hear of it there."""
     if email_address.verified:
         told = {"deleted_email": email_address.email}
         get_adapter(request).send_notification_mail("account/email/email_deleted", user, told, email_address.email)

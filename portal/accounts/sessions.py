@@ -1,4 +1,4 @@
-"""How long somebody stays signed in, on which devices, and what ends it.
+"""Session lifetimes: absolute and idle time-outs, the list of devices, and what ends other sessions.
 
 A session ends at a fixed time after sign-in and after some idleness, whichever comes first; sooner for staff. When
 it was last used is written at most once a minute. All sessions of a person but the current one end when a password,
@@ -33,7 +33,7 @@ from portal.models import User
 SIGNED_IN_AT = "signed_in_at"
 SEEN_AT = "seen_at"
 SIGNED_UP = "signed_up"
-"""Which account this session has made."""
+"""Session key: the account that this session has made."""
 WRITE_EVERY = 60.0
 DEVICE_COOKIE = "device"
 DEVICE_SECONDS = 60 * 60 * 24 * 365
@@ -62,22 +62,22 @@ def begin(request: HttpRequest, user: User, **_kwargs: Any) -> None:
 
 
 def limit(request: HttpRequest, user: User) -> None:
-    """End the session at a fixed time from now, however busy it is."""
+    """Absolute time-out: end the session at a fixed time from now, however busy it is."""
     request.session.set_expiry(timezone.now() + timedelta(hours=hours(user)))
 
 
 def living_sessions_only(get_response: GetResponse) -> GetResponse:
-    """Let `request.user` be nobody once the session has come to its end; found out only if somebody asks."""
+    """Make `request.user` anonymous once the session has expired; lazily, only if somebody asks."""
 
     def middleware(request: HttpRequest) -> HttpResponse:
         claimed = request.user
-        request.user = SimpleLazyObject(lambda: _still_here(request, claimed))  # type: ignore[assignment]
+        request.user = SimpleLazyObject(lambda: _user_unless_expired(request, claimed))  # type: ignore[assignment]
         return get_response(request)
 
     return middleware
 
 
-def _still_here(request: HttpRequest, user: Any) -> Any:
+def _user_unless_expired(request: HttpRequest, user: Any) -> Any:
     if not user.is_authenticated:
         if SESSION_KEY in request.session:  # disabled or deleted: nothing revives this session
             request.session.flush()
@@ -99,7 +99,7 @@ def _still_here(request: HttpRequest, user: Any) -> Any:
 
 
 def renew_id(request: HttpRequest) -> None:
-    """Give the session another id, so that one from before is worth nothing; the list of devices keeps its row."""
+    """Session fixation: renew the id, so that one from before is worth nothing. The list of devices keeps its row."""
     before = request.session.session_key
     request.session.cycle_key()
     _moved(request, before)
@@ -120,18 +120,18 @@ def _moved(request: HttpRequest, before: str | None) -> None:
 
 
 @receiver([signals.password_changed, signals.password_set, signals.email_changed, signals.email_removed])
-def a_change_ends_the_others(request: HttpRequest, user: User, **_kwargs: Any) -> None:
+def end_others_after_change(request: HttpRequest, user: User, **_kwargs: Any) -> None:
     end_others(request, User.objects.get(pk=user.pk))
 
 
 @receiver(authenticator_removed)
-def a_weaker_account_ends_the_others(request: HttpRequest, user: User, **_kwargs: Any) -> None:
+def end_others_after_factor_removed(request: HttpRequest, user: User, **_kwargs: Any) -> None:
     end_others(request, User.objects.get(pk=user.pk))
 
 
 @receiver(authenticator_added)
-def a_first_factor_ends_the_others(request: HttpRequest, user: User, authenticator: Any, **_kwargs: Any) -> None:
-    """Sessions that were opened without one must not pass for such that were opened with it."""
+def end_others_after_first_factor(request: HttpRequest, user: User, authenticator: Any, **_kwargs: Any) -> None:
+    """End sessions that were opened without a second factor: they must not pass for such that were opened with it."""
     factors = Authenticator.objects.filter(user_id=user.pk, type__in=STRONG)
     if not factors.exclude(pk=authenticator.pk).exists():
         end_others(request, User.objects.get(pk=user.pk))
@@ -141,8 +141,8 @@ def a_first_factor_ends_the_others(request: HttpRequest, user: User, authenticat
 
 
 @receiver(signals.user_logged_in)
-def tell_of_a_new_device(request: HttpRequest, user: User, response: HttpResponse, **_kwargs: Any) -> None:
-    """Mail about the first sign-in from a browser; a cookie remembers whose sign-ins it has seen."""
+def mail_about_new_device(request: HttpRequest, user: User, response: HttpResponse, **_kwargs: Any) -> None:
+    """New-device mail at the first sign-in from a browser; a cookie remembers whose sign-ins it has seen."""
     known = _people_of_this_device(request)
     if user.pk in known:
         return

@@ -1,4 +1,4 @@
-"""Signing in by a company's own provider, by Google or by GitHub: what is believed of what they say.
+"""Single sign-on by OpenID Connect, Google or GitHub: which of a provider's claims are believed.
 
 An address counts as proved only if the provider says so with the JSON value true, and may speak for such addresses;
 anything else leads to proving it by code. And nobody comes into an account that was there before without that
@@ -36,7 +36,7 @@ LOGINS = {"openid_connect_login", "google_login", "github_login"}
 
 class ProviderAdapter(DefaultSocialAccountAdapter):
     def get_provider(self, request: HttpRequest, provider: str, client_id: str | None = None) -> Provider:
-        """One whose addresses are judged as the provider wrote them: after that only allauth's reading is left.
+        """Provider whose addresses are judged as it wrote them: after that only allauth's reading is left.
 
         Nothing else that it tells is kept.
         """
@@ -46,7 +46,7 @@ class ProviderAdapter(DefaultSocialAccountAdapter):
         def extract_email_addresses(data: dict[str, Any]) -> list[EmailAddress]:
             addresses: list[EmailAddress] = listed(data)
             for address in addresses:
-                true_to_the_letter = says_true(found.id, data, address) and is_read_to_the_letter(address.email)
+                true_to_the_letter = vouches_for(found.id, data, address) and is_read_to_the_letter(address.email)
                 address.verified = true_to_the_letter and company_domains.speaks_for(found.sub_id, address.email)
             return addresses
 
@@ -55,7 +55,7 @@ class ProviderAdapter(DefaultSocialAccountAdapter):
         return cast(Provider, found)
 
     def populate_user(self, request: HttpRequest, sociallogin: SocialLogin, data: dict[str, Any]) -> User:
-        """With the addresses that the provider vouches for, no more than anybody may have; or else with another."""
+        """New user with the vouched addresses, no more than anybody may have; or else with another one."""
         vouched = [address for address in sociallogin.email_addresses if address.verified]
         kept = sorted(vouched, key=lambda address: not address.primary)[: settings.ACCOUNT_MAX_EMAIL_ADDRESSES]
         sociallogin.email_addresses = kept or sociallogin.email_addresses[:1]
@@ -69,34 +69,34 @@ class ProviderAdapter(DefaultSocialAccountAdapter):
             return
         vouched = [address.email for address in sociallogin.email_addresses if address.verified]
         if sociallogin.is_existing:
-            self._believe_now(request, sociallogin.user, vouched)
-        elif others := self._bound_elsewhere(sociallogin):
-            raise ImmediateHttpResponse(company_domains.lead_to(request, others[0]))
+            self._confirm_vouched(request, sociallogin.user, vouched)
+        elif others := self._providers_of_others(sociallogin):
+            raise ImmediateHttpResponse(company_domains.redirect_to_provider(request, others[0]))
         elif known := _known(vouched):
-            raise ImmediateHttpResponse(self._prove_first(request, sociallogin, known))
+            raise ImmediateHttpResponse(self._link_after_proof(request, sociallogin, known))
 
-    def _bound_elsewhere(self, sociallogin: SocialLogin) -> list[str]:
-        """The providers of companies whose addresses this one tells, and which it is not."""
+    def _providers_of_others(self, sociallogin: SocialLogin) -> list[str]:
+        """Other companies' providers, to which an address that this one tells is bound."""
         wanted = [company_domains.provider_for(address.email) for address in sociallogin.email_addresses]
         return [one for one in wanted if one not in {"", sociallogin.account.provider}]
 
-    def _believe_now(self, request: HttpRequest, user: User, vouched: list[str]) -> None:
-        """What the provider did not vouch for at first, it may later: then no code is needed any more."""
+    def _confirm_vouched(self, request: HttpRequest, user: User, vouched: list[str]) -> None:
+        """Confirm later what the provider did not vouch for at first: then no code is needed any more."""
         addresses = EmailAddress.objects.filter(user=user)
         if not addresses.filter(verified=True).exists():
             request.session[BY_CREDENTIAL] = user.pk
             for address in addresses.filter(email__in=vouched)[:1]:
                 get_account_adapter(request).confirm_email(request, address)
 
-    def _prove_first(self, request: HttpRequest, sociallogin: SocialLogin, email: str) -> HttpResponse:
-        """Ask for the proof of the account that is there; `connect_what_waits` then joins the two."""
+    def _link_after_proof(self, request: HttpRequest, sociallogin: SocialLogin, email: str) -> HttpResponse:
+        """Account linking: ask for the proof of the account that is there; `connect_pending_provider` joins them."""
         if request.user.is_authenticated:  # as somebody else, perhaps; allauth signs out at this point too
             get_account_adapter(request).logout(request)
         sociallogin.token = None
         form = SignInForm({"login": email}, request=request)
         if not form.is_valid():
             return render(request, "429.html", status=429)
-        company_domains.wait(request, sociallogin, email)
+        company_domains.remember_pending(request, sociallogin, email)
         return form.login(request, sociallogin.get_redirect_url(request))
 
     def is_open_for_signup(self, request: HttpRequest, sociallogin: SocialLogin) -> bool:
@@ -110,7 +110,7 @@ class ProviderAdapter(DefaultSocialAccountAdapter):
 
 
 class ProviderSignUpForm(SignupForm):
-    """For those whose provider names no address."""
+    """Sign-up form for those whose provider names no address."""
 
     def clean_email(self) -> str:
         email = str(super().clean_email())
@@ -120,7 +120,7 @@ class ProviderSignUpForm(SignupForm):
 
 
 def is_read_to_the_letter(written: object) -> bool:
-    """Whether allauth, which takes every letter's small form, changes nothing but the case of ASCII letters.
+    """True if allauth, which lower-cases every letter, changes nothing but the case of ASCII letters.
 
     The Kelvin sign becomes a k: somebody else's address, for which the provider has not vouched.
     """
@@ -128,8 +128,8 @@ def is_read_to_the_letter(written: object) -> bool:
     return isinstance(written, str) and written.lower().encode(*any_text) == written.encode(*any_text).lower()
 
 
-def says_true(provider: str, data: dict[str, Any], address: EmailAddress) -> bool:
-    """Whether the provider vouches for the address with the value true: allauth takes any word, "false" too."""
+def vouches_for(provider: str, data: dict[str, Any], address: EmailAddress) -> bool:
+    """True if the provider vouches for the address with the value true: allauth takes any word, "false" too."""
     if provider == "google":  # of which allauth has made a truth value already
         return data.get("email_verified", data.get("verified_email")) is True
     return address.verified is True
@@ -144,8 +144,8 @@ def _known(emails: list[str]) -> str:
 
 
 @receiver(signals.user_logged_in)
-def connect_what_waits(request: HttpRequest, user: User, **_kwargs: Any) -> None:
-    """Join the account that was just proved with the provider's, if that vouches for one of its proved addresses."""
+def connect_pending_provider(request: HttpRequest, user: User, **_kwargs: Any) -> None:
+    """Account linking: join the account just proved with the provider's, if that vouches for a proved address of it."""
     sociallogin = company_domains.pending(request)
     request.session.pop(company_domains.PENDING, None)
     if sociallogin is None:
@@ -159,7 +159,7 @@ def connect_what_waits(request: HttpRequest, user: User, **_kwargs: Any) -> None
 
 
 def leaving_by_a_page(get_response: Callable[[HttpRequest], HttpResponse]) -> Callable[[HttpRequest], HttpResponse]:
-    """Lead to a provider by a page rather than by an answer to the form.
+    """Redirect to a provider by a page rather than by an answer to the form.
 
     The policy says `form-action 'self'`, and browsers hold a form's redirect to it as well. To name the providers
     there would not do: they may redirect on to others.

@@ -1,4 +1,4 @@
-"""Proving once more who is there: one address that asks for what the person has, and never does the deed itself.
+"""Step-up authentication: prove again who is there before something that matters; it never does the deed itself.
 
 People with a passkey or an authenticator app use one of these; others their password or a mailed code. Whoever
 has none of them set up still has a mailbox, so nobody is let through unasked. allauth has the pages for all but
@@ -31,7 +31,7 @@ from portal.accounts import email_codes
 from portal.accounts.sessions import renew_id
 
 ACCOUNT_MINUTES = 15
-"""How fresh the proof must be for changes to the account itself, which could lock its owner out."""
+"""Minutes that a proof lasts for changes to the account itself, which could lock its owner out."""
 STATE = "step_up_code"
 INTERRUPTED = "interrupted"
 
@@ -41,17 +41,17 @@ def is_proved(request: HttpRequest, minutes: int) -> bool:
 
 
 def url_for(back: str) -> str:
-    return f"{reverse(settings.STEP_UP_URL)}?{urlencode({'next': back})}"
+    return f"{reverse(settings.KEYS_STEP_UP_URL)}?{urlencode({'next': back})}"
 
 
 @receiver(authentication_step_completed)
-def by_one_of_allauths_pages(request: HttpRequest, **facts: Any) -> None:
+def prove_after_reauthentication(request: HttpRequest, **facts: Any) -> None:
     if facts.get("reauthenticated"):
         prove(request)
 
 
 def prove(request: HttpRequest) -> None:
-    """The person is here now: note it under a new session id, and say what can be done again."""
+    """Record the proof under a new session id (session fixation), and say what can be done again."""
     request.session[PROVED_AT] = time.time()
     request.session.pop(STATE, None)
     renew_id(request)
@@ -65,7 +65,7 @@ def prove(request: HttpRequest) -> None:
 @login_required
 @require_http_methods(["GET", "HEAD"])
 def ask(request: HttpRequest) -> HttpResponse:
-    """Lead to the best way that the person has; its page names the others."""
+    """Redirect to the strongest method that the person has; its page names the others."""
     ways = get_adapter(request).get_reauthentication_methods(request.user)
     return redirect(f"{ways[0]['url']}?{urlencode({'next': _back(request)})}")
 
@@ -77,7 +77,7 @@ class CodeForm(forms.Form):
 @login_required
 @require_http_methods(["GET", "HEAD", "POST"])
 def by_code(request: HttpRequest) -> HttpResponse:
-    """A code to the primary address, for those who have no stronger proof."""
+    """Step-up by a code to the primary address, for those who have no stronger proof."""
     here = f"{reverse('step_up_code')}?{urlencode({'next': _back(request)})}"
     if reverse("step_up_code") not in {way["url"] for way in _ways(request)}:
         return redirect(url_for(_back(request)))
@@ -92,7 +92,7 @@ def by_code(request: HttpRequest) -> HttpResponse:
     elif not form.is_valid():
         return _page(request, form, status=422)
     else:
-        tried = email_codes.tries(request, state["at"])
+        tried = email_codes.count_attempt(request, state["at"])
         if tried <= email_codes.TRIES and _same(form.cleaned_data["code"], state["code"]):
             prove(request)
             return redirect(_back(request))
@@ -119,7 +119,7 @@ def send_code(request: HttpRequest, back: str) -> HttpResponse:
 
 
 def _address(request: HttpRequest) -> str:
-    """Where the code goes: the primary address, if it is proved."""
+    """Address that the code goes to: the primary one, if it is proved."""
     addresses = EmailAddress.objects.filter(user_id=request.user.pk, verified=True).order_by("-primary")
     return addresses.values_list("email", flat=True).first() or ""
 
@@ -148,7 +148,7 @@ def _ways(request: HttpRequest) -> list[dict[str, Any]]:
 
 
 def _back(request: HttpRequest) -> str:
-    """Where to go afterwards; only to a page of this site."""
+    """URL to go on to; only a page of this site."""
     return get_next_redirect_url(request) or resolve_url(settings.LOGIN_REDIRECT_URL)
 
 

@@ -1,4 +1,4 @@
-"""Browsers by the names that people know, for the list of devices and for mails."""
+"""User-agent parsing: browsers by the names that people know, for the list of devices and for mails."""
 
 import re
 
@@ -23,7 +23,7 @@ _SYSTEMS = (
 
 
 def device_name(user_agent: str) -> str:
-    """What a person would call this browser, by what it says of itself; "" for what is none."""
+    """Readable name of the browser and its system; "" for what is none."""
     browser = next((name for name, pattern in _BROWSERS if re.search(pattern, user_agent)), "")
     system = next((name for name, pattern in _SYSTEMS if re.search(pattern, user_agent)), "")
     if browser and system:

@@ -1,4 +1,4 @@
-"""Pages of one's own account that allauth has not, or not as the portal needs them."""
+"""Account views that allauth has not, or not as the portal needs them."""
 
 import re
 from typing import Any
@@ -28,7 +28,7 @@ page = require_http_methods(["GET", "HEAD", "POST"])
 @login_required
 @page
 def devices(request: HttpRequest) -> HttpResponse:
-    """Where the person is signed in; the form signs them out everywhere else."""
+    """List of devices where the person is signed in; the form signs them out everywhere else."""
     user = _user(request)
     if request.method == "POST":
         end_others(request, user)
@@ -54,7 +54,7 @@ def end_device(request: HttpRequest, pk: int) -> HttpResponse:
 @login_required
 @page
 def connections(request: HttpRequest) -> HttpResponse:
-    """Which providers lead to this account; any may be taken off, for a mailed code always leads in too."""
+    """Connected providers; any may be taken off, for a mailed code always leads in too."""
     user = _user(request)
     accounts = SocialAccount.objects.filter(user=user)
     if request.method == "POST":
@@ -77,7 +77,7 @@ def connections(request: HttpRequest) -> HttpResponse:
 @login_required
 @require_safe
 def remove_address(request: HttpRequest, pk: int) -> HttpResponse:
-    """Ask before an address is taken off, which allauth's own page then does; the primary one stays."""
+    """Confirmation page before an address is taken off, which allauth's own view then does; the primary one stays."""
     address = get_object_or_404(EmailAddress, pk=pk, user=_user(request), primary=False)
     return render(request, "account/remove_address.html", {"address": address})
 
@@ -96,7 +96,7 @@ def _provider_name(request: HttpRequest, account: SocialAccount) -> str:
 @login_required
 @page
 def delete(request: HttpRequest) -> HttpResponse:
-    """The account goes, with its addresses, passkeys and sessions; keys and the audit log stay as they are."""
+    """Account deletion, with its addresses, passkeys and sessions; keys and the audit log stay as they are."""
     user = _user(request)
     error = ""
     # Django's record of what colleagues did in admin would go with the account.

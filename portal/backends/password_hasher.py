@@ -1,4 +1,4 @@
-"""Passwords, hashed beside the green threads: half a second of arithmetic would hold up everybody else's pages."""
+"""Password hasher in a thread pool: half a second of arithmetic would hold up all other green threads."""
 
 from collections.abc import Callable
 from typing import Any
@@ -9,7 +9,7 @@ from gevent import monkey
 
 
 def beside(work: Callable[..., Any], *args: Any) -> Any:
-    """The result of the work, done by a thread of the operating system where green threads are in use."""
+    """Run the work in a thread of the operating system where green threads are in use; returns its result."""
     if not monkey.is_module_patched("threading"):
         return work(*args)
     return gevent.get_hub().threadpool.apply(work, args)

@@ -1,4 +1,4 @@
-"""Redis as a cache that may be down: meanwhile each process counts and remembers for itself, and no page fails."""
+"""Cache backend: Redis with a fallback. While it is down each process remembers for itself, and no page fails."""
 
 import functools
 import logging
@@ -27,7 +27,7 @@ SPARE = {"MAX_ENTRIES": 100_000}
 
 
 class Server(RedisCacheClient):
-    """One Redis, for all threads of the process."""
+    """Redis client shared by all threads of the process."""
 
     down_until = 0.0
 
@@ -37,8 +37,8 @@ def _server(urls: tuple[str, ...]) -> Server:
     return Server(list(urls), **CONNECTION)
 
 
-def _or_spare(name: str) -> Callable[..., Any]:
-    """The method of that name, of Redis or, while that fails, of the process's own memory."""
+def _with_fallback(name: str) -> Callable[..., Any]:
+    """Fallback: the method of that name, of Redis or, while that fails, of the process's own memory."""
     method, spare = getattr(RedisCache, name), getattr(LocMemCache, name)
 
     @functools.wraps(method)
@@ -66,20 +66,20 @@ class ForgivingRedisCache(RedisCache):
 
     @property
     def is_down(self) -> bool:
-        """Whether Redis failed a moment ago; then it is not asked."""
+        """True if Redis failed a moment ago; then it is not asked."""
         return time.monotonic() < self._cache.down_until
 
-    add = _or_spare("add")
-    get = _or_spare("get")
-    set = _or_spare("set")
-    touch = _or_spare("touch")
-    delete = _or_spare("delete")
-    has_key = _or_spare("has_key")
-    get_many = _or_spare("get_many")
-    set_many = _or_spare("set_many")
-    delete_many = _or_spare("delete_many")
-    clear = _or_spare("clear")
-    _incr = _or_spare("incr")
+    add = _with_fallback("add")
+    get = _with_fallback("get")
+    set = _with_fallback("set")
+    touch = _with_fallback("touch")
+    delete = _with_fallback("delete")
+    has_key = _with_fallback("has_key")
+    get_many = _with_fallback("get_many")
+    set_many = _with_fallback("set_many")
+    delete_many = _with_fallback("delete_many")
+    clear = _with_fallback("clear")
+    _incr = _with_fallback("incr")
 
     def incr(self, key: str, delta: int = 1, version: int | None = None) -> int:
         try:

@@ -1,4 +1,4 @@
-"""The operator's accent: any colour, made readable on the portal's light and dark paper.
+"""Accent colour: the operator's, any colour, made readable on light and dark paper by WCAG contrast.
 
 As text its lightness is moved in OKLCH, where it means what the eye sees, until the contrast holds; the hue stays.
 Buttons keep the very colour, under black or white text, unless it would be lost on the paper.
@@ -28,7 +28,7 @@ HEX = re.compile(r"#(?:[0-9a-f]{3,4}|[0-9a-f]{6}|[0-9a-f]{8})", re.IGNORECASE)
 
 
 def contrast(one: str, other: str) -> float:
-    """The contrast ratio of two colours as WCAG 2 defines it, from 1 to 21."""
+    """WCAG 2 contrast ratio of two colours, from 1 to 21."""
     dark, light = sorted((_luminance(one), _luminance(other)))
     return (light + 0.05) / (dark + 0.05)
 
@@ -40,7 +40,7 @@ def accents(colour: str) -> dict[str, str]:
 
 
 def fills(colour: str) -> dict[str, str]:
-    """What buttons are filled with in each scheme: the colour itself wherever it can be told from the paper."""
+    """Fill of buttons in each scheme: the colour itself wherever it can be told from the paper."""
     wanted = normal(colour)
     return {
         scheme: wanted if contrast(wanted, SURFACE[scheme]) >= VISIBLE else accent
@@ -66,7 +66,7 @@ def normal(colour: str) -> str:
 
 @lru_cache(maxsize=8)
 def stylesheet(colour: str) -> str:
-    """The custom properties that differ from tokens.css."""
+    """CSS custom properties that differ from tokens.css."""
     accent, fill = accents(colour), fills(colour)
     on_fill = {scheme: ink_on(fill[scheme]) for scheme in fill}
     # A pointer over a button moves its colour away from the text's, so that this stays readable.
@@ -83,7 +83,7 @@ def stylesheet(colour: str) -> str:
 
 
 def theme_url() -> str:
-    """Where the stylesheet is, with its version; "" while the operator has chosen no colour."""
+    """URL of the stylesheet, with its version; "" while the operator has chosen no colour."""
     if not settings.PORTAL_ACCENT:
         return ""
     return f"{reverse('theme')}?v={version_of(stylesheet(settings.PORTAL_ACCENT))}"
@@ -95,7 +95,7 @@ def theme_css(request: HttpRequest) -> HttpResponse:
 
 
 def kept(request: HttpRequest, text: str, content_type: str) -> HttpResponse:
-    """An answer made of settings, for browsers to keep as long as the address names this very version."""
+    """Cacheable response made of settings, immutable as long as the URL names this very version."""
     version = version_of(text)
     response = HttpResponse(text, content_type=content_type)
     response["ETag"] = f'"{version}"'
@@ -128,7 +128,6 @@ def _readable(colour: str, scheme: str) -> str:
 
 
 def _soft(colour: str, scheme: str) -> str:
-    """A hint of the colour, to stand behind it."""
     return _mix(SURFACE[scheme], colour, 0.08 if scheme == "light" else 0.16)
 
 

@@ -1,4 +1,4 @@
-"""The icon in the browser's tab: the operator's logo, or the first letters of the name on the accent."""
+"""Favicon: the operator's logo, or the first letters of the name on the accent."""
 
 from functools import lru_cache
 
@@ -12,7 +12,6 @@ from portal.branding import accent
 
 
 def monogram(name: str) -> str:
-    """The first letters of the first two words, for an operator without a logo."""
     return "".join(word[0] for word in name.split()[:2]).upper()
 
 

@@ -1,4 +1,4 @@
-"""What the settings read of the environment. It notes what is wrong, so that the start stops once, with all of it.
+"""Environment variables, parsed and validated. All that is wrong is collected, so that the start stops once.
 
 Until then whoever asks for a wrong value gets something to go on with. No sentence repeats a value that may be a
 secret. Any value may come from a file, by NAME_FILE.
@@ -20,12 +20,12 @@ _wrong: dict[str, str] = {}
 
 
 def wrong(name: str, what: str) -> None:
-    """Note what is wrong with a variable, and the cure. Of each one thing is told: others follow from it."""
+    """Collect an error of a variable, with the cure. Of each one thing is told: others follow from it."""
     _wrong.setdefault(name.removesuffix("_FILE"), f"{name} {what}")
 
 
 def stop_if_anything_is_wrong() -> None:
-    """The last word of the settings: a line for each variable that must be put right."""
+    """Raise all collected errors: a line for each variable that must be put right."""
     sentences = "\n".join(_wrong.values())
     _wrong.clear()
     if sentences:
@@ -54,7 +54,7 @@ def _content(name: str, path: str) -> str:
 
 
 def development() -> bool:
-    """Whether this is a development machine: it was said, or no host was named; never with a public host."""
+    """True on a development machine: it was said, or no host was named; never with a public host."""
     hosts = names("ALLOWED_HOSTS")
     return flag("DEBUG", default=not hosts) and set(hosts) <= set(LOOPBACK)
 
@@ -130,7 +130,7 @@ def may_write_in(folder: str | Path) -> bool:
 
 
 def neighbour(name: str, url: str, known: Iterable[str], parse: Callable[[str], Any]) -> dict[str, Any] | None:
-    """What the URL says, if it begins with one of the known schemes and can be read."""
+    """Parse the URL of a backing service, if it begins with one of the known schemes and can be read."""
     if url.partition(":")[0].lower() not in known:
         wrong(name, f"must begin with one of {', '.join(f'{one}://' for one in known)}.")
         return None
@@ -195,7 +195,7 @@ def mail() -> dict[str, Any]:
 # Zuplo
 
 SEGMENT = (r"[A-Za-z0-9_-]{1,128}", "Use letters, digits, hyphens and underscores.")
-"""What may be part of an address of the Developer API."""
+"""Path segment of a URL of the Developer API."""
 
 
 def environments(development_bucket: str) -> dict[str, str]:

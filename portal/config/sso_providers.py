@@ -1,4 +1,4 @@
-"""Company sign-in: who else may say who somebody is, as the environment names them; see docs/sign-in.md."""
+"""SSO providers from the environment, as allauth wants them; see docs/sign-in.md."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -7,7 +7,7 @@ from portal.config.environment import development, fitting, names, text, web_add
 
 
 def providers() -> dict[str, Any]:
-    """Who else may say who somebody is, as allauth wants to have it told; none by default.
+    """Settings of all providers, as allauth wants them; none by default.
 
     OIDC_PROVIDERS names the OpenID Connect providers; of each the issuer, the client and the words on the button
     are in variables that carry its name. Google and GitHub are there as soon as they have a client.
@@ -62,7 +62,7 @@ def domains(name: str) -> list[str]:
 
 
 def provider_domains(found: Mapping[str, Any]) -> dict[str, str]:
-    """For each domain whose people sign in by one provider only, that provider."""
+    """Provider of each domain whose people sign in by that provider only."""
     apps = found.get("openid_connect", {"APPS": []})["APPS"]
     bound: dict[str, str] = {}
     ours = [app["provider_id"] for app in apps]

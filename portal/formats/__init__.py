@@ -1,1 +1,1 @@
-"""How the portal writes dates in each language: short, and the same on pages and in mails."""
+"""Locale formats: dates in each language, short, and the same on pages and in mails."""

@@ -1,4 +1,4 @@
-"""Mail on a development machine: the line that matters is printed, and nothing is sent."""
+"""Console mail backend, for development: the line that matters is printed, and nothing is sent."""
 
 import re
 import sys

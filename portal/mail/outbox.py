@@ -1,4 +1,4 @@
-"""Mail leaves the request as a row, in the request's own transaction, and is delivered after it.
+"""Transactional outbox: a mail is a row in the request's own transaction, and is delivered after it.
 
 Nobody waits for a mail server, a mail is sent only if what it tells of was stored, and known and unknown
 addresses take the same time. A thread delivers at once; what fails is tried again by `manage.py send_mail`, or
@@ -25,19 +25,19 @@ from portal.models import OutgoingMail
 logger = logging.getLogger(__name__)
 
 LEASE = timedelta(minutes=2)
-"""For which a mail belongs to whoever has taken it; longer than a delivery can last."""
+"""Lease: how long a mail belongs to whoever has taken it; longer than a delivery can last."""
 FIRST_WAIT = timedelta(seconds=15)
 LONGEST_WAIT = timedelta(hours=1)
 GIVE_UP = timedelta(days=2)
 KEEP = timedelta(days=14)
-"""How long the bare fact of a mail is kept."""
+"""Retention of the bare fact of a mail."""
 THREADS = 2
 LIFETIME = "X-Portal-Lifetime"
 """A header of ours, taken off again: after so many seconds the mail is of no use, for its code has ended."""
 
 
 class EmailBackend(BaseEmailBackend):
-    """Puts each mail into the outbox. Plain text only: the portal sends nothing else."""
+    """Mail backend that writes to the outbox. Plain text only: the portal sends nothing else."""
 
     def send_messages(self, email_messages: Sequence[EmailMessage]) -> int:
         now = timezone.now()
@@ -77,7 +77,7 @@ def _due() -> Any:
 
 
 def _take(mail: OutgoingMail) -> bool:
-    """Whether this mail is ours now: of several who try, the database lets one."""
+    """Claim a mail; True if it is ours now. Of several who try, the database lets one."""
     now = timezone.now()
     mine = OutgoingMail.objects.waiting().filter(pk=mail.pk, due_at=mail.due_at)
     return bool(mine.update(due_at=now + LEASE, attempts=F("attempts") + 1))
@@ -108,7 +108,7 @@ def _close(mail: OutgoingMail, **when: datetime) -> None:
 
 
 def tidy() -> None:
-    """Wipe what is of no use any more, and forget what was settled long ago."""
+    """Clean-up: wipe what is of no use any more, and forget what was settled long ago."""
     now = timezone.now()
     OutgoingMail.objects.waiting().filter(useless_at__lte=now, due_at__lte=now).update(
         body="", headers={}, failed_at=now
@@ -123,7 +123,7 @@ _more = threading.Event()
 
 
 def deliver_soon() -> None:
-    """Have a thread deliver what is due; one that is at work already looks once more before it ends."""
+    """Start a delivery thread; one that is at work already looks once more before it ends."""
     _more.set()
     if _at_work.acquire(blocking=False):
         threading.Thread(target=_work, name="outbox", daemon=True).start()

@@ -1,4 +1,4 @@
-"""Reports of errors to Sentry, if SENTRY_DSN names one: where it broke, and nothing about people or keys."""
+"""Error reporting to Sentry, if SENTRY_DSN names one: where it broke, and nothing about people or keys."""
 
 import logging
 import re
@@ -20,7 +20,7 @@ _ADDRESS = re.compile(r"""[^\s<>()\[\]{}'"=:,;/@]{1,64}(@|%40)[\w.-]{1,255}""")
 
 
 def begin() -> None:
-    """From now on report what nobody caught, and what is logged as an error."""
+    """Start reporting uncaught exceptions, and what is logged as an error."""
     sentry_sdk.init(
         dsn=settings.SENTRY_DSN,
         environment="development" if settings.DEBUG else "production",
@@ -45,7 +45,7 @@ def begin() -> None:
 
 
 def _harmless(event: Any, hint: dict[str, Any]) -> Any:
-    """The event without secrets; of the request only method and path, of the person nothing."""
+    """Scrubbed event: of the request only method and path, of the person nothing."""
     request = event.pop("request", None) or {}
     event.pop("user", None)
     event.pop("extra", None)
@@ -56,5 +56,5 @@ def _harmless(event: Any, hint: dict[str, Any]) -> Any:
 
 
 def _without_people(words: str) -> str:
-    """A database says which address is there already, a mail server which one it refuses."""
+    """Redact e-mail addresses: a database says which is there already, a mail server which one it refuses."""
     return _ADDRESS.sub("[address removed]", without_secrets(words))

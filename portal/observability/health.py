@@ -1,4 +1,4 @@
-"""Whether this process is alive, and whether it can serve; for probes, not for people."""
+"""Health checks: liveness at /healthz and readiness at /readyz; for probes, not for people."""
 
 import logging
 import threading
@@ -16,14 +16,14 @@ from django.views.decorators.http import require_safe
 from keys.service.keyring import key_service_ready
 
 SECONDS = 3.0
-"""Within which `/readyz` answers, whatever the neighbours do."""
+"""Time-out of `/readyz`, whatever the neighbours do."""
 
 logger = logging.getLogger(__name__)
 
 
 @dataclass
 class Probe:
-    """One neighbour. It is asked once at a time, however many want to know, and not before `keep` has passed."""
+    """Probe of one neighbour, asked once at a time, however many want to know, and not before `keep` has passed."""
 
     name: str
     ask: Callable[[], bool]
@@ -77,13 +77,13 @@ _pool = ThreadPoolExecutor(max_workers=len(PROBES), thread_name_prefix="readyz")
 
 @require_safe
 def healthz(request: HttpRequest) -> HttpResponse:
-    """Answer as long as this process can answer at all."""
+    """Liveness: answer as long as this process can answer at all."""
     return _plain(["ok"], 200)
 
 
 @require_safe
 def readyz(request: HttpRequest) -> HttpResponse:
-    """Say how each neighbour is, so that upstream trouble can be told from the portal's own."""
+    """Readiness: say how each neighbour is, so that upstream trouble can be told from the portal's own."""
     answers = [probe.answer(_pool) for probe in PROBES]
     wait(answers, timeout=SECONDS)
     well = [answer.done() and answer.result() for answer in answers]

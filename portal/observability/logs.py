@@ -1,4 +1,4 @@
-"""What a log line looks like: it names the request, cannot be forged, and never holds a key."""
+"""Logging: each line names its request, cannot be forged (log injection), and never holds a key."""
 
 import logging
 import re
@@ -16,13 +16,17 @@ _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029]")
 
 
 def configuration(level: str, form: str) -> dict[str, Any]:
-    """What Django gives to `logging.config`: all goes to stderr, from this level, as "lines" or as "json"."""
+    """Dictionary for `logging.config`: all goes to stderr, from this level, as "lines" or as "json"."""
     console = {"class": "logging.StreamHandler", "formatter": form, "filters": ["reference"]}
     return {
         "version": 1,
         "disable_existing_loggers": False,
-        "filters": {"reference": {"()": Reference}, "strangers": {"()": Strangers}, "explained": {"()": Explained}},
-        "formatters": {"lines": {"()": Line}, "json": {"()": Json}},
+        "filters": {
+            "reference": {"()": RequestIdFilter},
+            "strangers": {"()": WarnWithoutTraceback},
+            "explained": {"()": WarnUnlessUnforeseen},
+        },
+        "formatters": {"lines": {"()": LineFormatter}, "json": {"()": JsonLineFormatter}},
         "handlers": {"console": console | {"level": level}},  # some libraries have levels of their own
         "root": {"handlers": ["console"], "level": level},
         # Their own handlers would say everything a second time, or in other words than ours.
@@ -37,24 +41,24 @@ def configuration(level: str, form: str) -> dict[str, Any]:
     }
 
 
-class Reference(logging.Filter):
-    """Puts the reference of the request on each record; Django logs some when the request is already over."""
+class RequestIdFilter(logging.Filter):
+    """Log filter: put the request's id on each record; Django logs some when the request is already over."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         record.reference = getattr(getattr(record, "request", None), "reference", None) or call_stats.reference() or "-"
         return True
 
 
-class Strangers(logging.Filter):
-    """Makes a warning, without a traceback, of what anybody can cause as often as he likes."""
+class WarnWithoutTraceback(logging.Filter):
+    """Log filter: make a warning, without a traceback, of what anybody can cause as often as he likes."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         record.levelno, record.levelname, record.exc_info = logging.WARNING, "WARNING", None
         return True
 
 
-class Explained(logging.Filter):
-    """Makes a warning of an answer that says on purpose who is in trouble: an error is what nobody foresaw."""
+class WarnUnlessUnforeseen(logging.Filter):
+    """Log filter: make a warning of an answer that says on purpose who is in trouble."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         if record.levelno == logging.ERROR and not record.exc_info:
@@ -62,8 +66,8 @@ class Explained(logging.Filter):
         return True
 
 
-class Line(logging.Formatter):
-    """One record: names, paths and texts of others are in it, so only its first line begins at the margin."""
+class LineFormatter(logging.Formatter):
+    """Text formatter, safe from log injection: only the first line of a record begins at the margin."""
 
     def __init__(self) -> None:
         super().__init__("{asctime} {levelname} {name} [{reference}] {message}", style="{")
@@ -73,8 +77,8 @@ class Line(logging.Formatter):
         return _CONTROL.sub(_escaped, line).replace("\n", "\n    ")
 
 
-class Json(JsonFormatter):
-    """One record as one line of JSON. Of what else a record carries only our own `facts` are told."""
+class JsonLineFormatter(JsonFormatter):
+    """JSON formatter, one record a line. Of what else a record carries only our own `facts` are told."""
 
     def add_fields(self, log_data: dict[str, Any], record: logging.LogRecord, message_dict: dict[str, Any]) -> None:
         log_data["time"] = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
@@ -91,7 +95,7 @@ class Json(JsonFormatter):
 
 
 def without_secrets(words: str) -> str:
-    """The words without anything shaped like a key, and without the portal's own token."""
+    """Redact: the words without anything shaped like a key, and without the portal's own token."""
     token = settings.ZUPLO_API_KEY
     if len(token) >= 8:
         words = words.replace(token, "[token removed]")

@@ -1,4 +1,4 @@
-"""The folder in which the processes of one gunicorn count: each into files of its own, which the library adds up.
+"""Prometheus multiprocess directory: each process of one gunicorn counts in files of its own, which are added up.
 
 gunicorn's own process uses this, so nothing here knows of Django.
 """
@@ -16,27 +16,27 @@ GONE = "gone"
 
 
 def folder() -> str:
-    """A new one, in memory where that can be; it lasts as long as this gunicorn, as counters do."""
+    """Make the directory, in memory where that can be; it lasts as long as this gunicorn, as counters do."""
     memory = Path("/dev/shm")  # noqa: S108, the folder's name is made by mkdtemp
     return tempfile.mkdtemp(prefix=f"portal-metrics-{os.getpid()}-", dir=memory if memory.is_dir() else None)
 
 
 def forget(folder: str) -> None:
-    """Remove the folder, if this process made it: one that took over from another shares the other's."""
+    """Remove the directory, if this process made it: one that took over from another shares the other's."""
     if f"-{os.getpid()}-" in folder:
         shutil.rmtree(folder, ignore_errors=True)
 
 
 @contextmanager
 def undisturbed(folder: str) -> Iterator[None]:
-    """While one adds up all files, no other may move figures between them."""
+    """File lock: while one adds up all files, no other may move figures between them."""
     with (Path(folder) / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
 
 
-def bury(folder: str, pid: int) -> None:
-    """Add what an ended process counted to one file for all of them: workers come and go, files must not pile up."""
+def merge_dead_worker(folder: str, pid: int) -> None:
+    """Merge the counters of an ended process into one file for all of them, so that files do not pile up."""
     from prometheus_client.mmap_dict import MmapedDict  # after the folder's name is in the environment
 
     with undisturbed(folder):

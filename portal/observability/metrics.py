@@ -1,4 +1,4 @@
-"""Figures for Prometheus at /metrics: off without METRICS_TOKEN, and told to who holds it.
+"""Prometheus metrics at /metrics: off without METRICS_TOKEN, and told to who holds it.
 
 Counters are kept in a folder that all processes of one gunicorn share, see `metric_files`, and hold for
 this machine. What is the same wherever it is asked, such as the depth of the outbox, is read when it is asked for.
@@ -30,7 +30,7 @@ logger = logging.getLogger(__name__)
 
 PATH = "/metrics"
 METHODS = {"GET", "HEAD", "POST"}
-"""The others share one name: whoever asks chooses the word."""
+"""Label values of methods; the others share one name, for whoever asks chooses the word."""
 SECONDS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 
 _own = CollectorRegistry()
@@ -71,8 +71,8 @@ def count_unreadable(kind: str, **_kwargs: Any) -> None:
         _unreadable.labels(kind).inc()
 
 
-class _State(Collector):
-    """How things stand now, for the portal as a whole: every machine says the same."""
+class _StateCollector(Collector):
+    """Gauges, read when asked for: every machine says the same."""
 
     def collect(self) -> Iterator[GaugeMetricFamily]:
         yield _gauge(
@@ -93,22 +93,21 @@ def _gauge(name: str, words: str, value: float) -> GaugeMetricFamily:
 
 
 _state = CollectorRegistry()
-_state.register(_State())
+_state.register(_StateCollector())
 
 
 @require_safe
-def told(request: HttpRequest) -> HttpResponse:
-    """The figures, to whoever holds the token."""
+def metrics_view(request: HttpRequest) -> HttpResponse:
     if not constant_time_compare(request.headers.get("Authorization", ""), f"Bearer {settings.METRICS_TOKEN}"):
         response = HttpResponse("The metrics token is missing or wrong.\n", status=401, content_type="text/plain")
         response["WWW-Authenticate"] = "Bearer"
         return response
-    response = HttpResponse(_counted() + generate_latest(_state), content_type=CONTENT_TYPE_LATEST)
+    response = HttpResponse(_merged() + generate_latest(_state), content_type=CONTENT_TYPE_LATEST)
     response["Cache-Control"] = "no-store"
     return response
 
 
-def _counted() -> bytes:
+def _merged() -> bytes:
     if not settings.METRICS_FOLDER:
         return generate_latest(_own)
     all_processes = CollectorRegistry()

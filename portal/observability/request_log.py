@@ -1,4 +1,4 @@
-"""What operators see of each request: one line in the log, and its share of the figures for Prometheus."""
+"""Request log: one line for each request, and its share of the metrics."""
 
 import logging
 import time
@@ -14,7 +14,7 @@ from portal.observability import metrics
 logger = logging.getLogger("portal.request")
 
 PROBES = {"/healthz", "/readyz", metrics.PATH}
-"""What machines ask for every few seconds is told at level DEBUG only."""
+"""Probe URLs, which machines ask for every few seconds: logged at level DEBUG only."""
 
 
 def observed(get_response: Callable[[HttpRequest], HttpResponse]) -> Callable[[HttpRequest], HttpResponse]:
@@ -49,7 +49,7 @@ def _facts(request: HttpRequest, response: HttpResponse, seconds: float) -> dict
 
 
 def _environment(request: HttpRequest) -> str | None:
-    """The one in the address; the keys page without one shows the first."""
+    """Environment in the URL; the keys page without one shows the first."""
     match = request.resolver_match
     if not match or match.app_name != "keys":
         return None

@@ -43,7 +43,7 @@ REASON_LENGTH = 200
 
 @dataclass(frozen=True, slots=True)
 class Visit:
-    """What the session says: since when and until when whose portal is looked at, and the event that began it."""
+    """Impersonation in the session: whose portal is looked at, since when and until when, and its first event."""
 
     event: int
     customer: int
@@ -63,7 +63,7 @@ class Visit:
 
 
 def why_not(colleague: Any, customer: User) -> str:
-    """The sentence that keeps this colleague from looking as this customer; "" if nothing does."""
+    """Reason that keeps this colleague from looking as this customer; "" if nothing does."""
     if not (colleague.is_active and colleague.is_staff and colleague.has_perm(MAY_SUPPORT)):
         return _("You have no permission to look at the portal as a customer.")
     if customer.pk == colleague.pk:
@@ -106,7 +106,7 @@ def begin(request: HttpRequest, customer: User, reason: str) -> None:
 
 
 def end(request: HttpRequest, visit: Visit, how: VisitEnd) -> None:
-    """Be the colleague again, under yet another session id, if the session itself has not ended."""
+    """End impersonation under yet another session id (session fixation), if the session itself has not ended."""
     for name in (VISIT, HIJACK):
         request.session.pop(name, None)
     if request.session.session_key:

@@ -23,13 +23,13 @@ from portal.support.impersonation import MAY_CHANGE, MAY_SUPPORT, VISIT, Visit, 
 logger = logging.getLogger(__name__)
 
 OPEN = {"home", "theme", "icon", "language", "support_stop", "account_logout"}
-"""What is open to support beside the pages of keys; everything else is the customer's own business."""
+"""Open to support beside the pages of keys; everything else is the customer's own business."""
 
 GetResponse = Callable[[HttpRequest], HttpResponse]
 
 
 class Support:
-    """Puts the customer in the colleague's place, or ends it; and shuts all but the pages of keys meanwhile."""
+    """Put the customer in the colleague's place, or end the visit; and shut all but the pages of keys meanwhile."""
 
     def __init__(self, get_response: GetResponse) -> None:
         self.get_response = get_response
@@ -39,10 +39,10 @@ class Support:
         if visit is None:
             return self.get_response(request)
         customer = User.objects.filter(pk=visit.customer).first()
-        how = _over(request.user, customer, visit)
+        how = _reason_to_end(request.user, customer, visit)
         if customer is None or how:
             end(request, visit, how or VisitEnd.CUSTOMER)
-            return _ended(request, visit, how or VisitEnd.CUSTOMER)
+            return _redirect_after_end(request, visit, how or VisitEnd.CUSTOMER)
         colleague = cast(User, request.user)
         rights = frozenset({Right.CHANGE}) if colleague.has_perm(MAY_CHANGE) else frozenset()
         staff = Staff(colleague.pk, colleague.email, rights, visit.reason)
@@ -61,26 +61,26 @@ class Support:
         return render(request, "support/closed.html", {"visit": visit}, status=403)
 
     def _sign_out(self, request: HttpRequest, visit: Visit) -> None:
-        """It is the colleague who leaves: the customer is signed out of nothing."""
+        """Sign the colleague out: the customer is signed out of nothing."""
         end(request, visit, VisitEnd.SIGNED_OUT)
         request.user = request.colleague  # type: ignore[attr-defined]
 
 
 def visit_of(request: HttpRequest) -> Visit | None:
-    """What the session says. Without a cookie, and for the operator's colours and icon, it is not even opened."""
-    if settings.SESSION_COOKIE_NAME not in request.COOKIES or request.path_info in _of_nobody():
+    """Visit in the session. Without a cookie, and for the operator's colours and icon, that is not even opened."""
+    if settings.SESSION_COOKIE_NAME not in request.COOKIES or request.path_info in _public_paths():
         return None
     said = request.session.get(VISIT)
     return Visit(**said) if said else None
 
 
 @cache
-def _of_nobody() -> frozenset[str]:
+def _public_paths() -> frozenset[str]:
     return frozenset({reverse("theme"), reverse("icon")})
 
 
-def _over(colleague: Any, customer: User | None, visit: Visit) -> VisitEnd | None:
-    """How it has ended, if it has; asked for every request."""
+def _reason_to_end(colleague: Any, customer: User | None, visit: Visit) -> VisitEnd | None:
+    """Reason why the visit has ended, if it has; asked for every request."""
     if not colleague.is_authenticated or colleague.pk != visit.staff:
         return VisitEnd.SIGNED_OUT
     if visit.until <= time.time():
@@ -92,8 +92,8 @@ def _over(colleague: Any, customer: User | None, visit: Visit) -> VisitEnd | Non
     return None
 
 
-def _ended(request: HttpRequest, visit: Visit, how: VisitEnd) -> HttpResponse:
-    """Whatever was asked for is not done, neither as the customer nor as the colleague."""
+def _redirect_after_end(request: HttpRequest, visit: Visit, how: VisitEnd) -> HttpResponse:
+    """Redirect: what was asked for is not done, neither as the customer nor as the colleague."""
     if SESSION_KEY not in request.session:
         url = reverse("account_login")
         words = _("You were signed out, and with that your look at the portal as %(name)s has ended.")

@@ -1,4 +1,4 @@
-"""Support pages: say why, and begin to look at the portal as this person; the button that ends it."""
+"""Support views: say why, and begin to look at the portal as this person; the button that ends it."""
 
 from typing import Any, cast
 

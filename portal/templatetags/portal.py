@@ -1,4 +1,4 @@
-"""What the portal's templates use: the tags of Django's `i18n` and `static` and of heroicons, and one of its own.
+"""Template library, built in everywhere: the tags of Django's `i18n` and `static` and of heroicons, memoised.
 
 Texts, files, addresses and icons that a template names are the same each time, so they are looked up once for each
 language. To look them up anew took a fifth of a page.
@@ -24,8 +24,8 @@ for _draw in (heroicons.heroicon_micro, heroicons.heroicon_mini, heroicons.heroi
     register.simple_tag(lru_cache(maxsize=256)(_draw))
 
 
-class Fixed(Node):
-    """What another node says, kept for each language."""
+class MemoisedNode(Node):
+    """Memoised node: the output of another one, kept for each language."""
 
     def __init__(self, node: Node) -> None:
         self.node = node
@@ -39,10 +39,10 @@ class Fixed(Node):
         return self.said[language]
 
 
-def _fixed_where(names_nothing: Callable[[Any], bool], tag: Callable[[Parser, Token], Node]) -> Any:
+def _memoised_where(names_nothing: Callable[[Any], bool], tag: Callable[[Parser, Token], Node]) -> Any:
     def compiled(parser: Parser, token: Token) -> Node:
         node = tag(parser, token)
-        return Fixed(node) if names_nothing(node) else node
+        return MemoisedNode(node) if names_nothing(node) else node
 
     return compiled
 
@@ -61,14 +61,14 @@ def _is_address(node: URLNode) -> bool:
     return not (view.is_var or view.filters or node.args or node.kwargs or node.asvar)
 
 
-register.tag("translate", _fixed_where(_is_text, i18n.do_translate))
-register.tag("static", _fixed_where(_is_file, static.do_static))
-register.tag("url", _fixed_where(_is_address, url))
+register.tag("translate", _memoised_where(_is_text, i18n.do_translate))
+register.tag("static", _memoised_where(_is_file, static.do_static))
+register.tag("url", _memoised_where(_is_address, url))
 
 
 @register.tag
 def include_fixed(parser: Parser, token: Token) -> Node:
-    """`{% include %}` of a template that needs no variables, and is given none: the same for everybody."""
+    """Memoised `{% include %}` of a template that needs no variables, and is given none: the same for everybody."""
     included = do_include(parser, token)
     included.isolated_context = True
-    return Fixed(included)
+    return MemoisedNode(included)

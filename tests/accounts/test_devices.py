@@ -1,4 +1,4 @@
-"""What the owner of an account sees of its sessions and can do about them; and how the account ends."""
+"""Sessions and devices as the owner of an account sees and ends them; and account deletion."""
 
 import re
 

@@ -1,4 +1,4 @@
-"""What becomes of an address that its owner no longer wants on the account."""
+"""Removed addresses: what becomes of one that its owner no longer wants on the account."""
 
 import re
 

@@ -42,7 +42,7 @@ every_kind = pytest.mark.parametrize(("start", "entry", "page"), ASKED, ids=KIND
 
 
 def took(answer) -> bool:
-    """Whether the code was right."""
+    """True if the code was right."""
     return answer.status_code == 302 and answer.headers["Location"] in {"/keys/", RESET_COMPLETE}
 
 

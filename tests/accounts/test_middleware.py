@@ -1,4 +1,4 @@
-"""No page of the account is forgotten: each needs a proof, or is known to need none, by whatever method it is asked."""
+"""Step-up middleware: each page of the account needs a proof, or is known to need none, whatever the method."""
 
 import pytest
 from allauth.mfa.models import Authenticator

@@ -1,4 +1,4 @@
-"""Where `next` leads: to a page of this site, from every form that takes it."""
+"""Open redirects: `next` leads to a page of this site, from every form that takes it."""
 
 from urllib.parse import urlsplit
 

@@ -1,4 +1,4 @@
-"""What a passkey answers counts once, in its own browser, for its own person, and if it has checked who holds it."""
+"""Passkeys: an answer counts once, in its own browser, for its own person, and with user verification."""
 
 import json
 from base64 import urlsafe_b64encode

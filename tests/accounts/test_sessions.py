@@ -1,4 +1,4 @@
-"""How long a session lives, what ends it, and what its owner sees of it."""
+"""Session lifetimes: idle and absolute time-outs, what ends a session, and what its owner sees of it."""
 
 import time
 from datetime import timedelta

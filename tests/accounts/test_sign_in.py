@@ -42,7 +42,7 @@ def _states(value):
 
 
 def seen(response) -> tuple[int, str]:
-    """What can be told from an answer, but for the address and what differs in every answer."""
+    """Fingerprint of an answer, but for the address and what differs in every answer."""
     page = re.sub(r'value="[A-Za-z0-9]{64}"|[\w.-]+@[\w.-]+|<code>[0-9a-f]{12}</code>', "", response.text)
     return response.status_code, page
 

@@ -1,4 +1,4 @@
-"""What matters needs a proof of who is there that is not too old; then it is offered again, and done once."""
+"""Step-up: what matters needs a recent proof; then it is offered again, and done once."""
 
 import uuid
 from datetime import UTC, datetime, timedelta

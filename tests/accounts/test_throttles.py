@@ -1,4 +1,4 @@
-"""How often somebody may try, counted for the account and for the client, over all processes."""
+"""Throttles: how often somebody may try, counted for the account and for the client, over all processes."""
 
 import pytest
 from allauth.mfa.totp.internal.auth import TOTP, generate_totp_secret

@@ -47,7 +47,7 @@ def chromium(chromium_path) -> Iterator[Browser]:
 
 @dataclass
 class Watch:
-    """What went wrong in the pages: violations of the policy, and errors that no script caught."""
+    """Errors of the pages: violations of the policy, and exceptions that no script caught."""
 
     trouble: list[str] = field(default_factory=list)
 

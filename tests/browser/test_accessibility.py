@@ -49,7 +49,7 @@ MOVES = """() => [...document.querySelectorAll("*")].flatMap((element) => {
 
 
 def axe(page: Page, part: str = "dialog[open]") -> list[str]:
-    """What axe finds in that part, or else on the page: the rule, and the elements that break it.
+    """Violations that axe finds in that part, or else on the page: the rule, and the elements that break it.
 
     What stands behind an open dialog was looked at without it.
     """

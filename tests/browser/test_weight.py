@@ -1,4 +1,4 @@
-"""What the API Keys page weighs, cold, as it is shipped: gunicorn, collected files, brotli."""
+"""Page weight of the API Keys page, cold, as it is shipped: gunicorn, collected files, brotli."""
 
 import secrets
 from collections.abc import Iterator
@@ -60,7 +60,7 @@ class Answer:
 
 
 def everything_that_is_loaded(browser: Browser, portal: Portal) -> list[Answer]:
-    """What a browser that was never here gets over the wire, headers included."""
+    """Sizes over the wire for a browser without a cache, headers included."""
     (session,) = portal.sign_in([ANN]).values()
     context = browser.new_context(base_url=portal.url, extra_http_headers={"X-Forwarded-Proto": "https"})
     cookies = [{"name": one.name, "value": one.value, "domain": "127.0.0.1", "path": "/"} for one in session.cookies]

@@ -31,7 +31,7 @@ def written(path: Path) -> list[Entry]:
 
 
 def compiled(language: str) -> dict[object, str]:
-    """What the .mo file says for each text, or for each text and number of its plural form."""
+    """Translations in the .mo file for each text, or for each text and number of its plural form."""
     with source(language).with_suffix(".mo").open("rb") as file:
         return {key: text for key, text in gettext.GNUTranslations(file)._catalog.items() if key}
 

@@ -1,4 +1,4 @@
-"""What must be true whatever goes wrong: small functions over what the portal said and what the sandbox knows."""
+"""Invariants: what must be true whatever goes wrong, over what the portal said and what the sandbox knows."""
 
 import re
 from collections.abc import Callable
@@ -115,7 +115,7 @@ CLAIMS = {
 
 
 def said(response: HttpResponse) -> Said:
-    """What the answer states about the change, which must be one thing."""
+    """The one claim that the answer makes about the change."""
     text = words(response)
     if response.status_code in {200, 303}:
         return Said.HALF if "End the old key" in text else Said.DONE

@@ -1,4 +1,4 @@
-"""What people do at the door, by the test client; and what time does."""
+"""Sign-in steps by the test client; and the passing of time."""
 
 import re
 import time

@@ -1,4 +1,4 @@
-"""What people do, and how to wait for what comes of it."""
+"""Helpers of process tests: what people do, and how to wait for what comes of it."""
 
 import json
 import threading
@@ -21,7 +21,7 @@ def post(person: requests.Session, url: str, form: dict[str, str] | None = None,
 
 
 def rows(portal: Portal, code: str) -> Any:
-    """What an expression over the portal's rows gives, evaluated in a process of its own."""
+    """Value of an expression over the portal's rows, evaluated in a process of its own."""
     words = f"import json; from keys.models import *; from datetime import *; print(json.dumps({code}, default=str))"
     return json.loads(portal.manage("shell", "--verbosity=0", "--command", words))
 

@@ -20,7 +20,7 @@ PRESENT, VERIFIED, ATTESTED = 1, 4, 64
 
 
 def options_of(client: Client, path: str) -> dict[str, Any]:
-    """What the portal asks of the authenticator on this page."""
+    """Options that the portal gives the authenticator on this page."""
     answer = client.get(path, headers={"X-Requested-With": "XMLHttpRequest"} if path == LOGIN else {})
     if path == LOGIN:
         return answer.json()["request_options"]["publicKey"]

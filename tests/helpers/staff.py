@@ -62,7 +62,7 @@ class OwnVerb:
 
 
 def seen(client: Client, url: str) -> dict[str, str]:
-    """What the form says about the state that it was opened in."""
+    """Hidden state of the form, as it was opened."""
     found = re.search(r'name="seen" value="(\w+)"', client.get(url).text)
     return {"seen": found[1]} if found else {"seen": "?"}
 

@@ -1,4 +1,4 @@
-"""What the table of pages is made of: scenes, the states in them, and the steps that lead to a state.
+"""Building blocks of the table of pages: scenes, the states in them, and the steps that lead to a state.
 
 Steps name addresses and forms, never words: so the same table serves every language.
 """

@@ -1,4 +1,4 @@
-"""How a colleague looks at the portal as a customer, for tests of support."""
+"""Impersonation steps, for tests of support."""
 
 from bs4 import BeautifulSoup
 from django.contrib.auth.models import Permission
@@ -27,13 +27,13 @@ def is_visiting(browser: Client) -> bool:
 
 
 def buttons(page: str) -> set[str]:
-    """What can be done with the keys on the page."""
+    """Actions that the page offers on keys."""
     found = BeautifulSoup(page, "html.parser").select("[data-consumer] button, [data-consumer] form, [data-copy]")
     return {button.get_text().strip() for button in found}
 
 
 def ends(browser: Client, path: str = "/keys/") -> str:
-    """Whether the very next request is refused and led away; then where to."""
+    """Ended: the very next request is refused and led away; returns where to."""
     answer = browser.get(path)
     assert answer.status_code == 302
     assert not is_visiting(browser)

@@ -138,7 +138,7 @@ def test_at_the_limit_the_card_says_why_there_is_no_more(sandbox: Sandbox, ann_c
 
 
 def test_an_operator_who_allows_more_has_no_limit_on_the_card(sandbox: Sandbox, ann_client: Client, settings) -> None:
-    settings.KEYS_PER_CONSUMER, settings.KEYS_PROVISIONING = 1, "keys.provisioning.Anything"
+    settings.KEYS_PER_CONSUMER, settings.KEYS_PROVISIONING = 1, "keys.provisioning.StaffProvisioning"
     acme(sandbox)
     page = BeautifulSoup(ann_client.get("/keys/").content, "html.parser")
     assert len(page.select(f"form[action='{IN_ACME}']")) == 1

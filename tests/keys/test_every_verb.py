@@ -1,4 +1,4 @@
-"""What holds for every verb alike: who may, what is refused, what is recorded, how many calls it takes."""
+"""Rules that hold for every verb: who may, what is refused, what is recorded, how many calls it takes."""
 
 import re
 import uuid

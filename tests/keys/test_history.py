@@ -328,7 +328,7 @@ def test_the_database_finds_it_by_indexes(ann):
     plan = history.of_manager(actor, "production", ["acme", "globex"])[:51].explain()
     assert "audit_by_consumer" in plan
     assert "SCAN" not in plan
-    plan = history.after(history.of_consumer(actor, "production", "acme"), "1700000000000000-5")[:51].explain()
+    plan = history.after_cursor(history.of_consumer(actor, "production", "acme"), "1700000000000000-5")[:51].explain()
     assert "audit_by_consumer" in plan
     assert "TEMP B-TREE FOR ORDER BY" not in plan
 
@@ -443,5 +443,5 @@ def test_how_a_visit_ended_is_said_in_words():
 def test_places_are_exact_to_the_microsecond(ann):
     at = datetime(2026, 1, 1, 12, 0, 0, 123457, tzinfo=UTC)
     first, second = (happened(ann, started_at=at, token=uuid.uuid4()) for _ in range(2))
-    assert list(history.after(AuditEvent.objects.all(), history.place_of(second))) == [first]
-    assert list(history.after(AuditEvent.objects.all(), history.place_of(first))) == []
+    assert list(history.after_cursor(AuditEvent.objects.all(), history.cursor_of(second))) == [first]
+    assert list(history.after_cursor(AuditEvent.objects.all(), history.cursor_of(first))) == []

@@ -1,4 +1,4 @@
-"""Writes whose answer is lost, forms sent at the same time, and workers that died: nothing twice, nothing guessed."""
+"""Idempotency: lost answers, forms sent at the same time, and workers that died; nothing twice, nothing guessed."""
 
 import uuid
 from concurrent.futures import ThreadPoolExecutor

@@ -103,7 +103,7 @@ def rotated_end(key: dict[str, Any], grace: str) -> datetime:
 
 
 def is_as_asked(form: Form, before: World, after: World) -> bool:
-    """Whether exactly what the form asked for was done."""
+    """True if exactly what the form asked for was done."""
     old, new = before.keys_of["acme"], after.keys_of["acme"]
     was, now, made = facts(old), facts(new), new_keys(old, new)
     label, grace = form.fields.get("label"), form.fields.get("grace", "")
@@ -264,7 +264,7 @@ class Portal(RuleBasedStateMachine):
         return not (kind == "other_object" and method == "POST") and not (kind == "stale" and in_doubt)
 
     def without_doubles(self, before: World, after: World, response: HttpResponse) -> World:
-        """What the sandbox made a second time by itself is no doing of the portal's."""
+        """Discount what the sandbox made a second time by itself: it is no doing of the portal's."""
         fresh, shown = new_keys(before.keys, after.keys), shown_keys(response)
         ours = [key for key in fresh if key["key"] in shown] or fresh[:1]
         return after.with_keys(lambda keys: [key for key in keys if key not in fresh or key in ours])

@@ -1,4 +1,4 @@
-"""How much one person may do in a minute, and what happens while the Developer API is down."""
+"""Rate limits on what one person may do in a minute, and the circuit breaker while the Developer API is down."""
 
 import uuid
 

@@ -1,4 +1,4 @@
-"""What nobody could confirm is settled by the next look; what lists do not show yet is known all the same."""
+"""Reconciliation and read-your-writes: unconfirmed changes are settled later, and lists that lag hide nothing."""
 
 import uuid
 from dataclasses import replace

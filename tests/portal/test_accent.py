@@ -1,4 +1,4 @@
-"""Whatever colour the operator chooses, people can read the portal."""
+"""Accent colour: whatever the operator chooses, people can read the portal."""
 
 import colorsys
 import re

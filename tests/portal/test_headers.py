@@ -1,4 +1,4 @@
-"""Every kind of answer tells the browser what it may do with it."""
+"""Response headers and the order of middleware: every kind of answer tells the browser what it may do with it."""
 
 import contextlib
 import logging
@@ -8,7 +8,7 @@ from bs4 import BeautifulSoup
 from django.contrib.staticfiles import finders
 from django.test import Client
 
-from portal.observability.logs import Line, Reference
+from portal.observability.logs import LineFormatter, RequestIdFilter
 
 POLICY = {
     "default-src 'none'",
@@ -182,8 +182,8 @@ def test_static_files_are_there(client):
 
 
 def logged(record: logging.LogRecord) -> str:
-    Reference().filter(record)
-    return Line().format(record)
+    RequestIdFilter().filter(record)
+    return LineFormatter().format(record)
 
 
 def record(message: str, *arguments: object) -> logging.LogRecord:

@@ -1,4 +1,4 @@
-"""What the mails of the portal say, to whom, and where they point."""
+"""Mails of the portal: what they say, to whom, and where they point."""
 
 import re
 from pathlib import Path

@@ -35,10 +35,10 @@ def test_what_ended_processes_counted_stays(tmp_path):
     pids = [count(tmp_path) for _ in range(3)]
     assert looks(tmp_path) == {"looks": 9, "times": 3}
     for buried, pid in enumerate(pids, start=1):
-        metric_files.bury(str(tmp_path), pid)
+        metric_files.merge_dead_worker(str(tmp_path), pid)
         assert looks(tmp_path) == {"looks": 9, "times": 3}
         assert len(list(tmp_path.glob("*.db"))) == 2 * (3 - buried) + 2
-    metric_files.bury(str(tmp_path), pids[0])  # one that counted nothing, or is buried
+    metric_files.merge_dead_worker(str(tmp_path), pids[0])  # one that counted nothing, or is buried
     assert looks(tmp_path) == {"looks": 9, "times": 3}
 
 

@@ -8,7 +8,7 @@ from io import StringIO
 import pytest
 from django.test import Client
 
-from portal.observability.logs import Json, Line, Reference
+from portal.observability.logs import JsonLineFormatter, LineFormatter, RequestIdFilter
 from sandbox.values import mint_key
 from tests.helpers.verbs import acme
 
@@ -17,12 +17,12 @@ pytestmark = pytest.mark.django_db
 
 @pytest.fixture
 def log() -> Iterator[dict[str, StringIO]]:
-    """What both formats say, from level INFO."""
+    """Facts that both formats log, from level INFO."""
     outputs, root = {"json": StringIO(), "lines": StringIO()}, logging.getLogger()
     handlers = [logging.StreamHandler(output) for output in outputs.values()]
-    for handler, formatter in zip(handlers, (Json(), Line()), strict=True):
+    for handler, formatter in zip(handlers, (JsonLineFormatter(), LineFormatter()), strict=True):
         handler.setFormatter(formatter)
-        handler.addFilter(Reference())
+        handler.addFilter(RequestIdFilter())
         root.addHandler(handler)
     yield outputs
     for handler in handlers:

@@ -1,4 +1,4 @@
-"""Whoever guesses has so many tries, not so many in each process, and none more for what he says of himself."""
+"""Brute force: so many guesses in all, not so many in each process, and none more for what a client says of itself."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""What is slow or silent stays by itself: nobody else's pages wait for it."""
+"""Isolation: what is slow or silent stays by itself, and nobody else's pages wait for it."""
 
 import sqlite3
 import subprocess

@@ -1,4 +1,4 @@
-"""What gunicorn refuses before the portal sees it: in its words, under its headers, and without secrets in the log."""
+"""Malformed requests: refused by gunicorn in our words, under our headers, and without secrets in the log."""
 
 import socket
 from secrets import token_hex

@@ -1,4 +1,4 @@
-"""What operators do while people are at work: watch it, and replace its secrets."""
+"""Operation: operators watch the portal and replace its secrets while people are at work."""
 
 import json
 import os

@@ -10,7 +10,7 @@ LET_IN = {line[1:] for line in (ROOT / ".dockerignore").read_text().splitlines()
 
 
 def copied() -> set[str]:
-    """What the first stage takes from the project."""
+    """Files that the first stage takes from the project."""
     lines = [line.split()[1:] for line in DOCKERFILE.splitlines() if line.startswith("COPY ") and "--from" not in line]
     return {name for *names, _target in lines for name in names}
 

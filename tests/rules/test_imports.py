@@ -1,4 +1,4 @@
-"""Imports go one way: what a module may know of the others is written down here."""
+"""Layers: imports go one way, and what a module may know of the others is written down here."""
 
 import ast
 import graphlib
@@ -14,7 +14,7 @@ OURS = ("portal", "keys", "sandbox")
 
 # Layers, from the ground up: each part imports from layers below its own, and from nothing beside it.
 KEYS = [
-    {"errors", "models", "times", "green_threads", "redaction"},
+    {"conf", "errors", "models", "times", "green_threads", "redaction"},
     {"types"},
     {"access"},
     {"provisioning", "audit", "zuplo"},
@@ -110,7 +110,7 @@ def test_the_fullest_folder_can_be_taken_in_at_a_glance():
 
 
 def reads_environment(path: Path) -> bool:
-    """Whether it does more with the environment than to set a default for those who read it."""
+    """True if it does more with the environment than to set a default for those who read it."""
     tree = ast.parse(path.read_text())
     allowed = {
         id(call.func.value)

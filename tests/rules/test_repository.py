@@ -1,4 +1,4 @@
-"""What must hold for the files of the project, whatever they do."""
+"""Repository hygiene: rules for all files of the project."""
 
 import re
 import subprocess

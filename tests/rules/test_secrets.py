@@ -24,7 +24,7 @@ from keys.access import Actor
 from keys.models import Action, AuditEvent
 from keys.provisioning import Provisioning
 from keys.types import Consumer, FullKey
-from portal.observability.logs import Line, Reference
+from portal.observability.logs import LineFormatter, RequestIdFilter
 from sandbox import Sandbox
 from sandbox.values import mint_key
 from tests.helpers.invariants import EVERY_VERB, FIRST_KEY, ROTATING, shown_keys, titled, world
@@ -145,8 +145,8 @@ def sinks(sandbox: Sandbox, settings) -> Iterator[Sinks]:
     settings.KEYS_REVEALS_PER_MINUTE = settings.KEYS_CHANGES_PER_MINUTE = settings.KEYS_PER_CONSUMER = 10_000
     found = Sinks(sandbox)
     handler = logging.StreamHandler(found.log)
-    handler.setFormatter(Line())
-    handler.addFilter(Reference())
+    handler.setFormatter(LineFormatter())
+    handler.addFilter(RequestIdFilter())
     handler.addFilter(lambda record: not found.records.append(record))
     loggers = [logging.getLogger(name) for name in ("", "django", "urllib3", "keys", "portal")]
     levels = [logger.level for logger in loggers]

@@ -60,7 +60,7 @@ PROBLEM: Shape = {
 
 
 def fits(document: dict[str, Any], shape: Shape) -> bool:
-    """Whether the document has the shape; an AssertionError says where it has not."""
+    """True if the document has the shape; an AssertionError says where it has not."""
     assert set(document) <= set(shape), f"unknown fields {set(document) - set(shape)}"
     for field, (needed, rule) in shape.items():
         assert field in document or not needed, f"{field} is missing"

@@ -1,4 +1,4 @@
-"""What arrives malformed, too large or all at once; and the journal and control endpoint."""
+"""Malformed, oversized and concurrent requests; and the journal and control endpoint."""
 
 import json
 import socket

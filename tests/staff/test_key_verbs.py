@@ -1,4 +1,4 @@
-"""What colleagues do to consumers and keys in Django admin: done once, recorded, told, and told truly when it fails."""
+"""Verbs of colleagues in Django admin: done once, recorded, told, and told truly when they fail."""
 
 import uuid
 from datetime import timedelta

@@ -11,7 +11,7 @@ from django.http import HttpResponse
 from django.test import Client
 
 from keys.models import AuditEvent, Outcome
-from keys.staff.search.fingerprint import Sought
+from keys.staff.search.fingerprint import Fingerprint
 from sandbox import Sandbox
 from sandbox.values import mint_key
 from tests.helpers.staff import ACME, LIST, key_id, permit
@@ -71,13 +71,13 @@ def test_another_key_is_not_found(sandbox: Sandbox, sam_client) -> None:
 def test_a_key_that_is_shown_whole_by_mistake_is_compared_whole(sandbox: Sandbox) -> None:
     """And a mask of another key with the same end is told apart as far as it goes."""
     key = mint_key()
-    sought = Sought.of(key)
+    sought = Fingerprint.of(key)
     assert sought.same(key) == len(key)
     assert sought.same("zpka_" + "0" * 32 + key[-9:]) == 0 or key[5:-9] == "0" * 32
     assert sought.same("****" + key[-8:]) == 8
     assert sought.same("zpka_abcd..." + key[-4:]) == 4
     assert [sought.same(text) for text in ("", "****", "****abc", "x" + key[1:-1])] == [0, 0, 0, 0]
-    assert Sought.from_token(sought.token) == sought
+    assert Fingerprint.from_token(sought.token) == sought
     assert not any(piece in sought.token for piece in canary(key))
 
 

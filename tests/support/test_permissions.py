@@ -8,7 +8,7 @@ from django.core import mail
 from django.urls import URLPattern, URLResolver, get_resolver, reverse
 
 from keys.models import Action, AuditEvent, Outcome
-from portal.support import impersonation
+from portal.support import middleware
 from tests.helpers.support_visits import buttons, grant, start
 from tests.helpers.verbs import CHANGES, FULL_KEY, MAKING, VERBS, Verb, acme, by_action, named, new_keys
 
@@ -28,7 +28,7 @@ def names_of_pages(resolver: URLResolver, app: str = "") -> set[str]:
 
 def test_only_the_pages_of_keys_are_open(visiting):
     """D2: whatever page is added later is shut until somebody decides."""
-    shut = {name for name in names_of_pages(get_resolver()) if not name.startswith("keys:")} - impersonation.OPEN
+    shut = {name for name in names_of_pages(get_resolver()) if not name.startswith("keys:")} - middleware.OPEN
     assert {"account_email", "account_change_password", "mfa_index", "usersessions_list", "step_up", "admin:index"} <= (
         shut
     )

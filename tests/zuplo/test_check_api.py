@@ -75,7 +75,7 @@ def test_what_an_operator_tries_out_does_not_stop_the_portal(two_environments, s
 
 def test_it_asks_although_the_portal_has_stopped_asking(sandbox):
     for _ in range(circuit_breaker.FAILURES_AT_MOST):
-        circuit_breaker.failed()
-    circuit_breaker.let_through()  # the one call of these seconds
+        circuit_breaker.record_failure()
+    circuit_breaker.admit()  # the one call of these seconds
     assert checked()[1]
     assert circuit_breaker.is_open()

@@ -1,13 +1,13 @@
-"""manage.py prune_audit: forget what the audit log says of long ago. Run it once a day, by a timer."""
+"""manage.py prune_audit: log retention, deletes old audit events. Run it once a day, by a timer."""
 
 from datetime import timedelta
 from typing import Any
 
-from django.conf import settings
 from django.core.management.base import BaseCommand
 from django.db.models import Q
 from django.utils import timezone
 
+from keys.conf import settings
 from keys.models import OPEN, READS, AuditEvent
 
 BATCH = 1000

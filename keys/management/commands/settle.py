@@ -1,13 +1,13 @@
-"""manage.py settle: find out what became of changes that nobody could confirm. Run it now and then, by a timer."""
+"""manage.py settle: batch reconciliation of changes that nobody could confirm. Run it now and then, by a timer."""
 
 from collections import Counter
 from typing import Any
 
-from django.conf import settings
 from django.core.management.base import BaseCommand
 from django.utils import timezone
 
 from keys.audit import log, visits
+from keys.conf import settings
 from keys.errors import ApiError, NotFound
 from keys.models import READS, AuditEvent, Outcome
 from keys.service.reconciliation import settle
@@ -32,7 +32,7 @@ class Command(BaseCommand):
         self.stdout.write(", ".join(f"{number} {words}" for words, number in outcomes.items()) or "Nothing to settle.")
 
     def _settle(self, event: AuditEvent) -> str:
-        """Close one event; in words what it was found to be."""
+        """Reconcile one event; returns in words what it was found to be."""
         if event.action in READS:
             # Whether a key was seen cannot be looked up. It is on record that it may have been.
             log.settle(event, Outcome.UNCONFIRMED, None)

@@ -1,4 +1,4 @@
-"""What is looked for among all consumers: each of these tells what one consumer has of it."""
+"""Search criteria: predicates over one consumer, as the Developer API sends it."""
 
 from collections.abc import Callable, Iterable
 from datetime import timedelta
@@ -6,14 +6,14 @@ from typing import Any
 
 from django.utils import timezone
 
-from keys.staff.search.fingerprint import Sought
+from keys.staff.search.fingerprint import Fingerprint
 from keys.staff.search.scan import Finder, Finding, NewAPI
 from keys.staff.search.unreachable import why_unseen
 from keys.types import ApiKey, Consumer
 
 
 def ending_within(days: int) -> Finder:
-    """Keys that work, and end within so many days."""
+    """Keys that work, and expire within so many days."""
     until = timezone.now() + timedelta(days=days)
     return _keys(lambda consumer: (key for key in consumer.live_keys if key.expires_on and key.expires_on <= until))
 
@@ -40,7 +40,7 @@ def matching(words: str) -> Finder:
     return find
 
 
-def seen_by_nobody(new_api: NewAPI) -> Finder:
+def unreachable_consumers(new_api: NewAPI) -> Finder:
     """Consumers that no sign-in matches. What the Developer API finds by odd addresses is tried once for each kind."""
     tried: dict[bool, bool] = {}
 
@@ -61,7 +61,7 @@ def seen_by_nobody(new_api: NewAPI) -> Finder:
     return find
 
 
-def fitting(sought: Sought) -> Finder:
+def matching_fingerprint(sought: Fingerprint) -> Finder:
     """Keys that may be the one that is looked for."""
 
     def find(consumer: Consumer, data: Any) -> Iterable[Finding]:

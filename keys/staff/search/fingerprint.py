@@ -1,4 +1,4 @@
-"""A leaked key that is looked for, without keeping it: digests of its last characters tell it among masks."""
+"""Find a leaked key without storing it, by comparing HMACs of its ending with masked keys."""
 
 import hashlib
 import hmac
@@ -7,8 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from django.conf import settings
 from django.core import signing
+
+from keys.conf import settings
 
 SHORTEST = 4  # what every documented mask shows
 LONGEST = 16  # no documented mask shows more, but for a key that is not masked at all
@@ -18,30 +19,30 @@ _MASK = re.compile(r"[*•…]|\.\.\.")
 
 
 @dataclass(frozen=True, slots=True)
-class Sought:
-    """Digests by how many of the last characters they are of. They cannot be turned back without SECRET_KEY."""
+class Fingerprint:
+    """HMACs by how many of the last characters they are of. They cannot be turned back without SECRET_KEY."""
 
     digests: Mapping[int, str]
 
     @classmethod
-    def of(cls, value: str) -> "Sought":
-        """To look for a key, or for its last characters."""
+    def of(cls, value: str) -> "Fingerprint":
+        """Fingerprint of a key, or of its last characters."""
         lengths = {*range(SHORTEST, min(len(value), LONGEST) + 1), len(value)}
         return cls({length: _digest(value[-length:]) for length in sorted(lengths)})
 
     @classmethod
-    def from_token(cls, token: str) -> "Sought":
+    def from_token(cls, token: str) -> "Fingerprint":
         """Raises `signing.BadSignature` for what is not ours, or too old."""
         digests = signing.loads(token, salt=_SALT, max_age=VALID_FOR)
         return cls({int(length): digest for length, digest in digests.items()})
 
     @property
     def token(self) -> str:
-        """Stands for the key in a form that goes on looking: the key itself is not sent to the page again."""
+        """Signed token that stands for the key in the form that goes on: the key itself never returns to the page."""
         return signing.dumps(self.digests, salt=_SALT)
 
     def same(self, shown: str) -> int:
-        """How many of the last characters are the same, as far as this mask shows them; 0 for another key."""
+        """Number of last characters that are the same, as far as this mask shows them; 0 for another key."""
         tail = _MASK.split(shown)[-1]
         length = max((length for length in self.digests if length <= len(tail)), default=0)
         return length if length and hmac.compare_digest(_digest(tail[-length:]), self.digests[length]) else 0

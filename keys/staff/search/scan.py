@@ -1,4 +1,4 @@
-"""Looking through all consumers, a page of the Developer API at a time: never all of them in memory."""
+"""Full scan of all consumers, a page of the Developer API at a time: never all of them in memory."""
 
 import logging
 import time
@@ -20,7 +20,7 @@ PAGES_AT_MOST = 2_000
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """A consumer, or one of its keys, that a list is about; `words` say why."""
+    """One hit: a consumer, or one of its keys; `words` say why."""
 
     consumer: Consumer
     key: ApiKey | None = None
@@ -29,15 +29,15 @@ class Finding:
 
 
 NewAPI = Callable[[], DeveloperAPI]
-"""What answers a call: one whose time began just now, where looking through all takes longer than a page may."""
+"""Makes a client whose deadline begins now, where a scan takes longer than a page may."""
 
 Finder = Callable[[Consumer, Any], Iterable[Finding]]
-"""What a consumer, read and as on the wire, has of what is looked for."""
+"""A search criterion: the findings in one consumer, given as read and as on the wire."""
 
 
 @dataclass(slots=True)
 class Stretch:
-    """What was found from one consumer on up to another; `next` is where to go on, None at the end of the list.
+    """Result of a scan from one consumer on up to another; `next` is where to go on, None at the end of the list.
 
     `odd` consumers could not be read, and `partly` ones not in full. One of them is no reason to look at no other.
     """
@@ -53,7 +53,7 @@ class Stretch:
 
     @property
     def is_whole(self) -> bool:
-        """Whether all that was looked through could be read."""
+        """True if all that was looked through could be read."""
         return not self.odd and not self.partly
 
     @property
@@ -62,12 +62,12 @@ class Stretch:
 
     @property
     def percent(self) -> int | None:
-        """How much of the whole is done, where the Developer API says how much there is."""
+        """Progress in percent, where the Developer API says how much there is."""
         return min(100, self.end * 100 // self.total) if self.total else None
 
 
 def look_through(api: DeveloperAPI, begin: int, finder: Finder) -> Stretch:
-    """As many pages as the time allows; raises an `ApiError` only if not even the first one can be had."""
+    """Scan as many pages as the time allows; raises an `ApiError` only if not even the first one can be had."""
     stretch, stop = Stretch(begin, begin), time.monotonic() + SECONDS
     try:
         for window in _pages(lambda: api, stretch, finder):
@@ -82,8 +82,8 @@ def look_through(api: DeveloperAPI, begin: int, finder: Finder) -> Stretch:
     return stretch
 
 
-def everything(new_api: NewAPI, stretch: Stretch, finder: Finder) -> Iterator[Finding]:
-    """All findings one after the other, each page with a deadline of its own; raises an `ApiError` where it stops.
+def scan_all(new_api: NewAPI, stretch: Stretch, finder: Finder) -> Iterator[Finding]:
+    """Scan to the end, each page with a deadline of its own; raises an `ApiError` where it stops.
 
     The stretch tells how far it went, and keeps no finding.
     """
@@ -93,7 +93,7 @@ def everything(new_api: NewAPI, stretch: Stretch, finder: Finder) -> Iterator[Fi
 
 
 def _pages(new_api: NewAPI, stretch: Stretch, finder: Finder) -> Iterator[Window[tuple[str, list[Finding]]]]:
-    """Bounded, and ended by a page that brings nothing new."""
+    """Offset pagination, bounded, and ended by a page that brings nothing new."""
 
     def decode(data: Any) -> tuple[str, list[Finding]]:
         entry = read_entry(data)

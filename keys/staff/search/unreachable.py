@@ -1,4 +1,4 @@
-"""Why nobody can see a consumer: addresses that no sign-in can match. Each reason in words for the support desk."""
+"""Unreachable consumers: manager addresses that no sign-in can match. Each reason in words for the support desk."""
 
 from collections.abc import Callable
 
@@ -11,11 +11,11 @@ from keys.types import Consumer, Manager
 RESERVED = ("example.com", "example.net", "example.org", "example", "invalid", "localhost", "local")
 
 Finds = Callable[[str, Consumer], bool]
-"""Whether the Developer API finds this consumer by that address."""
+"""True if the Developer API finds this consumer by that address."""
 
 
 def why_unseen(consumer: Consumer, finds: Finds) -> list[str]:
-    """A reason for each manager, or the one that there is none; empty as soon as one of them can see it, or may."""
+    """Reasons, one for each manager, or that there is none; empty as soon as one of them can see it, or may."""
     if not consumer.has_all_managers:
         return []
     if not consumer.managers:

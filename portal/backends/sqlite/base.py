@@ -1,4 +1,4 @@
-"""Django's SQLite, for green threads.
+"""Database backend: SQLite for green threads, with a connection pool and waits that block nobody else.
 
 Whoever finds the file locked waits without holding up everybody else: SQLite's own waiting stops the whole process,
 and with it the green thread that may hold the lock. Connections are kept for the next request: to open one takes as
@@ -21,12 +21,15 @@ SMALL_CACHE = "PRAGMA cache_size = -256"  # of each connection, in kilobytes: th
 KEPT = 8
 
 _kept: dict[str, list[sqlite3.Connection]] = {}
-"""Of each file the connections that nobody uses. Whoever left rows unread there would keep an old state of the file in
-sight of the next user; Django reads all rows, or closes its cursor."""
+"""Connection pool: of each file the connections that nobody uses.
+
+Whoever left rows unread there would keep an old state of the file in sight of the next user; Django reads all rows, or
+closes its cursor.
+"""
 
 
 def _patiently(statement: Callable[..., Any], *args: Any) -> Any:
-    """Carry the statement out as soon as the file is free. One that finds it locked has done nothing yet."""
+    """Retry the statement until the file is free. One that finds it locked has done nothing yet."""
     give_up = time.monotonic() + PATIENCE
     while True:
         try:
@@ -60,7 +63,7 @@ class DatabaseWrapper(base.DatabaseWrapper):
         return connection
 
     def _close(self) -> None:
-        """What was not committed is undone, as it would be if the connection were closed."""
+        """Roll back and return the connection to the pool, or close it."""
         if self.connection is None or len(self._free) >= KEPT:
             super()._close()  # type: ignore[misc]  # the stubs do not know it
             return

@@ -35,7 +35,7 @@ class Command(BaseCommand):
 
 
 def make_admin(email: str) -> bool:
-    """Whether anything had to be changed."""
+    """Make or promote the account; True if anything had to be changed."""
     address = EmailAddress.objects.select_related("user").filter(email=email, verified=True).first()
     if address is None:
         # Whoever signed up with the address and never proved it may still sit before the code page.

@@ -1,4 +1,4 @@
-"""manage.py sample_people PASSWORD EMAIL...: the people of the demo, with proved addresses."""
+"""manage.py sample_people PASSWORD EMAIL...: fixtures of the demo, people with proved addresses."""
 
 from argparse import ArgumentParser
 from typing import Any

@@ -1,4 +1,4 @@
-"""manage.py send_mail [--loop]: deliver what waits in the outbox, and try again what failed."""
+"""manage.py send_mail [--loop]: the outbox worker, delivers what waits and retries what failed."""
 
 import signal
 import threading

@@ -1,0 +1,84 @@
+"""Settings object: what this app reads, with defaults, wherever the host project keeps it.
+
+A name is looked up among Django's settings, then in their `KEYS = {...}`, then among the defaults here; any other
+setting is Django's own. `from_environment` makes such a `KEYS` of environment variables.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from django.conf import settings as django_settings
+
+DEFAULTS: dict[str, Any] = {
+    "ZUPLO_API_URL": "https://dev.zuplo.com",
+    "ZUPLO_ACCOUNT": "",
+    "ZUPLO_API_KEY": "",
+    "ZUPLO_BUCKETS": {},
+    "ZUPLO_CALLS_AT_ONCE": 32,
+    "KEYS_ACTOR": "keys.web.actor.by_email",
+    "KEYS_EMAIL_IS_VERIFIED": "keys.web.actor.nobody_is_verified",
+    "KEYS_STEP_UP_URL": "",
+    "KEYS_PROVISIONING": "keys.provisioning.Provisioning",
+    "KEYS_PER_CONSUMER": 10,
+    "KEYS_REVEALS_PER_MINUTE": 30,
+    "KEYS_CHANGES_PER_MINUTE": 20,
+    "KEYS_MAIL_MANAGERS": True,
+    "KEYS_LANGUAGES": "keys.conf.language_of_the_site",
+    "KEYS_SHOW_METADATA": [],
+    "GATEWAY_URL": "",
+    "GATEWAY_TEST_PATH": "",
+    "GATEWAY_HEADER": "Authorization: Bearer",
+    "STEP_UP_MINUTES": 120,
+    "AUDIT_DAYS": 400,
+    "PORTAL_NAME": "API keys",
+    "PORTAL_URL": "",
+}
+
+
+class Settings:
+    """Django's settings, with this app's own names found in `KEYS` or given a default."""
+
+    def __getattr__(self, name: str) -> Any:
+        if name not in DEFAULTS or hasattr(django_settings, name):
+            return getattr(django_settings, name)
+        return getattr(django_settings, "KEYS", {}).get(name, DEFAULTS[name])
+
+
+settings = Settings()
+
+
+def language_of_the_site(_addresses: list[str]) -> dict[str, str]:
+    """The languages of people by address, where the host project knows none: mails go out in that of the request."""
+    return {}
+
+
+def from_environment(environment: Mapping[str, str]) -> dict[str, Any]:
+    """`KEYS` of the variables that are set, each read as the kind of its default: text, number, yes or no, list, pairs.
+
+    Raises `ValueError`, which names the variable and repeats nothing of its value.
+    """
+    return {name: _read(name, environment[name]) for name in DEFAULTS if environment.get(name)}
+
+
+def _read(name: str, text: str) -> Any:
+    try:
+        return _READERS[type(DEFAULTS[name])](text)
+    except (KeyError, ValueError):
+        raise ValueError(f"{name} cannot be read. See docs/embedding.md for its form.") from None
+
+
+def _list(text: str) -> list[str]:
+    return [part.strip() for part in text.split(",") if part.strip()]
+
+
+def _pairs(text: str) -> dict[str, str]:
+    return dict(part.split(":", 1) for part in _list(text))
+
+
+_READERS: dict[type, Callable[[str], Any]] = {
+    str: str,
+    int: int,
+    bool: lambda text: {"1": True, "0": False}[text],
+    list: _list,
+    dict: _pairs,
+}
