@@ -319,13 +319,6 @@ def _narrowed(keys: list[ApiKey], words: str) -> list[ApiKey]:
     return [key for key in keys if all(word in f"{key.label}\n{key.ending}".casefold() for word in wanted)] or keys
 
 
-def same_time(one: datetime | None, other: datetime | None) -> bool:
-    """True if two ends are the same to the second; the wire keeps milliseconds, and may round."""
-    if one is None or other is None:
-        return one is other
-    return abs(one - other) < timedelta(seconds=1)
-
-
 def wire_time(moment: datetime) -> str:
     """RFC 3339 in UTC with milliseconds, as the Developer API writes it."""
     return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -36,7 +36,8 @@ from keys.service import confirmed_writes, rate_limits, read_your_writes
 from keys.service.idempotency import Change, once
 from keys.service.lifetimes import current_ends, renewed_end
 from keys.service.reconciliation import settle
-from keys.types import ApiKey, Consumer, FullKey, Unread, UnreadConsumer, same_time
+from keys.tolerance import same_time
+from keys.types import ApiKey, Consumer, FullKey, Unread, UnreadConsumer
 from keys.zuplo import gateway, retries
 from keys.zuplo.client import DeveloperAPI
 from keys.zuplo.gateway import Trial
@@ -187,7 +188,7 @@ class KeyRing:
         with self._recorded(Action.CREATE, name, token=token) as event:
             consumer = self._locked(event)
             rules_for(self.actor).may_create(self.actor, consumer)
-            facts = log.note(event, **confirmed_writes.facts_of_new_key(consumer.keys, label, ends))
+            facts = log.note(event, **confirmed_writes.facts_of_new_key(consumer.key_ids, label, ends))
             full = self._redacted_for_staff(confirmed_writes.make_key(self.api, name, facts))
             log.note_new_key(event, full.key)
         return Change(event, consumer.with_key(full.key), full.key, full.value)
@@ -227,7 +228,7 @@ class KeyRing:
             consumer = self._locked(event)
             old = require_live(consumer.key(key_id))
             rules_for(self.actor).may_rotate(self.actor, consumer)
-            facts = confirmed_writes.facts_of_new_key(consumer.keys, old.label, renewed_end(old, self.environment))
+            facts = confirmed_writes.facts_of_new_key(consumer.key_ids, old.label, renewed_end(old, self.environment))
             ends = confirmed_writes.ends_of_old([old], old_ends)
             facts = log.note(event, old, old=ends, was=current_ends(old), **facts)
             new = self._redacted_for_staff(confirmed_writes.make_key(self.api, name, facts))
@@ -241,19 +242,14 @@ class KeyRing:
             consumer = self._locked(event)
             key = consumer.key(key_id)
             log.note(event, key, label=label)
-            confirmed_writes.confirmed(
-                self.api,
-                name,
-                lambda: self.api.rename_key(name, key_id, label),
-                lambda now: now.key(key_id).label == label,
-            )
-        renamed = replace(key, label=label)
+            renamed = confirmed_writes.rename_key(self.api, key, label)
+            log.note(event, label=renamed.label)
+        renamed = replace(key, label=renamed.label)
         return Change(event, consumer.with_key(renamed), renamed)
 
     @once
     def change_end(self, name: str, key_id: str, *, ends: datetime, token: UUID, found: str = "") -> Change:
         """An earlier end, or a first one; raises `NotAllowed` for a later one, as no key may live longer.
-
         `found` says where the key was found, if it has leaked: its managers are told.
         """
         with self._recorded(Action.CHANGE_END, name, key_id, token=token) as event:
@@ -264,10 +260,10 @@ class KeyRing:
                 raise NotAllowed(_("A key cannot be made to live longer. Create or rotate a key instead."))
             told = {"found": found} if found else {}
             log.note(event, key, ends=ends.isoformat(), was=current_ends(key), **told)
-            if not is_so:
-                confirmed_writes.end_key(self.api, key, ends)
-        ended = replace(key, expires_on=ends)
-        return Change(event, consumer.with_key(ended), ended, ends=ends)
+            ended = key if is_so else replace(key, expires_on=confirmed_writes.end_key(self.api, key, ends).expires_on)
+            if not is_so and not same_time(ended.expires_on, ends) and ended.expires_on:
+                log.note(event, ends=ended.expires_on.isoformat())  # as it is kept
+        return Change(event, consumer.with_key(ended), ended, ends=ended.expires_on)
 
     @once
     def delete(self, name: str, key_id: str, *, token: UUID) -> Change:
@@ -289,13 +285,9 @@ class KeyRing:
     def rename_consumer(self, name: str, *, label: str, token: UUID) -> Change:
         with self._recorded(Action.RENAME_CONSUMER, name, token=token) as event:
             consumer = self._locked(event)
+            log.note(event, label=label, were={"label": consumer.label})
+            label = confirmed_writes.rename_consumer(self.api, name, label, consumer.label)
             log.note(event, label=label)
-            confirmed_writes.confirmed(
-                self.api,
-                name,
-                lambda: self.api.rename_consumer(name, label),
-                lambda now: now.label == label,
-            )
         return Change(event, replace(consumer, label=label))
 
     @once
@@ -310,14 +302,15 @@ class KeyRing:
             check_rotate_all(before)
             if seen and seen != before.mark:
                 raise ChangedMeanwhile("there are other keys now than were seen")
-            facts = confirmed_writes.facts_of_new_key(before.keys, "", None)
+            facts = confirmed_writes.facts_of_new_key(before.key_ids, "", None)
             was = current_ends(*before.keys)
             log.note(event, old=confirmed_writes.ends_of_old(before.keys, old_ends), was=was, **facts)
             rolled, new = confirmed_writes.roll_keys(self.api, before, old_ends, facts)
             log.note_new_key(event, new.key)
             new = self._redacted_for_staff(new)
             consumer, unended = self._end_old(event, rolled.with_key(new.key), new)
-        return Change(event, consumer, new.key, new.value, old_ends, unended)
+        ends = [key.expires_on for key in consumer.keys if key.id in before.key_ids and key.expires_on]
+        return Change(event, consumer, new.key, new.value, max([old_ends, *ends]), unended)
 
     # What verbs share
 
@@ -404,11 +397,11 @@ class KeyRing:
         failed = dict(late)
         for key, at in late.items() if new.value else ():
             try:
-                confirmed_writes.end_key(self.api, key, at)
+                ended = replace(key, expires_on=confirmed_writes.end_key(self.api, key, at).expires_on)
             except ApiError:
                 continue
             del failed[key]
-            consumer = consumer.with_key(replace(key, expires_on=at))
+            consumer = consumer.with_key(ended)
         if failed:
             event.outcome = Outcome.PARTLY
         return consumer, failed

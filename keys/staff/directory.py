@@ -115,9 +115,10 @@ class Directory(KeyRing):
             consumer = self._locked(event)
             if any(getattr(consumer, field) != getattr(seen, field) for field in wanted):
                 raise ChangedMeanwhile("somebody else's change came first")
-            log.note(event, **wanted)
+            were = {field: getattr(consumer, field) for field in wanted}
+            log.note(event, **wanted, were=were)
             if wanted:
-                confirmed_writes.change_consumer(self.api, name, dict(wanted))
+                confirmed_writes.change_consumer(self.api, name, dict(wanted), were)
         return Change(event, replace(consumer, **wanted))
 
     @once

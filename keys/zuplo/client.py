@@ -31,7 +31,6 @@ from keys.types import (
     NewConsumer,
     Unread,
     UnreadConsumer,
-    same_time,
     wire_time,
 )
 from keys.zuplo import call_stats, retries
@@ -142,9 +141,8 @@ class DeveloperAPI:
             raise NotFound("not an id")
         self._call("DELETE", f"{_consumer(name)}/managers/{manager_id}", decode=_nothing)
 
-    def rename_consumer(self, name: str, label: str) -> None:
-        decode = _changed(_only(Consumer.from_json, name), lambda consumer: consumer.label == label)
-        self._call("PATCH", _consumer(name), body={"description": label}, decode=decode)
+    def rename_consumer(self, name: str, label: str) -> Consumer:
+        return self.change_consumer(name, {"description": label})
 
     def roll_keys(self, name: str, *, old_keys_end: datetime) -> None:
         """Make one new key without an end, and give some of the old keys that end.
@@ -166,13 +164,15 @@ class DeveloperAPI:
         body = _key_body(label, ends)
         return self._call("POST", _consumer(name) + "/keys", body=body, decode=_full_key(name))
 
-    def rename_key(self, name: str, key_id: str, label: str) -> None:
-        decode = _changed(_this_key(name, key_id), lambda key: key.label == label)
-        self._call("PATCH", _key(name, key_id), body={"description": label}, decode=decode)
+    def rename_key(self, name: str, key_id: str, label: str) -> ApiKey:
+        """Change its description: the key as it is kept."""
+        return self._call("PATCH", _key(name, key_id), body={"description": label}, decode=_this_key(name, key_id))
 
-    def end_key(self, name: str, key_id: str, at: datetime) -> None:
-        decode = _changed(_this_key(name, key_id), lambda key: same_time(key.expires_on, at))
-        self._call("PATCH", _key(name, key_id), body={"expiresOn": wire_time(at)}, decode=decode)
+    def end_key(self, name: str, key_id: str, at: datetime) -> ApiKey:
+        """Change its end: the key as it is kept."""
+        return self._call(
+            "PATCH", _key(name, key_id), body={"expiresOn": wire_time(at)}, decode=_this_key(name, key_id)
+        )
 
     def delete_key(self, name: str, key_id: str) -> None:
         self._call("DELETE", _key(name, key_id), decode=_nothing)
@@ -404,16 +404,6 @@ def _this_key(name: str, key_id: str) -> Callable[[Any], ApiKey]:
         if key.id != key_id:
             raise OddAnswer("an answer about another key")
         return key
-
-    return checked
-
-
-def _changed(decode: Callable[[Any], T], is_as_asked: Callable[[T], bool]) -> Callable[[Any], None]:
-    """Check that the right thing comes back, changed as asked."""
-
-    def checked(data: Any) -> None:
-        if not is_as_asked(decode(data)):
-            raise OddAnswer("not changed as asked")
 
     return checked
 

@@ -228,7 +228,7 @@ def test_a_new_key_whose_answer_is_late_is_looked_for(kind: str, when: str, sand
     options = {"delay": {"seconds": 30}, "drip": {"interval": 5, "headers": True}}[kind]
     sandbox.fault("POST", "*", kind, when=when, **options)
     api = DeveloperAPI(sandbox.bucket, Deadline(2))
-    facts = confirmed_writes.facts_of_new_key(api.consumer("acme").keys, "New", None)
+    facts = confirmed_writes.facts_of_new_key(api.consumer("acme").key_ids, "New", None)
     if (kind, when) == ("delay", "before"):
         with pytest.raises(OutcomeUnknown):
             confirmed_writes.make_key(api, "acme", facts)

@@ -14,7 +14,7 @@ OURS = ("portal", "keys", "sandbox")
 
 # Layers, from the ground up: each part imports from layers below its own, and from nothing beside it.
 KEYS = [
-    {"conf", "errors", "models", "times", "green_threads", "redaction"},
+    {"conf", "errors", "models", "times", "green_threads", "redaction", "tolerance"},
     {"types"},
     {"access"},
     {"provisioning", "audit", "zuplo"},
