@@ -206,7 +206,7 @@ def add_manager(api: DeveloperAPI, name: str, email: str, sub: str) -> Manager:
     try:
         added = api.add_manager(name, email, sub)
     except (OutcomeUnknown, ApiRefused) as doubt:
-        there = manager_of(_look(api, name, doubt), email)
+        there = added_manager(_look(api, name, doubt), email)
         if there is None:
             raise
         return there
@@ -217,6 +217,12 @@ def add_manager(api: DeveloperAPI, name: str, email: str, sub: str) -> Manager:
 
 def manager_of(consumer: Consumer, email: str) -> Manager | None:
     return next((manager for manager in consumer.managers if same_address(manager.email, email)), None)
+
+
+def added_manager(consumer: Consumer, email: str) -> Manager | None:
+    """The same, unless there is an invitation only: that one stood before says nothing of what was added."""
+    added = (manager for manager in consumer.managers if not manager.invited)
+    return next((manager for manager in added if same_address(manager.email, email)), None)
 
 
 def roll_keys(api: DeveloperAPI, before: Consumer, old_ends: datetime, facts: Facts) -> tuple[Consumer, FullKey]:

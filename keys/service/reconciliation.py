@@ -10,7 +10,7 @@ from keys.audit import log, notifications
 from keys.models import DONE, Action, AuditEvent, Outcome
 from keys.service.confirmed_writes import (
     Facts,
-    manager_of,
+    added_manager,
     is_changed,
     is_the_one,
     new_key_among,
@@ -74,7 +74,7 @@ def _shows(event: AuditEvent, consumer: Consumer, made: ApiKey | None) -> bool:
         case Action.CHANGE_CONSUMER:
             return is_changed(consumer, facts, facts.get("were", {}))
         case Action.ADD_MANAGER:
-            return "address" in facts and manager_of(consumer, facts["address"]) is not None
+            return "address" in facts and added_manager(consumer, facts["address"]) is not None
         case Action.REMOVE_MANAGER:
             return "manager_id" in facts and consumer.lacks_manager(facts["manager_id"])
     return False

@@ -134,8 +134,7 @@ class Directory(KeyRing):
     def add_manager(self, name: str, email: str, *, token: UUID) -> Change:
         with self._recorded(Action.ADD_MANAGER, name, token=token) as event:
             consumer = self._locked(event)
-            there = confirmed_writes.manager_of(consumer, email)
-            if there and not there.invited:
+            if confirmed_writes.added_manager(consumer, email):
                 raise NotAllowed(_("%(email)s manages this consumer already.") % {"email": email})
             log.note(event, address=email)
             manager = confirmed_writes.add_manager(self.api, name, email, sub_of(email))
