@@ -4,7 +4,7 @@ import logging
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from django.core.cache import cache
@@ -47,6 +47,7 @@ logger = logging.getLogger(__name__)
 SUPPORT_MAY_NOT = gettext_lazy(
     "You are here as support: keys stay masked, and this cannot be done in a customer's name."
 )
+A_MOMENT = timedelta(minutes=1)
 HIDDEN_FOR = 600  # seconds during which Reveal is not offered, after the API showed a mask instead of a key
 
 
@@ -250,12 +251,16 @@ class KeyRing:
     @once
     def change_end(self, name: str, key_id: str, *, ends: datetime, token: UUID, found: str = "") -> Change:
         """An earlier end, or a first one; raises `NotAllowed` for a later one, as no key may live longer.
+
+        A key that is to end now and has ended is as wanted: whoever finishes a rotation need not know of its answer.
         `found` says where the key was found, if it has leaked: its managers are told.
         """
         with self._recorded(Action.CHANGE_END, name, key_id, token=token) as event:
             consumer = self._locked(event)
-            key = require_live(consumer.key(key_id))
-            is_so = same_time(key.expires_on, ends)
+            key = consumer.key(key_id)
+            if ends > timezone.now():
+                require_live(key)
+            is_so = key.is_ended or same_time(key.expires_on, ends)
             if key.expires_on and ends > key.expires_on and not is_so:
                 raise NotAllowed(_("A key cannot be made to live longer. Create or rotate a key instead."))
             told = {"found": found} if found else {}
@@ -331,7 +336,9 @@ class KeyRing:
                 change = Change(event, consumer, consumer.key(made), self._value_again(event.consumer, made))
         except (ApiMisconfigured, ApiRefused, ApiUnavailable, OddAnswer, RateLimited) as problem:
             raise DoneBefore(f"event {event.pk}: {problem}") from problem
-        return replace(change, unended=confirmed_writes.unended(event, consumer))
+        # An end that was to come long ago is to come now.
+        unended = confirmed_writes.unended(event, consumer)
+        return replace(change, unended={key: max(at, timezone.now() - A_MOMENT) for key, at in unended.items()})
 
     def _value_again(self, name: str, key_id: str) -> str:
         try:

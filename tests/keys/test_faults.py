@@ -2,15 +2,16 @@
 
 import uuid
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import pytest
+from bs4 import BeautifulSoup
 from django.core.cache import cache
 from django.http import HttpResponse
 from django.test import Client
 
 from keys.errors import OutcomeUnknown
-from keys.models import AuditEvent
+from keys.models import Action, AuditEvent
 from keys.service import confirmed_writes
 from keys.zuplo.client import DeveloperAPI
 from keys.zuplo.transport import Deadline
@@ -33,6 +34,7 @@ from tests.helpers.invariants import (
     shown_keys,
     shows,
     titled,
+    works,
     world,
     written,
 )
@@ -198,6 +200,39 @@ def test_a_half_done_rotation_sent_again_still_offers_to_finish(
     fields = {field["name"]: field["value"] for field in offer.select("input[name]")}
     assert ann_client.post(offer["action"], fields).status_code == 303
     assert said(verb.send(ann_client, url, token, htmx)) == Said.DONE
+
+
+@pytest.mark.parametrize("verb", [verb for verb in EVERY_VERB if verb.action in ROTATING], ids=titled)
+@pytest.mark.parametrize("htmx", [False, True], ids=["page", "htmx"])
+@pytest.mark.parametrize("later", [False, True], ids=["at once", "hours later"])
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_a_half_done_rotation_can_be_finished(
+    verb: Verb, htmx: bool, later: bool, when: str, sandbox: Sandbox, ann_client: Client
+) -> None:
+    """G7: the answer and the look were lost. What is as wanted already is done, and finishing says so."""
+    acme(sandbox)
+    url, token = verb.url(sandbox), str(uuid.uuid4())
+    sandbox.fault("PATCH", "*", "drop", when=when, times=0)
+    if verb.action == Action.ROTATE_ALL:
+        sandbox.fault("POST", "*/roll-key", "status", status=404)
+    sandbox.fault("GET", "*/consumers/acme", "drop", nth=2, times=0)
+    half = verb.send(ann_client, url, token, htmx)
+    assert said(half) == Said.HALF
+    sandbox.clear_faults()
+    cache.clear()
+    if later:
+        facts = AuditEvent.objects.get().facts
+        old = {key: (datetime.fromisoformat(at) - timedelta(hours=3)).isoformat() for key, at in facts["old"].items()}
+        AuditEvent.objects.update(facts=facts | {"old": old})
+        half = verb.send(ann_client, url, token, htmx)
+        assert said(half) == (Said.DONE if when == "after" else Said.HALF)
+    for offer in BeautifulSoup(half.text, "html.parser").select('form[data-tone="warn"]'):
+        fields = {field["name"]: field["value"] for field in offer.select("input[name]")}
+        response = ann_client.post(offer["action"], fields, headers={"HX-Request": "true"} if htmx else {})
+        assert said(response) == Said.DONE
+    assert len([key for key in sandbox.keys("acme") if works(key)]) == (1 if verb.action == Action.ROTATE_ALL else 2)
+    end = next(verb for verb in EVERY_VERB if verb.action == Action.CHANGE_END)  # of the old key, in two days
+    assert end.send(ann_client, end.url(sandbox), htmx=htmx).status_code == 403, "an ended key was to live again"
 
 
 @pytest.mark.parametrize("scope", ["none_ending", "unexpired", "all"])
