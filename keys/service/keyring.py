@@ -328,8 +328,9 @@ class KeyRing:
         try:
             consumer = self.consumer(event.consumer)
             made = event.facts.get("new", "")
-            if made not in consumer.key_ids:
-                return Change(event, consumer)
+            concerned = made or (event.key_id if event.action != Action.DELETE else "")
+            if not made or consumer.lacks_key(made):
+                return Change(event, consumer, is_gone=bool(concerned) and consumer.lacks_key(concerned))
             if not self.may(Action.REVEAL):
                 change = Change(event, consumer, consumer.key(made), is_withheld=True)
             else:

@@ -103,7 +103,7 @@ def _new_consumer(wish: dict[str, Any]) -> NewConsumer:
 
 def _created(request: Request, directory: Directory, change: Change) -> HttpResponse:
     """With its first key the one page that shows it."""
-    if change.key is None:
+    if change.key is None and not change.is_gone:
         return redirect_with_message(request, directory, change.consumer, _("The consumer is created."))
     context = {
         "title": _("The consumer is created"),

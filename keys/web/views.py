@@ -250,6 +250,8 @@ def _revealed(request: Request, ring: KeyRing, **context: Any) -> HttpResponse:
 
 def _changed(request: Request, ring: KeyRing, change: Change, notice: str) -> HttpResponse:
     """The consumer as it is now for htmx, or back to the page."""
+    if change.is_gone:
+        notice = _("That was done when the form was first sent. The key has been deleted since.")
     if request.htmx:
         context = _page_context(ring) | {"consumer": _cards(ring, [change.consumer])[0], "notice": notice}
         response = render(request, "keys/_changed.html", context)

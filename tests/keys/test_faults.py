@@ -34,6 +34,7 @@ from tests.helpers.invariants import (
     shown_keys,
     shows,
     titled,
+    words,
     works,
     world,
     written,
@@ -233,6 +234,32 @@ def test_a_half_done_rotation_can_be_finished(
     assert len([key for key in sandbox.keys("acme") if works(key)]) == (1 if verb.action == Action.ROTATE_ALL else 2)
     end = next(verb for verb in EVERY_VERB if verb.action == Action.CHANGE_END)  # of the old key, in two days
     assert end.send(ann_client, end.url(sandbox), htmx=htmx).status_code == 403, "an ended key was to live again"
+
+
+@pytest.mark.parametrize("verb", [verb for verb in EVERY_VERB if not verb.reads and verb.name != "delete"], ids=titled)
+@pytest.mark.parametrize("htmx", [False, True], ids=["page", "htmx"])
+def test_what_was_deleted_since_is_said_to_be(
+    verb: Verb, htmx: bool, sandbox: Sandbox, ann_client: Client, mallory_client: Client
+) -> None:
+    """G6: Back, and Submit once more."""
+    client = mallory_client if verb is FIRST_KEY else ann_client
+    before, url, token = acme(sandbox), verb.url(sandbox), str(uuid.uuid4())
+    assert said(verb.send(client, url, token, htmx)) == Said.DONE
+    consumer = sandbox.consumers()[-1]["name"]
+    made = new_keys(before, world(sandbox).keys)
+    key = made[0]["id"] if made else before[0]["id"]
+    gone = client.post(f"/keys/production/{consumer}/{key}/delete/", {"token": str(uuid.uuid4())})
+    assert gone.status_code == 303
+    sandbox.clear_journal()
+    again = verb.send(client, url, token, htmx)
+    assert said(again) == Said.DONE
+    assert written(sandbox.journal()) == []
+    text = words(again) if htmx or made else words(client.get("/keys/"))
+    if verb.action != Action.RENAME_CONSUMER:
+        assert "has been deleted since" in text
+    assert "Try Reveal on its row" not in text
+    assert "The new key never ends" not in text
+    assert not shown_keys(again)
 
 
 @pytest.mark.parametrize("scope", ["none_ending", "unexpired", "all"])
