@@ -53,19 +53,27 @@ def readable(value: str) -> None:
 
 def keyless(value: str) -> None:
     if without_keys(value) != value:
-        raise ValidationError(_("This seems to hold the key itself. Leave it out: the text is mailed."), code="key")
+        raise ValidationError(_("This seems to hold a key. Leave it out: others read this text."), code="key")
 
 
-class LabelField(forms.CharField):
-    """A label, which everybody reads in lists and mails: a key that was pasted into it is not even shown again."""
+class KeylessField(forms.CharField):
+    """Free text without keys: one that was pasted into it is refused, and not even shown again."""
 
-    default_validators = [readable, keyless]
-
-    def __init__(self, **options: Any) -> None:
-        super().__init__(max_length=LABEL_LENGTH, **options)
+    default_validators = [keyless]
 
     def bound_data(self, data: Any, initial: Any) -> Any:
         return without_keys(super().bound_data(data, initial) or "")
+
+
+class WordsField(KeylessField):
+    """Words on one line, which others read in lists, logs and mails."""
+
+    default_validators = [readable, keyless]
+
+
+class LabelField(WordsField):
+    def __init__(self, **options: Any) -> None:
+        super().__init__(max_length=LABEL_LENGTH, **options)
 
 
 def label_field(help_text: Any = "") -> LabelField:

@@ -13,6 +13,7 @@ from allauth.mfa.models import Authenticator
 from allauth.mfa.webauthn.forms import (
     AddWebAuthnForm,
     AuthenticateWebAuthnForm,
+    EditWebAuthnForm,
     LoginWebAuthnForm,
     ReauthenticateWebAuthnForm,
 )
@@ -22,6 +23,8 @@ from django.http import HttpRequest
 from django.utils.translation import get_language, override
 from django.utils.translation import gettext as _
 
+from keys.redaction import without_keys
+from keys.web.forms import WordsField
 from portal.accounts import attempts
 from portal.models import User
 
@@ -117,6 +120,14 @@ class AddPasskeyForm(AddWebAuthnForm):
 
     def clean_passwordless(self) -> bool:
         return True
+
+    def clean_name(self) -> str:
+        """A credential that the device keeps already is not refused for its name."""
+        return without_keys(str(super().clean_name()))
+
+
+class RenamePasskeyForm(EditWebAuthnForm):
+    name = WordsField(max_length=100)
 
 
 def has_second_factor(user: Any) -> bool:
