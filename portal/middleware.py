@@ -17,6 +17,7 @@ from django.utils.translation import gettext as _
 from django.views.defaults import page_not_found
 from django_htmx.http import HttpResponseClientRedirect
 
+from keys.redaction import fetched_keys
 from keys.zuplo import call_stats
 from portal.context_processors import site
 from portal.observability import metrics
@@ -31,9 +32,11 @@ def reference(get_response: GetResponse) -> GetResponse:
     def middleware(request: HttpRequest) -> HttpResponse:
         request.reference = uuid.uuid4().hex[:12]  # type: ignore[attr-defined]
         token = call_stats.current.set(call_stats.CallStats(request.reference))  # type: ignore[attr-defined]
+        keys = fetched_keys.set(set())
         try:
             response = get_response(request)
         finally:
+            fetched_keys.reset(keys)
             call_stats.current.reset(token)
         response["X-Request-ID"] = request.reference  # type: ignore[attr-defined]
         return response

@@ -301,6 +301,25 @@ def test_a_key_pasted_into_any_other_text_is_refused(
     assert sinks.leaks() == []
 
 
+@pytest.mark.parametrize("logger", ["django", "django.template"])
+def test_a_key_of_the_operators_own_format_is_in_no_log(
+    logger: str, sinks: Sinks, people: dict[str, Client], caplog: pytest.LogCaptureFixture
+) -> None:
+    """E2: at no level, though nothing tells its shape; the second time in spite of what the framework prints."""
+    own = "own-format.0123456789/+'<&>abc"
+    sinks.sandbox.add_consumer("acme", managers=["ann@acme.test"], keys=[{"description": "CI", "key": own}])
+    caplog.set_level(logging.DEBUG, logger)
+    caplog.set_level(logging.DEBUG)
+    for verb in EVERY_VERB:
+        if verb.reads:
+            for htmx in (False, True):
+                verb.send(people["ann"], verb.url(sinks.sandbox), htmx=htmx)
+    assert sinks.log.getvalue()
+    if logger == "django.template":
+        assert "[key removed]" in sinks.log.getvalue()
+    assert "0123456789" not in sinks.log.getvalue()
+
+
 def test_a_key_in_a_label_that_others_wrote_is_not_shown(sinks: Sinks, people: dict[str, Client]) -> None:
     """E1, E2: by a guide, or before this was refused."""
     managers = ["ann@acme.test", "ben@acme.test"]
