@@ -19,7 +19,7 @@ test: $(VENV)/.dev  ## Run the tests; the browser tests need Debian's chromium
 services: $(VENV)/.dev  ## Run the tests on a PostgreSQL and a Redis of their own, from Debian's packages
 	SERVICES=required .ci/services $(BIN)/python -m pytest -m "services or not (browser or processes)"
 
-nightly: $(VENV)/.dev  ## Try out all faults at every verb, and 1,000 random sequences and bodies; takes half an hour
+nightly: $(VENV)/.dev  ## Try out all faults at every verb, and 10,000 random sequences; takes hours
 	HYPOTHESIS_PROFILE=nightly $(BIN)/python -m pytest $(wildcard tests/*/test_faults.py tests/*/test_random_sequences.py tests/*/test_hostile_answers.py)
 
 lint: $(VENV)/.dev  ## Check style, types and templates

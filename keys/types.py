@@ -41,7 +41,10 @@ class Manager:
         manager_id = _object(data).get("id")
         if not isinstance(manager_id, str) or not ID.fullmatch(manager_id):
             manager_id = ""
-        return cls(email=_text(data, "email"), id=manager_id, invited=invited)
+        email = _text(data, "email")
+        if not email:
+            raise OddAnswer("a manager without an address")
+        return cls(email=email, id=manager_id, invited=invited)
 
 
 @dataclass(frozen=True, slots=True)

@@ -247,6 +247,17 @@ def pytest_terminal_summary(terminalreporter, config: pytest.Config) -> None:
         terminalreporter.write_line(f"{words}: {number}")
 
 
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """One of several processes hands its counts over."""
+    if hasattr(session.config, "workeroutput"):
+        session.config.workeroutput["counted"] = dict(session.config.stash.get(COUNTED, {}))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node, error) -> None:
+    node.config.stash.setdefault(COUNTED, Counter()).update(getattr(node, "workeroutput", {}).get("counted", {}))
+
+
 @pytest.fixture
 def count(request: pytest.FixtureRequest) -> Counter[str]:
     """Counter of what one test tries out many times; told at the end of the run."""

@@ -45,16 +45,22 @@ def confirmed(api: DeveloperAPI, name: str, write: Callable[[], None], is_done: 
 
 
 def kept(
-    api: DeveloperAPI, name: str, write: Callable[[], T], find: Callable[[Consumer], T], is_done: Callable[[T], bool]
+    api: DeveloperAPI,
+    name: str,
+    write: Callable[[], T],
+    find: Callable[[Consumer], T],
+    is_done: Callable[[T], bool],
+    is_answer: Callable[[T], bool] | None = None,
 ) -> T:
     """Change something of a consumer: the thing as the API keeps it, by its answer, or by a look.
 
+    Less may be asked of an answer than of a look, if `is_answer` says so: it says by itself that something was done.
     Raises `OutcomeUnknown` when neither shows it done.
     """
     doubt: ApiError = OutcomeUnknown("not changed as asked")
     try:
         answered = write()
-        if is_done(answered):
+        if (is_answer or is_done)(answered):
             return answered
     except (OutcomeUnknown, NotFound) as unknown:
         doubt = unknown
@@ -87,6 +93,7 @@ def rename_key(api: DeveloperAPI, key: ApiKey, label: str) -> ApiKey:
         lambda: api.rename_key(key.consumer, key.id, label),
         lambda now: now.key(key.id),
         lambda seen: may_be_new_text(seen.label, label, key.label),
+        lambda answered: may_be_text(answered.label, label),
     )
 
 
@@ -98,6 +105,7 @@ def rename_consumer(api: DeveloperAPI, name: str, label: str, was: str) -> str:
         lambda: api.rename_consumer(name, label).label,
         lambda now: now.label,
         lambda seen: may_be_new_text(seen, label, was),
+        lambda answered: may_be_text(answered, label),
     )
 
 
