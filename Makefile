@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 UV := uv==0.13.9
 
-.PHONY: help demo test services nightly lint screenshots messages bench lock clean
+.PHONY: help demo test services pooled nightly lint screenshots messages bench lock clean
 
 help:  ## Say what can be made
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -14,13 +14,21 @@ demo: $(VENV)/.run  ## Run the portal on a sandbox of the Developer API, with sa
 	@exec $(BIN)/python -m portal.demo --port "$${PORT:-8000}" --sandbox-port "$${SANDBOX_PORT:-8001}"
 
 test: $(VENV)/.dev  ## Run the tests; the browser tests need Debian's chromium
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest $(PARALLEL)
+
+# A worker for each core, up to eight: each has a database, a sandbox and what else a test needs of its own.
+PARALLEL ?= --numprocesses=auto --maxprocesses=8
+# Dozens of processes start in a run: each would compile everything for itself where bytecode is not kept.
+test services pooled nightly: export PYTHONDONTWRITEBYTECODE :=
 
 services: $(VENV)/.dev  ## Run the tests on a PostgreSQL and a Redis of their own, from Debian's packages
-	SERVICES=required .ci/services $(BIN)/python -m pytest -m "services or not (browser or processes)"
+	SERVICES=required .ci/services $(BIN)/python -m pytest $(PARALLEL) -m "services or not (browser or processes)"
+
+pooled: $(VENV)/.dev  ## Run the same tests, but those of processes, through PgBouncer in transaction mode
+	POOLED=1 SERVICES=required .ci/services $(BIN)/python -m pytest $(PARALLEL) -m "not (browser or processes)"
 
 nightly: $(VENV)/.dev  ## Try out all faults at every verb, and 10,000 random sequences; takes hours
-	HYPOTHESIS_PROFILE=nightly $(BIN)/python -m pytest $(wildcard tests/*/test_faults.py tests/*/test_random_sequences.py tests/*/test_hostile_answers.py)
+	HYPOTHESIS_PROFILE=nightly $(BIN)/python -m pytest $(PARALLEL) --override-ini=faulthandler_timeout=3600 $(wildcard tests/*/test_faults.py tests/*/test_random_sequences.py tests/*/test_hostile_answers.py)
 
 lint: $(VENV)/.dev  ## Check style, types and templates
 	$(BIN)/ruff check .

@@ -77,7 +77,7 @@ def on_starting(server: Any) -> None:
     if not _settings_are_well(server):
         sys.exit("The portal does not start.")
     if _is_set("METRICS_TOKEN") and not os.environ.get("PROMETHEUS_MULTIPROC_DIR"):
-        os.environ["PROMETHEUS_MULTIPROC_DIR"] = metric_files.folder()
+        os.environ["PROMETHEUS_MULTIPROC_DIR"] = metric_files.make_folder()
 
 
 def when_ready(server: Any) -> None:
@@ -114,4 +114,4 @@ def on_exit(server: Any) -> None:
     from portal.observability import metric_files
 
     if folder := os.environ.get("PROMETHEUS_MULTIPROC_DIR"):
-        metric_files.forget(folder)
+        metric_files.remove_folder(folder)

@@ -34,7 +34,9 @@ for email in sys.argv[1:]:
     EmailAddress.objects.get_or_create(user=user, email=email, defaults={"verified": True, "primary": True})
     client = Client()
     client.force_login(user, backend="allauth.account.auth_backends.AuthenticationBackend")
-    cookies[email] = client.cookies[settings.SESSION_COOKIE_NAME].value
+    session = client.session  # of which Django's client only knows the digest
+    session.cycle_key()
+    cookies[email] = session.session_key.secret
 print(json.dumps([settings.SESSION_COOKIE_NAME, cookies]))
 """
 
@@ -64,7 +66,7 @@ class Portal:
     folder: Path
     environment: dict[str, str]
     options: list[str] = field(default_factory=list)
-    port: int = field(default_factory=free_port)
+    port: int = 0
     process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -87,19 +89,23 @@ class Portal:
 
     def start(self) -> None:
         command = [sys.executable, "-m", "gunicorn", "--config", str(ROOT / "gunicorn.conf.py")]
-        with (self.folder / "portal.log").open("ab") as log:
+        # The socket is handed over: a port that was only found to be free may be somebody else's a moment later.
+        held = socket.create_server(("127.0.0.1", self.port))
+        self.port = held.getsockname()[1]
+        with held, (self.folder / "portal.log").open("ab") as log:
             self.process = subprocess.Popen(
-                [*command, "--bind", f"127.0.0.1:{self.port}", *self.options],
+                [*command, "--bind", f"fd://{held.fileno()}", *self.options],
                 cwd=ROOT,
                 env=self.environment,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
+                pass_fds=[held.fileno()],
             )
         self.until_it_answers()
 
-    def until_it_answers(self, seconds: float = 30) -> None:
+    def until_it_answers(self, seconds: float = 120) -> None:
         end = time.monotonic() + seconds
         while time.monotonic() < end and self.process and self.process.poll() is None:
             with suppress(requests.RequestException):

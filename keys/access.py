@@ -9,6 +9,8 @@ from keys.types import Consumer, Unread
 
 PROVED_AT = "proved_at"
 """Session key of the last proof of identity (sign-in or step-up), in seconds since 1970."""
+INTERRUPTED = "interrupted"
+"""Session key of what a step-up interrupted, in words that complete "You can now ..."."""
 
 
 class Right(StrEnum):

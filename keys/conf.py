@@ -22,6 +22,8 @@ DEFAULTS: dict[str, Any] = {
     "KEYS_PER_CONSUMER": 10,
     "KEYS_REVEALS_PER_MINUTE": 30,
     "KEYS_CHANGES_PER_MINUTE": 20,
+    "KEYS_PAGE_SECONDS": 9.5,  # for all that a page asks of the Developer API
+    "KEYS_SCAN_SECONDS": 5.0,  # after which a scan asks for no further page: the last one may take as long again
     "KEYS_MAIL_MANAGERS": True,
     "KEYS_LANGUAGES": "keys.conf.language_of_the_site",
     "KEYS_SHOW_METADATA": [],
@@ -32,6 +34,7 @@ DEFAULTS: dict[str, Any] = {
     "AUDIT_DAYS": 400,
     "PORTAL_NAME": "API keys",
     "PORTAL_URL": "",
+    "PORTAL_SUPPORT_URL": "",
 }
 
 
@@ -78,6 +81,7 @@ def _pairs(text: str) -> dict[str, str]:
 _READERS: dict[type, Callable[[str], Any]] = {
     str: str,
     int: int,
+    float: float,
     bool: lambda text: {"1": True, "0": False}[text],
     list: _list,
     dict: _pairs,

@@ -1,17 +1,18 @@
-"""Middleware of the keys app: error pages for failed key operations, and no key in a URL."""
+"""Middleware of the keys app: no key in a URL, and error pages for failed key operations."""
 
 import logging
 import re
 from collections.abc import Callable
 from urllib.parse import urlencode
 
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import HttpResponse, HttpResponseRedirect
 from django.shortcuts import render, resolve_url
 from django.utils.cache import add_never_cache_headers
 from django.utils.http import escape_leading_slashes
 from django.views.defaults import page_not_found
 from django_htmx.http import HttpResponseClientRedirect
 
+from keys.access import INTERRUPTED
 from keys.conf import settings
 from keys.errors import (
     ApiError,
@@ -23,8 +24,8 @@ from keys.errors import (
     OutcomeUnknown,
     StepUpNeeded,
 )
+from keys.http import Request
 from keys.redaction import ends_for_keys
-from keys.web.decorators import Request
 from keys.web.portal_or_admin import in_admin, page_of, render_here
 
 logger = logging.getLogger(__name__)
@@ -33,10 +34,10 @@ SHOWN_BY_RELOADING = (ChangedMeanwhile, ApiRefused, DoneBefore, NotFound, Outcom
 """Errors that the same form, sent once more, would only bring again; their advice is to look at the page."""
 
 
-def no_key_in_addresses(get_response: Callable[[HttpRequest], HttpResponse]) -> Callable[[HttpRequest], HttpResponse]:
+def no_key_in_url(get_response: Callable[[Request], HttpResponse]) -> Callable[[Request], HttpResponse]:
     """Redirect a search for a pasted key to one for its last characters: browsers and proxies keep URLs."""
 
-    def middleware(request: HttpRequest) -> HttpResponse:
+    def middleware(request: Request) -> HttpResponse:
         typed = re.sub("%5f", "_", request.META.get("QUERY_STRING", ""), flags=re.IGNORECASE)  # some programs quote it
         query = ends_for_keys(typed)
         if query != typed and request.method in {"GET", "HEAD"}:
@@ -47,6 +48,8 @@ def no_key_in_addresses(get_response: Callable[[HttpRequest], HttpResponse]) -> 
 
 
 class ExplainApiErrors:
+    """Turn an `ApiError` from a view into an explained page, or a notice where htmx asked; or lead to step-up."""
+
     def __init__(self, get_response: Callable[[Request], HttpResponse]) -> None:
         self.get_response = get_response
 
@@ -55,14 +58,14 @@ class ExplainApiErrors:
 
     def process_exception(self, request: Request, exception: Exception) -> HttpResponse | None:
         if isinstance(exception, StepUpNeeded):
-            return to_step_up(request, exception)
-        return explained(request, exception) if isinstance(exception, ApiError) else None
+            return redirect_to_step_up(request, exception)
+        return error_response(request, exception) if isinstance(exception, ApiError) else None
 
 
-def to_step_up(request: Request, error: StepUpNeeded) -> HttpResponse:
+def redirect_to_step_up(request: Request, error: StepUpNeeded) -> HttpResponse:
     """Step-up redirect of the whole page, never of a dialog; it leads back to where the action is offered again."""
     logger.info("asked for a proof: %s", error)
-    request.session["interrupted"] = str(error.wish)
+    request.session[INTERRUPTED] = str(error.wish)
     back = request.path
     match = request.resolver_match
     if match and match.url_name in {"reveal", "copy", "try"}:  # these have no form to come back to
@@ -71,7 +74,7 @@ def to_step_up(request: Request, error: StepUpNeeded) -> HttpResponse:
     return HttpResponseClientRedirect(url) if request.htmx else HttpResponseRedirect(url, status=303)
 
 
-def explained(request: Request, error: ApiError) -> HttpResponse:
+def error_response(request: Request, error: ApiError) -> HttpResponse:
     """Error page: what happened, whether anything changed, what to do next, and a reference that is in the log."""
     logger.warning("answered %s: %s: %s", error.status, type(error).__name__, error)
     if isinstance(error, NotFound) and not request.htmx and not in_admin(request):

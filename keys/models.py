@@ -25,6 +25,7 @@ class Action(models.TextChoices):
     DELETE_CONSUMER = "consumer:delete", _("Deleted a consumer")
     ADD_MANAGER = "consumer:add-manager", _("Added a manager")
     REMOVE_MANAGER = "consumer:remove-manager", _("Removed a manager")
+    PROVIDER_ADDRESS = "account:provider-address", _("Provider named another address")
     SUPPORT = "support:start", _("Began to look at the keys")
     SUPPORT_ENDED = "support:end", _("Ended looking at the keys")
 

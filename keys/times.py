@@ -1,57 +1,36 @@
 """Date and time formatting, in UTC: app.js adds the visitor's own zone."""
 
 from datetime import datetime, timedelta
+from typing import Any
 
 from django.utils import timezone
 from django.utils.formats import date_format
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from django.utils.timesince import timesince
 from django.utils.translation import gettext as _
-from django.utils.translation import ngettext_lazy
+from django.utils.translation import npgettext_lazy
 
-MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
-# Of each unit its length, the number from which a larger one is used, and the words for what was and what comes.
-UNITS = (
-    (
-        MINUTE,
-        60,
-        ngettext_lazy("%(number)d minute ago", "%(number)d minutes ago", "number"),
-        ngettext_lazy("in %(number)d minute", "in %(number)d minutes", "number"),
-    ),
-    (
-        HOUR,
-        48,
-        ngettext_lazy("%(number)d hour ago", "%(number)d hours ago", "number"),
-        ngettext_lazy("in %(number)d hour", "in %(number)d hours", "number"),
-    ),
-    (
-        DAY,
-        60,
-        ngettext_lazy("%(number)d day ago", "%(number)d days ago", "number"),
-        ngettext_lazy("in %(number)d day", "in %(number)d days", "number"),
-    ),
-    (
-        DAY * 30.44,
-        24,
-        ngettext_lazy("%(number)d month ago", "%(number)d months ago", "number"),
-        ngettext_lazy("in %(number)d month", "in %(number)d months", "number"),
-    ),
-    (
-        DAY * 365.25,
-        10_000,
-        ngettext_lazy("%(number)d year ago", "%(number)d years ago", "number"),
-        ngettext_lazy("in %(number)d year", "in %(number)d years", "number"),
-    ),
-)
+HALF_A_MINUTE = timedelta(seconds=30)
+UNITS: dict[str, Any] = {
+    "year": npgettext_lazy("relative time", "%(num)d year", "%(num)d years", "num"),
+    "month": npgettext_lazy("relative time", "%(num)d month", "%(num)d months", "num"),
+    "week": npgettext_lazy("relative time", "%(num)d week", "%(num)d weeks", "num"),
+    "day": npgettext_lazy("relative time", "%(num)d day", "%(num)d days", "num"),
+    "hour": npgettext_lazy("relative time", "%(num)d hour", "%(num)d hours", "num"),
+    "minute": npgettext_lazy("relative time", "%(num)d minute", "%(num)d minutes", "num"),
+}
+"""Django's own texts are in the wrong case for a language like German, also those of `humanize`."""
 
 
 def in_words(moment: datetime, now: datetime) -> str:
-    """The distance of a moment: "3 days ago", "in 2 hours"."""
+    """Relative time in its largest unit: "3 days ago", "in 2 hours". To the minute, as forms are filled in slowly."""
     distance = abs(moment - now)
-    if distance < MINUTE / 2:
+    if distance < HALF_A_MINUTE:
         return _("just now") if moment <= now else _("in a moment")
-    length, _limit, past, future = next(unit for unit in UNITS if round(distance / unit[0]) < unit[1])
-    return str((past if moment <= now else future) % {"number": max(1, round(distance / length))})
+    first, last = min(moment, now), max(moment, now)
+    span = timesince(first, last + HALF_A_MINUTE, time_strings=UNITS, depth=1)
+    return (_("%(time)s ago") if moment <= now else _("in %(time)s")) % {"time": span}
 
 
 def written(moment: datetime) -> str:

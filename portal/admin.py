@@ -189,7 +189,17 @@ class OutgoingMailAdmin(admin.ModelAdmin):
 
     list_display = ("subject", "to", "created_at", "state", "trouble")
     list_filter = ("sent_at", "failed_at")
-    fields = readonly_fields = ("subject", "to", "created_at", "due_at", "sent_at", "failed_at", "attempts", "trouble")
+    fields = readonly_fields = (
+        "subject",
+        "to",
+        "created_at",
+        "due_at",
+        "state",
+        "sent_at",
+        "failed_at",
+        "attempts",
+        "trouble",
+    )
 
     @admin.display(description=_("recipients"))
     def to(self, mail: OutgoingMail) -> str:
@@ -197,7 +207,11 @@ class OutgoingMailAdmin(admin.ModelAdmin):
 
     @admin.display(description=_("state"))
     def state(self, mail: OutgoingMail) -> str:
-        return str(_("sent") if mail.sent_at else _("given up") if mail.failed_at else _("waiting"))
+        if mail.sent_at:
+            return str(_("sent"))
+        if mail.failed_at:
+            return str(_("perhaps delivered") if mail.handed_over_at else _("given up"))
+        return str(_("waiting"))
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False

@@ -3,13 +3,13 @@
 from typing import Any
 
 from django.conf import settings
-from django.http import HttpRequest
 
+from keys.http import Request
 from portal.branding.accent import theme_url
 from portal.branding.icon import icon_url, monogram
 
 
-def site(request: HttpRequest) -> dict[str, Any]:
+def site(request: Request) -> dict[str, Any]:
     return {
         "portal_name": settings.PORTAL_NAME,
         "portal_monogram": monogram(settings.PORTAL_NAME),
@@ -22,6 +22,6 @@ def site(request: HttpRequest) -> dict[str, Any]:
         "local_sign_in": settings.LOCAL_SIGN_IN,
         "local_sign_up": settings.LOCAL_SIGN_IN and settings.LOCAL_SIGN_UP,
         "has_providers": bool(settings.SOCIALACCOUNT_PROVIDERS),
-        "support": getattr(request, "visit", None),
-        "reference": getattr(request, "reference", ""),
+        "support": request.visit,
+        "reference": request.reference,
     }

@@ -95,7 +95,9 @@ class OutgoingMail(models.Model):
     due_at = models.DateTimeField(_("due at"))
     useless_at = models.DateTimeField()
     attempts = models.PositiveIntegerField(_("attempts"), default=0)
-    trouble = models.CharField(_("last trouble"), max_length=80, blank=True)
+    trouble = models.CharField(_("last trouble"), max_length=200, blank=True)
+    handed_over_at = models.DateTimeField(null=True, editable=False)
+    """Since when the mail server may have it, without having said what became of it."""
     sent_at = models.DateTimeField(_("sent at"), null=True)
     failed_at = models.DateTimeField(_("failed at"), null=True)
 

@@ -41,6 +41,7 @@ ALLOWED_HOSTS = LOOPBACK if DEBUG or not ALLOWED_HOSTS else ALLOWED_HOSTS
 PORTAL_URL = web_address(
     "PORTAL_URL", "http://127.0.0.1:8000" if DEBUG else f"https://{ALLOWED_HOSTS[0]}", https=not DEBUG
 )
+PORTAL_URL = re.sub(r"(?<=^https:)(//.*):443$|(?<=^http:)(//.*):80$", r"\1\2", PORTAL_URL)  # as browsers write it
 _portal = urlsplit(PORTAL_URL)
 if _portal.path or _portal.query or _portal.fragment:
     wrong("PORTAL_URL", "holds more than a host. It must read like https://portal.example.com.")
@@ -151,7 +152,7 @@ INSTALLED_APPS = [
     "allauth.mfa",
     "allauth.usersessions",
     "allauth.socialaccount",
-    "allauth.socialaccount.providers.openid_connect",
+    "portal.accounts.oidc",
     "allauth.socialaccount.providers.google",
     "allauth.socialaccount.providers.github",
     "csp",
@@ -159,33 +160,28 @@ INSTALLED_APPS = [
     "hijack",
 ]
 MIDDLEWARE = [
-    "portal.middleware.reference",
-    "portal.observability.request_log.observed",
-    "portal.middleware.client_address",
-    "portal.middleware.headers",
+    "portal.observability.request_log.log_request",
+    "portal.middleware.response_headers",
     "django.middleware.security.SecurityMiddleware",
     "csp.middleware.CSPMiddleware",
-    "portal.middleware.health",
+    "portal.middleware.screen_request",
+    "keys.middleware.no_key_in_url",
+    "portal.middleware.health_checks",
     "whitenoise.middleware.WhiteNoiseMiddleware",
-    "portal.middleware.nothing_is_stored",
-    "portal.middleware.small_bodies_only",
-    "keys.middleware.no_key_in_addresses",
-    "django.contrib.sessions.middleware.SessionMiddleware",
+    "portal.backends.sessions.SessionMiddleware",
     "django.middleware.locale.LocaleMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
-    "portal.accounts.sessions.living_sessions_only",
+    "portal.accounts.sessions.expire_sessions",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
-    "portal.support.middleware.Support",
+    "portal.support.middleware.Impersonation",
     "hijack.middleware.HijackUserMiddleware",
-    "portal.accounts.middleware.Guard",
-    "portal.accounts.sso.leaving_by_a_page",
+    "portal.accounts.middleware.RequireStepUp",
     "allauth.account.middleware.AccountMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
-    "portal.middleware.own_pages",
-    "portal.middleware.sign_in_leaves_the_dialog",
+    "portal.middleware.error_pages",
     "keys.middleware.ExplainApiErrors",
 ]
 TEMPLATES = [
@@ -200,6 +196,7 @@ TEMPLATES = [
                 "django.contrib.messages.context_processors.messages",
                 "portal.context_processors.site",
             ],
+            "builtins": ["portal.templatetags.portal", "keys.templatetags.keys"],
         },
     },
 ]
@@ -240,7 +237,7 @@ DATABASES = {"default": environment.database(BASE_DIR / ".demo" / "portal.sqlite
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 CACHES = {"default": environment.cache()}
 # In the database alone: a copy in Redis would outlive a sign-out during which Redis was not to be reached.
-SESSION_ENGINE = "django.contrib.sessions.backends.db"
+SESSION_ENGINE = "portal.backends.sessions"
 MESSAGE_STORAGE = "django.contrib.messages.storage.session.SessionStorage"
 
 # Sign-in: an e-mail address, proved by a code that works in the browser that asked for it, and nowhere else.
@@ -365,11 +362,14 @@ vars().update(_mail)
 EMAIL_BACKEND = "portal.mail.outbox.EmailBackend"
 MAIL_IMMEDIATELY = flag("MAIL_IMMEDIATELY", default=True)
 
-EMAIL_TIMEOUT = 5
+# RFC 5321, 4.5.3.2: for each command, and for the answer to the whole mail. No person waits for them.
+EMAIL_TIMEOUT = 5 * 60
+MAIL_DECISION_TIMEOUT = 10 * 60
 DEFAULT_FROM_EMAIL = text("DEFAULT_FROM_EMAIL", formataddr((PORTAL_NAME, f"portal@{_portal.hostname}")))
 if "@" not in parseaddr(DEFAULT_FROM_EMAIL)[1] or not DEFAULT_FROM_EMAIL.isprintable():
     wrong("DEFAULT_FROM_EMAIL", "must read like Example Portal <portal@example.com>.")
 SERVER_EMAIL = DEFAULT_FROM_EMAIL
+MAIL_DOMAIN = environment.mail_domain(parseaddr(DEFAULT_FROM_EMAIL)[1])
 
 # What browsers are told
 
@@ -398,8 +398,12 @@ if not DEBUG:
     if TRUSTED_PROXY_COUNT:  # without a proxy of the operator's the header is the client's word
         SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
     SECURE_HSTS_SECONDS = 60 * 60 * 24 * 365
-    SECURE_HSTS_INCLUDE_SUBDOMAINS = True
-    SECURE_HSTS_PRELOAD = True
+    # About other hosts of the operator's, and hard to take back: a choice, of which Django need not remind anybody.
+    SECURE_HSTS_INCLUDE_SUBDOMAINS = flag("HSTS_SUBDOMAINS", default=False)
+    SECURE_HSTS_PRELOAD = flag("HSTS_PRELOAD", default=False)
+    if SECURE_HSTS_PRELOAD and not SECURE_HSTS_INCLUDE_SUBDOMAINS:
+        wrong("HSTS_PRELOAD", "needs HSTS_SUBDOMAINS=1: browsers' lists take no host without its subdomains.")
+    SILENCED_SYSTEM_CHECKS = ["security.W005", "security.W021"]
     SESSION_COOKIE_SECURE = True
     SESSION_COOKIE_NAME = "__Host-session"
     CSRF_COOKIE_SECURE = True

@@ -11,11 +11,11 @@ from django.shortcuts import render
 from django.utils import timezone
 from django.views.decorators.http import require_safe
 
+from keys.audit.visits import Visit
 from keys.errors import ApiUnavailable, NotAllowed, OutcomeUnknown, RateLimited
 from keys.types import ApiKey, Consumer, Manager
 from keys.web.forms import CreateForm, LabelForm, RotateForm
 from keys.zuplo.gateway import Trial
-from portal.support.impersonation import Visit
 
 TOKENS = {
     "Surfaces": ["paper", "surface", "raised", "sunken", "hover"],

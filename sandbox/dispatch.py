@@ -1,5 +1,6 @@
 """Dispatch: takes each request past the journal and the faults to the API, or to the control endpoint."""
 
+from threading import Event
 from typing import Any
 from urllib.parse import parse_qs
 
@@ -39,9 +40,10 @@ class Dispatcher:
             return self._control(request)
         if request.path == GATEWAY_PATH:
             return self._hello(request)
+        released = self.faults.released
         number = self.journal.open(request, authorized=self._api.accepts(request))
         fault = self.faults.due(request.method, request.path)
-        answer = self._worked(request, fault) if fault else self._api.answer(request)
+        answer = self._worked(request, fault, released) if fault else self._api.answer(request)
         self.journal.complete(
             number,
             status=answer.status if answer and not answer.silent else None,
@@ -50,14 +52,14 @@ class Dispatcher:
         )
         if answer is None or answer.silent:
             return None
-        return answer if self._held(fault, "after") else None
+        return answer if _held(fault, "after", released) else None
 
-    def _worked(self, request: Request, fault: Fault) -> Answer | None:
-        """The answer under a fault; None if the sandbox stopped while the call was held."""
+    def _worked(self, request: Request, fault: Fault, released: Event) -> Answer | None:
+        """The answer under a fault; None if the call was let go while it was held."""
         if not fault.works:
             return with_effect(fault, Answer(200, {}))
         match fault.kind:
-            case "delay" if not self._held(fault, "before"):
+            case "delay" if not _held(fault, "before", released):
                 return None
             case "filter_ignored":
                 return self._api.answer(request.without("manager-email"))
@@ -68,12 +70,6 @@ class Dispatcher:
                 self._api.answer(request)
                 return answer
         return with_effect(fault, self._api.answer(request))
-
-    def _held(self, fault: Fault | None, moment: str) -> bool:
-        """Wait if the fault delays at this moment; False if the sandbox stopped meanwhile."""
-        if fault is None or fault.kind != "delay" or fault.when != moment:
-            return True
-        return self.faults.pause(fault.options["seconds"])
 
     # Control, by HTTP and in process
 
@@ -155,3 +151,10 @@ class Dispatcher:
         if with_journal:
             document["journal"] = self.journal.as_list()
         return document | EXPLAINED
+
+
+def _held(fault: Fault | None, moment: str, released: Event) -> bool:
+    """Wait if the fault delays at this moment; False if the call was let go meanwhile, with nobody to answer."""
+    if fault is None or fault.kind != "delay" or fault.when != moment:
+        return True
+    return not released.wait(fault.options["seconds"])

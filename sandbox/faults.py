@@ -160,9 +160,10 @@ class Faults:
         with self._lock:
             return [fault.as_dict() for fault in self._armed]
 
-    def pause(self, seconds: float) -> bool:
-        """Wait; False when let go early because there is nobody to answer any more."""
-        return not self._released.wait(seconds)
+    @property
+    def released(self) -> threading.Event:
+        """Set by the next release: a call takes it before anybody can see the call, so that none is forgotten."""
+        return self._released
 
     def release(self, *, for_good: bool = False) -> None:
         """Let every held call go, unanswered; with `for_good`, later ones too."""

@@ -196,8 +196,9 @@ class Connection(socketserver.StreamRequestHandler):
         return stays
 
     def _drip(self, text: bytes, interval: float) -> bool:
+        released = self.server.dispatcher.faults.released
         for number in text:
-            if not self.server.dispatcher.faults.pause(interval):
+            if released.wait(interval):
                 return False
             self.wfile.write(bytes((number,)))
         return True

@@ -20,16 +20,25 @@ from django.test import Client
 
 from sandbox import Sandbox
 from tests.helpers import oidc_provider
+from tests.helpers.people import give_the_id
 
 NOWHERE = "http://127.0.0.1:9"  # nothing listens on the discard port
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    database = django_settings.DATABASES["default"]
+    config.stash[LEFT_OUT], config.stash[COUNTED] = {}, Counter()
+    database, cache_settings = django_settings.DATABASES["default"], django_settings.CACHES["default"]
     if "sqlite" in database["ENGINE"]:
-        # A file: threads of a live server lock each other out of a database in memory. One for each run.
-        name = str(Path(tempfile.gettempdir()) / f"portal-test-{os.getpid()}.sqlite3")
-        database["TEST"] = {**database.get("TEST", {}), "NAME": name}
+        # A file: threads of a live server lock each other out of a database in memory. One for each process, in a
+        # folder of its own: what SQLite leaves beside a file would be taken for part of the next one of that name.
+        folder = tempfile.TemporaryDirectory(prefix="portal-test-")
+        config.add_cleanup(folder.cleanup)
+        database["TEST"] = {**database.get("TEST", {}), "NAME": f"{folder.name}/portal.sqlite3"}
+    worker = getattr(config, "workerinput", None)
+    if worker and "LOCATION" in cache_settings:
+        # Redis counts its databases; pytest-django names those of PostgreSQL by the worker. 1 is for `processes`.
+        number = 2 + int(worker["workerid"].removeprefix("gw"))
+        cache_settings["LOCATION"] = f"{cache_settings['LOCATION'].partition('?')[0]}?db={number}"
     # Static files as they stand in the folders; production's are collected.
     django_settings.WHITENOISE_AUTOREFRESH = django_settings.WHITENOISE_USE_FINDERS = True
 
@@ -168,6 +177,7 @@ def client_of() -> Callable[..., Client]:
         client = Client(enforce_csrf_checks=strict)
         if person is not None:
             client.force_login(person, backend="allauth.account.auth_backends.AuthenticationBackend")
+            give_the_id(client)
         return client
 
     return client_of
@@ -200,6 +210,7 @@ CHROMIUM = Path(os.environ.get("CHROMIUM") or "/usr/bin/chromium")
 SERVICES = {
     "DATABASE_URL": os.environ.get("TEST_POSTGRES_URL") or os.environ.get("DATABASE_URL", ""),
     "REDIS_URL": os.environ.get("TEST_REDIS_URL") or os.environ.get("REDIS_URL", ""),
+    "PGBOUNCER_URL": os.environ.get("PGBOUNCER_URL", ""),
 }
 # For each marker: what is missing, whether it is there, and whether the run insists on it.
 NEEDED = {
@@ -219,8 +230,8 @@ NEEDED = {
         os.environ.get("LANGUAGES") == "required",
     ),
     "services": (
-        "there is no PostgreSQL or no Redis. To run them: .ci/services make test",
-        SERVICES["DATABASE_URL"].startswith("postgres") and bool(SERVICES["REDIS_URL"]),
+        "there is no PostgreSQL, PgBouncer or Redis. To run them: .ci/services make test",
+        SERVICES["DATABASE_URL"].startswith("postgres") and all(SERVICES.values()),
         os.environ.get("SERVICES") == "required",
     ),
 }
@@ -230,13 +241,27 @@ COUNTED = pytest.StashKey[Counter[str]]()
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    config.stash[LEFT_OUT], config.stash[COUNTED] = {}, Counter()
     for marker, (_words, there, required) in NEEDED.items():
         left_out = [item for item in items if item.get_closest_marker(marker)]
         if left_out and not there and not required:
             items[:] = [item for item in items if item not in left_out]
             config.hook.pytest_deselected(items=left_out)
             config.stash[LEFT_OUT][marker] = len(left_out)
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """A worker hands its counts over to the process that writes the summary."""
+    if hasattr(session.config, "workeroutput"):
+        told = {"left_out": session.config.stash[LEFT_OUT], "counted": dict(session.config.stash[COUNTED])}
+        session.config.workeroutput.update(told)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node, error) -> None:
+    """Every worker collects all tests, and runs some: each tells the same of what is left out, and counts its own."""
+    told = getattr(node, "workeroutput", {})
+    node.config.stash[LEFT_OUT].update(told.get("left_out", {}))
+    node.config.stash[COUNTED].update(told.get("counted", {}))
 
 
 def pytest_terminal_summary(terminalreporter, config: pytest.Config) -> None:
@@ -247,17 +272,6 @@ def pytest_terminal_summary(terminalreporter, config: pytest.Config) -> None:
         terminalreporter.write_line(f"{words}: {number}")
 
 
-def pytest_sessionfinish(session: pytest.Session) -> None:
-    """One of several processes hands its counts over."""
-    if hasattr(session.config, "workeroutput"):
-        session.config.workeroutput["counted"] = dict(session.config.stash.get(COUNTED, {}))
-
-
-@pytest.hookimpl(optionalhook=True)
-def pytest_testnodedown(node, error) -> None:
-    node.config.stash.setdefault(COUNTED, Counter()).update(getattr(node, "workeroutput", {}).get("counted", {}))
-
-
 @pytest.fixture
 def count(request: pytest.FixtureRequest) -> Counter[str]:
     """Counter of what one test tries out many times; told at the end of the run."""
@@ -266,7 +280,7 @@ def count(request: pytest.FixtureRequest) -> Counter[str]:
 
 @pytest.fixture(scope="session")
 def services() -> dict[str, str]:
-    """Where the real PostgreSQL and the real Redis are."""
+    """Where the real PostgreSQL, PgBouncer and Redis are."""
     missing = [name for name, url in SERVICES.items() if not url]
     assert not missing, f"{' and '.join(missing)} not set, and SERVICES=required"
     return SERVICES

@@ -23,6 +23,7 @@ KINDS = {
     "named": (_("Labels and details"), {Action.RENAME, Action.RENAME_CONSUMER, Action.CHANGE_CONSUMER}),
     "managers": (_("Managers"), {Action.ADD_MANAGER, Action.REMOVE_MANAGER}),
     "consumers": (_("Consumers made or deleted"), {Action.CREATE_CONSUMER, Action.DELETE_CONSUMER}),
+    "account": (_("Sign-in"), {Action.PROVIDER_ADDRESS}),
     "visits": (_("Support looked at the keys"), {Action.SUPPORT, Action.SUPPORT_ENDED}),
 }
 """Every action is of one kind; what colleagues did is a kind as well, see `of_kind`."""
@@ -47,6 +48,7 @@ ICONS = {
     Action.REMOVE_MANAGER: "user-minus",
     Action.CREATE_CONSUMER: "plus",
     Action.DELETE_CONSUMER: "trash",
+    Action.PROVIDER_ADDRESS: "identification",
     Action.SUPPORT: "lifebuoy",
     Action.SUPPORT_ENDED: "lifebuoy",
 }

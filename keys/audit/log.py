@@ -25,7 +25,7 @@ ABANDONED = timedelta(seconds=30)  # no request lives that long, so its worker h
 LAG = timedelta(seconds=60)  # for which lists of the Developer API may not show a change
 
 
-class Repeated(Exception):
+class AlreadySubmitted(Exception):
     """Idempotency: the form was sent before; `event` says how that ended."""
 
     def __init__(self, event: AuditEvent) -> None:
@@ -43,7 +43,7 @@ def recorded(
     *,
     token: UUID | None = None,
 ) -> Iterator[AuditEvent]:
-    """Write "started", do the work inside, write how it ended. Raises `Repeated` when the token was used before."""
+    """Write "started", do the work inside, write how it ended. Raises `AlreadySubmitted` for a token used before."""
     event = AuditEvent(
         action=action,
         environment=environment,
@@ -180,7 +180,7 @@ def _begin(event: AuditEvent) -> None:
         except IntegrityError:
             first = AuditEvent.objects.filter(token=event.token).first()
             if first and not _is_under_way(first):
-                raise Repeated(first) from None
+                raise AlreadySubmitted(first) from None
         else:
             return
     raise Busy("the same form is being carried out")

@@ -49,8 +49,15 @@ def tell_managers(event: AuditEvent, consumer: Consumer) -> None:
 
 def _mails(event: AuditEvent, consumer: Consumer) -> list[EmailMessage]:
     page = settings.PORTAL_URL + reverse("keys:environment", args=[event.environment])
-    context = {"event": event, "consumer": consumer, "portal_name": settings.PORTAL_NAME, "page": page}
-    context["ends"] = _end_of(event)
+    context = {
+        "event": event,
+        "consumer": consumer,
+        "portal_name": settings.PORTAL_NAME,
+        "portal_url": settings.PORTAL_URL,
+        "portal_support_url": settings.PORTAL_SUPPORT_URL,
+        "page": page,
+        "ends": _end_of(event),
+    }
     addresses = _addresses(event, consumer)
     languages = import_string(settings.KEYS_LANGUAGES)(addresses)
     return [_mail(address, languages.get(address.lower()) or get_language(), context) for address in addresses]
@@ -74,7 +81,7 @@ def _mail(address: str, language: str | None, context: dict[str, Any]) -> EmailM
         what = _("A key has leaked") if has_leaked else Action(event.action).label
         subject = _("%(title)s: %(what)s") % {"title": context["consumer"].title, "what": what}
         body = render_to_string("keys/leak_mail.txt" if has_leaked else "keys/mail.txt", context)
-    return EmailMessage(subject, body, to=[address])
+    return EmailMessage(subject, body, to=[address], headers={"Content-Language": language} if language else None)
 
 
 def _addresses(event: AuditEvent, consumer: Consumer) -> list[str]:

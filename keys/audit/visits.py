@@ -1,6 +1,8 @@
 """Audit events of support visits: each beginning gets exactly one end, by hand or made up for later."""
 
-from datetime import datetime, timedelta
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid5
 
@@ -10,8 +12,28 @@ from keys.models import Action, AuditEvent, Outcome, VisitEnd
 
 VISITS = UUID("0a3f2c44-6f0e-4b55-9c0c-6f1f5a3de2a7")  # names the one end of each support visit
 
-
 OVERDUE = timedelta(days=30)  # for which ends of visits are made up for
+
+
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """Impersonation in the session: whose portal is looked at, since when and until when, and its first event."""
+
+    event: int
+    customer: int
+    staff: int
+    email: str
+    staff_email: str
+    reason: str
+    until: float
+
+    @property
+    def ends_at(self) -> datetime:
+        return datetime.fromtimestamp(self.until, UTC)
+
+    @property
+    def minutes_left(self) -> int:
+        return max(1, round((self.until - time.time()) / 60))
 
 
 def end_visit(

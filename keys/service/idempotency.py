@@ -45,15 +45,15 @@ def once(verb: Verb) -> Verb:
     def verb_once(ring: Any, *args: Any, **kwargs: Any) -> Change:
         try:
             change = verb(ring, *args, **kwargs)
-        except log.Repeated as repeated:
+        except log.AlreadySubmitted as repeated:
             change = cast("Change", ring.first_result(repeated.event))
         else:
             notifications.tell_managers(change.event, change.consumer)
-        return change if ring.may(Action.REVEAL) else withheld(change)
+        return change if ring.may(Action.REVEAL) else redacted_for_staff(change)
 
     return cast("Verb", verb_once)
 
 
-def withheld(change: Change) -> Change:
+def redacted_for_staff(change: Change) -> Change:
     """Redacted for staff who may change keys and not see them: the managers can have the value shown."""
     return replace(change, value="", is_withheld=bool(change.value) or change.is_withheld)

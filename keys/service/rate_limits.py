@@ -2,8 +2,7 @@
 
 import time
 
-from django.core.cache import cache
-
+from keys import counter
 from keys.access import Actor
 from keys.conf import settings
 from keys.errors import RateLimited
@@ -13,17 +12,11 @@ MINUTE = 60
 
 
 def count(actor: Actor, action: Action) -> None:
-    """Count one more; raises `RateLimited`, with the seconds to wait, above the limit."""
+    """Count this action; raises `RateLimited`, with the seconds to wait, above the limit."""
     kind, limit = "changes", settings.KEYS_CHANGES_PER_MINUTE
     if action in READS:
         kind, limit = "reads", settings.KEYS_REVEALS_PER_MINUTE
     now = time.time()
-    counter = f"keys:limit:{kind}:{actor.user_id}:{int(now // MINUTE)}"
-    if cache.add(counter, 1, timeout=2 * MINUTE):
-        return
-    try:
-        over = cache.incr(counter) > limit
-    except ValueError:  # forgotten between the two calls
-        return
-    if over:
+    this_minute = f"keys:limit:{kind}:{actor.user_id}:{int(now // MINUTE)}"
+    if counter.count(this_minute, 2 * MINUTE) > limit:
         raise RateLimited(limit, retry_after=MINUTE - int(now % MINUTE))

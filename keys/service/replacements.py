@@ -20,11 +20,11 @@ def with_replacements(consumers: Iterable[Consumer], environment: str) -> list[C
     """
     known = list(consumers)
     names = [consumer.name for consumer in known if any(key.expires_on for key in consumer.keys)]
-    made = _replaced(environment, names) if names else {}
-    return [_told(consumer, made.get(consumer.name, {})) for consumer in known]
+    made = _replacement_ids(environment, names) if names else {}
+    return [_with_pairs(consumer, made.get(consumer.name, {})) for consumer in known]
 
 
-def _told(consumer: Consumer, made: dict[str, str]) -> Consumer:
+def _with_pairs(consumer: Consumer, made: dict[str, str]) -> Consumer:
     if not made:
         return consumer
     keys = {key.id: key for key in consumer.keys}
@@ -33,7 +33,7 @@ def _told(consumer: Consumer, made: dict[str, str]) -> Consumer:
     )
 
 
-def _replaced(environment: str, names: list[str]) -> dict[str, dict[str, str]]:
+def _replacement_ids(environment: str, names: list[str]) -> dict[str, dict[str, str]]:
     """For each consumer the ids of replaced keys, and of those that replaced them."""
     events = AuditEvent.objects.filter(
         environment=environment,

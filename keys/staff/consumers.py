@@ -11,6 +11,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_safe
 
 from keys.conf import settings
+from keys.http import Request
 from keys.models import Action
 from keys.service.idempotency import Change
 from keys.staff.decorators import SAFE, changing, for_staff, with_directory
@@ -19,7 +20,6 @@ from keys.staff.fields import as_json
 from keys.staff.forms import ConsumerForm, DeleteForm, FilterForm, ManagerForm, NewConsumerForm
 from keys.staff.search.unreachable import why_unseen
 from keys.types import Consumer, NewConsumer
-from keys.web.decorators import Request
 from keys.web.forms import LABEL_LENGTH, OnceForm
 from keys.web.portal_or_admin import ADMIN, page_of, render_here
 from keys.zuplo import bucket_names, gateway

@@ -11,9 +11,10 @@ from django_htmx.middleware import HtmxDetails
 from keys.access import Staff, staff_rights
 from keys.conf import settings
 from keys.errors import NotFound
+from keys.http import Request
 from keys.models import Action
 from keys.staff.directory import Directory
-from keys.web.decorators import Request, View, keyring_for
+from keys.web.decorators import View, keyring_for
 
 SAFE = {"GET", "HEAD"}
 
@@ -25,7 +26,7 @@ def for_staff(view: View) -> View:
     def as_staff(request: Request, **parts: Any) -> HttpResponseBase:
         user = request.user
         assert user.is_authenticated  # noqa: S101, Django admin has seen to it
-        request.staff = Staff(user.pk, user.email, staff_rights(user.has_perm))  # type: ignore[attr-defined]
+        request.staff = Staff(user.pk, user.email, staff_rights(user.has_perm))
         request.htmx = HtmxDetails(HttpRequest())
         return view(request, **parts)
 

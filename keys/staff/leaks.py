@@ -7,6 +7,7 @@ from django.views.decorators.debug import sensitive_post_parameters, sensitive_v
 from django.views.decorators.http import require_http_methods
 
 from keys.audit.notifications import managers_to_tell
+from keys.http import Request
 from keys.models import Action
 from keys.service.keyring import require_live
 from keys.staff.consumers import offset_of, page_context, redirect_with_message, render_form
@@ -16,7 +17,6 @@ from keys.staff.forms import FindKeyForm, LeakForm
 from keys.staff.search.criteria import matching_fingerprint
 from keys.staff.search.fingerprint import Fingerprint
 from keys.types import Consumer
-from keys.web.decorators import Request
 from keys.web.portal_or_admin import render_here
 
 require_form = require_http_methods(["GET", "HEAD", "POST"])

@@ -16,13 +16,14 @@ from django.views.decorators.http import require_safe
 
 from keys.audit.csv_export import csv_response
 from keys.errors import ApiError
+from keys.http import Request
 from keys.staff.consumers import offset_of, page_context
 from keys.staff.decorators import with_directory
 from keys.staff.directory import Directory
 from keys.staff.search import criteria
-from keys.staff.search.scan import Finder, Finding, NewAPI, Stretch, scan_all
+from keys.staff.search.scan import Finder, Finding, NewAPI, ScanResult, scan_all
 from keys.types import wire_time
-from keys.web.decorators import Request, api_for
+from keys.web.decorators import api_for
 from keys.web.portal_or_admin import render_here
 
 logger = logging.getLogger(__name__)
@@ -44,7 +45,7 @@ class WordsForm(forms.Form):
 
 
 @dataclass(frozen=True, slots=True)
-class Topic:
+class Report:
     """A report: a list of keys, or of consumers, and then perhaps with the reasons."""
 
     title: str | Promise
@@ -55,25 +56,25 @@ class Topic:
     says_why: bool = False
 
 
-TOPICS = {
-    "ending": Topic(
+REPORTS = {
+    "ending": Report(
         gettext_lazy("Keys that end soon"),
         gettext_lazy("Keys that work today and end within so many days. Their managers may have to rotate them."),
         lambda wish, new_api: criteria.ending_within(wish["days"]),
         days_form(30),
     ),
-    "never": Topic(
+    "never": Report(
         gettext_lazy("Keys that never end"),
         gettext_lazy("Keys without an end: if one of them leaks unseen, it works until somebody deletes it."),
         lambda wish, new_api: criteria.never_ending(),
     ),
-    "old": Topic(
+    "old": Report(
         gettext_lazy("Old keys"),
         gettext_lazy("Keys that work today and were made longer ago than so many days."),
         lambda wish, new_api: criteria.older_than(wish["days"]),
         days_form(365),
     ),
-    "unseen": Topic(
+    "unseen": Report(
         gettext_lazy("Consumers that nobody can see"),
         gettext_lazy(
             "They have no manager, or only addresses that no sign-in can match. Their keys work all the same."
@@ -82,7 +83,7 @@ TOPICS = {
         of_keys=False,
         says_why=True,
     ),
-    "search": Topic(
+    "search": Report(
         gettext_lazy("Search in names, labels and managers"),
         gettext_lazy(
             "The key service itself finds whole names, tags and managers only, so the portal looks through all."
@@ -136,9 +137,9 @@ KEY_COLUMNS = ("environment", "consumer", "label", "managers", "key", "key label
 CONSUMER_COLUMNS = ("environment", "consumer", "label", "managers", "live keys", "why")
 
 
-def _rows(environment: str, about: Topic, wish: Wish) -> Iterator[tuple[object, ...]]:
+def _rows(environment: str, about: Report, wish: Wish) -> Iterator[tuple[object, ...]]:
     """Rows of the CSV file; one that is not whole says so in its last line."""
-    stretch, new_api = Stretch(0, 0), functools.partial(api_for, environment)
+    stretch, new_api = ScanResult(0, 0), functools.partial(api_for, environment)
     line = _key_line if about.of_keys else _consumer_line
     try:
         for finding in scan_all(new_api, stretch, about.finder(wish, new_api)):
@@ -170,14 +171,14 @@ def _names(finding: Finding) -> tuple[str, str, str]:
     return consumer.name, consumer.label, ", ".join(manager.email for manager in consumer.managers)
 
 
-def _topic(name: str) -> Topic:
-    if name not in TOPICS:
+def _topic(name: str) -> Report:
+    if name not in REPORTS:
         raise Http404
-    return TOPICS[name]
+    return REPORTS[name]
 
 
 def _form(request: Request, topic: str) -> forms.Form:
-    form = TOPICS[topic].form
+    form = REPORTS[topic].form
     return form(request.GET) if "from" in request.GET or form.base_fields.keys() & request.GET.keys() else form()
 
 

@@ -5,29 +5,21 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from django.contrib.auth.views import redirect_to_login
-from django.http import Http404, HttpRequest, HttpResponseBase
+from django.http import Http404, HttpResponseBase
 from django.urls import reverse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.vary import vary_on_headers
-from django_htmx.middleware import HtmxDetails
 
 from keys.conf import settings
+from keys.http import Request
 from keys.models import Action
 from keys.service.keyring import KeyRing
 from keys.web.actor import actor_of
 from keys.zuplo.client import DeveloperAPI
 from keys.zuplo.transport import Deadline
 
-PAGE_SECONDS = 9.5
-
 View = Callable[..., HttpResponseBase]
 Ring = TypeVar("Ring", bound=KeyRing)
-
-
-class Request(HttpRequest):
-    """A request as `HtmxMiddleware` leaves it."""
-
-    htmx: HtmxDetails
 
 
 def with_keyring(view: View) -> View:
@@ -73,4 +65,4 @@ def keyring_for(request: Request, environment: str, kind: type[Ring] = KeyRing) 
 
 
 def api_for(environment: str) -> DeveloperAPI:
-    return DeveloperAPI(settings.ZUPLO_BUCKETS[environment], Deadline(PAGE_SECONDS))
+    return DeveloperAPI(settings.ZUPLO_BUCKETS[environment], Deadline(settings.KEYS_PAGE_SECONDS))

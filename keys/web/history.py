@@ -17,9 +17,10 @@ from keys.audit.csv_export import csv_response
 from keys.audit.history import Entry
 from keys.conf import settings
 from keys.errors import NotFound
+from keys.http import Request
 from keys.models import AuditEvent
 from keys.service.keyring import Found, KeyRing
-from keys.web.decorators import Request, with_keyring
+from keys.web.decorators import with_keyring
 
 ON_A_PAGE = 50
 

@@ -15,6 +15,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from django_htmx.http import trigger_client_event
 
 from keys.conf import settings
+from keys.http import Request
 from keys.models import Action
 from keys.provisioning import rules_for
 from keys.service.idempotency import Change
@@ -22,7 +23,7 @@ from keys.service.keyring import KeyRing, check_rotate_all, require_live
 from keys.service.lifetimes import renewed_end
 from keys.service.replacements import with_replacements
 from keys.types import Consumer
-from keys.web.decorators import Request, allowed, with_keyring
+from keys.web.decorators import allowed, with_keyring
 from keys.web.forms import LABEL_LENGTH, CreateForm, EndForm, LabelForm, OnceForm, RotateAllForm, RotateForm
 from keys.web.portal_or_admin import in_admin, page_of, render_here
 from keys.zuplo import gateway

@@ -20,11 +20,11 @@ def environments() -> dict[str, str]:
     """The environments that are set up, each with the description of its bucket, "" where there is none."""
     labels = cache.get(_KEPT)
     if labels is None:
-        labels = _asked()
+        labels = _fetch()
     return {environment: labels.get(bucket, "") for environment, bucket in settings.ZUPLO_BUCKETS.items()}
 
 
-def _asked() -> dict[str, str]:
+def _fetch() -> dict[str, str]:
     bucket = next(iter(settings.ZUPLO_BUCKETS.values()))
     try:
         labels = DeveloperAPI(bucket, Deadline(SECONDS)).buckets()

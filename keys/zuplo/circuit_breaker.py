@@ -7,6 +7,7 @@ from enum import StrEnum
 
 from django.core.cache import cache
 
+from keys import counter
 from keys.errors import ApiUnavailable
 
 FAILURES_AT_MOST = 5
@@ -60,12 +61,8 @@ def is_open() -> bool:
 def record_failure() -> None:
     if _bypassed.get():
         return
-    cache.add(_FAILURES, 0, FAILURES_FOR)
-    try:
-        failures = cache.incr(_FAILURES)
-    except ValueError:  # forgotten between the two calls
-        return
-    cache.touch(_FAILURES, FAILURES_FOR)
+    failures = counter.count(_FAILURES, FAILURES_FOR)
+    counter.restart(_FAILURES, FAILURES_FOR)
     if failures >= FAILURES_AT_MOST:
         cache.set(_OPEN, True, OPEN_FOR)
 

@@ -4,22 +4,22 @@ from typing import cast
 
 from allauth.account.adapter import get_adapter
 from allauth.account.models import EmailAddress
-from django.http import HttpRequest
 
 from keys.access import Actor
+from keys.http import Request
 from keys.web.actor import proved_at
 
 
-def actor_of(request: HttpRequest) -> Actor:
+def actor_of(request: Request) -> Actor:
     user_id = cast(int, request.user.pk)
-    staff = getattr(request, "staff", None)
+    staff = request.staff
     addresses = EmailAddress.objects.filter(user_id=user_id, verified=True).order_by("-primary", "email")
     return Actor(
         user_id=user_id,
         # A colleague in Django admin goes by permissions alone, whatever consumers list the own address.
         emails=() if staff and staff.user_id == user_id else tuple(addresses.values_list("email", flat=True)),
         address=get_adapter(request).get_client_ip(request),
-        reference=getattr(request, "reference", ""),
+        reference=request.reference,
         proved_at=proved_at(request),
         staff=staff,
     )

@@ -26,7 +26,8 @@ from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from portal.accounts import attempts, company_domains, email_codes, mfa, user_agents
+from keys import counter
+from portal.accounts import company_domains, email_codes, mfa, user_agents
 from portal.mail import outbox
 from portal.models import User
 
@@ -114,16 +115,16 @@ class AccountAdapter(DefaultAccountAdapter):
 
     def pre_authenticate(self, request: HttpRequest, **credentials: Any) -> None:
         super().pre_authenticate(request, **credentials)
-        guesses = _guesses_at(credentials)
-        if attempts.count(guesses, GUESS_SECONDS) > GUESSES:
+        guesses = _guess_counter_at(credentials)
+        if counter.count(guesses, GUESS_SECONDS) > GUESSES:
             User().set_password(credentials.get("password"))  # takes as long as a look at the real one
             raise self.validation_error("email_password_mismatch")
-        attempts.restart(guesses, GUESS_SECONDS)
+        counter.restart(guesses, GUESS_SECONDS)
 
     def authenticate(self, request: HttpRequest, **credentials: Any) -> AbstractBaseUser | None:
         user = cast("AbstractBaseUser | None", super().authenticate(request, **credentials))
         if user:
-            attempts.uncount(_guesses_at(credentials))
+            counter.uncount(_guess_counter_at(credentials))
         return user
 
     # A sign-in takes several steps; what ends sessions meanwhile ends it too
@@ -148,20 +149,20 @@ class AccountAdapter(DefaultAccountAdapter):
         return url_has_allowed_host_and_scheme(url, {urlsplit(settings.PORTAL_URL).netloc})
 
 
-def _guesses_at(credentials: dict[str, Any]) -> str:
+def _guess_counter_at(credentials: dict[str, Any]) -> str:
     """Cache key of guesses at this address: with the account that has proved it, by whichever address."""
     email = str(credentials.get("email", "")).lower()
     account = EmailAddress.objects.filter(email=email, verified=True).values_list("user_id", flat=True).first()
-    return _guesses(account or email)
+    return _guess_counter(account or email)
 
 
-def _guesses(account: object) -> str:
+def _guess_counter(account: object) -> str:
     return f"guesses:{salted_hmac('portal.identity', str(account), algorithm='sha256').hexdigest()}"
 
 
 @receiver(signals.password_reset)
 def reset_guesses(user: User, **_kwargs: object) -> None:
-    attempts.reset(_guesses(user.pk))
+    counter.reset(_guess_counter(user.pk))
 
 
 def mail_context(context: dict[str, Any]) -> dict[str, Any]:

@@ -58,8 +58,9 @@ def required_provider(request: HttpRequest, user: User, sociallogin: SocialLogin
 # An account that waits for its own proof, to be joined with a provider
 
 
-def remember_pending(request: HttpRequest, sociallogin: SocialLogin, email: str) -> None:
-    told = {"email": email.lower(), "name": sociallogin.provider.name}
+def remember_pending(request: HttpRequest, sociallogin: SocialLogin, email: str, *, again: bool = False) -> None:
+    """Remember in the session until the code is entered; `again` if both were joined before, see its page."""
+    told = {"email": email.lower(), "name": sociallogin.provider.name, "again": again}
     request.session[PENDING] = {"at": time.time(), "login": sociallogin.serialize()} | told
 
 

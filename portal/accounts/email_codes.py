@@ -17,7 +17,7 @@ from allauth.core import context
 from django.http import HttpRequest
 from django.utils.crypto import constant_time_compare, salted_hmac
 
-from portal.accounts.attempts import count
+from keys import counter
 from portal.models import User
 
 SECONDS = 10 * 60
@@ -29,7 +29,7 @@ LOGIN, PROOF, RESET = "account_login", "account_email_verification_code", "accou
 def count_attempt(request: HttpRequest, asked_at: float) -> int:
     """Count this attempt at the code that the browser asked for then, and return how many there have been."""
     which = salted_hmac("portal.codes", f"{request.session.session_key} {asked_at}", algorithm="sha256").hexdigest()
-    return count(f"code:{which}", SECONDS)
+    return counter.count(f"code:{which}", SECONDS)
 
 
 class _CountsAttempts:

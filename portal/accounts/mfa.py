@@ -23,9 +23,9 @@ from django.http import HttpRequest
 from django.utils.translation import get_language, override
 from django.utils.translation import gettext as _
 
+from keys import counter
 from keys.redaction import without_keys
 from keys.web.forms import WordsField
-from portal.accounts import attempts
 from portal.models import User
 
 STRONG = [Authenticator.Type.TOTP, Authenticator.Type.WEBAUTHN]
@@ -57,7 +57,7 @@ class _SingleUseCode:
         if self.authenticator.type == Authenticator.Type.TOTP:
             digits = "".join(filter(str.isdigit, code))
             seconds = app_settings.TOTP_PERIOD * (2 * app_settings.TOTP_TOLERANCE + 1)
-            if attempts.count(f"app-code:{self.user.pk}:{digits}", seconds) > 1:
+            if counter.count(f"app-code:{self.user.pk}:{digits}", seconds) > 1:
                 raise get_adapter().validation_error("incorrect_code")
         return code
 

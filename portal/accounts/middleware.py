@@ -4,6 +4,7 @@ import logging
 from collections.abc import Callable
 from typing import cast
 
+from allauth.socialaccount.adapter import get_adapter as get_social_adapter
 from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth.views import redirect_to_login
@@ -12,7 +13,9 @@ from django.shortcuts import redirect, render
 from django.urls import ResolverMatch, reverse
 from django.utils.translation import gettext as _
 
-from portal.accounts import company_domains, email_codes, mfa, sso, step_up
+from keys.access import INTERRUPTED
+from portal.accounts import company_domains, email_codes, mfa, sso, sso_refusals, step_up
+from portal.accounts.oidc.refusals import SignInRefused
 
 logger = logging.getLogger(__name__)
 
@@ -66,12 +69,12 @@ PROVIDERS = sso.LOGINS | {name.replace("_login", "_callback") for name in sso.LO
 GetResponse = Callable[[HttpRequest], HttpResponse]
 
 
-class Guard:
+class RequireStepUp:
     def __init__(self, get_response: GetResponse) -> None:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        return self.get_response(request)
+        return sso.redirect_by_page(request, self.get_response(request))
 
     def process_view(self, request: HttpRequest, *_view: object) -> HttpResponse | None:
         match = cast(ResolverMatch, request.resolver_match)
@@ -100,6 +103,9 @@ class Guard:
         match = request.resolver_match
         if match is None or match.url_name not in PROVIDERS:
             return None
+        if isinstance(problem, SignInRefused):
+            provider = get_social_adapter(request).get_provider(request, match.kwargs["provider_id"])
+            return sso_refusals.page(request, provider.sub_id, provider.name, problem, status=502)
         logger.error("Signing in by a provider failed: %r", problem, exc_info=problem)
         return render(request, "socialaccount/authentication_error.html", status=502)
 
@@ -128,5 +134,5 @@ class Guard:
         minutes = min(step_up.ACCOUNT_MINUTES, settings.STEP_UP_MINUTES)
         if not request.user.is_authenticated or step_up.is_proved(request, minutes):
             return None
-        request.session.pop(step_up.INTERRUPTED, None)  # an older wish, which this proof is not for
+        request.session.pop(INTERRUPTED, None)  # an older wish, which this proof is not for
         return redirect(step_up.url_for(back))

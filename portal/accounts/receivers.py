@@ -14,7 +14,7 @@ from django.http import HttpRequest
 from django.shortcuts import redirect
 from django.utils.translation import gettext_lazy as _
 
-from portal.accounts import email_codes, sessions
+from portal.accounts import email_codes, provider_addresses, sessions
 from portal.models import User
 
 BY_CREDENTIAL = "by_credential"
@@ -49,10 +49,11 @@ def claim_account_on_first_confirmation(request: HttpRequest, email_address: Ema
                 get_adapter(request).send_notification_mail("account/email/email_added", user, told, other.email)
             sessions.end_others(request, user)
     elif not others.exists():
-        if user.pk not in (request.session.get(sessions.SIGNED_UP), request.session.get(BY_CREDENTIAL)):
+        came_by = (request.session.get(sessions.SIGNED_UP), request.session.get(BY_CREDENTIAL))
+        if user.pk not in came_by and not provider_addresses.had_an_owner(user):
             remove_unproved_credentials(user)
             email_codes.bind_reset(request)  # the proof may have been that of a reset, which goes on
-    else:
+    elif request.session.get(BY_CREDENTIAL) != user.pk:
         email_address.delete()
         request.session.flush()
         messages.error(request, _("There is no account with this address yet. Please sign up."))

@@ -27,6 +27,7 @@ from django.utils import timezone
 from django.utils.functional import SimpleLazyObject
 
 from keys.access import PROVED_AT
+from keys.http import Request
 from portal.accounts.mfa import STRONG
 from portal.models import User
 
@@ -38,7 +39,7 @@ WRITE_EVERY = 60.0
 DEVICE_COOKIE = "device"
 DEVICE_SECONDS = 60 * 60 * 24 * 365
 
-GetResponse = Callable[[HttpRequest], HttpResponse]
+GetResponse = Callable[[Request], HttpResponse]
 
 
 # How long
@@ -54,9 +55,9 @@ def idle_minutes(user: User) -> int:
 
 
 @receiver(user_logged_in)
-def begin(request: HttpRequest, user: User, **_kwargs: Any) -> None:
+def begin(request: Request, user: User, **_kwargs: Any) -> None:
     now = time.time()
-    request.signed_in = user.pk  # type: ignore[attr-defined]
+    request.signed_in = user.pk
     request.session.update({SIGNED_IN_AT: now, SEEN_AT: now, PROVED_AT: now})
     limit(request, user)
 
@@ -66,10 +67,10 @@ def limit(request: HttpRequest, user: User) -> None:
     request.session.set_expiry(timezone.now() + timedelta(hours=hours(user)))
 
 
-def living_sessions_only(get_response: GetResponse) -> GetResponse:
+def expire_sessions(get_response: GetResponse) -> GetResponse:
     """Make `request.user` anonymous once the session has expired; lazily, only if somebody asks."""
 
-    def middleware(request: HttpRequest) -> HttpResponse:
+    def middleware(request: Request) -> HttpResponse:
         claimed = request.user
         request.user = SimpleLazyObject(lambda: _user_unless_expired(request, claimed))  # type: ignore[assignment]
         return get_response(request)
@@ -77,7 +78,7 @@ def living_sessions_only(get_response: GetResponse) -> GetResponse:
     return middleware
 
 
-def _user_unless_expired(request: HttpRequest, user: Any) -> Any:
+def _user_unless_expired(request: Request, user: Any) -> Any:
     if not user.is_authenticated:
         if SESSION_KEY in request.session:  # disabled or deleted: nothing revives this session
             request.session.flush()
@@ -91,7 +92,7 @@ def _user_unless_expired(request: HttpRequest, user: Any) -> Any:
     if now - seen > WRITE_EVERY:
         session[SEEN_AT] = now
         UserSession.objects.filter(session_key=session.session_key).update(last_seen_at=timezone.now())
-    request.signed_in = user.pk  # type: ignore[attr-defined]  # for the log, which asks nobody
+    request.signed_in = user.pk
     return user
 
 

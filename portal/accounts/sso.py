@@ -6,7 +6,6 @@ account's own proof.
 """
 
 import logging
-from collections.abc import Callable
 from typing import Any, cast
 from urllib.parse import urlsplit
 
@@ -19,12 +18,14 @@ from allauth.socialaccount.forms import SignupForm
 from allauth.socialaccount.models import SocialAccount, SocialLogin
 from allauth.socialaccount.providers.base import AuthProcess, Provider
 from django.conf import settings
+from django.contrib import messages
 from django.db.models import Q
 from django.dispatch import receiver
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
+from django.utils.translation import gettext as _
 
-from portal.accounts import company_domains
+from portal.accounts import company_domains, provider_addresses, sso_refusals
 from portal.accounts.forms import SignInForm, domain_is_welcome
 from portal.accounts.receivers import BY_CREDENTIAL
 from portal.models import User
@@ -55,11 +56,12 @@ class ProviderAdapter(DefaultSocialAccountAdapter):
         return cast(Provider, found)
 
     def populate_user(self, request: HttpRequest, sociallogin: SocialLogin, data: dict[str, Any]) -> User:
-        """New user with the vouched addresses, no more than anybody may have; or else with another one."""
-        vouched = [address for address in sociallogin.email_addresses if address.verified]
-        kept = sorted(vouched, key=lambda address: not address.primary)[: settings.ACCOUNT_MAX_EMAIL_ADDRESSES]
-        sociallogin.email_addresses = kept or sociallogin.email_addresses[:1]
-        if kept and data.get("email") not in {address.email for address in kept}:
+        """New user with the first vouched address, if there is one; a link that is there keeps what it rests on."""
+        account = sociallogin.account
+        basis = provider_addresses.kept(account.provider, account.uid)
+        account.extra_data = provider_addresses.told_now(sociallogin) if basis is None else basis
+        kept = _kept(sociallogin.email_addresses)
+        if any(address.verified for address in kept) and data.get("email") not in {one.email for one in kept}:
             data = data | {"email": kept[0].email}
         data = data | {"first_name": "", "last_name": "", "name": ""}  # the portal needs none of it
         return cast(User, super().populate_user(request, sociallogin, data))
@@ -67,6 +69,11 @@ class ProviderAdapter(DefaultSocialAccountAdapter):
     def pre_social_login(self, request: HttpRequest, sociallogin: SocialLogin) -> None:
         if request.user.is_authenticated and sociallogin.state.get("process") == AuthProcess.CONNECT:
             return
+        has_changed = sociallogin.is_existing and not provider_addresses.still_fits(sociallogin)
+        if has_changed:
+            self._after_change(request, sociallogin)
+        if not sociallogin.is_existing:
+            sociallogin.email_addresses = _kept(sociallogin.email_addresses)
         vouched = [address.email for address in sociallogin.email_addresses if address.verified]
         if sociallogin.is_existing:
             self._confirm_vouched(request, sociallogin.user, vouched)
@@ -74,6 +81,20 @@ class ProviderAdapter(DefaultSocialAccountAdapter):
             raise ImmediateHttpResponse(company_domains.redirect_to_provider(request, others[0]))
         elif known := _known(vouched):
             raise ImmediateHttpResponse(self._link_after_proof(request, sociallogin, known))
+        elif has_changed:
+            for address in sociallogin.email_addresses:
+                address.verified = False  # a number that has changed hands once is not believed without a code
+
+    def _after_change(self, request: HttpRequest, sociallogin: SocialLogin) -> None:
+        """Ask for a code to the account's own address, or make a newcomer of who comes with another one."""
+        email, user = provider_addresses.address_to_prove(sociallogin), sociallogin.user
+        provider_addresses.doubt(request, sociallogin)
+        if email:
+            request.session[BY_CREDENTIAL] = user.pk
+            raise ImmediateHttpResponse(self._link_after_proof(request, sociallogin, email, again=True))
+        provider_addresses.detach(sociallogin)
+        words = _("%(provider)s names another address for you than before. Confirm it by the code that we have mailed.")
+        messages.warning(request, words % {"provider": sociallogin.provider.name})
 
     def _providers_of_others(self, sociallogin: SocialLogin) -> list[str]:
         """Other companies' providers, to which an address that this one tells is bound."""
@@ -88,7 +109,9 @@ class ProviderAdapter(DefaultSocialAccountAdapter):
             for address in addresses.filter(email__in=vouched)[:1]:
                 get_account_adapter(request).confirm_email(request, address)
 
-    def _link_after_proof(self, request: HttpRequest, sociallogin: SocialLogin, email: str) -> HttpResponse:
+    def _link_after_proof(
+        self, request: HttpRequest, sociallogin: SocialLogin, email: str, *, again: bool = False
+    ) -> HttpResponse:
         """Account linking: ask for the proof of the account that is there; `connect_pending_provider` joins them."""
         if request.user.is_authenticated:  # as somebody else, perhaps; allauth signs out at this point too
             get_account_adapter(request).logout(request)
@@ -96,8 +119,18 @@ class ProviderAdapter(DefaultSocialAccountAdapter):
         form = SignInForm({"login": email}, request=request)
         if not form.is_valid():
             return render(request, "429.html", status=429)
-        company_domains.remember_pending(request, sociallogin, email)
+        company_domains.remember_pending(request, sociallogin, email, again=again)
         return form.login(request, sociallogin.get_redirect_url(request))
+
+    def on_authentication_error(
+        self,
+        request: HttpRequest,
+        provider: Provider,
+        error: str = "",
+        exception: Exception | None = None,
+        extra_context: dict[str, Any] | None = None,
+    ) -> None:
+        sso_refusals.refuse(request, provider, error, exception, extra_context or {})
 
     def is_open_for_signup(self, request: HttpRequest, sociallogin: SocialLogin) -> bool:
         addresses = [address.email for address in sociallogin.email_addresses]
@@ -117,6 +150,12 @@ class ProviderSignUpForm(SignupForm):
         if email and not domain_is_welcome(email):
             raise get_account_adapter().validation_error("domain_not_welcome")
         return email
+
+
+def _kept(addresses: list[EmailAddress]) -> list[EmailAddress]:
+    """The vouched addresses, the primary one first and no more than anybody may have; or else one other."""
+    vouched = sorted((one for one in addresses if one.verified), key=lambda one: not one.primary)
+    return vouched[: settings.ACCOUNT_MAX_EMAIL_ADDRESSES] or addresses[:1]
 
 
 def is_read_to_the_letter(written: object) -> bool:
@@ -150,30 +189,27 @@ def connect_pending_provider(request: HttpRequest, user: User, **_kwargs: Any) -
     request.session.pop(company_domains.PENDING, None)
     if sociallogin is None:
         return
-    vouched = [address.email for address in sociallogin.email_addresses if address.verified]
-    if not EmailAddress.objects.filter(user=user, verified=True, email__in=vouched).exists():
+    number = sociallogin.account
+    linked = SocialAccount.objects.filter(provider=number.provider, uid=number.uid).first()
+    if linked is not None:
+        provider_addresses.proved_again(user, linked, sociallogin)
         return
-    account = sociallogin.account
-    if not SocialAccount.objects.filter(provider=account.provider, uid=account.uid).exists():
+    vouched = [address.email for address in sociallogin.email_addresses if address.verified]
+    if EmailAddress.objects.filter(user=user, verified=True, email__in=vouched).exists():
         sociallogin.connect(request, user)
 
 
-def leaving_by_a_page(get_response: Callable[[HttpRequest], HttpResponse]) -> Callable[[HttpRequest], HttpResponse]:
-    """Redirect to a provider by a page rather than by an answer to the form.
+def redirect_by_page(request: HttpRequest, response: HttpResponse) -> HttpResponse:
+    """Redirect to a provider by a page rather than by an answer to the form; other answers are returned as they are.
 
     The policy says `form-action 'self'`, and browsers hold a form's redirect to it as well. To name the providers
     there would not do: they may redirect on to others.
     """
-
-    def middleware(request: HttpRequest) -> HttpResponse:
-        response = get_response(request)
-        target = response.get("Location", "")
-        match = request.resolver_match
-        is_login = match is not None and match.url_name in LOGINS
-        if request.method == "POST" and is_login and urlsplit(target).netloc not in {"", request.get_host()}:
-            page = render(request, "socialaccount/leaving.html", {"target": target})
-            page.cookies.update(response.cookies)
-            return page
+    target = response.get("Location", "")
+    match = request.resolver_match
+    is_login = match is not None and match.url_name in LOGINS
+    if request.method != "POST" or not is_login or urlsplit(target).netloc in {"", request.get_host()}:
         return response
-
-    return middleware
+    page = render(request, "socialaccount/leaving.html", {"target": target})
+    page.cookies.update(response.cookies)
+    return page

@@ -26,14 +26,13 @@ from django.utils.http import urlencode
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods
 
-from keys.access import PROVED_AT
+from keys.access import INTERRUPTED, PROVED_AT
 from portal.accounts import email_codes
 from portal.accounts.sessions import renew_id
 
 ACCOUNT_MINUTES = 15
 """Minutes that a proof lasts for changes to the account itself, which could lock its owner out."""
 STATE = "step_up_code"
-INTERRUPTED = "interrupted"
 
 
 def is_proved(request: HttpRequest, minutes: int) -> bool:

@@ -8,7 +8,7 @@ from django.contrib.auth import hashers
 from gevent import monkey
 
 
-def beside(work: Callable[..., Any], *args: Any) -> Any:
+def in_thread_pool(work: Callable[..., Any], *args: Any) -> Any:
     """Run the work in a thread of the operating system where green threads are in use; returns its result."""
     if not monkey.is_module_patched("threading"):
         return work(*args)
@@ -17,4 +17,4 @@ def beside(work: Callable[..., Any], *args: Any) -> Any:
 
 class PBKDF2PasswordHasher(hashers.PBKDF2PasswordHasher):
     def encode(self, password: str, salt: str, iterations: int | None = None) -> str:
-        return str(beside(super().encode, password, salt, iterations))
+        return str(in_thread_pool(super().encode, password, salt, iterations))

@@ -26,15 +26,15 @@ CONNECTION: dict[str, Any] = {
 SPARE = {"MAX_ENTRIES": 100_000}
 
 
-class Server(RedisCacheClient):
+class SharedClient(RedisCacheClient):
     """Redis client shared by all threads of the process."""
 
     down_until = 0.0
 
 
 @functools.cache
-def _server(urls: tuple[str, ...]) -> Server:
-    return Server(list(urls), **CONNECTION)
+def _client(urls: tuple[str, ...]) -> SharedClient:
+    return SharedClient(list(urls), **CONNECTION)
 
 
 def _with_fallback(name: str) -> Callable[..., Any]:
@@ -61,8 +61,8 @@ class ForgivingRedisCache(RedisCache):
         self.spare = LocMemCache("spare", params | {"OPTIONS": SPARE})
 
     @property
-    def _cache(self) -> Server:
-        return _server(self._urls)
+    def _cache(self) -> SharedClient:
+        return _client(self._urls)
 
     @property
     def is_down(self) -> bool:

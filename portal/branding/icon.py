@@ -16,7 +16,7 @@ def monogram(name: str) -> str:
 
 
 @lru_cache(maxsize=8)
-def drawn(name: str, colour: str) -> str:
+def draw_icon(name: str, colour: str) -> str:
     fill = accent.fills(colour)["light"]
     letters = monogram(name)
     return format_html(
@@ -35,9 +35,9 @@ def icon_url() -> str:
 
 
 def _own() -> str:
-    return drawn(settings.PORTAL_NAME, settings.PORTAL_ACCENT)
+    return draw_icon(settings.PORTAL_NAME, settings.PORTAL_ACCENT)
 
 
 @require_safe
 def icon_svg(request: HttpRequest) -> HttpResponse:
-    return accent.kept(request, _own(), "image/svg+xml; charset=utf-8")
+    return accent.cacheable_response(request, _own(), "image/svg+xml; charset=utf-8")

@@ -154,7 +154,13 @@ def database(development_file: Path) -> dict[str, Any]:
     # By itself a pool doubles its pause after each try; having given up, it tries anew for whoever comes next.
     pool = {"min_size": 1, "max_size": 4, "timeout": 5, "reconnect_timeout": 5}
     options = {"connect_timeout": 3, "pool": pool} | options
-    return found | {"OPTIONS": options, "CONN_HEALTH_CHECKS": True}
+    # A cursor that the server keeps outlives its transaction, and is not on the connection that a pooler gives next
+    # (PgBouncer in transaction mode). Nothing here reads so many rows that it would need one.
+    return found | {
+        "ENGINE": "portal.backends.postgresql",
+        "OPTIONS": options,
+        "DISABLE_SERVER_SIDE_CURSORS": True,
+    }
 
 
 def _sqlite(path: str) -> dict[str, Any]:
@@ -189,7 +195,21 @@ def mail() -> dict[str, Any]:
     found = neighbour("EMAIL_URL", url, known, Env.email_url_config) or {"EMAIL_BACKEND": ""}
     if found["EMAIL_BACKEND"].endswith("smtp.EmailBackend") and not found["EMAIL_HOST"]:
         wrong("EMAIL_URL", "names no host. It must read like smtp+tls://user:password@mail.example.com:587.")
+    if found["EMAIL_BACKEND"].endswith("smtp.EmailBackend"):
+        found["EMAIL_BACKEND"] = "portal.mail.smtp.EmailBackend"
     return found
+
+
+def mail_domain(sender: str) -> str:
+    """The name by which the portal greets the mail server, and which ends each Message-ID; by default the sender's."""
+    name = text("MAIL_DOMAIN", sender.rpartition("@")[2])
+    try:
+        name = name.encode("idna").decode()
+    except UnicodeError:
+        name = ""
+    return fitting(
+        "MAIL_DOMAIN", name, r"[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?", "Name a host as in mail.example.com."
+    )
 
 
 # Zuplo

@@ -50,6 +50,10 @@ def _openid_provider(provider: str, upper: str) -> dict[str, Any]:
         "secret": text(f"OIDC_{upper}_CLIENT_SECRET"),
         "settings": {"server_url": issuer},
     }
+    if method := text(f"OIDC_{upper}_TOKEN_AUTH"):
+        rule = "Use client_secret_basic or client_secret_post, or leave it out."
+        fitting(f"OIDC_{upper}_TOKEN_AUTH", method, r"(client_secret_)?(basic|post)", rule)
+        app["settings"]["token_auth_method"] = f"client_secret_{method.removeprefix('client_secret_')}"
     if not app["client_id"] or not app["secret"]:
         client = f"OIDC_{upper}_CLIENT_ID"
         wrong(client, f"and OIDC_{upper}_CLIENT_SECRET must both be set.")

@@ -2,7 +2,8 @@
 
 Nobody waits for a mail server, a mail is sent only if what it tells of was stored, and known and unknown
 addresses take the same time. A thread delivers at once; what fails is tried again by `manage.py send_mail`, or
-along with the next mail. A mail that was handed over just before a crash may be sent twice.
+along with the next mail. A mail that the server got as a whole, without saying what became of it, is not sent again:
+it was perhaps delivered.
 """
 
 import logging
@@ -11,6 +12,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
 from smtplib import SMTPException
+from time import monotonic
 from typing import Any
 
 from django.conf import settings
@@ -20,18 +22,22 @@ from django.db import DatabaseError, connection, transaction
 from django.db.models import F, Q
 from django.utils import timezone
 
+from portal.mail import letters
+from portal.mail.smtp import PerhapsDelivered, in_words, is_final
 from portal.models import OutgoingMail
 
 logger = logging.getLogger(__name__)
 
-LEASE = timedelta(minutes=2)
-"""Lease: how long a mail belongs to whoever has taken it; longer than a delivery can last."""
+LEASE = timedelta(minutes=7)
+"""Lease: how long a mail belongs to whoever has taken it; longer than one command may take. It is renewed."""
+RENEW_AFTER = 60.0
 FIRST_WAIT = timedelta(seconds=15)
 LONGEST_WAIT = timedelta(hours=1)
 GIVE_UP = timedelta(days=2)
 KEEP = timedelta(days=14)
 """Retention of the bare fact of a mail."""
-THREADS = 2
+THREADS = 8
+"""So many mails are under way at once: a server may take minutes for one."""
 LIFETIME = "X-Portal-Lifetime"
 """A header of ours, taken off again: after so many seconds the mail is of no use, for its code has ended."""
 
@@ -49,12 +55,12 @@ class EmailBackend(BaseEmailBackend):
 
 
 def _row(message: EmailMessage, now: datetime) -> OutgoingMail:
-    headers = dict(message.extra_headers)
+    headers = letters.headers_of(message)
     lifetime = timedelta(seconds=int(headers.pop(LIFETIME, GIVE_UP.total_seconds())))
     return OutgoingMail(
         recipients=message.recipients(),
         subject=str(message.subject),
-        body=str(message.body),
+        body=letters.folded(str(message.body)),
         sender=message.from_email or settings.DEFAULT_FROM_EMAIL,
         headers=headers,
         due_at=now,
@@ -84,25 +90,76 @@ def _take(mail: OutgoingMail) -> bool:
 
 
 def _deliver(mail: OutgoingMail) -> None:
+    if mail.handed_over_at:  # by somebody who then died
+        _doubt(mail)
+        return
     if mail.useless_at <= timezone.now():
         _close(mail, failed_at=timezone.now())
         logger.error("mail %s was given up after %s attempts", mail.pk, mail.attempts)
         return
-    headers = {"Auto-Submitted": "auto-generated"} | mail.headers
-    message = EmailMessage(mail.subject, mail.body, mail.sender, mail.recipients, headers=headers)
-    with suppress(DatabaseError):
-        connection.close()  # others need it more while the mail server thinks
+    message = EmailMessage(mail.subject, mail.body, mail.sender, mail.recipients, headers=mail.headers)
+    lease = _Lease(mail)
+    _give_back()
     try:
-        get_connection(settings.OUTBOX_BACKEND).send_messages([message])
+        backend = get_connection(settings.OUTBOX_BACKEND, keep=lease.keep, handing_over=lease.hand_over)
+        backend.send_messages([message])
+    except PerhapsDelivered:
+        _doubt(mail)
     except (SMTPException, OSError, ValueError) as problem:
-        wait = min(FIRST_WAIT * 2 ** min(mail.attempts, 20), LONGEST_WAIT)
-        OutgoingMail.objects.filter(pk=mail.pk).update(due_at=timezone.now() + wait, trouble=type(problem).__name__)
-        logger.warning("mail %s failed (%s), next try in %s", mail.pk, type(problem).__name__, wait)
+        _failed(mail, problem)
     else:
         _close(mail, sent_at=timezone.now())
 
 
-def _close(mail: OutgoingMail, **when: datetime) -> None:
+class _Lease:
+    """Lease of a mail while it is being delivered: kept for as long as the server goes on answering."""
+
+    def __init__(self, mail: OutgoingMail) -> None:
+        self.mail = OutgoingMail.objects.filter(pk=mail.pk)
+        self.renewed = monotonic()
+
+    def keep(self) -> None:
+        if monotonic() - self.renewed > RENEW_AFTER:
+            self.renewed = monotonic()
+            self._update(due_at=timezone.now() + LEASE)
+
+    def hand_over(self) -> None:
+        """Note that from now on the server may have the mail; it may take its time to say so."""
+        now = timezone.now()
+        self._update(handed_over_at=now, due_at=now + LEASE + timedelta(seconds=settings.MAIL_DECISION_TIMEOUT))
+
+    def _update(self, **values: datetime) -> None:
+        self.mail.update(**values)
+        _give_back()
+
+
+def _give_back() -> None:
+    """Close the database connection: others need it more while the mail server thinks."""
+    with suppress(DatabaseError):
+        connection.close()
+
+
+def _failed(mail: OutgoingMail, problem: Exception) -> None:
+    words = in_words(problem, mail.recipients)
+    if is_final(problem):
+        _close(mail, failed_at=timezone.now(), trouble=words, handed_over_at=None)
+        logger.warning("mail %s was refused for good: %s", mail.pk, words)
+        return
+    wait = min(FIRST_WAIT * 2 ** min(mail.attempts, 20), LONGEST_WAIT)
+    again = {"due_at": timezone.now() + wait, "trouble": words, "handed_over_at": None}
+    OutgoingMail.objects.filter(pk=mail.pk).update(**again)
+    logger.warning("mail %s failed (%s), next try in %s", mail.pk, words, wait)
+
+
+def _doubt(mail: OutgoingMail) -> None:
+    """Close a mail that was perhaps delivered; `handed_over_at` stays, and tells it from one that was not."""
+    _close(mail, failed_at=timezone.now())
+    logger.error(
+        "mail %s was perhaps delivered: the mail server got it and did not say. It is not sent again.", mail.pk
+    )
+
+
+def _close(mail: OutgoingMail, **when: Any) -> None:
     """Keep the fact and wipe the words: they may hold a code."""
     OutgoingMail.objects.filter(pk=mail.pk).update(body="", headers={}, **when)
 
@@ -127,6 +184,19 @@ def deliver_soon() -> None:
     _more.set()
     if _at_work.acquire(blocking=False):
         threading.Thread(target=_work, name="outbox", daemon=True).start()
+
+
+def deliver_all_soon() -> None:
+    """Have as many threads as there are mails deliver what is due, up to `THREADS`."""
+    for _mail in _due()[:THREADS]:
+        deliver_soon()
+
+
+def wait_for_deliveries(seconds: float) -> None:
+    """Let what is under way come to its end, for so long at most; nothing is begun afterwards."""
+    end = monotonic() + seconds
+    for _thread in range(THREADS):
+        _at_work.acquire(timeout=max(0.0, end - monotonic()))
 
 
 def _work() -> None:

@@ -37,10 +37,10 @@ class Probe:
     def answer(self, pool: ThreadPoolExecutor) -> Future[bool]:
         with self.lock:
             if self.asking is None or (self.asking.done() and time.monotonic() - self.asked >= self.keep):
-                self.asking = pool.submit(self._told)
+                self.asking = pool.submit(self._run)
             return self.asking
 
-    def _told(self) -> bool:
+    def _run(self) -> bool:
         try:
             self.problem = ""
             return self.ask()

@@ -15,20 +15,20 @@ KINDS = ("counter", "histogram")
 GONE = "gone"
 
 
-def folder() -> str:
+def make_folder() -> str:
     """Make the directory, in memory where that can be; it lasts as long as this gunicorn, as counters do."""
     memory = Path("/dev/shm")  # noqa: S108, the folder's name is made by mkdtemp
     return tempfile.mkdtemp(prefix=f"portal-metrics-{os.getpid()}-", dir=memory if memory.is_dir() else None)
 
 
-def forget(folder: str) -> None:
+def remove_folder(folder: str) -> None:
     """Remove the directory, if this process made it: one that took over from another shares the other's."""
     if f"-{os.getpid()}-" in folder:
         shutil.rmtree(folder, ignore_errors=True)
 
 
 @contextmanager
-def undisturbed(folder: str) -> Iterator[None]:
+def file_lock(folder: str) -> Iterator[None]:
     """File lock: while one adds up all files, no other may move figures between them."""
     with (Path(folder) / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -39,7 +39,7 @@ def merge_dead_worker(folder: str, pid: int) -> None:
     """Merge the counters of an ended process into one file for all of them, so that files do not pile up."""
     from prometheus_client.mmap_dict import MmapedDict  # after the folder's name is in the environment
 
-    with undisturbed(folder):
+    with file_lock(folder):
         for kind in KINDS:
             file = Path(folder) / f"{kind}_{pid}.db"
             if not file.exists():

@@ -24,7 +24,7 @@ from keys.audit import log
 from keys.models import AuditEvent
 from keys.zuplo import call_stats, circuit_breaker
 from portal.models import OutgoingMail
-from portal.observability.metric_files import undisturbed
+from portal.observability.metric_files import file_lock
 
 logger = logging.getLogger(__name__)
 
@@ -42,6 +42,12 @@ _calls = Counter(
 _call_seconds = Histogram(
     "portal_upstream_seconds", "Time of those calls.", ["operation"], buckets=SECONDS, registry=_own
 )
+_refused_sign_ins = Counter(
+    "portal_refused_sign_ins",
+    "Sign-ins by a provider that ended badly.",
+    ["provider", "stage", "error"],
+    registry=_own,
+)
 
 _unreadable = Counter(
     "portal_upstream_unreadable",
@@ -56,6 +62,11 @@ def count_request(request: HttpRequest, response: HttpResponse, seconds: float) 
     view = request.resolver_match.view_name if request.resolver_match else "none"
     _requests.labels(method, view, str(response.status_code)).inc()
     _request_seconds.labels(view).observe(seconds)
+
+
+def count_refused_sign_in(provider: str, stage: str, error: str) -> None:
+    if settings.METRICS_TOKEN:
+        _refused_sign_ins.labels(provider, stage, error).inc()
 
 
 @receiver(call_stats.answered)
@@ -112,5 +123,5 @@ def _merged() -> bytes:
         return generate_latest(_own)
     all_processes = CollectorRegistry()
     MultiProcessCollector(all_processes, settings.METRICS_FOLDER)
-    with undisturbed(settings.METRICS_FOLDER):
+    with file_lock(settings.METRICS_FOLDER):
         return generate_latest(all_processes)

@@ -8,16 +8,14 @@ session, `request.user.is_hijacked` and its signals. Its own views sign in as th
 """
 
 import logging
-import time
-from dataclasses import asdict, dataclass
-from datetime import UTC, datetime, timedelta
+from dataclasses import asdict
+from datetime import datetime, timedelta
 from typing import Any, cast
 
 from allauth.account.adapter import get_adapter
 from allauth.account.models import EmailAddress
 from django.conf import settings
 from django.core.mail import EmailMessage
-from django.http import HttpRequest
 from django.middleware.csrf import rotate_token
 from django.template.loader import render_to_string
 from django.urls import reverse
@@ -28,7 +26,9 @@ from hijack.signals import hijack_ended, hijack_started
 
 from keys.access import Actor, Staff
 from keys.audit import log, visits
+from keys.audit.visits import Visit
 from keys.errors import NotAllowed
+from keys.http import Request
 from keys.models import Action, AuditEvent, VisitEnd
 from portal.accounts.sessions import renew_id
 from portal.languages import spoken_by
@@ -39,27 +39,6 @@ logger = logging.getLogger(__name__)
 MAY_SUPPORT, MAY_CHANGE = "portal.support_user", "portal.change_as_user"
 VISIT, HIJACK = "support", "hijack_history"
 REASON_LENGTH = 200
-
-
-@dataclass(frozen=True, slots=True)
-class Visit:
-    """Impersonation in the session: whose portal is looked at, since when and until when, and its first event."""
-
-    event: int
-    customer: int
-    staff: int
-    email: str
-    staff_email: str
-    reason: str
-    until: float
-
-    @property
-    def ends_at(self) -> datetime:
-        return datetime.fromtimestamp(self.until, UTC)
-
-    @property
-    def minutes_left(self) -> int:
-        return max(1, round((self.until - time.time()) / 60))
 
 
 def why_not(colleague: Any, customer: User) -> str:
@@ -78,7 +57,7 @@ def why_not(colleague: Any, customer: User) -> str:
 # Beginning and ending
 
 
-def begin(request: HttpRequest, customer: User, reason: str) -> None:
+def begin(request: Request, customer: User, reason: str) -> None:
     """Look as the customer from the next request on; raises `NotAllowed`, which is recorded like the rest."""
     colleague = cast(User, request.user)
     addresses = EmailAddress.objects.filter(user=customer, verified=True).order_by("-primary", "email")
@@ -87,7 +66,7 @@ def begin(request: HttpRequest, customer: User, reason: str) -> None:
         user_id=customer.pk,
         emails=proved or (customer.email,),
         address=get_adapter(request).get_client_ip(request),
-        reference=getattr(request, "reference", ""),
+        reference=request.reference,
         staff=Staff(colleague.pk, colleague.email, reason=reason),
     )
     until = timezone.now() + timedelta(minutes=settings.SUPPORT_MINUTES)
@@ -105,21 +84,21 @@ def begin(request: HttpRequest, customer: User, reason: str) -> None:
         tell_customer(event, colleague.has_perm(MAY_CHANGE), until)
 
 
-def end(request: HttpRequest, visit: Visit, how: VisitEnd) -> None:
+def end(request: Request, visit: Visit, how: VisitEnd) -> None:
     """End impersonation under yet another session id (session fixation), if the session itself has not ended."""
     for name in (VISIT, HIJACK):
         request.session.pop(name, None)
     if request.session.session_key:
         _renew(request)
     if start := AuditEvent.objects.filter(pk=visit.event).first():
-        address, reference = get_adapter(request).get_client_ip(request), getattr(request, "reference", "")
+        address, reference = get_adapter(request).get_client_ip(request), request.reference
         visits.end_visit(start, how, address=address, reference=reference)
     people = User.objects.in_bulk([visit.staff, visit.customer])
     hijacker, hijacked = people.get(visit.staff), people.get(visit.customer)
     hijack_ended.send(sender=None, request=request, hijacker=hijacker, hijacked=hijacked)
 
 
-def _renew(request: HttpRequest) -> None:
+def _renew(request: Request) -> None:
     """Ids and form tokens from before are worth nothing: what stands open in another window cannot be sent."""
     renew_id(request)
     rotate_token(request)
@@ -143,7 +122,7 @@ def tell_customer(event: AuditEvent, may_change: bool, until: datetime) -> None:
 # Each request
 
 
-def page_of(request: HttpRequest, visit: Visit) -> str:
+def page_of(request: Request, visit: Visit) -> str:
     """The customer's page in Django admin, for whoever may open it; else the start page."""
     may_open = request.user.is_staff and request.user.has_perm("portal.view_user")
     return reverse("admin:portal_user_change", args=[visit.customer]) if may_open else reverse("home")

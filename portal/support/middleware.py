@@ -9,32 +9,34 @@ from typing import Any, cast
 from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth import SESSION_KEY
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import ResolverMatch, reverse
 from django.utils.translation import gettext as _
 from django_htmx.http import HttpResponseClientRedirect
 
 from keys.access import Right, Staff
+from keys.audit.visits import Visit
+from keys.http import Request
 from keys.models import VisitEnd
 from portal.models import User
-from portal.support.impersonation import MAY_CHANGE, MAY_SUPPORT, VISIT, Visit, end, page_of, why_not
+from portal.support.impersonation import MAY_CHANGE, MAY_SUPPORT, VISIT, end, page_of, why_not
 
 logger = logging.getLogger(__name__)
 
 OPEN = {"home", "theme", "icon", "language", "support_stop", "account_logout"}
 """Open to support beside the pages of keys; everything else is the customer's own business."""
 
-GetResponse = Callable[[HttpRequest], HttpResponse]
+GetResponse = Callable[[Request], HttpResponse]
 
 
-class Support:
+class Impersonation:
     """Put the customer in the colleague's place, or end the visit; and shut all but the pages of keys meanwhile."""
 
     def __init__(self, get_response: GetResponse) -> None:
         self.get_response = get_response
 
-    def __call__(self, request: HttpRequest) -> HttpResponse:
+    def __call__(self, request: Request) -> HttpResponse:
         visit = visit_of(request)
         if visit is None:
             return self.get_response(request)
@@ -46,12 +48,12 @@ class Support:
         colleague = cast(User, request.user)
         rights = frozenset({Right.CHANGE}) if colleague.has_perm(MAY_CHANGE) else frozenset()
         staff = Staff(colleague.pk, colleague.email, rights, visit.reason)
-        request.visit, request.colleague, request.staff = visit, colleague, staff  # type: ignore[attr-defined]
+        request.visit, request.colleague, request.staff = visit, colleague, staff
         request.user = customer
         return self.get_response(request)
 
-    def process_view(self, request: HttpRequest, *_view: object) -> HttpResponse | None:
-        visit = getattr(request, "visit", None)
+    def process_view(self, request: Request, *_view: object) -> HttpResponse | None:
+        visit = request.visit
         match = cast(ResolverMatch, request.resolver_match)
         if visit is None or match.namespace == "keys" or (not match.app_names and match.url_name in OPEN):
             if visit and match.url_name == "account_logout" and request.method == "POST":
@@ -60,13 +62,13 @@ class Support:
         logger.warning("support is kept out of %s", match.url_name)
         return render(request, "support/closed.html", {"visit": visit}, status=403)
 
-    def _sign_out(self, request: HttpRequest, visit: Visit) -> None:
+    def _sign_out(self, request: Request, visit: Visit) -> None:
         """Sign the colleague out: the customer is signed out of nothing."""
         end(request, visit, VisitEnd.SIGNED_OUT)
-        request.user = request.colleague  # type: ignore[attr-defined]
+        request.user = cast(User, request.colleague)
 
 
-def visit_of(request: HttpRequest) -> Visit | None:
+def visit_of(request: Request) -> Visit | None:
     """Visit in the session. Without a cookie, and for the operator's colours and icon, that is not even opened."""
     if settings.SESSION_COOKIE_NAME not in request.COOKIES or request.path_info in _public_paths():
         return None
@@ -92,7 +94,7 @@ def _reason_to_end(colleague: Any, customer: User | None, visit: Visit) -> Visit
     return None
 
 
-def _redirect_after_end(request: HttpRequest, visit: Visit, how: VisitEnd) -> HttpResponse:
+def _redirect_after_end(request: Request, visit: Visit, how: VisitEnd) -> HttpResponse:
     """Redirect: what was asked for is not done, neither as the customer nor as the colleague."""
     if SESSION_KEY not in request.session:
         url = reverse("account_login")

@@ -5,13 +5,15 @@ from typing import Any, cast
 from django import forms
 from django.conf import settings
 from django.contrib import admin, messages
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_POST
 
+from keys.access import INTERRUPTED
 from keys.errors import NotAllowed
+from keys.http import Request
 from keys.models import WISHES, Action, VisitEnd
 from keys.web.forms import WordsField
 from portal.accounts import step_up
@@ -28,7 +30,7 @@ class ReasonForm(forms.Form):
     )
 
 
-def page(request: HttpRequest, pk: int) -> HttpResponse:
+def page(request: Request, pk: int) -> HttpResponse:
     """Ask for the reason; what is sent begins it, after a proof of a few minutes ago."""
     person = get_object_or_404(User, pk=pk)
     colleague = cast(User, request.user)
@@ -36,7 +38,7 @@ def page(request: HttpRequest, pk: int) -> HttpResponse:
     if not form.is_valid() and (sentence := impersonation.why_not(colleague, person)):
         raise NotAllowed(sentence)  # with a reason it is `begin` that says so, and puts it on record
     if not step_up.is_proved(request, min(step_up.ACCOUNT_MINUTES, settings.STEP_UP_MINUTES)):
-        request.session[step_up.INTERRUPTED] = str(WISHES[Action.SUPPORT])
+        request.session[INTERRUPTED] = str(WISHES[Action.SUPPORT])
         return redirect(step_up.url_for(request.path))
     if form.is_valid():
         impersonation.begin(request, person, form.cleaned_data["reason"])
@@ -55,12 +57,12 @@ def page(request: HttpRequest, pk: int) -> HttpResponse:
 
 
 @require_POST
-def stop(request: HttpRequest) -> HttpResponse:
+def stop(request: Request) -> HttpResponse:
     """The button in the banner; pressed twice, the second time there is nothing to end."""
-    visit = getattr(request, "visit", None)
+    visit = request.visit
     if visit is None:
         return redirect("home")
     impersonation.end(request, visit, VisitEnd.STOPPED)
-    request.user = request.colleague  # type: ignore[attr-defined]
+    request.user = cast(User, request.colleague)
     messages.success(request, _("You are yourself again."))
     return redirect(impersonation.page_of(request, visit))

@@ -95,7 +95,8 @@ def test_a_further_address_elsewhere_is_no_way_around(provider, client, make_per
 
 def test_another_provider_is_no_way_around(provider, client, ann):
     """A6, A9: neither for an account that is there, nor for a new one."""
-    SocialAccount.objects.create(user=ann, provider="partner", uid="66")
+    believed = {"email": "ann@home.test", "vouched": True}
+    SocialAccount.objects.create(user=ann, provider="partner", uid="66", extra_data=believed)
     knows(provider, "66", "ann@home.test")
     assert provider.lets_in(client, "66", start=PARTNER).headers["Location"].startswith(LOGIN)
     knows(provider, "67", "new@acme.test")

@@ -243,10 +243,10 @@ def test_a_code_of_the_app_works_once_for_as_long_as_it_lives(ann, settings):
     settings.MFA_TOTP_PERIOD = 2  # seconds, so that a test can wait for them
     secret = generate_totp_secret()
     TOTP.activate(ann, secret)
-    coming = format_hotp_value(hotp_value(secret, int(time.time()) // 2 + 1))  # is taken for two steps from now
     owner, other = Client(), Client()
     for browser in (owner, other):
         sign_in(browser, "ann@acme.test")
+    coming = format_hotp_value(hotp_value(secret, int(time.time()) // 2 + 1))  # is taken for two steps from now
     owner.post(SECOND, {"code": coming})
     assert signed_in_as(owner) == "ann@acme.test"
     time.sleep(2.1)

@@ -144,13 +144,29 @@ def test_an_id_from_before_signing_in_is_worthless(client, ann):
     """B1: whoever planted the id, or read it, has nothing."""
     client.get(LOGIN)
     client.post(LOGIN, {"login": "ann@acme.test"})
-    planted = client.session.session_key
+    planted, row = client.cookies["sessionid"].value, client.session.session_key
     sign_in(client, "ann@acme.test")
-    assert client.session.session_key != planted
+    assert client.cookies["sessionid"].value != planted
     thief = Client()
     thief.cookies["sessionid"] = planted
     assert signed_in_as(thief) is None
-    assert not Session.objects.filter(session_key=planted).exists()
+    assert not Session.objects.filter(session_key=row).exists()
+
+
+def test_the_database_holds_no_id_that_opens_a_session(client, ann):
+    """B1: for whoever reads the file, a replica or a backup; neither the table nor the list of devices has one."""
+    sign_in(client, "ann@acme.test")
+    cookie = client.cookies["sessionid"].value
+    assert signed_in_as(client)
+    rows = [*Session.objects.values_list("session_key", flat=True), *UserSession.objects.values_list(flat=True)]
+    rows += UserSession.objects.values_list("session_key", flat=True)
+    assert cookie not in map(str, rows)
+    assert client.session.session_key in rows
+    for row in rows:
+        thief = Client()
+        thief.cookies["sessionid"] = str(row)
+        assert signed_in_as(thief) is None
+    assert signed_in_as(client)
 
 
 # What ends it

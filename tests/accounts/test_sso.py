@@ -43,7 +43,7 @@ def test_a_vouched_address_makes_an_account_and_shows_its_keys(provider, client,
     user = User.objects.get()
     assert not user.has_usable_password()
     assert (user.first_name, user.last_name) == ("", "")
-    assert SocialAccount.objects.get().extra_data == {}
+    assert SocialAccount.objects.get().extra_data == {"email": "ann@acme.test", "vouched": True}
     assert mail.outbox == []
 
 

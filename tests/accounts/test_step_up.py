@@ -151,9 +151,9 @@ def test_the_id_of_the_session_changes_and_the_device_stays_listed(ann):
     sign_in(client, "ann@acme.test")
     cache.clear()
     passes(client, proof=121)
-    before = client.session.session_key
+    before = client.cookies["sessionid"].value
     prove_by_code(client, "/keys/")
-    assert client.session.session_key != before
+    assert client.cookies["sessionid"].value != before
     thief = Client()
     thief.cookies["sessionid"] = before
     assert signed_in_as(thief) is None

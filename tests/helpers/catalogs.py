@@ -15,10 +15,16 @@ LOCALE = Path(settings.BASE_DIR) / "locale"
 
 @dataclass
 class Entry:
+    context: str = ""
     id: str = ""
     plural: str = ""
     texts: dict[int, str] = field(default_factory=dict)
     is_fuzzy: bool = False
+
+    @property
+    def key(self) -> str:
+        """As gettext looks it up."""
+        return f"{self.context}\x04{self.id}" if self.context else self.id
 
 
 def source(language: str, folder: Path = LOCALE) -> Path:
@@ -37,14 +43,16 @@ def compiled(language: str) -> dict[object, str]:
 
 
 def _entries(text: str) -> Iterator[Entry]:
-    line = re.compile(r'(msgid_plural|msgid|msgstr)?(?:\[(\d)\])? ?(".*")')
+    line = re.compile(r'(msgctxt|msgid_plural|msgid|msgstr)?(?:\[(\d)\])? ?(".*")')
     for block in re.split(r"\n{2,}", text):
         entry, name, number = Entry(is_fuzzy=bool(re.search(r"^#,.*\bfuzzy\b", block, re.M))), "", 0
         for found in filter(None, map(line.fullmatch, block.splitlines())):
             if found[1]:
                 name, number = found[1], int(found[2] or 0)
             words = ast.literal_eval(found[3])
-            if name == "msgid":
+            if name == "msgctxt":
+                entry.context += words
+            elif name == "msgid":
                 entry.id += words
             elif name == "msgid_plural":
                 entry.plural += words

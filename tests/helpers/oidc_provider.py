@@ -29,12 +29,17 @@ class Provider:
         return client.get(self.way_back(client, sub, start=start, next=next))
 
     def way_back(self, client: Client, sub: str, *, start: str = LOGIN, next: str = "") -> str:
-        leaving = client.post(start + (f"?next={next}" if next else ""))
-        assert leaving.status_code == 200, leaving
-        target = BeautifulSoup(leaving.text, "html.parser").select_one("main a.button")["href"]
+        target = leaves_for(client, start + (f"?next={next}" if next else ""))
         answer = requests.post(target, data={"sub": sub}, allow_redirects=False, timeout=10)
         back = urlsplit(answer.headers["Location"])
         return f"{back.path}?{back.query}"
+
+
+def leaves_for(client: Client, start: str) -> str:
+    """The provider's address to which the portal sends the browser."""
+    leaving = client.post(start)
+    assert leaving.status_code == 200, leaving
+    return str(BeautifulSoup(leaving.text, "html.parser").select_one("main a.button")["href"])
 
 
 @contextmanager

@@ -4,6 +4,7 @@ import re
 import time
 
 from allauth.mfa.totp.internal.auth import format_hotp_value, hotp_value
+from django.conf import settings
 from django.core import mail
 from django.test import Client
 
@@ -37,6 +38,13 @@ def sign_in(client: Client, email: str, password: str = "", **more: str):
     """By a code, or by a password."""
     response = client.post(LOGIN, {"login": email, "password": password} | more)
     return response if password else client.post(CONFIRM, {"code": last_code()} | more)
+
+
+def give_the_id(client: Client) -> None:
+    """Give a client of which Django's test client only knows the session's digest an id of its own."""
+    session = client.session
+    session.cycle_key()
+    client.cookies[settings.SESSION_COOKIE_NAME] = session.session_key.secret
 
 
 def passes(client: Client, *, proof: float = 0, use: float = 0, life: float = 0) -> None:

@@ -38,7 +38,7 @@ class AtOnce:
         self, gate = cls([None] * len(actions)), threading.Barrier(len(actions))
 
         def run(number: int, action: Callable[[], Any]) -> None:
-            gate.wait(30)
+            gate.wait(120)
             try:
                 self.results[number] = action()
             except requests.RequestException as problem:
@@ -53,7 +53,7 @@ class AtOnce:
     def waiting(self) -> int:
         return sum(thread.is_alive() for thread in self.threads)
 
-    def all(self, seconds: float = 60) -> list[Any]:
+    def all(self, seconds: float = 120) -> list[Any]:
         end = time.monotonic() + seconds
         for thread in self.threads:
             thread.join(max(0, end - time.monotonic()))
@@ -61,7 +61,7 @@ class AtOnce:
         return self.results
 
 
-def until(come_true: Callable[[], Any], seconds: float = 30) -> Any:
+def until(come_true: Callable[[], Any], seconds: float = 120) -> Any:
     """Wait for something to be true, and answer it."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:

@@ -15,6 +15,7 @@ from sandbox import Sandbox
 
 FULL_KEY = re.compile(r"zpka_[0-9a-f]{32}_[0-9a-f]{8}")
 LAPTOP_ENDS = datetime.now(UTC) + timedelta(days=5)
+EARLIER = datetime.now(UTC) + timedelta(days=2)
 
 State = list[dict[str, Any]]
 
@@ -103,7 +104,7 @@ def _renamed(before: State, after: State) -> bool:
 
 
 def _ended_earlier(before: State, after: State) -> bool:
-    return about(ends(named(after, "CI")[0]), in_time(days=2))
+    return about(ends(named(after, "CI")[0]), EARLIER)
 
 
 def _deleted(before: State, after: State) -> bool:
@@ -144,7 +145,7 @@ VERBS = [
         Action.CHANGE_END,
         [GATE, "PATCH consumers/acme/keys/*"],
         _ended_earlier,
-        fields={"ends_on": in_time(days=2).strftime("%Y-%m-%dT%H:%M")},
+        fields={"ends_on": EARLIER.strftime("%Y-%m-%dT%H:%M")},
     ),
     Verb("delete", Action.DELETE, [GATE, "DELETE consumers/acme/keys/*"], _deleted),
     Verb(

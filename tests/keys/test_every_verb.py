@@ -24,7 +24,8 @@ READINGS = [
     (switch.name, value)
     for switch in SWITCHES.values()
     for value in switch.allowed
-    if value not in {switch.default, COUNT}
+    # Ends that are rounded to the day cannot be told from each other: that has a test of its own.
+    if value not in {switch.default, COUNT} and (switch.name, value) != ("kept_ends", "days")
 ]
 
 
@@ -39,7 +40,7 @@ def test_a_manager_may(verb: Verb, htmx: bool, sandbox: Sandbox, ann_client: Cli
     before = acme(sandbox)
     response = verb.send(ann_client, verb.url(sandbox), htmx=htmx)
     assert response.status_code == (200 if htmx or verb.reads or verb in MAKING else 303)
-    assert response["Cache-Control"].split(", ")[-2:] == ["must-revalidate", "private"]
+    assert {"must-revalidate", "private"} <= set(response["Cache-Control"].split(", "))
     assert "no-store" in response["Cache-Control"]
     after = sandbox.keys("acme")
     assert verb.done(before, after)

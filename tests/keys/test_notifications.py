@@ -35,6 +35,8 @@ def test_every_manager_is_told_who_did_what(verb: Verb, sandbox: Sandbox, ann_cl
     ):
         assert fact in text
     assert ("Ends:   " in text) is (verb.action in {Action.ROTATE, Action.CHANGE_END})
+    assert text.rstrip().endswith("\n-- \nAPI Portal\nhttp://127.0.0.1:8000")  # as mails about the account end
+    assert message.extra_headers["Content-Language"] == "en"
     if verb.on_key:
         assert f"CI (ends with {keys[0]['key'][-4:]})" in text
     assert not FULL_KEY.search(str(message.message()))

@@ -1,7 +1,7 @@
 """Rotate, one key and all: the new key comes first, and no old key ever lives longer for it."""
 
 import uuid
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 import requests
@@ -11,17 +11,22 @@ from django.test import Client
 
 from keys.models import AuditEvent, Outcome
 from sandbox import Sandbox
-from tests.helpers.verbs import FULL_KEY, about, acme, ends, in_time, named, new_keys
+from tests.helpers.verbs import FULL_KEY, LAPTOP_ENDS, about, acme, ends, in_time, named, new_keys
 
 pytestmark = pytest.mark.django_db
 GRACES = {
-    "now": in_time(minutes=-1),
-    "1h": in_time(hours=1),
-    "24h": in_time(hours=24),
-    "3d": in_time(days=3),
-    "7d": in_time(days=7),
-    "14d": in_time(days=14),
+    "now": timedelta(minutes=-1),
+    "1h": timedelta(hours=1),
+    "24h": timedelta(hours=24),
+    "3d": timedelta(days=3),
+    "7d": timedelta(days=7),
+    "14d": timedelta(days=14),
 }
+
+
+def end_of(grace: str) -> datetime:
+    """When an old key ends that is given this time now: not when the tests were collected, long ago maybe."""
+    return datetime.now(UTC) + GRACES[grace]
 
 
 def url_of(sandbox: Sandbox, label: str, verb: str = "rotate") -> str:
@@ -39,7 +44,8 @@ def test_the_form_offers_times_with_their_dates(sandbox: Sandbox, ann_client: Cl
     radios = page.select("input[name=grace]")
     assert [radio["value"] for radio in radios] == list(GRACES)
     assert [radio["value"] for radio in radios if radio.has_attr("checked")] == ["24h"]
-    for radio, moment in zip(radios[1:], list(GRACES.values())[1:], strict=True):
+    for radio, grace in zip(radios[1:], list(GRACES)[1:], strict=True):
+        moment = end_of(grace)
         assert f"{moment.day} {moment:%b %Y}" in radio.parent.get_text()
 
 
@@ -48,7 +54,7 @@ def test_the_old_key_ends_at_the_time_chosen(grace: str, sandbox: Sandbox, ann_c
     acme(sandbox)
     response = rotate(ann_client, url_of(sandbox, "CI"), grace)
     old, new = named(sandbox.keys("acme"), "CI")
-    assert about(ends(old), GRACES[grace])
+    assert about(ends(old), end_of(grace))
     assert new["expiresOn"] is None
     assert FULL_KEY.findall(response.content.decode())[0] == new["key"]
     assert sandbox.authorizes(new["key"])
@@ -61,7 +67,7 @@ def test_a_key_that_ends_sooner_is_not_made_to_live_longer(sandbox: Sandbox, ann
     rotate(ann_client, url_of(sandbox, "Laptop"), "14d")
     old, new = named(sandbox.keys("acme"), "Laptop")
     assert old["expiresOn"] == before[1]["expiresOn"]
-    assert about(ends(new), in_time(days=5))
+    assert about(ends(new), LAPTOP_ENDS)
     assert [call.method for call in sandbox.journal()] == ["GET", "POST"]
 
 
@@ -116,11 +122,10 @@ def give_end_elsewhere(sandbox: Sandbox, label: str, end: datetime | None) -> No
     assert answer.ok
 
 
-@pytest.mark.parametrize("later", [None, in_time(days=90)], ids=["never", "in 90 days"])
-def test_a_later_end_that_was_given_elsewhere_counts(
-    later: datetime | None, sandbox: Sandbox, ann_client: Client
-) -> None:
+@pytest.mark.parametrize("days", [None, 90], ids=["never", "in 90 days"])
+def test_a_later_end_that_was_given_elsewhere_counts(days: int | None, sandbox: Sandbox, ann_client: Client) -> None:
     """G7: the audit log knows of earlier ends only, as the portal gives no other."""
+    later = in_time(days=days) if days else None
     acme(sandbox)
     form = {"label": "Web", "ends": "30", "token": str(uuid.uuid4())}
     ann_client.post("/keys/production/acme/create/", form)
@@ -244,7 +249,7 @@ def test_every_old_key_ends_at_the_earlier_time(
     for key in after:
         if key != new:
             own = lives[key["description"]]
-            expected = own if own and own < GRACES[grace] else GRACES[grace]
+            expected = own if own and own < end_of(grace) else end_of(grace)
             assert about(ends(key), expected), key["description"]
 
 
@@ -271,7 +276,7 @@ def test_a_roll_without_an_answer_is_looked_into(kind: str, when: str, sandbox: 
         assert response.status_code == 200
         (new,) = new_keys(before, after)
         assert new["key"] in response.content.decode()
-        assert about(ends(named(after, "in a month")[0]), GRACES["3d"])
+        assert about(ends(named(after, "in a month")[0]), end_of("3d"))
     else:
         assert response.status_code == 503
         assert "may or may not have been done" in response.content.decode()
@@ -293,7 +298,7 @@ def test_finishing_a_half_done_rotation_gives_each_key_its_own_end(
     for form in forms:
         fields = {field["name"]: field["value"] for field in form.select("input[name]")}
         assert ann_client.post(form["action"], fields).status_code == 303
-    assert all(about(ends(key), GRACES["3d"]) for key in sandbox.keys("acme")[:2])
+    assert all(about(ends(key), end_of("3d")) for key in sandbox.keys("acme")[:2])
 
 
 def test_a_key_that_was_made_since_is_not_ended_with_the_others(

@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from bs4 import BeautifulSoup
 from django.test import Client
+from django.utils import translation
 
 from keys.times import in_words
 from sandbox import Sandbox
@@ -23,18 +24,30 @@ NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
         ({"minutes": -1}, "1 minute ago"),
         ({"minutes": 59, "seconds": 50}, "in 1 hour"),
         ({"hours": -1, "minutes": -20}, "1 hour ago"),
-        ({"hours": 47}, "in 47 hours"),
+        ({"hours": 23, "minutes": 59}, "in 23 hours"),
+        ({"hours": 47}, "in 1 day"),
         ({"hours": 48}, "in 2 days"),
-        ({"days": 2, "hours": 23, "minutes": 59}, "in 3 days"),
-        ({"days": -59}, "59 days ago"),
+        ({"days": 2, "hours": 23, "minutes": 59, "seconds": 40}, "in 3 days"),
+        ({"days": -20}, "2 weeks ago"),
+        ({"days": -59}, "1 month ago"),
         ({"days": 61}, "in 2 months"),
-        ({"days": -365}, "12 months ago"),
-        ({"days": 365 * 3}, "in 3 years"),
+        ({"days": -365}, "1 year ago"),
+        ({"days": 366 * 3}, "in 3 years"),
         ({"days": 365 * 7000}, "in 6995 years"),
     ],
 )
 def test_a_distance_is_said_in_its_largest_fitting_unit(distance: dict, words: str) -> None:
-    assert in_words(NOW + timedelta(**distance), NOW) == words
+    assert in_words(NOW + timedelta(**distance), NOW).replace("\xa0", " ") == words
+
+
+@pytest.mark.parametrize(
+    ("language", "words"),
+    [("de", ["vor 3 Tagen", "in 2 Monaten", "in 1 Jahr"]), ("es", ["hace 3 días", "en 2 meses", "en 1 año"])],
+)
+def test_it_is_said_in_the_case_that_the_language_wants(language: str, words: list[str]) -> None:
+    with translation.override(language):
+        said = [in_words(NOW + timedelta(days=days), NOW).replace("\xa0", " ") for days in (-3, 62, 366)]
+    assert said == words
 
 
 @pytest.mark.django_db
@@ -48,8 +61,8 @@ def test_words_stand_before_the_exact_time_and_its_zone(sandbox: Sandbox, ann_cl
     )
     page = BeautifulSoup(ann_client.get("/keys/").content, "html.parser")
     created, ending = page.select("[data-key] time")
-    assert created.get_text().startswith("3 days ago")
-    assert ending.get_text().startswith("in 40 days")
+    assert created.get_text().startswith("3\xa0days ago")
+    assert ending.get_text().startswith("in 1\xa0month")
     assert created["title"] == f"{made:%-d %b %Y, %H:%M} UTC"
     assert created.select_one(".visually-hidden").get_text() == f" ({created['title']})"
     assert abs(datetime.fromisoformat(created["datetime"]) - made) < timedelta(seconds=1)

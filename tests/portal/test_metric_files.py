@@ -44,11 +44,11 @@ def test_what_ended_processes_counted_stays(tmp_path):
 
 def test_only_who_made_the_folder_removes_it():
     """gunicorn may be replaced by another one while it serves; both count into one folder."""
-    folder = Path(metric_files.folder())
+    folder = Path(metric_files.make_folder())
     try:
-        code = f"from portal.observability import metric_files; metric_files.forget({str(folder)!r})"
+        code = f"from portal.observability import metric_files; metric_files.remove_folder({str(folder)!r})"
         assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
         assert folder.is_dir()
     finally:
-        metric_files.forget(str(folder))
+        metric_files.remove_folder(str(folder))
     assert not folder.exists()

@@ -1,16 +1,62 @@
 """The portal's SQLite: connections are kept for the next request, which finds nothing of the one before."""
 
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from django.db import ConnectionHandler
 from django.db.backends.base.base import BaseDatabaseWrapper
 
+from tests.portal.test_settings import PRODUCTION, manage
+
 pytestmark = pytest.mark.django_db
 
 
 def wrapper(file: Path) -> BaseDatabaseWrapper:
     return ConnectionHandler({"default": {"ENGINE": "portal.backends.sqlite", "NAME": file}})["default"]
+
+
+@pytest.fixture
+def open_folder() -> Iterator[Path]:
+    """A folder that every user of the machine may enter."""
+    folder = Path(tempfile.mkdtemp(prefix="portal-test-"))
+    folder.chmod(0o755)
+    yield folder
+    shutil.rmtree(folder)
+
+
+def test_a_new_file_is_for_the_portal_alone(open_folder: Path) -> None:
+    """Whatever the umask says; so are those that SQLite puts beside it."""
+    before = os.umask(0)
+    try:
+        connection = wrapper(open_folder / "portal.sqlite3")
+        with connection.cursor() as cursor:
+            cursor.execute("PRAGMA journal_mode=WAL")
+            cursor.execute("CREATE TABLE noted (words text)")
+        modes = {file.name: file.stat().st_mode & 0o777 for file in open_folder.iterdir()}
+    finally:
+        os.umask(before)
+    assert modes == dict.fromkeys(["portal.sqlite3", "portal.sqlite3-wal", "portal.sqlite3-shm"], 0o600)
+
+
+def test_a_file_that_everybody_may_read_stops_the_start(open_folder: Path) -> None:
+    file = open_folder / "portal.sqlite3"
+    file.touch()
+    file.chmod(0o644)
+    words = f"(portal.E004) The database file {file} can be read by every user of this machine."
+
+    def said() -> str:
+        return manage("check", **PRODUCTION | {"DATABASE_URL": f"sqlite:///{file}"}).stderr
+
+    assert words in said()
+    open_folder.chmod(0o700)  # nobody gets to it
+    assert "portal.E004" not in said()
+    open_folder.chmod(0o755)
+    file.chmod(0o640)  # a group is the operator's own choice
+    assert "portal.E004" not in said()
 
 
 def test_what_was_not_committed_is_gone_with_the_next_request(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ TEMPLATES = Path(__file__).parent.parent.parent / "templates"
 
 
 def test_a_text_is_said_in_the_language_of_each_reader() -> None:
-    template = engines["django"].from_string('{% load portal %}{% translate "Close" %}')
+    template = engines["django"].from_string('{% translate "Close" %}')
     said = []
     for language in ("de", "en", "de", "es"):
         with translation.override(language):
@@ -20,14 +20,14 @@ def test_a_text_is_said_in_the_language_of_each_reader() -> None:
 
 def test_a_variable_is_said_as_it_is_each_time() -> None:
     tags = "{% translate word %} {% static path %} {% url view %} {% url 'keys:environment' word %}"
-    template = engines["django"].from_string("{% load portal %}" + tags)
+    template = engines["django"].from_string(tags)
     for word, path, view, url in (("one", "a.css", "home", "/"), ("two", "b.css", "keys:page", "/keys/")):
         said = template.render({"word": word, "path": path, "view": view})
         assert said == f"{word} /static/{path} {url} /keys/{word}/"
 
 
 def test_what_is_included_for_everybody_knows_nobody() -> None:
-    template = engines["django"].from_string('{% load portal %}{% include_fixed "_notice.html" %}')
+    template = engines["django"].from_string('{% include_fixed "_notice.html" %}')
     for text in ("for Ann", "for Ben"):
         page = template.render({"text": text, "level": "error"})
         assert "Dismiss" in page
@@ -36,7 +36,8 @@ def test_what_is_included_for_everybody_knows_nobody() -> None:
 
 
 def test_templates_use_the_tags_of_the_portal() -> None:
-    """Those they stand for are slower, and draw the same."""
+    """They are built in; those they stand for are slower, and draw the same."""
     loads = {path: re.findall(r"{% load ([\w ]+) %}", path.read_text()) for path in TEMPLATES.rglob("*.*")}
     assert loads
-    assert [path for path, names in loads.items() if {"i18n", "static", "heroicons"} & {*" ".join(names).split()}] == []
+    needless = {"i18n", "static", "heroicons", "portal", "keys"}
+    assert [path for path, names in loads.items() if needless & {*" ".join(names).split()}] == []

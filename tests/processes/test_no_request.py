@@ -34,6 +34,7 @@ def answer_to(portal: Portal, request: str) -> tuple[int, dict[str, str], str]:
         ("GET / HTTP/1.1", f"X-Long: {KEY}{'x' * 9000}", 431),
         ("GET / HTTP/1.1", "Transfer-Encoding: nonsense", 400),
     ],
+    ids=["header", "version", "method", "long line", "long header", "encoding"],
 )
 def test_what_is_no_request_is_refused(portal, request_line: str, header: str, status: int):
     """E8, F3, F6: nothing of it is repeated, neither to the client nor in the log."""

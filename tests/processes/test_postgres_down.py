@@ -7,6 +7,9 @@ from urllib.parse import parse_qs, urlsplit
 import psycopg
 import pytest
 import requests
+from django.db import ConnectionHandler
+
+from portal.config import environment
 
 pytestmark = pytest.mark.services
 SOCKET = ".s.PGSQL.5432"
@@ -33,3 +36,23 @@ def test_nothing_waits_any_more_once_the_database_is_back(serve, postgres_stores
     time.sleep(max(0, end - time.monotonic()))
     road.symlink_to(Path(real) / SOCKET)
     assert requests.get(f"{portal.url}/readyz", timeout=20).text.startswith("database ok")
+
+
+def test_after_a_quick_restart_the_very_next_query_is_answered(postgres_stores, monkeypatch, django_db_blocker):
+    """However many kept connections are dead: the pool would pause for longer and longer after each of them."""
+    monkeypatch.setenv("DATABASE_URL", postgres_stores["DATABASE_URL"])
+    databases = ConnectionHandler({"default": {}, "restarted": environment.database(Path("none"))})
+    used = [databases.create_connection("restarted") for _ in range(4)]
+    with django_db_blocker.unblock():
+        try:
+            for one in used:
+                one.ensure_connection()
+            for one in used:
+                one.close()
+            with psycopg.connect(postgres_stores["DATABASE_URL"], autocommit=True) as server:
+                server.execute(ENDED)
+            with databases["restarted"].cursor() as cursor:
+                assert cursor.execute("SELECT 1").fetchone() == (1,)
+        finally:
+            databases["restarted"].close()
+            databases["restarted"].close_pool()

@@ -24,8 +24,8 @@ def test_nothing_is_untranslated_or_guessed(language: str) -> None:
     entries = written(source(language))
     assert len(entries) > 400
     assert [entry.id for entry in entries if entry.is_fuzzy or not all(entry.texts.values())] == []
-    wanted = {entry.id: FORMS[language] if entry.plural else 1 for entry in entries}
-    assert {entry.id: len(entry.texts) for entry in entries} == wanted
+    wanted = {entry.key: FORMS[language] if entry.plural else 1 for entry in entries}
+    assert {entry.key: len(entry.texts) for entry in entries} == wanted
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
@@ -41,7 +41,9 @@ def test_what_is_put_in_stands_in_the_translation_too(language: str) -> None:
 def test_the_portal_reads_what_was_written(language: str) -> None:
     """`make messages` compiles; nobody may forget it."""
     entries = written(source(language))
-    texts = {(entry.id, n) if entry.plural else entry.id: text for entry in entries for n, text in entry.texts.items()}
+    texts = {
+        (entry.key, n) if entry.plural else entry.key: text for entry in entries for n, text in entry.texts.items()
+    }
     assert compiled(language) == {key: text for key, text in texts.items() if text}, "run: make messages"
 
 
@@ -61,8 +63,8 @@ def test_no_text_is_missing_from_the_catalogs(tmp_path: Path) -> None:
         timeout=60,
     )
     for language in LANGUAGES:
-        found = {entry.id for entry in written(source(language, tmp_path / "locale"))}
-        assert found == {entry.id for entry in written(source(language))}, "run: make messages"
+        found = {entry.key for entry in written(source(language, tmp_path / "locale"))}
+        assert found == {entry.key for entry in written(source(language))}, "run: make messages"
 
 
 def test_the_words_of_allauth_are_said_as_formally_as_ours() -> None:

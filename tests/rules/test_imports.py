@@ -14,17 +14,17 @@ OURS = ("portal", "keys", "sandbox")
 
 # Layers, from the ground up: each part imports from layers below its own, and from nothing beside it.
 KEYS = [
-    {"conf", "errors", "models", "times", "green_threads", "redaction", "tolerance"},
+    {"conf", "counter", "errors", "green_threads", "models", "redaction", "times", "tolerance"},
     {"types"},
     {"access"},
     {"provisioning", "audit", "zuplo"},
-    {"service"},
+    {"http", "service"},
     {"web"},
     {"staff"},
     {"admin", "apps", "management", "middleware", "templatetags", "urls"},
 ]
 PORTAL = [
-    {"models", "backends", "branding", "config", "formats", "gunicorn_worker"},
+    {"models", "backends", "branding", "config", "formats", "gunicorn_worker", "proxies"},
     {"languages", "mail", "observability"},
     {"accounts", "context_processors"},
     {"support"},

@@ -114,7 +114,7 @@ def test_a_shell_reads_the_example_word_for_word(tmp_path):
 def test_links_in_the_documents_lead_somewhere():
     broken = [
         f"{name}: {target}"
-        for name, text in texts("README.md", "docs/*.md").items()
+        for name, text in texts("*.md").items()
         for target in re.findall(r"\]\((?!https?:|#)([^)#]+)", text)
         if not ((ROOT / name).parent / target).exists()
     ]
@@ -123,7 +123,27 @@ def test_links_in_the_documents_lead_somewhere():
 
 def test_the_readme_leads_to_every_document():
     read_me = (ROOT / "README.md").read_text()
-    assert [name for name in texts("docs/*.md") if f"]({name})" not in read_me] == []
+    assert [name for name in texts("*.md") if name != "README.md" and f"]({name})" not in read_me] == []
+
+
+def test_the_documents_name_only_modules_that_are_there():
+    """A bare name counts where the same line has named its folder."""
+    missing = []
+    for name, text in texts("*.md").items():
+        for line in text.splitlines():
+            paths = re.findall(r"`([\w./]+\.py)`", line)
+            folders = [Path(), *(ROOT / path for path in re.findall(r"`((?:\w+/)+)`", line))]
+            folders += [(ROOT / path).parent for path in paths if "/" in path]
+            folders += [ROOT / top for top in ("keys", "portal")]
+            missing += [f"{name}: {path}" for path in paths if not any((ROOT / one / path).exists() for one in folders)]
+    assert missing == []
+
+
+def test_the_architecture_names_every_package():
+    page = (ROOT / "docs" / "architecture.md").read_text()
+    packages = {Path(name).parent for name in texts("portal/*.py", "keys/*.py", "sandbox/*.py", "bench/*.py")}
+    unnamed = {"migrations", "commands", "de", "en", "es"}  # by whose names everybody knows what they are
+    assert sorted(str(path) for path in packages if path.name not in unnamed and f"`{path}/`" not in page) == []
 
 
 def test_examples_of_the_environment_file_stand_word_for_word():

@@ -108,7 +108,7 @@ def test_never_in_a_chain(visiting, ben, ann):
 def test_nor_by_way_of_a_session_that_looks_as_somebody_already(visiting, ben, rf, clerk):
     """D1: the rule itself, beneath the shut page."""
     request = rf.post("/")
-    request.session, request.user = visiting.session, clerk
+    request.session, request.user, request.reference = visiting.session, clerk, ""
     with pytest.raises(impersonation.NotAllowed, match="already"):
         impersonation.begin(request, ben, "Ticket 8")
 

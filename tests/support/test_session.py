@@ -18,23 +18,28 @@ from tests.helpers.support_visits import STOP, is_visiting, page_of, start
 pytestmark = pytest.mark.django_db
 
 
-def replay(client: Client, key: str) -> Client:
+def replay(cookie: str) -> Client:
     thief = Client()
-    thief.cookies["sessionid"] = key
+    thief.cookies["sessionid"] = cookie
     return thief
+
+
+def id_of(browser: Client) -> tuple[str, str]:
+    """Its session in the cookie, and in the database."""
+    return browser.cookies["sessionid"].value, browser.session.session_key
 
 
 def test_the_id_of_the_session_changes_at_both_ends(ann, clerk, browser):
     """B1, D1: an id from before is worth nothing, neither as the customer nor as the colleague."""
-    before = browser.session.session_key
+    before = id_of(browser)
     start(browser, ann)
-    during = browser.session.session_key
+    during = id_of(browser)
     browser.post(STOP)
-    after = browser.session.session_key
-    assert len({before, during, after}) == 3
+    after = id_of(browser)
+    assert len({*before, *during, *after}) == 6
     assert signed_in_as(browser) == clerk.email
-    assert signed_in_as(replay(browser, before)) is signed_in_as(replay(browser, during)) is None
-    assert not Session.objects.filter(session_key__in=[before, during]).exists()
+    assert [signed_in_as(replay(one)) for one in (*before, *during)] == [None] * 4
+    assert not Session.objects.filter(session_key__in=[before[1], during[1]]).exists()
 
 
 def test_form_tokens_from_before_are_worthless(ann, clerk, client_of):

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from keys.conf import settings
 from keys.errors import ApiError
 from keys.types import ApiKey, Consumer, Unread
 from keys.zuplo.client import DeveloperAPI, Window, read_entry
@@ -13,7 +14,6 @@ from keys.zuplo.client import DeveloperAPI, Window, read_entry
 logger = logging.getLogger(__name__)
 
 PAGE = 500
-SECONDS = 5.0  # after which no further page is asked for: the last one may take as long again
 FINDINGS = 200  # after which no further page is asked for: people read these first
 PAGES_AT_MOST = 2_000
 
@@ -36,7 +36,7 @@ Finder = Callable[[Consumer, Any], Iterable[Finding]]
 
 
 @dataclass(slots=True)
-class Stretch:
+class ScanResult:
     """Result of a scan from one consumer on up to another; `next` is where to go on, None at the end of the list.
 
     `odd` consumers could not be read, and `partly` ones not in full. One of them is no reason to look at no other.
@@ -66,9 +66,9 @@ class Stretch:
         return min(100, self.end * 100 // self.total) if self.total else None
 
 
-def look_through(api: DeveloperAPI, begin: int, finder: Finder) -> Stretch:
+def look_through(api: DeveloperAPI, begin: int, finder: Finder) -> ScanResult:
     """Scan as many pages as the time allows; raises an `ApiError` only if not even the first one can be had."""
-    stretch, stop = Stretch(begin, begin), time.monotonic() + SECONDS
+    stretch, stop = ScanResult(begin, begin), time.monotonic() + settings.KEYS_SCAN_SECONDS
     try:
         for window in _pages(lambda: api, stretch, finder):
             stretch.findings += [finding for _name, findings in window.items for finding in findings]
@@ -82,7 +82,7 @@ def look_through(api: DeveloperAPI, begin: int, finder: Finder) -> Stretch:
     return stretch
 
 
-def scan_all(new_api: NewAPI, stretch: Stretch, finder: Finder) -> Iterator[Finding]:
+def scan_all(new_api: NewAPI, stretch: ScanResult, finder: Finder) -> Iterator[Finding]:
     """Scan to the end, each page with a deadline of its own; raises an `ApiError` where it stops.
 
     The stretch tells how far it went, and keeps no finding.
@@ -92,7 +92,7 @@ def scan_all(new_api: NewAPI, stretch: Stretch, finder: Finder) -> Iterator[Find
             yield from findings
 
 
-def _pages(new_api: NewAPI, stretch: Stretch, finder: Finder) -> Iterator[Window[tuple[str, list[Finding]]]]:
+def _pages(new_api: NewAPI, stretch: ScanResult, finder: Finder) -> Iterator[Window[tuple[str, list[Finding]]]]:
     """Offset pagination, bounded, and ended by a page that brings nothing new."""
 
     def decode(data: Any) -> tuple[str, list[Finding]]:

@@ -5,6 +5,7 @@ and with it the green thread that may hold the lock. Connections are kept for th
 long as four queries, and with the last one SQLite puts its write-ahead log away, to make another one at once.
 """
 
+import os
 import random
 import sqlite3
 import time
@@ -41,6 +42,12 @@ def _patiently(statement: Callable[..., Any], *args: Any) -> Any:
         time.sleep(random.uniform(0.005, 0.05))  # noqa: S311, no secret depends on it
 
 
+def _make_private(file: Any) -> None:
+    """Let nobody else read a file that is about to be made; SQLite gives those beside it the same mode."""
+    with suppress(OSError):  # it is there, or cannot be made, which SQLite will say
+        os.close(os.open(file, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+
+
 class Cursor(base.SQLiteCursorWrapper):
     def execute(self, query: str, params: Any = None) -> Any:
         return _patiently(super().execute, query, params)
@@ -57,6 +64,7 @@ class DatabaseWrapper(base.DatabaseWrapper):
     def get_new_connection(self, conn_params: dict[str, Any]) -> Any:
         with suppress(IndexError):
             return self._free.pop()
+        _make_private(self.settings_dict["NAME"])
         connection = super().get_new_connection(conn_params)
         connection.execute(AT_ONCE)
         connection.execute(SMALL_CACHE)

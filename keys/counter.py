@@ -1,4 +1,7 @@
-"""Attempt counter: how often something was tried, counted before it is judged, in the shared cache."""
+"""Shared counter, for rate limits, attempts and the circuit breaker: in the cache, so over all workers.
+
+What is counted is counted before it is judged: of many at one moment each sees another number.
+"""
 
 import contextlib
 
@@ -6,7 +9,7 @@ from django.core.cache import cache
 
 
 def count(what: str, seconds: int) -> int:
-    """Count this attempt and return how many there have been; forgotten so many seconds after the first."""
+    """Count one more and return how many there have been; forgotten so many seconds after the first."""
     cache.add(what, 0, timeout=seconds)
     try:
         return int(cache.incr(what))

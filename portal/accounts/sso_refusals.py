@@ -1,0 +1,97 @@
+"""Refused sign-ins by a provider: a log line, a figure, and a page that says what to do."""
+
+import logging
+import re
+from typing import Any
+
+from allauth.core.exceptions import ImmediateHttpResponse
+from allauth.socialaccount.providers.base import AuthError, Provider
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.utils.translation import gettext as _
+
+from portal.accounts.oidc.refusals import SignInRefused
+from portal.observability import metrics
+
+logger = logging.getLogger(__name__)
+
+AGAIN = {"login_required", "interaction_required", "account_selection_required", "consent_required"}
+"""The person has something to do at the provider (OpenID Connect Core 1.0, 3.1.2.6)."""
+OUTDATED = {"state_lost", "invalid_grant"}
+LATER = {"unreachable", "temporarily_unavailable", "server_error", "http_500", "http_502", "http_503", "http_504"}
+SETTINGS = {
+    "invalid_client",
+    "unauthorized_client",
+    "invalid_request",
+    "invalid_scope",
+    "unsupported_response_type",
+    "unsupported_grant_type",
+    "access_denied",
+    "http_401",
+    "http_403",
+    "http_404",
+    "issuer_mismatch",
+    "nonce_mismatch",
+    "sub_mismatch",
+    "invalid_id_token",
+    "invalid_userinfo",
+    "malformed",
+    "no_common_method",
+    "no_code",
+}
+KNOWN = AGAIN | OUTDATED | LATER | SETTINGS
+"""The codes that are shown and counted by name; any other is a stranger's word, and only in the log."""
+
+
+def refuse(
+    request: HttpRequest, provider: Provider, error: str, exception: Exception | None, facts: dict[str, Any]
+) -> None:
+    """Stop allauth's error page for ours; whoever turned back at the provider goes on to the page for that."""
+    refusal = _refusal(request, exception, facts)
+    if error == AuthError.CANCELLED:
+        record(provider.sub_id, refusal)
+    else:
+        raise ImmediateHttpResponse(page(request, provider.sub_id, provider.name, refusal, status=401))
+
+
+def record(provider_id: str, refusal: SignInRefused) -> None:
+    metrics.count_refused_sign_in(provider_id, refusal.stage, refusal.code if refusal.code in KNOWN else "other")
+    told = {"provider": provider_id, "stage": refusal.stage, "error": refusal.code, "description": refusal.description}
+    logger.warning("Sign-in by %s was refused at %s", provider_id, refusal, extra={"facts": told})
+
+
+def page(request: HttpRequest, provider_id: str, name: str, refusal: SignInRefused, status: int) -> HttpResponse:
+    record(provider_id, refusal)
+    context = {"advice": _advice(refusal.code, name), "code": refusal.code if refusal.code in KNOWN else ""}
+    return render(request, "socialaccount/authentication_error.html", context, status=status)
+
+
+def _refusal(request: HttpRequest, exception: Exception | None, facts: dict[str, Any]) -> SignInRefused:
+    if isinstance(exception, SignInRefused):
+        return exception
+    if isinstance(exception, OSError):  # as every failure of requests is
+        return SignInRefused("token", "unreachable", type(exception).__name__)
+    if exception is not None:  # Google's and GitHub's, of which allauth keeps the answer's bytes
+        code = re.search(r"\berror\"?\s*[=:]\s*\"?(\w+)", str(exception))
+        return SignInRefused("token", code[1] if code else type(exception).__name__)
+    if error := request.GET.get("error"):
+        return SignInRefused("authorization", error, request.GET.get("error_description"))
+    if facts.get("state") is None:
+        return SignInRefused("state", "state_lost", "Begun in another browser, used before, or too long ago.")
+    return SignInRefused("authorization", "no_code")
+
+
+def _advice(code: str, provider: str) -> str:
+    told = {"provider": provider}
+    if code in AGAIN:
+        words = _("%(provider)s wants you to sign in or agree there first. Try again, and finish the steps there.")
+    elif code in OUTDATED:
+        words = _("This sign-in took too long, or was started in another browser. Start again from here.")
+    elif code in LATER:
+        words = _("%(provider)s isn't answering. Try again in a few minutes.")
+    else:
+        words = _(
+            "The portal and %(provider)s don't agree on their settings."
+            " Trying again won't help: contact us and mention the reference below."
+        )
+    return words % told
