@@ -62,7 +62,7 @@ class LabelField(forms.CharField):
 
     default_validators = [readable, keyless]
     shown = ""
-    """What stood in the field as the form was opened. It may be sent again as it is, whatever upstream let in."""
+    """Text as the form was opened. It may be sent again as it is, whatever upstream let in."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(max_length=LABEL_LENGTH, **options)
@@ -93,7 +93,7 @@ class LabelForm(OnceForm):
 
     @property
     def new_label(self) -> str | None:
-        """What was typed; None if it is what was shown: then the label stays as it is upstream."""
+        """Changed label; None if it is what was shown: then the label stays as it is upstream."""
         label: str = self.cleaned_data["label"]
         return None if label == self.cleaned_data["shown"] else label
 
