@@ -54,13 +54,25 @@ def readable(value: str) -> None:
 
 def keyless(value: str) -> None:
     if without_keys(value) != value:
-        raise ValidationError(_("This seems to hold the key itself. Leave it out: the text is mailed."), code="key")
+        raise ValidationError(_("This seems to hold a key. Leave it out: others read this text."), code="key")
 
 
-class LabelField(forms.CharField):
-    """A label, which everybody reads in lists and mails: a key that was pasted into it is not even shown again."""
+class KeylessField(forms.CharField):
+    """Free text without keys: one that was pasted into it is refused, and not even shown again."""
+
+    default_validators = [keyless]
+
+    def bound_data(self, data: Any, initial: Any) -> Any:
+        return without_keys(super().bound_data(data, initial) or "")
+
+
+class WordsField(KeylessField):
+    """Words on one line, which others read in lists, logs and mails."""
 
     default_validators = [readable, keyless]
+
+
+class LabelField(WordsField):
     shown = ""
     """Text as the form was opened. It may be sent again as it is, whatever upstream let in."""
 
@@ -69,9 +81,6 @@ class LabelField(forms.CharField):
 
     def clean(self, value: Any) -> Any:
         return self.shown if self.shown and str(value).strip() == self.shown.strip() else super().clean(value)
-
-    def bound_data(self, data: Any, initial: Any) -> Any:
-        return without_keys(super().bound_data(data, initial) or "")
 
 
 def label_field(help_text: Any = "") -> LabelField:

@@ -1,4 +1,4 @@
-/* What every page does beyond plain HTML and htmx: colours, notices, the dialog, buttons at work, what is slow, times.
+/* What every page does beyond plain HTML and htmx.
 
 Without this file every page still works. */
 "use strict";
@@ -84,7 +84,7 @@ Without this file every page still works. */
     }
   }
 
-  /** Show the error inside an HTML answer: a notice as it is, the words of a whole page in the shape of one. */
+  /** Show the error inside an HTML answer: a notice as it is, a page's words as one. */
   function notifyOf(html) {
     const error = new DOMParser().parseFromString(html, "text/html").querySelector("[data-error]");
     if (error?.matches("[data-notice]")) show(document.importNode(error, true));
@@ -140,7 +140,7 @@ Without this file every page still works. */
     else restoreFocus();
   }
 
-  /** Back to the button that was used; if it is gone to the next row, or else to its consumer. */
+  /** To the button that was used; else to the next row, or to its consumer. */
   function restoreFocus() {
     if (!opener || document.activeElement !== document.body) return;
     const form = [...document.forms].find((form) => form.getAttribute("action") === opener.action);
@@ -196,7 +196,7 @@ Without this file every page still works. */
     }
   }
 
-  /* Times in the visitor's own zone and manner: pages are served with UTC, which stays where there is no script */
+  /* Times in the visitor's own zone and manner; pages come with UTC */
 
   const language = root.lang || "en";
   const manner = navigator.languages.find((one) => one.split("-")[0] === language.split("-")[0]) ?? language;
@@ -221,7 +221,7 @@ Without this file every page still works. */
     document.querySelectorAll("input[type=datetime-local]").forEach(sayInOwnZone);
   }
 
-  /** A form asks for a moment in UTC, and says below it which one that is to the visitor. */
+  /** Which moment that is to the visitor, below a field in UTC. */
   function sayInOwnZone(field) {
     const place = field.form?.querySelector("[data-own-zone]");
     if (!place) return;

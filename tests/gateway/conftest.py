@@ -39,7 +39,8 @@ def account() -> Iterator[Sandbox]:
         support = switched_on("priority_support", "Priority support")
         sandbox.metering.add_plans(
             plan("small", "Small", metered(SMALL)),
-            plan("large", "Large", fee("10.00"), metered(1000), support),
+            plan("large", "Large", metered(1000), support),
+            plan("paid", "Paid", fee("10.00"), metered(10_000), support),
         )
         yield sandbox
 
@@ -52,6 +53,12 @@ def sandbox(account: Sandbox, settings) -> Iterator[Sandbox]:
     settings.ZUPLO_API_KEY = account.token
     yield account
     account.clear_faults()
+
+
+@pytest.fixture
+def plans(sandbox: Sandbox, settings) -> None:
+    """PLANS=zuplo."""
+    settings.PLANS, settings.KEYS_PANELS = "zuplo", "plans.web.panels.PlanPanels"
 
 
 @pytest.fixture

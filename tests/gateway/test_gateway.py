@@ -18,7 +18,6 @@ from tests.helpers.zuplo import Gateway
 
 pytestmark = pytest.mark.django_db
 
-USED_UP = 'API Key has exceeded the allowed limit for "api_requests" meter.'
 MEMORY = 60.0
 PATIENCE = 30.0  # how much longer than its memory a busy machine may take
 
@@ -43,14 +42,6 @@ def usage(sandbox: Sandbox, subscription: str) -> dict[str, Any]:
     return dict(sandbox.metering.used(subscription)["api_requests"])
 
 
-def changed(sandbox: Sandbox, session: Any, subscription: str, verb: str, body: dict[str, Any]) -> dict[str, Any]:
-    """What a server does for its customer, by the management token."""
-    url = f"{sandbox.url}/v3/metering/{sandbox.metering.bucket_id()}/subscriptions/{subscription}/{verb}"
-    answer = session.post(url, json=body, headers={"Authorization": f"Bearer {sandbox.token}"}, timeout=10)
-    assert answer.ok, answer.text
-    return dict(answer.json())
-
-
 def test_a_key_made_in_the_portal_works_at_once(
     gateway: Gateway, sandbox: Sandbox, consumer: Callable[..., str], ann_client: Client
 ) -> None:
@@ -61,33 +52,6 @@ def test_a_key_made_in_the_portal_works_at_once(
     for path in ("/hello", "/v1/reports", "/v1/support", "/v1/limited"):
         answer = gateway.ask(path, value)
         assert (answer.status, answer.document) == (200, {"message": f"Hello, {name}!"}), path
-
-
-def test_calls_are_counted_and_a_used_up_plan_is_refused_until_it_is_changed(
-    gateway: Gateway, sandbox: Sandbox, consumer: Callable[..., str], ann_client: Client, http
-) -> None:
-    name = consumer("small")
-    value, subscription = created(ann_client, name), running(sandbox, name)["id"]
-    for _ in range(SMALL):
-        assert gateway.ask("/v1/reports", value).status == 200
-    until(lambda: usage(sandbox, subscription)["usage"] == SMALL)
-    # The gateway remembers the first key's verdict: a second key of the same consumer shows what is true now.
-    second = created(ann_client, name)
-    refused = gateway.ask("/v1/reports", second)
-    assert (refused.status, refused.detail) == (403, USED_UP)
-    assert refused.document["link"] == f"{PORTAL}/plans/"
-    assert refused.document["help"].endswith(f"{PORTAL}/plans/")
-    assert gateway.ask("/hello", second).status == 200, "a route without plans stays open"
-
-    both = changed(sandbox, http, subscription, "change", {"timing": "immediate", "plan": {"key": "large"}})
-    assert gateway.ask("/v1/reports", second).status == 200, "the next call is let in"
-    until(lambda: usage(sandbox, both["next"]["id"])["usage"] == 1)
-
-    changed(sandbox, http, both["next"]["id"], "cancel", {})
-    third = created(ann_client, name)
-    refused = gateway.ask("/v1/reports", third)
-    assert (refused.status, refused.detail) == (403, "API Key is invalid or does not have access to the API")
-    assert refused.document["link"] == f"{PORTAL}/plans/"
 
 
 def test_an_event_that_was_answered_500_is_counted_once(
