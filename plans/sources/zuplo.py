@@ -39,7 +39,7 @@ BUCKET_SECONDS = 24 * 3600
 OFF_SECONDS = 60
 PAGE_SIZE, PAGES_AT_MOST = 100, 20
 NOT_IN_CYCLE = {400, 409, 422}
-"""What may be answered to an end at the close of a period that a free phase does not have."""
+"""Statuses that may answer an end at the close of a period that a free phase does not have."""
 
 
 def _anything(data: Any) -> Any:
@@ -354,7 +354,7 @@ def _is_active(data: dict[str, Any]) -> bool:
 
 
 def _is_new(subscription: Subscription) -> bool:
-    """That which a write brings about runs, or is to come; what ended before may have had the same plan."""
+    """True if it runs, or is to come, as what a write brings about does; an older one may have had the same plan."""
     return subscription.runs or subscription.status == Status.SCHEDULED
 
 
