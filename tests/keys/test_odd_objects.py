@@ -39,7 +39,12 @@ ODD_KEYS: list[dict[str, Any]] = [
 ]
 odd_consumers = pytest.mark.parametrize("odd", ODD_CONSUMERS, ids=lambda odd: " ".join(map(str, odd.values())))
 odd_keys = pytest.mark.parametrize("odd", ODD_KEYS, ids=lambda odd: " ".join(map(str, odd.values())))
-NO_KEYS = ("Create your first key", "No key works here at the moment", "This consumer has no key", "Nothing has happened yet")
+NO_KEYS = (
+    "Create your first key",
+    "No key works here at the moment",
+    "This consumer has no key",
+    "Nothing has happened yet",
+)
 
 
 def oddly(sandbox: Sandbox, kind: str, **odd: Any) -> None:
