@@ -12,7 +12,13 @@ TEXT_LIMIT = 500
 _KEY_SHAPED = re.compile(r"zpka_[0-9A-Za-z_]{8,}")
 
 
-_JOINER = "\u200d"  # holds emoji together
+# Letters of a script, though Unicode calls them format characters: the soft hyphen, what joins or parts letters in
+# Persian and in India (and holds emoji together), and signs that stand before numbers in Arabic, Syriac and Kaithi.
+_NEEDED = frozenset("\u00ad\u200c\u200d\u06dd\u070f\u0890\u0891\u08e2\U000110bd\U000110cd").union(
+    map(chr, range(0x600, 0x606))
+)
+STAND_IN = "\ufffd"
+"""Shown in the place of what is harmful."""
 
 
 SHORTEST_SECRET = 8  # characters; less would be found in words that are no secret
@@ -50,17 +56,27 @@ def ends_for_keys(text: str) -> str:
     return _KEY_SHAPED.sub(lambda found: ending_of(found[0]), text)
 
 
-def harmless(text: str) -> str:
-    """Sanitize: one line, without control, direction and invisible characters, and cut to a sane length."""
+def harmless(text: str, *, is_address: bool = False) -> str:
+    """Sanitize: one line, without control, direction and invisible characters, and cut to a sane length.
+
+    Letters that a script needs stay, but not in an e-mail address, which would look like somebody else's.
+    """
     if len(text) > TEXT_LIMIT:
         text = text[:TEXT_LIMIT] + "…"
     if text.isascii() and text.isprintable():
         return text
-    return "".join(" " if sign.isspace() else "\ufffd" if _is_harmful(sign) else sign for sign in text)
+    needed = frozenset() if is_address else _NEEDED
+    return "".join(" " if sign.isspace() else STAND_IN if _is_harmful(sign, needed) else sign for sign in text)
 
 
-def _is_harmful(sign: str) -> bool:
-    return unicodedata.category(sign) in {"Cc", "Cf", "Cs"} and sign != _JOINER
+def is_readable(text: str) -> bool:
+    """True if a text that somebody typed is shown as it is, and has something to be seen."""
+    is_blank = all(sign in _NEEDED or sign.isspace() for sign in text)
+    return harmless(text) == text and STAND_IN not in text and not (text and is_blank)
+
+
+def _is_harmful(sign: str, needed: frozenset[str]) -> bool:
+    return unicodedata.category(sign) in {"Cc", "Cf", "Cs"} and sign not in needed
 
 
 def ending_of(value: str) -> str:

@@ -41,7 +41,7 @@ class Manager:
         manager_id = _object(data).get("id")
         if not isinstance(manager_id, str) or not ID.fullmatch(manager_id):
             manager_id = ""
-        email = _text(data, "email")
+        email = _text(data, "email", is_address=True)
         if not email:
             raise OddAnswer("a manager without an address")
         return cls(email=email, id=manager_id, invited=invited)
@@ -59,6 +59,8 @@ class ApiKey:
     expires_on: datetime | None = None
     replaced_by: "ApiKey | None" = field(default=None, compare=False)
     """The key that a rotation made in its place, where that was looked up and is still there."""
+    raw_label: str = field(default="", compare=False, repr=False)
+    """The label as it stands upstream, where it may hold what is not shown."""
 
     @classmethod
     def from_json(cls, data: Any, consumer: str) -> "ApiKey":
@@ -73,11 +75,18 @@ class ApiKey:
             ending=ending_of(_text(data, "key")),
             created_on=created_on,
             expires_on=_time(data, "expiresOn"),
+            raw_label=data.get("description") or "",
         )
 
     @property
     def title(self) -> str:
         return self.label or _("Unnamed key")
+
+    @property
+    def label_to_copy(self) -> str:
+        """The label for a key that takes this one's place: what is not shown goes along, but no key pasted into it."""
+        raw = without_keys(self.raw_label)
+        return raw if as_shown(raw) == self.label else self.label
 
     @property
     def masked(self) -> str:
@@ -129,8 +138,9 @@ class UnreadPart:
 class Consumer:
     """Who owns keys: its keys are newest first. Tags and metadata are the operator's own.
 
-    `no_more` is why the person who looks may make no more keys in it, as far as that is known. `unread` are keys and
-    managers of it that could not be read: they are not shown, grant nothing, and are not taken for absent.
+    `no_more` is why the person who looks may make no more keys in it, as far as that is known. `panel` is what another
+    app shows of it, as HTML. `unread` are keys and managers of it that could not be read: they are not shown, grant
+    nothing, and are not taken for absent.
     """
 
     name: str
@@ -140,6 +150,9 @@ class Consumer:
     tags: Mapping[str, str] = field(default_factory=dict, hash=False)
     metadata: Mapping[str, Any] = field(default_factory=dict, hash=False)
     no_more: str = ""
+    panel: str = field(default="", compare=False)
+    raw_tags: Mapping[str, Any] = field(default_factory=dict, compare=False, repr=False)
+    """The tags as they stand upstream, where they may hold what is not shown."""
     unread: tuple[UnreadPart, ...] = ()
 
     @classmethod
@@ -153,8 +166,9 @@ class Consumer:
             label=without_keys(_text(data, "description")),
             managers=managers,
             keys=newest_first(keys),
-            tags=_texts(_map(data, "tags")),
+            tags=shown_tags(_map(data, "tags")),
             metadata=_map(data, "metadata"),
+            raw_tags=_map(data, "tags"),
             unread=odd_keys + odd_managers,
         )
 
@@ -174,6 +188,12 @@ class Consumer:
     @property
     def has_all_managers(self) -> bool:
         return all(part.kind != "manager" for part in self.unread)
+
+    def tags_to_write(self, wanted: Mapping[str, str]) -> dict[str, Any]:
+        """These tags, with those that are as they were shown written again just as they stand upstream."""
+        raw = {(harmless(name), harmless(text)): (name, text) for name, text in self.raw_tags.items() if _is_tag(text)}
+        unseen = {name: value for name, value in self.raw_tags.items() if value and not isinstance(value, str)}
+        return unseen | dict(raw.get(pair, pair) for pair in wanted.items())
 
     @property
     def title(self) -> str:
@@ -377,17 +397,25 @@ def _in_words(value: str | float) -> str:
     return without_keys(harmless(value if isinstance(value, str) else repr(value)))
 
 
-def _texts(values: dict[str, Any]) -> dict[str, str]:
+def shown_tags(values: Mapping[str, Any]) -> dict[str, str]:
     """A tag without a value is as good as none: some readings of PATCH allow no other way to take one off."""
-    return {harmless(name): harmless(value) for name, value in values.items() if value and isinstance(value, str)}
+    return {harmless(name): harmless(value) for name, value in values.items() if _is_tag(value)}
 
 
-def _text(data: dict[str, Any], field: str) -> str:
+def _is_tag(value: Any) -> bool:
+    return isinstance(value, str) and bool(value)
+
+
+def as_shown(label: str) -> str:
+    return without_keys(harmless(label))
+
+
+def _text(data: dict[str, Any], field: str, *, is_address: bool = False) -> str:
     """A text made harmless; null, absent and "" are the same."""
     value = data.get(field)
     if value is not None and not isinstance(value, str):
         raise OddAnswer(f"{field} is no text")
-    return harmless(value or "")
+    return harmless(value or "", is_address=is_address)
 
 
 def _match(pattern: re.Pattern[str], data: dict[str, Any], field: str) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 from sandbox.http_messages import Answer, Document, Missing, Problem, Request
 from sandbox.serializers import Serializer, as_map
 from sandbox.store import Row, Store
-from sandbox.values import kept_end, kept_label, now
+from sandbox.values import kept_end, kept_label
 
 MOST_ON_A_PAGE = 1000
 
@@ -138,4 +138,4 @@ class Call:
         raise missing
 
     def now(self) -> str:
-        return now()
+        return self.store.clock.now()

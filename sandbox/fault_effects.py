@@ -9,12 +9,17 @@ from typing import Any
 
 from sandbox.faults import Fault
 from sandbox.http_messages import Answer, Drip, Stream
-from sandbox.values import mint_id, mint_key
+from sandbox.values import mint_id, mint_key, mint_ulid
 
 _CHUNK = 2**20
 _SPARED = {
     *("id", "name", "key", "email", "createdOn", "updatedOn", "expiresOn"),
     *("type", "instance", "timestamp", "requestId", "buildId"),
+    # Of the v3 operations: what a program reads; without it no page would come to show the texts beside it.
+    *("slug", "meterSlug", "eventType", "featureKey", "customerId", "subscriptionId", "planId", "planKey", "planOrder"),
+    *("status", "currency", "mode", "amount", "upToAmount", "paymentTerm", "creditAmount", "aggregation"),
+    *("createdAt", "updatedAt", "activeFrom", "activeTo", "from", "to", "windowStart", "windowEnd", "windowSize"),
+    *("billingAnchor", "billingCadence", "nextBillingDate", "duration", "usagePeriod", "subjectKeys"),
 }
 
 
@@ -169,7 +174,8 @@ def _injected(value: Any, text: str, name: str = "") -> Any:
 
 def _renamed(document: dict[str, Any]) -> dict[str, Any]:
     """The same document with another object's identity."""
-    other = document | {"id": mint_id(document["id"].partition("_")[0])}
+    prefix, joint, _rest = document["id"].partition("_")
+    other = document | {"id": mint_id(prefix) if joint else mint_ulid()}
     if "name" in document:
         other["name"] = f"not-{document['name']}"
     if str(document.get("key", "")).startswith("zpka_") and "..." not in document["key"]:

@@ -13,7 +13,6 @@ from django.utils.dateparse import parse_datetime
 from keys.access import same_address
 from keys.errors import ApiError, ApiRefused, NotFound, OddAnswer, OutcomeUnknown
 from keys.models import AuditEvent
-from keys.redaction import harmless, without_keys
 from keys.tolerance import (
     composed,
     may_be_end,
@@ -23,7 +22,7 @@ from keys.tolerance import (
     may_be_text,
     same_time,
 )
-from keys.types import ApiKey, Consumer, FullKey, Manager, NewConsumer, newest_first
+from keys.types import ApiKey, Consumer, FullKey, Manager, NewConsumer, as_shown, newest_first, shown_tags
 from keys.zuplo.client import DeveloperAPI
 
 Facts = dict[str, Any]
@@ -126,12 +125,13 @@ def new_key_among(facts: Facts, keys: Iterable[ApiKey], answered: str = "") -> A
     return next(iter([*by_id, *exact, *alike]), None)
 
 
-def make_key(api: DeveloperAPI, name: str, facts: Facts) -> FullKey:
-    """A new key by the facts noted, with its value if the API shows it."""
+def make_key(api: DeveloperAPI, name: str, facts: Facts, label: str | None = None) -> FullKey:
+    """A new key by the facts noted, with its value if the API shows it; facts hold a label as it is shown."""
     doubt = OutcomeUnknown("another key came back than was to be made")
     answered = None
     try:
-        answered = api.create_key(name, label=facts["label"], ends=wanted_end(facts))
+        label = facts["label"] if label is None else label
+        answered = api.create_key(name, label=label, ends=wanted_end(facts))
         if new_key_among(facts, [answered.key]):
             return with_value(api, answered)
     except OutcomeUnknown as unknown:
@@ -180,7 +180,7 @@ def _if_made(api: DeveloperAPI, new: NewConsumer, doubt: OutcomeUnknown) -> Cons
 def is_the_one(consumer: Consumer, label: str, addresses: Collection[str]) -> bool:
     """True if a consumer can be the one that was to be made so: two of one name and label may belong to others."""
     are_same = len(consumer.managers) == len(addresses) and all(manager_of(consumer, one) for one in addresses)
-    return are_same and may_be_text(consumer.label, without_keys(harmless(label)))
+    return are_same and may_be_text(consumer.label, as_shown(label))
 
 
 def change_consumer(api: DeveloperAPI, name: str, wanted: Facts, were: Facts) -> None:
@@ -189,7 +189,8 @@ def change_consumer(api: DeveloperAPI, name: str, wanted: Facts, were: Facts) ->
     PATCH may merge: then a name that is to go is still there, and is left without a value.
     """
     now = _patched(api, name, wanted, were)
-    left = {field: _left_over(getattr(now, field), wanted[field]) for field in MAPS & wanted.keys()}
+    there = {"tags": now.raw_tags, "metadata": now.metadata}
+    left = {field: _left_over(there[field], wanted[field]) for field in MAPS & wanted.keys()}
     if any(left.values()):
         now = _patched(api, name, wanted | {field: wanted[field] | names for field, names in left.items()}, were)
     if not is_changed(now, wanted, were):
@@ -328,10 +329,16 @@ def _patched(api: DeveloperAPI, name: str, wanted: Facts, were: Facts) -> Consum
 
 def is_changed(consumer: Consumer, wanted: Facts, were: Facts) -> bool:
     """True if what was wanted of label, tags and metadata is there, in place of what there was."""
-    parts = {field: (getattr(consumer, field), wanted[field]) for field in ("label", *MAPS) if field in wanted}
+    shown = shown_facts(wanted)
+    parts = {field: (getattr(consumer, field), shown[field]) for field in ("label", *MAPS) if field in shown}
     return bool(parts) and all(
         may_be_new_value(kept, sent, were.get(field, kept)) for field, (kept, sent) in parts.items()
     )
+
+
+def shown_facts(wanted: Facts) -> Facts:
+    """What is wanted of a consumer as it is shown and kept, whatever else is written."""
+    return wanted | ({"tags": shown_tags(wanted["tags"])} if "tags" in wanted else {})
 
 
 def _left_over(there: Mapping[str, Any], wanted: Mapping[str, Any]) -> dict[str, str]:

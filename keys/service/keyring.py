@@ -5,6 +5,7 @@ from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 from django.core.cache import cache
@@ -33,11 +34,12 @@ from keys.errors import (
 from keys.models import MAKING, OPEN, READS, WISHES, Action, AuditEvent, Outcome
 from keys.provisioning import provisioning, rules_for
 from keys.service import confirmed_writes, rate_limits, read_your_writes
+from keys.service.confirmed_writes import Facts
 from keys.service.idempotency import Change, once
 from keys.service.lifetimes import current_ends, renewed_end
 from keys.service.reconciliation import settle
 from keys.tolerance import same_time
-from keys.types import ApiKey, Consumer, FullKey, Unread, UnreadConsumer
+from keys.types import ApiKey, Consumer, FullKey, Unread, UnreadConsumer, as_shown
 from keys.zuplo import gateway, retries
 from keys.zuplo.client import DeveloperAPI
 from keys.zuplo.gateway import Trial
@@ -206,15 +208,18 @@ class KeyRing:
         provisioning().may_create(self.actor, None)
 
     @once
-    def create_first(self, *, label: str, ends: datetime | None, token: UUID) -> Change:
-        """A newcomer's first key, in a consumer made for it."""
+    def create_first(
+        self, *, label: str, ends: datetime | None, token: UUID, metadata: Facts | None = None, **told: Any
+    ) -> Change:
+        """A newcomer's first key, in a consumer made for it with further metadata. What is `told` is noted as well."""
         with self._recorded(Action.CREATE, token=token) as event:
             log.lock(event, f"newcomer {self.actor.user_id}", within=self.api.seconds_left)
             self.check_newcomer()
             new = provisioning().new_consumer(self.actor)
+            new = replace(new, metadata={**new.metadata, **(metadata or {})})
             event.consumer = new.name
             facts = confirmed_writes.facts_of_new_key((), label, ends)
-            log.note(event, title=new.label, manager=self.actor.email, **facts)
+            log.note(event, title=new.label, manager=self.actor.email, metadata=dict(new.metadata), **told, **facts)
             consumer, full = confirmed_writes.make_consumer(self.api, new, facts)
             log.note_new_key(event, full.key)
         return Change(event, consumer.with_key(full.key), full.key, full.value)
@@ -229,21 +234,24 @@ class KeyRing:
             consumer = self._locked(event)
             old = require_live(consumer.key(key_id))
             rules_for(self.actor).may_rotate(self.actor, consumer)
-            facts = confirmed_writes.facts_of_new_key(consumer.key_ids, old.label, renewed_end(old, self.environment))
+            label, ends_on = old.label_to_copy, renewed_end(old, self.environment)
+            facts = confirmed_writes.facts_of_new_key(consumer.key_ids, as_shown(label), ends_on)
             ends = confirmed_writes.ends_of_old([old], old_ends)
             facts = log.note(event, old, old=ends, was=current_ends(old), **facts)
-            new = self._redacted_for_staff(confirmed_writes.make_key(self.api, name, facts))
+            new = self._redacted_for_staff(confirmed_writes.make_key(self.api, name, facts, label))
             log.note_new_key(event, new.key)
             consumer, unended = self._end_old(event, consumer.with_key(new.key), new)
         return Change(event, consumer, new.key, new.value, consumer.key(old.id).expires_on, unended)
 
     @once
-    def rename(self, name: str, key_id: str, *, label: str, token: UUID) -> Change:
+    def rename(self, name: str, key_id: str, *, label: str | None, token: UUID) -> Change:
+        """Another label; None leaves it as it stands upstream, which may be more than is shown of it."""
         with self._recorded(Action.RENAME, name, key_id, token=token) as event:
             consumer = self._locked(event)
             key = consumer.key(key_id)
-            log.note(event, key, label=label)
-            renamed = confirmed_writes.rename_key(self.api, key, label)
+            wanted = key.label if label is None else label
+            log.note(event, key, label=wanted)
+            renamed = key if wanted == key.label else confirmed_writes.rename_key(self.api, key, wanted)
             log.note(event, label=renamed.label)
         renamed = replace(key, label=renamed.label)
         return Change(event, consumer.with_key(renamed), renamed)
@@ -260,6 +268,8 @@ class KeyRing:
             key = consumer.key(key_id)
             if ends > timezone.now():
                 require_live(key)
+            if key.expires_on and ends == key.expires_on.replace(second=0, microsecond=0):
+                ends = key.expires_on  # as the form showed it, which leaves out the seconds
             is_so = key.is_ended or same_time(key.expires_on, ends)
             if key.expires_on and ends > key.expires_on and not is_so:
                 raise NotAllowed(_("A key cannot be made to live longer. Create or rotate a key instead."))
@@ -287,13 +297,17 @@ class KeyRing:
     # Changing a consumer
 
     @once
-    def rename_consumer(self, name: str, *, label: str, token: UUID) -> Change:
+    def rename_consumer(self, name: str, *, label: str | None, token: UUID) -> Change:
+        """Another label; None leaves it as it stands upstream."""
         with self._recorded(Action.RENAME_CONSUMER, name, token=token) as event:
             consumer = self._locked(event)
-            log.note(event, label=label, were={"label": consumer.label})
-            label = confirmed_writes.rename_consumer(self.api, name, label, consumer.label)
-            log.note(event, label=label)
-        return Change(event, replace(consumer, label=label))
+            wanted = was = consumer.label
+            if label is not None:
+                wanted = label
+            log.note(event, label=wanted, were={"label": was})
+            kept = was if wanted == was else confirmed_writes.rename_consumer(self.api, name, wanted, was)
+            log.note(event, label=kept)
+        return Change(event, replace(consumer, label=kept))
 
     @once
     def rotate_all(self, name: str, *, old_ends: datetime, token: UUID, seen: str = "") -> Change:

@@ -7,7 +7,7 @@ from django.utils import timezone
 from django.utils.dateparse import parse_datetime
 
 from keys.audit import log, notifications
-from keys.models import DONE, Action, AuditEvent, Outcome
+from keys.models import DONE, PLANNING, Action, AuditEvent, Outcome
 from keys.service.confirmed_writes import (
     Facts,
     added_manager,
@@ -71,7 +71,7 @@ def _shows(event: AuditEvent, consumer: Consumer, made: ApiKey | None) -> bool:
             return "label" in facts and is_changed(consumer, facts, facts.get("were", {}))
         case Action.CREATE_CONSUMER:
             return "title" in facts and is_the_one(consumer, facts["title"], facts["managers"])
-        case Action.CHANGE_CONSUMER:
+        case Action.CHANGE_CONSUMER | Action.START_PLAN | Action.CHANGE_PLAN | Action.CANCEL_PLAN:
             return is_changed(consumer, facts, facts.get("were", {}))
         case Action.ADD_MANAGER:
             return "address" in facts and added_manager(consumer, facts["address"]) is not None
@@ -88,8 +88,10 @@ def _has_new_end(key: ApiKey, facts: Facts) -> bool:
 def settle(event: AuditEvent, consumer: Consumer | None) -> bool:
     """Reconcile a change with its consumer as it is now, and tell the managers what was done.
 
-    False while somebody else is changing the consumer: then nothing can be told.
+    False while somebody else is changing the consumer, or where it shows nothing of it: then nothing can be told.
     """
+    if event.action in PLANNING and "metadata" not in event.facts:
+        return False  # no consumer shows it: the plan is kept elsewhere
     if log.is_locked_by_another(event):
         return False
     now = timezone.now()

@@ -10,6 +10,7 @@ from django.shortcuts import redirect
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_safe
 
+from keys import refusals
 from keys.conf import settings
 from keys.http import Request
 from keys.models import Action
@@ -136,7 +137,10 @@ def delete(request: Request, directory: Directory, name: str) -> HttpResponse:
     form = DeleteForm(_post_data(request), url=request.path, name=name)
     if form.is_valid():
         change = directory.delete_consumer(name, token=form.cleaned_data["token"])
-        messages.success(request, _("%(title)s is deleted, with all its keys.") % {"title": change.consumer.title})
+        words = _("%(title)s is deleted, with all its keys.") % {"title": change.consumer.title}
+        if change.consumer.live_keys:
+            words += " " + refusals.sentence(many=True)
+        messages.success(request, words)
         return HttpResponseRedirect(page_of(request, directory.environment), status=303)
     return render_form(request, directory, "_delete_consumer", form, consumer=directory.consumer(name))
 

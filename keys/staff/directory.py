@@ -118,7 +118,8 @@ class Directory(KeyRing):
             were = {field: getattr(consumer, field) for field in wanted}
             log.note(event, **wanted, were=were)
             if wanted:
-                confirmed_writes.change_consumer(self.api, name, dict(wanted), were)
+                tags = {"tags": consumer.tags_to_write(wanted["tags"])} if "tags" in wanted else {}
+                confirmed_writes.change_consumer(self.api, name, {**wanted, **tags}, were)
         return Change(event, replace(consumer, **wanted))
 
     @once

@@ -30,10 +30,16 @@ class TagsField(KeylessField):
     """Lines like `plan=pro`, cleaned to a dictionary."""
 
     widget = forms.Textarea({"rows": 3, "spellcheck": "false"})
+    shown: Mapping[str, str] = {}
+    """What the form was opened with: lines that are still so stay as they are, whatever upstream let in."""
 
     def clean(self, value: Any) -> dict[str, str]:
         found: dict[str, str] = {}
+        kept = {f"{name}={text}".strip(): (name, text) for name, text in self.shown.items()}
         for line in filter(str.strip, super().clean(value).splitlines()):
+            if pair := kept.get(line.strip()):
+                found.update([pair])
+                continue
             name, _equals, text = (part.strip() for part in line.partition("="))
             if not name or not text:
                 raise ValidationError(
@@ -118,7 +124,8 @@ def check_address(address: str) -> None:
         validate_email(address)
     except ValidationError:
         raise ValidationError(_("“%(text)s” is not an e-mail address."), "email", {"text": address}) from None
-    readable(address)
+    if not address.isprintable():  # in an address even what a script needs would be somebody else's
+        raise ValidationError(_("Please leave out control characters and invisible ones."), "unreadable")
 
 
 def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -15,12 +15,23 @@ from django.utils import timezone
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
+from keys import refusals
 from keys.redaction import without_keys
 from keys.staff.fields import AddressesField, AddressField, MetadataField, TagsField, check_address, plain_address
 from keys.staff.search.fingerprint import SHORTEST
 from keys.tolerance import may_be_value
 from keys.types import NAME, Consumer
-from keys.web.forms import A_MOMENT, CreateForm, EndForm, KeylessField, LabelField, OnceForm, label_field, readable
+from keys.web.forms import (
+    A_MOMENT,
+    CreateForm,
+    EndForm,
+    KeylessField,
+    LabelField,
+    OnceForm,
+    label_field,
+    readable,
+    with_moment,
+)
 
 NO_KEY = "none"
 _NEW_NAME = re.compile(r"[a-z0-9-]{1,128}")
@@ -44,6 +55,8 @@ class ConsumerForm(OnceForm):
         super().__init__(data, url=url)
         self.consumer = consumer
         self.initial.update(_parts(consumer), seen=_fingerprint(consumer))
+        for name in ("label", "tags"):
+            self.fields[name].shown = getattr(consumer, name)  # type: ignore[attr-defined]
 
     def clean_seen(self) -> str:
         """Optimistic concurrency: no change is written over unseen. Where all is as wanted, it was sent before."""
@@ -200,7 +213,7 @@ class LeakForm(EndForm):
         self.ending = ending
         when = self.fields["when"]
         assert isinstance(when, forms.ChoiceField)  # noqa: S101, for the type checker
-        when.choices = [(self.NOW, _("Now")), (self.LATER, _("At this time"))]
+        when.choices = [(self.NOW, with_moment(_("Now"), refusals.choice())), (self.LATER, _("At this time"))]
         self.fields["ends_on"].required = data is not None and data.get("when") == self.LATER
         self.fields["ends_on"].label = _("Time (UTC)")
 

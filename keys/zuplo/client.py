@@ -201,6 +201,24 @@ class DeveloperAPI:
         account = data.get("account") if isinstance(data, dict) else None
         return account if isinstance(account, str) else ""
 
+    def bucket_id(self) -> str:
+        """The bucket's id, by which its plans are asked for; other paths take its name."""
+        data = self._call("GET", "", decode=_anything)
+        return _segment(str(data.get("id") or "")) if isinstance(data, dict) else ""
+
+    def metering(
+        self,
+        method: str,
+        bucket_id: str,
+        path: str,
+        params: Mapping[str, str] | None = None,
+        *,
+        decode: Callable[[Any], T],
+        body: Any = None,
+    ) -> T:
+        """An operation of metering (v3, a preview) at a path below the bucket's, with the care that all others get."""
+        return self._call(method, "", params, decode=decode, body=body, root=f"/v3/metering/{bucket_id}{path}")
+
     # How calls are made
 
     def _list(
@@ -276,6 +294,8 @@ def _operation(method: str, path: str) -> str:
     """Operation name for metrics, without whose it is: GET /consumers/*/keys/*; of a bucket itself nothing follows."""
     if path.startswith("/v1/"):
         return f"{method} {path}"
+    if path.startswith("/v3/metering/"):
+        return _operation(method, "/metering/" + path.removeprefix("/v3/metering/"))
     parts = path.split("/")[1:]
     return f"{method} /" + "/".join("*" if place % 2 else part for place, part in enumerate(parts))
 

@@ -5,7 +5,7 @@ from django.utils import timezone
 
 from keys.models import AuditEvent
 from portal.models import OutgoingMail, User
-from tests.helpers.scenes import ANN, CLERK, DOWN, ODDLY, calm, gateway_plays, history_of_acme
+from tests.helpers.scenes import ANN, CLERK, DOWN, ODDLY, calm, gateway_plays, history_of_acme, no_clipboard
 from tests.helpers.stage import Scene, Stage, Step, at, click, enters, send, state
 
 ALL = "/admin/keys/consumers/production/"
@@ -43,9 +43,9 @@ def verb(name: str) -> Step:
 
 def copied_by_hand(stage: Stage) -> None:
     stage.page.goto(ACME)
-    stage.page.evaluate("() => { navigator.clipboard.write = () => Promise.reject() }")
+    no_clipboard(stage)
     stage.page.locator("form[action$='/copy/'] button").first.click()
-    stage.page.locator("#revealed-key").wait_for()
+    stage.page.locator("#copy-by-hand[open]").wait_for()
 
 
 def found(stage: Stage) -> None:

@@ -225,6 +225,100 @@ def edge_ttl(call, sandbox):
     return answer.headers["x-cache-ttl"]
 
 
+def v3(call, sandbox, method: str, path: str, body: Any = None):
+    """A call below the bucket's part of the v3 operations, on a bucket that has plans by then."""
+    if not sandbox.metering.has_plans():
+        sandbox.metering.add_plans()
+        call("POST", f"/v3/metering/{sandbox.metering.bucket_id()}/customers", CUSTOMER)
+    return call(method, f"/v3/metering/{sandbox.metering.bucket_id()}/{path}", body)
+
+
+CUSTOMER = {"key": "team-1", "name": "Acme", "usageAttribution": {"subjectKeys": ["acme"]}}
+
+
+def subscription(call, sandbox, plan: str):
+    return v3(call, sandbox, "POST", "subscriptions", {"plan": {"key": plan}, "customerKey": "team-1"})
+
+
+def monetization(call, sandbox):
+    return v3(call, sandbox, "GET", "plans").status_code
+
+
+def metering_create_status(call, sandbox):
+    return subscription(call, sandbox, "free").status_code
+
+
+def metering_lists(call, sandbox):
+    lists = [v3(call, sandbox, "GET", path).json() for path in ("plans", "meters")]
+    return [next(iter(one)) if isinstance(one, dict) else "bare" for one in lists]
+
+
+def subscription_answer(call, sandbox):
+    document = subscription(call, sandbox, "free").json()
+    return "bare" if "id" in document else list(document)
+
+
+def change_answer(call, sandbox):
+    v3(call, sandbox, "GET", "plans")
+    one = sandbox.metering.subscribe("acme", "free")
+    wish = {"timing": "immediate", "plan": {"key": "pro"}}
+    return list(v3(call, sandbox, "POST", f"subscriptions/{one}/change", wish).json())
+
+
+def subscription_consumer(call, sandbox):
+    subscription(call, sandbox, "free")
+    return sorted(consumer["name"][:4] for consumer in sandbox.consumers())
+
+
+def duplicate_customer(call, sandbox):
+    v3(call, sandbox, "GET", "plans")
+    return v3(call, sandbox, "POST", "customers", CUSTOMER).status_code
+
+
+def cancel_free(call, sandbox):
+    one = subscription(call, sandbox, "free").json()["id"]
+    return v3(call, sandbox, "POST", f"subscriptions/{one}/cancel", {"timing": "next_billing_cycle"}).status_code
+
+
+def resume_path(call, sandbox):
+    one = subscription(call, sandbox, "business").json()["id"]
+    v3(call, sandbox, "POST", f"subscriptions/{one}/cancel", {"timing": "next_billing_cycle"})
+    paths = (f"subscriptions/{one}/unschedule-cancelation", f"subscriptions/{one}/restore")
+    return [v3(call, sandbox, "POST", path).status_code for path in paths]
+
+
+def access_shape(call, sandbox):
+    one = subscription(call, sandbox, "free").json()["id"]
+    document = v3(call, sandbox, "GET", f"subscriptions/{one}/access").json()
+    entitlements = document.get("access", document)["entitlements"]
+    return len(document), type(entitlements).__name__
+
+
+def usage_lag(call, sandbox):
+    v3(call, sandbox, "GET", "plans")
+    one, seen = sandbox.metering.subscribe("acme", "free"), []
+    sandbox.metering.use(one, 3)
+    for _ in range(2):
+        access = v3(call, sandbox, "GET", f"subscriptions/{one}/access").json()
+        seen.append(access["entitlements"]["api_requests"]["usage"])
+        sandbox.metering.move_clock(seconds=6)
+    return seen
+
+
+def first_payment(call, sandbox):
+    kinds = []
+    for plan in ("free", "business"):
+        one = subscription(call, sandbox, plan).json()["id"]
+        kinds.append(v3(call, sandbox, "GET", f"subscriptions/{one}/access").json()["paymentStatus"]["status"])
+        v3(call, sandbox, "POST", f"subscriptions/{one}/cancel", {})
+    return kinds
+
+
+def unknown_key(call, sandbox):
+    answer = v3(call, sandbox, "POST", "validate-api-key", {"apiKey": "nobody"})
+    return answer.status_code, answer.json().get("subscription", "absent")
+
+
 PAST, FUTURE, LATER = "2020-01-01T00:00:00.000Z", "2040-01-01T00:00:00.000Z", "2999-01-01T00:00:00.000Z"
 
 CASES: dict[Callable[..., Any], dict[str, Any]] = {
@@ -291,6 +385,19 @@ CASES: dict[Callable[..., Any], dict[str, Any]] = {
     rate: {"off": (False, [200] * 5), "5": (True, [200] * 5)},
     rate_retry_after: {"seconds": "1", "date": True, "none": None},
     edge_ttl: {"60": "60", "0": "0"},
+    monetization: {"on": 200, "403": 403},
+    metering_create_status: {"201": 201, "200": 200},
+    metering_lists: {"items": ["items", "bare"], "data": ["data", "bare"], "bare": ["bare", "bare"]},
+    subscription_answer: {"bare": "bare", "wrapped": ["subscription"], "empty": []},
+    change_answer: {"both": ["current", "next"], "next": ["next"], "empty": []},
+    subscription_consumer: {"existing": ["acme"], "created": ["acme", "sub-"]},
+    duplicate_customer: {"409": 409, "200": 200},
+    cancel_free: {"400": 400, "409": 409, "422": 422},
+    resume_path: {"unschedule-cancelation": [200, 404], "restore": [404, 200]},
+    access_shape: {"usage": (5, "dict"), "entitlements": (1, "dict"), "list": (1, "list")},
+    usage_lag: {"none": [3, 3], "5": [0, 3]},
+    first_payment: {"paid": ["not_required", "paid"], "pending": ["not_required", "pending"]},
+    unknown_key: {"null": (200, None), "401": (401, "absent")},
 }
 
 ALL = [(ask, value, expected) for ask, values in CASES.items() for value, expected in values.items()]

@@ -1,0 +1,349 @@
+/* What every page does beyond plain HTML and htmx.
+
+Without this file every page still works. */
+"use strict";
+
+{
+  const NOTICE_FOR = 8_000;
+  const SKELETON_AFTER = 400;
+
+  const root = document.documentElement;
+  const dialog = () => document.getElementById("dialog");
+  const dialogBody = () => document.getElementById("dialog-body");
+  const word = (name) => document.getElementById("words").dataset[name];
+
+  /* What this browser remembers; where storage is off, a choice lasts for the page */
+
+  function recall(name) {
+    try {
+      return localStorage.getItem(name);
+    } catch {
+      return null;
+    }
+  }
+
+  function remember(name, value) {
+    try {
+      localStorage.setItem(name, value);
+    } catch {
+      // So be it.
+    }
+  }
+
+  /* Colours: as the system, light or dark */
+
+  const THEMES = ["system", "light", "dark"];
+
+  const savedTheme = () => THEMES.find((theme) => theme === recall("theme")) ?? "system";
+
+  function showTheme(theme) {
+    if (theme === "system") delete root.dataset.theme;
+    else root.dataset.theme = theme;
+    for (const button of document.querySelectorAll("[data-theme-switch]")) {
+      button.ariaLabel = button.title = button.dataset[`label${theme[0].toUpperCase()}${theme.slice(1)}`];
+    }
+  }
+
+  function nextTheme() {
+    const theme = THEMES[(THEMES.indexOf(root.dataset.theme ?? "system") + 1) % THEMES.length];
+    showTheme(theme);
+    remember("theme", theme);
+  }
+
+  root.dataset.js = "";
+  showTheme(savedTheme());
+
+  /* Notices */
+
+  /** Where a message is seen and heard: everything behind an open dialog is neither. */
+  function notices() {
+    return document.getElementById(dialog().open ? "dialog-notices" : "notices");
+  }
+
+  function show(notice) {
+    notices().replaceChildren(notice);
+    if (dialog().open) notice.scrollIntoView({ block: "nearest" });
+    timeNotices();
+  }
+
+  /** The words are a text or an element. */
+  function notify(words, level = "success") {
+    const notice = document.getElementById(`notice-${level}`).content.firstElementChild.cloneNode(true);
+    if (words.nodeType) notice.querySelector("p").replaceWith(words);
+    else notice.querySelector("p").textContent = words;
+    show(notice);
+  }
+
+  /** Take away good news after a while; errors stay until they are dismissed. */
+  function timeNotices() {
+    for (const notice of document.querySelectorAll("[data-notice]:not([data-notice=error], [data-timed])")) {
+      notice.dataset.timed = "";
+      const leave = () =>
+        notice.matches(":hover, :focus-within") ? setTimeout(leave, NOTICE_FOR) : notice.remove();
+      setTimeout(leave, NOTICE_FOR);
+    }
+  }
+
+  /** Show the error inside an HTML answer: a notice as it is, a page's words as one. */
+  function notifyOf(html) {
+    const error = new DOMParser().parseFromString(html, "text/html").querySelector("[data-error]");
+    if (error?.matches("[data-notice]")) show(document.importNode(error, true));
+    else if (error) {
+      const words = document.createElement("div");
+      words.append(...error.querySelectorAll("h1, p"));
+      notify(words, "error");
+    } else notify(word("oddAnswer"), "error");
+  }
+
+  /* The dialog */
+
+  let opener = null; // What the dialog was opened from: {action, consumer, neighbour}.
+  let isStale = false; // An answer was about something that this page does not show yet.
+
+  /** A new key that was neither copied nor dismissed on purpose. */
+  const guard = () => document.querySelector("[data-guard]");
+
+  function hint(words = word("copyFirst")) {
+    document.querySelector("[data-guard-hint]")?.replaceChildren(words);
+  }
+
+  function release() {
+    guard()?.removeAttribute("data-guard");
+    hint("");
+  }
+
+  function openDialog() {
+    if (!dialog().open) dialog().showModal();
+    const typed = "input:not([type=hidden], [type=radio], [type=checkbox])";
+    const first = ["[aria-invalid=true]", "h2[tabindex]", typed, ":checked", "textarea", "a[data-close]"]
+      .map((selector) => dialogBody().querySelector(selector))
+      .find(Boolean);
+    first?.focus();
+    dialog().scrollTop = 0;
+  }
+
+  function closeDialog() {
+    if (guard()) hint();
+    else if (dialog().open) dialog().close();
+  }
+
+  function afterClose() {
+    if (guard()) {
+      // Some browsers close on a second Esc whatever the page says.
+      dialog().showModal();
+      hint();
+      return;
+    }
+    dialogBody().replaceChildren();
+    document.getElementById("dialog-notices").replaceChildren();
+    if (isStale) location.reload();
+    else restoreFocus();
+  }
+
+  /** To the button that was used; else to the next row, or to its consumer. */
+  function restoreFocus() {
+    if (!opener || document.activeElement !== document.body) return;
+    const form = [...document.forms].find((form) => form.getAttribute("action") === opener.action);
+    const row = form?.hidden ? form.closest("[data-key]") : form;
+    const place = row?.querySelector("[data-hide]") ?? row?.querySelector("button");
+    const others = [opener.neighbour, `consumer-${opener.consumer}`, "main"].map((id) => document.getElementById(id));
+    (place ?? others.find(Boolean)).focus();
+  }
+
+  function rememberOpener(form) {
+    if (form.closest("dialog") || !form.matches("form")) return;
+    const row = form.closest("[data-key]");
+    opener = {
+      action: form.getAttribute("action"),
+      consumer: form.closest("[data-consumer]")?.dataset.consumer,
+      neighbour: (row?.nextElementSibling ?? row?.previousElementSibling)?.id,
+    };
+  }
+
+  /* Buttons that are at work */
+
+  function setBusy(form, button) {
+    form.dataset.busy = "";
+    (button ?? form.querySelector("button"))?.setAttribute("aria-busy", "true");
+  }
+
+  function setIdle(form) {
+    delete form.dataset.busy;
+    for (const button of form.querySelectorAll("[aria-busy]")) button.removeAttribute("aria-busy");
+  }
+
+  /* A page that is slow to come: its shape in its place */
+
+  let slow = null;
+
+  function expect(place) {
+    const shape = document.getElementById("skeleton");
+    if (!shape || !place?.matches("#main, #found")) return;
+    arrived();
+    slow = setTimeout(() => {
+      place.setAttribute("aria-busy", "true");
+      place.dataset.loading = "";
+      place.append(shape.content.cloneNode(true));
+    }, SKELETON_AFTER);
+  }
+
+  function arrived() {
+    clearTimeout(slow);
+    document.querySelector("[data-skeleton]")?.remove();
+    for (const place of document.querySelectorAll("[data-loading]")) {
+      place.removeAttribute("aria-busy");
+      delete place.dataset.loading;
+    }
+  }
+
+  /* Times in the visitor's own zone and manner; pages come with UTC */
+
+  const language = root.lang || "en";
+  const manner = navigator.languages.find((one) => one.split("-")[0] === language.split("-")[0]) ?? language;
+  const DAY = { day: "numeric", month: "short", year: "numeric" };
+  const day = new Intl.DateTimeFormat(manner, DAY);
+  const exact = new Intl.DateTimeFormat(manner, { ...DAY, hour: "2-digit", minute: "2-digit", timeZoneName: "short" });
+
+  /** "3 days ago" stays; the exact time stands in its tooltip, and behind it for screen readers. */
+  function localise() {
+    for (const element of document.querySelectorAll("time[data-time]:not([data-local])")) {
+      const moment = new Date(element.dateTime);
+      if (isNaN(moment)) continue;
+      element.dataset.local = "";
+      const words = (element.dataset.time === "day" ? day : exact).format(moment);
+      const behind = element.querySelector(".visually-hidden");
+      if (!behind) element.textContent = words;
+      else {
+        element.title = words;
+        behind.textContent = ` (${words})`;
+      }
+    }
+    document.querySelectorAll("input[type=datetime-local]").forEach(sayInOwnZone);
+  }
+
+  /** Which moment that is to the visitor, below a field in UTC. */
+  function sayInOwnZone(field) {
+    const place = field.form?.querySelector("[data-own-zone]");
+    if (!place) return;
+    const moment = new Date(`${field.value}Z`);
+    place.hidden = isNaN(moment);
+    if (!place.hidden) place.querySelector("time").textContent = exact.format(moment);
+  }
+
+  /* What htmx tells */
+
+  document.addEventListener("htmx:beforeRequest", ({ detail }) => {
+    rememberOpener(detail.elt);
+    expect(detail.target);
+  });
+  document.addEventListener("htmx:afterRequest", (event) => {
+    setIdle(event.detail.elt);
+    arrived();
+  });
+  document.addEventListener("htmx:sendError", () => notify(word("noAnswer"), "error"));
+  document.addEventListener("htmx:timeout", () => notify(word("noAnswer"), "error"));
+  for (const told of ["page:stale", "htmx:oobErrorNoTarget"]) document.addEventListener(told, () => (isStale = true));
+  document.addEventListener("dialog:close", () => {
+    release();
+    closeDialog();
+  });
+
+  // What was said in the dialog was about the answer before.
+  document.addEventListener("htmx:beforeSwap", () => document.getElementById("dialog-notices").replaceChildren());
+  document.addEventListener("htmx:responseError", ({ detail }) => notifyOf(detail.xhr.responseText));
+
+  document.addEventListener("htmx:oobBeforeSwap", ({ detail }) => {
+    if (detail.target.querySelector(".ended[open]")) detail.fragment.querySelector(".ended")?.setAttribute("open", "");
+  });
+
+  document.addEventListener("htmx:afterSwap", ({ detail }) => {
+    if (detail.target === dialogBody() && dialogBody().firstElementChild) openDialog();
+  });
+
+  document.addEventListener("htmx:oobAfterSwap", localise);
+  document.addEventListener("htmx:afterSettle", ({ detail }) => {
+    timeNotices();
+    localise();
+    if (dialog().open) return;
+    if (isStale) location.reload();
+    if (detail.target.id === "main") document.querySelector("h1").focus();
+    else restoreFocus();
+  });
+
+  /* What people do */
+
+  document.addEventListener("submit", (event) => {
+    const form = event.target;
+    if (form.method === "dialog") return;
+    const isTwice = form.dataset.busy !== undefined;
+    if (isTwice || form.closest("[data-guard]")) {
+      event.preventDefault();
+      event.stopPropagation();
+      if (!isTwice) hint();
+    } else {
+      setBusy(form, event.submitter);
+    }
+  }, true);
+
+  document.addEventListener("click", (event) => {
+    const part = (selector) => event.target.closest(selector);
+    if (part("[data-theme-switch]")) nextTheme();
+    if (part("[data-dismiss]")) part("[data-notice]").remove();
+    if (part("[data-close]") && dialog().open) {
+      event.preventDefault();
+      if (part("[data-releases]")) release();
+      closeDialog();
+      if (!dialog().open) dialogBody().replaceChildren(); // At once: the event of closing comes later.
+    }
+  });
+
+  // An address typed into one form need not be typed again into the one that unfolds.
+  document.addEventListener("toggle", (event) => {
+    for (const field of event.target.querySelectorAll?.("[data-same-as]") ?? []) {
+      field.value ||= document.querySelector(field.dataset.sameAs).value;
+    }
+  }, true);
+
+  /** Something that a stray click would lose. */
+  const isTyped = () => [...dialogBody().querySelectorAll("input, textarea:not([readonly])")].some((field) => field.value !== field.defaultValue);
+
+  document.addEventListener("input", ({ target }) => target.type === "datetime-local" && sayInOwnZone(target));
+
+  let isPressedOutside = false;
+  document.addEventListener("pointerdown", (event) => (isPressedOutside = event.target === dialog()));
+  document.addEventListener("click", (event) => {
+    if (isPressedOutside && event.target === dialog() && !isTyped()) closeDialog();
+  });
+
+  window.addEventListener("beforeunload", (event) => guard()?.dataset.guard && event.preventDefault());
+
+  document.addEventListener("keydown", (event) => {
+    if (event.key !== "Escape" || !dialog()?.open || !guard()) return;
+    event.preventDefault();
+    hint();
+  });
+
+  // These two do not bubble.
+  document.addEventListener("close", (event) => event.target === dialog() && afterClose(), true);
+  document.addEventListener("cancel", (event) => {
+    if (event.target === dialog() && guard()) {
+      event.preventDefault();
+      hint();
+    }
+  }, true);
+
+  window.addEventListener("pagehide", () => dialogBody()?.replaceChildren());
+  window.addEventListener("pageshow", (event) => {
+    if (event.persisted && document.body.hasAttribute("data-private")) location.reload();
+    document.querySelectorAll("form[data-busy]").forEach(setIdle);
+  });
+
+  document.addEventListener("DOMContentLoaded", () => {
+    showTheme(savedTheme());
+    timeNotices();
+    localise();
+  });
+
+  /** For the scripts of single pages. */
+  window.portal = { recall, remember, notify, notifyOf, release, setIdle };
+}
