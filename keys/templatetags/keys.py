@@ -4,7 +4,7 @@ from django import template
 from django.template import Context
 from django.urls import reverse
 
-from keys import times
+from keys import refusals, times
 from keys.conf import settings
 from keys.types import KEYS_IN_A_LIST, ApiKey, Consumer
 
@@ -12,6 +12,8 @@ register = template.Library()
 
 register.filter("exact", times.exact)
 register.filter("rough", times.rough)
+register.simple_tag(refusals.sentence, name="refusal")
+register.simple_tag(refusals.within, name="gateway_memory")
 
 
 @register.filter
