@@ -27,7 +27,7 @@ services: $(VENV)/.dev  ## Run the tests on a PostgreSQL and a Redis of their ow
 pooled: $(VENV)/.dev  ## Run the same tests, but those of processes, through PgBouncer in transaction mode
 	POOLED=1 SERVICES=required .ci/services $(BIN)/python -m pytest $(PARALLEL) -m "not (browser or gateway or processes)"
 
-nightly: $(VENV)/.dev  ## Try out all faults at every verb, and 1,000 random sequences and bodies; takes half an hour
+nightly: $(VENV)/.dev  ## Try out all faults at every verb, and 10,000 random sequences; takes hours
 	HYPOTHESIS_PROFILE=nightly $(BIN)/python -m pytest $(PARALLEL) --override-ini=faulthandler_timeout=3600 $(wildcard tests/*/test_faults.py tests/*/test_random_sequences.py tests/*/test_hostile_answers.py)
 
 lint: $(VENV)/.dev  ## Check style, types and templates
@@ -53,6 +53,7 @@ bench: $(VENV)/.dev  ## Measure the pages beside a bare Django page; writes benc
 lock: $(VENV)/.tools  ## Resolve the pinned, hashed dependencies anew
 	$(BIN)/uv pip compile -q --upgrade $(LOCK) pyproject.toml -o requirements.txt
 	$(BIN)/uv pip compile -q --upgrade $(LOCK) pyproject.toml --group dev -o requirements-dev.txt
+	$(BIN)/uv pip compile -q --upgrade $(LOCK) tests/providers/requirements.in -o tests/providers/requirements.txt
 
 LOCK := --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate
 

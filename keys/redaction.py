@@ -1,7 +1,10 @@
 """Redaction: take keys out of free text, and make upstream text safe to show."""
 
+import html
+import json
 import re
 import unicodedata
+from contextvars import ContextVar
 
 TEXT_LIMIT = 500
 
@@ -9,7 +12,33 @@ TEXT_LIMIT = 500
 _KEY_SHAPED = re.compile(r"zpka_[0-9A-Za-z_]{8,}")
 
 
-_JOINER = "\u200d"  # holds emoji together
+# Letters of a script, though Unicode calls them format characters: the soft hyphen, what joins or parts letters in
+# Persian and in India (and holds emoji together), and signs that stand before numbers in Arabic, Syriac and Kaithi.
+_NEEDED = frozenset("\u00ad\u200c\u200d\u06dd\u070f\u0890\u0891\u08e2\U000110bd\U000110cd").union(
+    map(chr, range(0x600, 0x606))
+)
+STAND_IN = "\ufffd"
+"""Shown in the place of what is harmful."""
+
+
+SHORTEST_SECRET = 8  # characters; less would be found in words that are no secret
+
+fetched_keys: ContextVar[set[str] | None] = ContextVar("fetched_keys", default=None)
+"""Values of keys fetched for the request being served, in each spelling that a log may give them."""
+
+
+def remember_fetched(value: str) -> None:
+    """Keep a key's value out of the log for the rest of this request: an operator's own format has no known shape."""
+    known = fetched_keys.get()
+    if known is not None and len(value) >= SHORTEST_SECRET:
+        known.update({value, html.escape(value), repr(value)[1:-1], json.dumps(value)[1:-1]})
+
+
+def without_fetched(text: str) -> str:
+    """Redact: the text without any key that was fetched for this request."""
+    for value in fetched_keys.get() or ():
+        text = text.replace(value, "[key removed]")
+    return text
 
 
 def looks_masked(value: str) -> bool:
@@ -27,17 +56,27 @@ def ends_for_keys(text: str) -> str:
     return _KEY_SHAPED.sub(lambda found: ending_of(found[0]), text)
 
 
-def harmless(text: str) -> str:
-    """Sanitize: one line, without control, direction and invisible characters, and cut to a sane length."""
+def harmless(text: str, *, is_address: bool = False) -> str:
+    """Sanitize: one line, without control, direction and invisible characters, and cut to a sane length.
+
+    Letters that a script needs stay, but not in an e-mail address, which would look like somebody else's.
+    """
     if len(text) > TEXT_LIMIT:
         text = text[:TEXT_LIMIT] + "…"
     if text.isascii() and text.isprintable():
         return text
-    return "".join(" " if sign.isspace() else "\ufffd" if _is_harmful(sign) else sign for sign in text)
+    needed = frozenset() if is_address else _NEEDED
+    return "".join(" " if sign.isspace() else STAND_IN if _is_harmful(sign, needed) else sign for sign in text)
 
 
-def _is_harmful(sign: str) -> bool:
-    return unicodedata.category(sign) in {"Cc", "Cf", "Cs"} and sign != _JOINER
+def is_readable(text: str) -> bool:
+    """True if a text that somebody typed is shown as it is, and has something to be seen."""
+    is_blank = all(sign in _NEEDED or sign.isspace() for sign in text)
+    return harmless(text) == text and STAND_IN not in text and not (text and is_blank)
+
+
+def _is_harmful(sign: str, needed: frozenset[str]) -> bool:
+    return unicodedata.category(sign) in {"Cc", "Cf", "Cs"} and sign not in needed
 
 
 def ending_of(value: str) -> str:

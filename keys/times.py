@@ -1,4 +1,4 @@
-"""Date and time formatting, in UTC: app.js adds the visitor's own zone."""
+"""Date and time formatting, in UTC: site.js adds the visitor's own zone."""
 
 from datetime import datetime, timedelta
 from typing import Any

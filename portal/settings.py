@@ -337,6 +337,7 @@ KEYS_STEP_UP_URL = "step_up"
 MFA_ADAPTER = "portal.accounts.mfa.MFAAdapter"
 MFA_FORMS = {
     "add_webauthn": "portal.accounts.mfa.AddPasskeyForm",
+    "edit_webauthn": "portal.accounts.mfa.RenamePasskeyForm",
     "login_webauthn": "portal.accounts.mfa.SignInByPasskeyForm",
     "authenticate": "portal.accounts.mfa.SecondStepForm",
     "authenticate_webauthn": "portal.accounts.mfa.SecondStepByPasskeyForm",

@@ -31,6 +31,7 @@ def page(request: HttpRequest) -> HttpResponse:
         raise Http404
     key = _key("Production server", "7f3c")
     context = {
+        "sizes": ["3xl", "2xl", "xl", "lg"],
         "tokens": TOKENS,
         "buttons": [
             "",

@@ -234,6 +234,11 @@ NEEDED = {
         all(map(shutil.which, ("curl", "node", "go", "php"))),
         os.environ.get("LANGUAGES") == "required",
     ),
+    "providers": (
+        "they install real OpenID Connect servers by pip and npm. To run them: PROVIDERS=required make test",
+        False,
+        os.environ.get("PROVIDERS") == "required",
+    ),
     "services": (
         "there is no PostgreSQL, PgBouncer or Redis. To run them: .ci/services make test",
         SERVICES["DATABASE_URL"].startswith("postgres") and all(SERVICES.values()),

@@ -19,15 +19,19 @@ from keys.web.decorators import View, keyring_for
 SAFE = {"GET", "HEAD"}
 
 
-def for_staff(view: View) -> View:
-    """Call the view for a colleague in the own name. Pages here are whole ones, with whatever script they are asked."""
+def for_staff(view: View, *, by_script: bool = False) -> View:
+    """Call the view for a colleague in the own name.
+
+    Pages here are whole ones, whatever script asks for them; only what copy.js asks for is answered to a script.
+    """
 
     @functools.wraps(view)
     def as_staff(request: Request, **parts: Any) -> HttpResponseBase:
         user = request.user
         assert user.is_authenticated  # noqa: S101, Django admin has seen to it
         request.staff = Staff(user.pk, user.email, staff_rights(user.has_perm))
-        request.htmx = HtmxDetails(HttpRequest())
+        if not by_script:
+            request.htmx = HtmxDetails(HttpRequest())
         return view(request, **parts)
 
     return admin.site.admin_view(as_staff)

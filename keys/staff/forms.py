@@ -17,10 +17,21 @@ from django.utils.translation import gettext_lazy as _
 
 from keys import refusals
 from keys.redaction import without_keys
-from keys.staff.fields import AddressesField, MetadataField, TagsField, check_address, plain_address
+from keys.staff.fields import AddressesField, AddressField, MetadataField, TagsField, check_address, plain_address
 from keys.staff.search.fingerprint import SHORTEST
+from keys.tolerance import may_be_value
 from keys.types import NAME, Consumer
-from keys.web.forms import A_MOMENT, CreateForm, EndForm, LabelField, OnceForm, label_field, readable, with_moment
+from keys.web.forms import (
+    A_MOMENT,
+    CreateForm,
+    EndForm,
+    KeylessField,
+    LabelField,
+    OnceForm,
+    label_field,
+    readable,
+    with_moment,
+)
 
 NO_KEY = "none"
 _NEW_NAME = re.compile(r"[a-z0-9-]{1,128}")
@@ -44,10 +55,12 @@ class ConsumerForm(OnceForm):
         super().__init__(data, url=url)
         self.consumer = consumer
         self.initial.update(_parts(consumer), seen=_fingerprint(consumer))
+        for name in ("label", "tags"):
+            self.fields[name].shown = getattr(consumer, name)  # type: ignore[attr-defined]
 
     def clean_seen(self) -> str:
         """Optimistic concurrency: no change is written over unseen. Where all is as wanted, it was sent before."""
-        is_so = _parts(self.consumer).items() <= self.cleaned_data.items()
+        is_so = all(may_be_value(part, self.cleaned_data.get(name)) for name, part in _parts(self.consumer).items())
         if self.cleaned_data["seen"] != _fingerprint(self.consumer) and not is_so:
             raise ValidationError("changed", "changed")
         return str(self.cleaned_data["seen"])
@@ -64,7 +77,7 @@ class ConsumerForm(OnceForm):
 
 
 class NewConsumerForm(CreateForm):
-    name = forms.CharField(
+    name = KeylessField(
         label=_("Name"),
         required=False,
         max_length=128,
@@ -116,9 +129,7 @@ class NewConsumerForm(CreateForm):
 
 
 class ManagerForm(OnceForm):
-    email = forms.EmailField(
-        label=_("E-mail address"), max_length=254, widget=forms.EmailInput({"autocapitalize": "none"})
-    )
+    email = AddressField(label=_("E-mail address"), max_length=254, widget=forms.EmailInput({"autocapitalize": "none"}))
 
     def clean_email(self) -> str:
         address = plain_address(self.cleaned_data["email"])
@@ -127,7 +138,7 @@ class ManagerForm(OnceForm):
 
 
 class DeleteForm(OnceForm):
-    typed = forms.CharField(label=_("Name"), required=False, widget=forms.TextInput({"autocomplete": "off"}))
+    typed = KeylessField(label=_("Name"), required=False, widget=forms.TextInput({"autocomplete": "off"}))
 
     def __init__(self, data: QueryDict | None = None, *, url: str = "", name: str) -> None:
         super().__init__(data, url=url)

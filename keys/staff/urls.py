@@ -31,7 +31,7 @@ urlpatterns = [
     path(_consumer + "rename/", for_staff(views.rename_consumer), name="rename_consumer"),
     path(_consumer + "rotate-all/", for_staff(views.rotate_all), name="rotate_all"),
     path(_key + "reveal/", for_staff(views.reveal), name="reveal"),
-    path(_key + "copy/", for_staff(views.copy), name="copy"),
+    path(_key + "copy/", for_staff(views.copy, by_script=True), name="copy"),
     path(_key + "try/", for_staff(views.try_key), name="try"),
     path(_key + "rotate/", for_staff(views.rotate), name="rotate"),
     path(_key + "rename/", for_staff(views.rename), name="rename"),

@@ -13,7 +13,7 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
 from keys import refusals
-from keys.redaction import harmless, without_keys
+from keys.redaction import is_readable, without_keys
 from keys.times import day, exact
 
 LABEL_LENGTH = 100
@@ -48,25 +48,39 @@ class OnceForm(forms.Form):
 
 
 def readable(value: str) -> None:
-    if harmless(value) != value:
+    if not is_readable(value):
         raise ValidationError(_("Please leave out control characters and invisible ones."), code="unreadable")
 
 
 def keyless(value: str) -> None:
     if without_keys(value) != value:
-        raise ValidationError(_("This seems to hold the key itself. Leave it out: the text is mailed."), code="key")
+        raise ValidationError(_("This seems to hold a key. Leave it out: others read this text."), code="key")
 
 
-class LabelField(forms.CharField):
-    """A label, which everybody reads in lists and mails: a key that was pasted into it is not even shown again."""
+class KeylessField(forms.CharField):
+    """Free text without keys: one that was pasted into it is refused, and not even shown again."""
+
+    default_validators = [keyless]
+
+    def bound_data(self, data: Any, initial: Any) -> Any:
+        return without_keys(super().bound_data(data, initial) or "")
+
+
+class WordsField(KeylessField):
+    """Words on one line, which others read in lists, logs and mails."""
 
     default_validators = [readable, keyless]
+
+
+class LabelField(WordsField):
+    shown = ""
+    """Text as the form was opened. It may be sent again as it is, whatever upstream let in."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(max_length=LABEL_LENGTH, **options)
 
-    def bound_data(self, data: Any, initial: Any) -> Any:
-        return without_keys(super().bound_data(data, initial) or "")
+    def clean(self, value: Any) -> Any:
+        return self.shown if self.shown and str(value).strip() == self.shown.strip() else super().clean(value)
 
 
 def label_field(help_text: Any = "") -> LabelField:
@@ -75,6 +89,22 @@ def label_field(help_text: Any = "") -> LabelField:
 
 class LabelForm(OnceForm):
     label = label_field()
+    shown = forms.CharField(widget=forms.HiddenInput, required=False, strip=False)
+
+    def __init__(self, data: QueryDict | None = None, *, url: str = "") -> None:
+        super().__init__(data, url=url)
+        label = self.fields["label"]
+        assert isinstance(label, LabelField)  # noqa: S101, for the type checker
+        label.shown = data.get("shown", "") if data else ""
+
+    def shows(self, label: str) -> None:
+        self.initial.update(label=label, shown=label)
+
+    @property
+    def new_label(self) -> str | None:
+        """Changed label; None if it is what was shown: then the label stays as it is upstream."""
+        label: str = self.cleaned_data["label"]
+        return None if label == self.cleaned_data["shown"] else label
 
 
 class CreateForm(OnceForm):

@@ -1,6 +1,7 @@
 """History views: a page of what was done to a customer's keys, and the same as a CSV file."""
 
 from collections.abc import Iterator
+from itertools import chain
 from typing import Any
 
 from django.db.models import QuerySet
@@ -8,6 +9,7 @@ from django.http import HttpResponse, HttpResponseBase
 from django.shortcuts import render
 from django.utils.http import urlencode
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 from django.views.decorators.http import require_safe
 
 from keys.audit import history, visits
@@ -17,7 +19,7 @@ from keys.conf import settings
 from keys.errors import NotFound
 from keys.http import Request
 from keys.models import AuditEvent
-from keys.service.keyring import KeyRing
+from keys.service.keyring import Found, KeyRing
 from keys.web.decorators import with_keyring
 
 ON_A_PAGE = 50
@@ -27,7 +29,8 @@ ON_A_PAGE = 50
 @with_keyring
 def page(request: Request, ring: KeyRing) -> HttpResponse:
     visits.end_overdue_visits(user_id=ring.actor.user_id)
-    titles, chosen = _titles(ring), _chosen(request)
+    mine, chosen = ring.consumers(), _chosen(request)
+    titles = _titles(mine)
     events = _events(ring, titles, chosen)
     found = list(history.after_cursor(events, request.GET.get("after", ""))[: ON_A_PAGE + 1])
     shown = found[:ON_A_PAGE]
@@ -35,6 +38,7 @@ def page(request: Request, ring: KeyRing) -> HttpResponse:
         "environment": ring.environment,
         "environments": list(settings.ZUPLO_BUCKETS),
         "titles": titles,
+        "unread": mine.unread,
         "kinds": {kind: words for kind, (words, _actions) in history.KINDS.items()},
         "by_staff": history.BY_STAFF,
         "chosen": chosen,
@@ -49,7 +53,8 @@ def page(request: Request, ring: KeyRing) -> HttpResponse:
 @require_safe
 @with_keyring
 def export(request: Request, ring: KeyRing) -> HttpResponseBase:
-    titles = _titles(ring)
+    mine = ring.consumers()
+    titles = _titles(mine)
     events = _events(ring, titles, _chosen(request))
     header = [
         _("Time (UTC)"),
@@ -67,12 +72,24 @@ def export(request: Request, ring: KeyRing) -> HttpResponseBase:
         _("Reference"),
     ]
     rows = map(_row, _entries(ring, titles, history.in_batches(events)))
-    return csv_response(f"api-keys-{ring.environment}", header, rows)
+    return csv_response(f"api-keys-{ring.environment}", header, chain(rows, _missing(mine, request)))
 
 
-def _titles(ring: KeyRing) -> dict[str, str]:
+def _missing(mine: Found, request: Request) -> list[list[str]]:
+    """The last line of a file that is not whole."""
+    if not mine.unread:
+        return []
+    words = ngettext(
+        "NOT COMPLETE: %(number)d consumer could not be read. Reference %(reference)s",
+        "NOT COMPLETE: %(number)d consumers could not be read. Reference %(reference)s",
+        mine.unread,
+    )
+    return [[words % {"number": mine.unread, "reference": getattr(request, "reference", "")}]]
+
+
+def _titles(mine: Found) -> dict[str, str]:
     """The consumers that the person manages at this moment: whose history is theirs to read."""
-    return {consumer.name: consumer.title for consumer in ring.consumers()}
+    return {consumer.name: consumer.title for consumer in mine.consumers}
 
 
 def _chosen(request: Request) -> dict[str, str]:

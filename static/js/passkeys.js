@@ -1,49 +1,49 @@
 /* Asks the browser for a passkey, and sends what it answers with the form. Without this file nothing is offered.
 
+Reads options and writes credentials as JSON by the browser's own methods: Firefox has them since version 119, Chrome
+since 129, Safari since 18.4. An older browser is told so.
+
 <form data-passkey="get|create" data-options="id of a JSON block" or data-options-url="address of one">, with a
 hidden field named credential. */
 "use strict";
 
 {
+  const canUsePasskeys = Boolean(window.PublicKeyCredential?.parseRequestOptionsFromJSON);
+
   async function optionsOf(form) {
-    if (form.dataset.options) return JSON.parse(document.getElementById(form.dataset.options).textContent);
+    if (form.dataset.options) return JSON.parse(document.getElementById(form.dataset.options).textContent).publicKey;
     const response = await fetch(form.dataset.optionsUrl, { headers: { Accept: "application/json" } });
     if (!response.ok) throw new Error("The portal gave no options");
-    return (await response.json()).request_options;
+    return (await response.json()).request_options.publicKey;
   }
 
   /** A passkey signs in by itself: it is kept on the device, which checks who is there. */
-  function asPasskey(options) {
-    options.publicKey.authenticatorSelection = {
-      ...options.publicKey.authenticatorSelection,
+  const asPasskey = (options) => ({
+    ...options,
+    authenticatorSelection: {
+      ...options.authenticatorSelection,
       residentKey: "required",
       requireResidentKey: true,
       userVerification: "required",
-    };
-    return options;
-  }
+    },
+  });
 
   async function credentialFor(form) {
     const options = await optionsOf(form);
     return form.dataset.passkey === "create"
-      ? webauthnJSON.create(asPasskey(options))
-      : webauthnJSON.get(options);
-  }
-
-  function setIdle(form) {
-    delete form.dataset.busy;
-    for (const button of form.querySelectorAll("[aria-busy]")) button.removeAttribute("aria-busy");
+      ? navigator.credentials.create({ publicKey: PublicKeyCredential.parseCreationOptionsFromJSON(asPasskey(options)) })
+      : navigator.credentials.get({ publicKey: PublicKeyCredential.parseRequestOptionsFromJSON(options) });
   }
 
   async function use(form) {
     const trouble = form.querySelector(".passkey-trouble");
     trouble.hidden = true;
     try {
-      form.elements.credential.value = JSON.stringify(await credentialFor(form));
+      form.elements.credential.value = JSON.stringify((await credentialFor(form)).toJSON());
       form.submit();
     } catch {
       // Refused, timed out, or no such passkey: browsers do not say which.
-      setIdle(form);
+      window.portal.setIdle(form);
       trouble.hidden = false;
     }
   }
@@ -54,8 +54,10 @@ hidden field named credential. */
     use(event.target);
   });
 
-  document.addEventListener("DOMContentLoaded", () => {
-    if (webauthnJSON.supported()) return;
-    for (const form of document.querySelectorAll("[data-passkey]")) form.hidden = true;
-  });
+  if (!canUsePasskeys) {
+    for (const form of document.querySelectorAll("[data-passkey]")) {
+      form.querySelector("button").disabled = true;
+      form.querySelector("[data-too-old]").hidden = false;
+    }
+  }
 }

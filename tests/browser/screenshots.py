@@ -28,7 +28,8 @@ def test_take_pictures(states: Any, scene: Scene) -> None:
         for look, scheme, size in LOOKS:
             page.emulate_media(color_scheme=scheme)
             page.set_viewport_size(size)
-            whole = not page.locator("dialog[open]").count()  # a dialog stands in the window, not in the page
+            # A dialog stands in the window, not in the page.
+            whole = not page.locator("dialog:is([open], :popover-open)").count()
             page.evaluate("scrollTo(0, 0)")  # else the title that stays would stand in the middle of it
             page.screenshot(path=FOLDER / f"{name}.{look}.png", full_page=whole, animations="disabled")
         page.emulate_media(color_scheme="light")

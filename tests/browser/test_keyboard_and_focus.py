@@ -93,6 +93,36 @@ def test_the_environment_stays_in_sight(anns_page: Page, sandbox: Sandbox, width
         assert anns_page.evaluate(IS_ON_TOP)
 
 
+# The account menu
+
+
+@pytest.mark.parametrize("javascript", [True, False], ids=["script", "no script"])
+def test_the_account_menu_opens_and_closes_by_mouse_and_keyboard(
+    open_page: Any, sign_in: Any, ann: Any, sandbox: Sandbox, javascript: bool
+) -> None:
+    """Where the browser cannot place it at its button, it stands below the header all the same."""
+    page = open_page(java_script_enabled=javascript)
+    sign_in(page, ann)
+    page.goto("/keys/")
+    menu = page.get_by_role("button", name="Account of ann@acme.test")
+    devices = page.get_by_role("link", name="Devices")
+    expect(devices).to_be_hidden()
+    menu.click()
+    expect(devices).to_be_in_viewport()
+    page.get_by_role("heading", name="API Keys").click()
+    expect(devices).to_be_hidden()
+    menu.focus()
+    page.keyboard.press("Enter")
+    page.keyboard.press("Tab")
+    expect(page.get_by_role("link", name="History of your keys")).to_be_focused()
+    page.keyboard.press("Escape")
+    expect(devices).to_be_hidden()
+    expect(menu).to_be_focused()
+    menu.click()
+    devices.click()
+    page.wait_for_url("**/accounts/sessions/")
+
+
 # Shortcuts
 
 

@@ -113,6 +113,17 @@ def test_a_browser_that_gives_no_passkey_is_told_so(page: Page) -> None:
     assert page.locator("form[data-busy]").count() == 0
 
 
+@pytest.mark.parametrize("path", ["/accounts/login/", "/accounts/2fa/webauthn/add/"])
+def test_a_browser_too_old_for_passkeys_is_told_so(page: Page, sign_in: Any, ann: Any, path: str) -> None:
+    page.add_init_script("delete PublicKeyCredential.parseRequestOptionsFromJSON")
+    if "login" not in path:
+        sign_in(page, ann)
+    page.goto(path)
+    expect(page.get_by_text("This browser is too old for passkeys on this site.")).to_be_visible()
+    expect(page.locator("form[data-passkey] button")).to_be_disabled()
+    expect(page.get_by_text("No passkey was used.")).to_be_hidden()
+
+
 def test_a_passkey_of_nobody_signs_nobody_in(anns_page: Page, ann: Any) -> None:
     page = anns_page
     add_passkey(page)

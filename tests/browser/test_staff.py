@@ -113,15 +113,34 @@ def test_where_the_clipboard_refuses_the_key_is_shown_selected(
     open_page: Any, sign_in: Any, sam: Any, sandbox: Sandbox
 ) -> None:
     page, (ci, _laptop) = open_page(clipboard=False), acme(sandbox)
-    page.add_init_script("navigator.clipboard.write = () => Promise.reject()")
+    page.add_init_script("for (const way of ['write', 'writeText']) navigator.clipboard[way] = () => Promise.reject()")
+    page.clock.install()
     sign_in(page, sam)
     page.goto(ACME)
-    button(page.locator(f"[data-key={ci['id']}]"), "Copy").click()
-    expect(page.locator("#revealed-key")).to_have_value(ci["key"])
-    expect(page.get_by_text("This page could not use the clipboard")).to_be_visible()
-    assert page.evaluate("getSelection().toString()") == ci["key"]
-    link(page, "Done").click()
-    expect(page.locator("#revealed-key")).to_have_count(0)
+    for leave in (lambda: button(page, "Done").click(), lambda: page.clock.fast_forward(61_000)):
+        button(page.locator(f"[data-key={ci['id']}]"), "Copy").click()
+        dialog = page.get_by_role("dialog", name="Copy this key yourself")
+        expect(dialog).to_contain_text("did not let this page use the clipboard")
+        expect(dialog.locator("textarea")).to_have_value(ci["key"])
+        assert page.evaluate("getSelection().toString()") == ci["key"]
+        leave()
+        expect(dialog).to_be_hidden()
+        assert page.locator("#copy-by-hand textarea").input_value() == ""
+    assert not FULL_KEY.search(page.content())
+
+
+def test_what_keeps_a_key_from_being_copied_is_said_on_the_page(sams_page: Page, sandbox: Sandbox) -> None:
+    page = sams_page
+    page.goto(ACME)
+    sandbox.fault("GET", "*", "drop", times=2)
+    button(page, "Copy").first.click()
+    expect(page.get_by_role("status")).to_contain_text("The key service is unavailable")
+    button(page, "Copy").first.click()
+    expect(page.get_by_role("status")).to_have_text("The key is on the clipboard.")
+    page.route("**/copy/", lambda route: route.abort())
+    button(page, "Copied").first.click()
+    expect(page.get_by_role("status")).to_contain_text("There was no answer.")
+    assert page.url.endswith(ACME)
 
 
 def test_an_old_sign_in_leads_from_copy_to_the_proof(sams_page: Page, settings: Any) -> None:
@@ -135,10 +154,10 @@ def test_copy_works_again_where_the_way_to_the_proof_was_stopped(sams_page: Page
     page = sams_page
     page.goto(ACME)
     settings.STEP_UP_MINUTES = 0
-    page.route("**/copy/", lambda it: it.fulfill(status=204) if it.request.is_navigation_request() else it.continue_())
+    page.route("**/step-up/**", lambda it: it.fulfill(status=204))
     with page.expect_response(lambda response: response.status == 204):
         button(page, "Copy").first.click()
-    page.unroute("**/copy/")
+    page.unroute("**/step-up/**")
     button(page, "Copy").first.click()
     expect(page).to_have_url(re.compile("/accounts/step-up/"))
 
@@ -226,7 +245,7 @@ def test_every_screen_fits(width: int, open_page: Any, sign_in: Any, sam: Any, s
     page.goto(LIST + "find/")
     page.locator("#content [name=value]").fill(sandbox.keys("acme")[0]["key"])
     page.locator("#content form button").click()
-    page.locator(".rows a[href$='/leaked/']").wait_for()
+    page.locator(".table a[href$='/leaked/']").wait_for()
     assert page.evaluate("document.documentElement.scrollWidth") <= width
 
 

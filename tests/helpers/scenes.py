@@ -207,6 +207,11 @@ def verb(name: str, sees: str = "#dialog[open] #dialog-title") -> Step:
     return ask(by(f"/{name}/", ROW), sees)
 
 
+def keys_of_acme_and_an_odd_consumer(stage: Stage) -> None:
+    keys_of_acme(stage)
+    stage.sandbox.add_consumer("org.example", managers=[ANN])
+
+
 # The table
 
 KEYS = at("/keys/production/")
@@ -217,6 +222,7 @@ NOTICE, TROUBLE = "#notices [data-notice=success]", "#notices [data-error]"
 ADD = "main form:has([name=action_add])"
 SLOW = fault("GET", "*", "delay", seconds=5)
 DOWN = fault("*", "*", "status", status=503, times=0)
+ODDLY = fault("GET", "*", "odd_object", times=0)
 PATCH_FAILS = fault("PATCH", "*", "status", status=500)
 CONFIRM = by("/code/confirm/")
 NO_RESETS = setting(ACCOUNT_RATE_LIMITS={"reset_password": "1/m/ip"})
@@ -276,11 +282,11 @@ MANAGER = Scene(
     "keys",
     (
         state("page", KEYS),
-        state("menu", click("[data-menu] summary")),
+        state("menu", click("[popovertarget=account-menu]")),
         state("unfolded", KEYS, click(".ended summary"), click(".managers summary")),
         state("revealed", KEYS, verb("reveal", "[data-revealed]")),
         state("copied", KEYS, verb("copy", NOTICE)),
-        state("copy-by-hand", KEYS, no_clipboard, verb("copy")),
+        state("copy-by-hand", KEYS, no_clipboard, verb("copy", "#copy-by-hand[open]")),
         state("create", KEYS, ask(by("/acme/create/"))),
         state("create-refused", ask(DIALOG, "#dialog .errorlist")),
         state("rotate", KEYS, verb("rotate")),
@@ -299,9 +305,9 @@ MANAGER = Scene(
         state("not-found", at("/keys/production/elsewhere/create/")),
         state("outage-in-dialog", KEYS, verb("rename"), DOWN, ask(DIALOG, "#dialog [data-error]")),
         state("outage", KEYS),
-        state("shortcuts", calm, KEYS, click("[data-shortcuts]")),
+        state("shortcuts", calm, KEYS, click("[popovertarget=shortcuts]")),
         state("rotated", setting(KEYS_PER_CONSUMER=10), KEYS, verb("rotate"), ask(DIALOG, NEW_KEY), KEYS),
-        state("quickstart-in-go", gateway_plays, KEYS, click("#tab-go")),
+        state("quickstart-in-go", gateway_plays, KEYS, click("#request-go-name")),
         state("tried", ask(by("/try/"), ".trial")),
         state("tried-in-vain", setting(GATEWAY_TEST_PATH="/elsewhere"), KEYS, ask(by("/try/"), ".trial")),
         state("tried-and-used-up", gateway_refuses_for_the_plan, KEYS, ask(by("/try/"), ".trial")),
@@ -388,12 +394,21 @@ HISTORY = Scene(
     person=ANN,
     prepare=history_of_acme,
 )
+ODD = Scene(
+    "odd",
+    (
+        state("keys", ODDLY, KEYS),
+        state("history", at("/keys/production/activity/")),
+    ),
+    person=ANN,
+    prepare=keys_of_acme_and_an_odd_consumer,
+)
 NO_HISTORY = Scene("no-history", (state("page", at("/keys/production/activity/")),), person=ANN, prepare=keys_of_acme)
 SUPPORT = Scene(
     "support",
     (
         state("keys", looks_as_ann, KEYS),
-        state("menu", click("[data-menu] summary")),
+        state("menu", click("[popovertarget=account-menu]")),
         state("refused", at("/keys/production/acme/create/")),
         state("closed", at(EMAIL)),
         state("history", at("/keys/production/activity/")),
@@ -439,4 +454,4 @@ ADDRESSES = Scene(
 )
 COLLEAGUE = Scene("colleague", (state("delete", at(DELETE)),), person=CLERK, prepare=a_colleague)
 SCENES = [VISITOR, NEWCOMER, UNPROVED, MANAGER, CROWD, ACCOUNT, PROOF, PASSWORD, DEVICES, HISTORY, NO_HISTORY, SUPPORT]
-SCENES += [COMPANY, CONNECTIONS, ADDRESSES, COLLEAGUE]
+SCENES += [ODD, COMPANY, CONNECTIONS, ADDRESSES, COLLEAGUE]

@@ -28,7 +28,8 @@ def test_each_language_has_the_operators_address_and_header_and_a_masked_key(
     settings.GATEWAY_URL, settings.GATEWAY_TEST_PATH = "https://api.acme.test", "/v1/hello"
     keys = acme(sandbox)
     section = quickstart(ann_client)
-    assert [heading.get_text() for heading in section.select("h3")] == LANGUAGES
+    assert [label.get_text() for label in section.select("label:has([type=radio])")] == LANGUAGES
+    assert [radio["value"] for radio in section.select("[type=radio][checked]")] == ["curl"]
     for code in section.select("code"):
         text = code.get_text()
         assert '"https://api.acme.test/v1/hello"' in text

@@ -187,7 +187,7 @@ def test_a_request_without_a_session_leads_an_htmx_request_out_of_its_dialog(cli
 
 
 def test_static_files_are_there(client):
-    for name in ("css/tokens.css", "css/frame.css", "django_htmx/htmx-2.min.js", "admin/css/base.css"):
+    for name in ("css/tokens.css", "css/base.css", "css/admin.css", "django_htmx/htmx-2.min.js", "admin/css/base.css"):
         assert finders.find(name), name
         with contextlib.closing(client.get(f"/static/{name}")) as response:
             assert response.status_code == 200, name

@@ -135,7 +135,7 @@ def test_environments_are_chosen_by_name_and_known_by_their_buckets(two_environm
     sandbox.add_consumer("try-out", bucket=sandbox.buckets[1])
     page = sam_client.get(LIST).text
     assert names(page) == ["acme"]
-    links = [one["href"] for one in soup(page).select(".environments a")]
+    links = [one["href"] for one in soup(page).select(".segments a")]
     assert links == [LIST, LIST.replace("production", "preview")]
     assert names(sam_client.get(links[1]).text) == ["try-out"]
 

@@ -214,12 +214,26 @@ def test_what_is_not_there_is_said_to_be_missing(path, sandbox: Sandbox, sam_cli
     assert sam_client.get("/admin/keys/" + path).status_code == 404
 
 
-@pytest.mark.parametrize("verb", STAFF_VERBS, ids=by_action)
+@pytest.mark.parametrize("verb", [verb for verb in STAFF_VERBS if verb.action != Action.COPY], ids=by_action)
 def test_pages_here_are_whole_whatever_script_asks(verb, sandbox: Sandbox, sam_client) -> None:
     acme(sandbox)
     response = verb.send(sam_client, verb.url(sandbox), htmx=True)
     assert "HX-Trigger" not in response
     assert "<html" in response.text if response.status_code == 200 else response.status_code == 303
+
+
+def test_copy_answers_its_script_with_the_bare_key(sandbox: Sandbox, sam_client) -> None:
+    """And says what is wrong without a page around it; who must prove who is there is led to the proof."""
+    (key, _laptop) = acme(sandbox)
+    url, by_script = f"{ACME}{key['id']}/copy/", {"HX-Request": "true"}
+    response = sam_client.post(url, headers=by_script)
+    assert (response.text, response["Content-Type"]) == (key["key"], "text/plain; charset=utf-8")
+    assert "no-store" in response["Cache-Control"]
+    sandbox.fault("*", "*", "drop", times=0)
+    response = sam_client.post(url, headers=by_script)
+    assert response.status_code == 503
+    assert "data-error" in response.text
+    assert "<html" not in response.text
 
 
 def test_the_portal_itself_shows_colleagues_nothing_of_others(sandbox: Sandbox, sam_client) -> None:

@@ -1,4 +1,4 @@
-/* What every page does beyond plain HTML and htmx: colours, notices, the dialog, buttons at work, what is slow, times.
+/* What every page does beyond plain HTML and htmx.
 
 Without this file every page still works. */
 "use strict";
@@ -34,10 +34,7 @@ Without this file every page still works. */
 
   const THEMES = ["system", "light", "dark"];
 
-  function savedTheme() {
-    const theme = recall("theme");
-    return THEMES.includes(theme) ? theme : "system";
-  }
+  const savedTheme = () => THEMES.find((theme) => theme === recall("theme")) ?? "system";
 
   function showTheme(theme) {
     if (theme === "system") delete root.dataset.theme;
@@ -87,7 +84,7 @@ Without this file every page still works. */
     }
   }
 
-  /** Show the error inside an HTML answer: a notice as it is, the words of a whole page in the shape of one. */
+  /** Show the error inside an HTML answer: a notice as it is, a page's words as one. */
   function notifyOf(html) {
     const error = new DOMParser().parseFromString(html, "text/html").querySelector("[data-error]");
     if (error?.matches("[data-notice]")) show(document.importNode(error, true));
@@ -143,7 +140,7 @@ Without this file every page still works. */
     else restoreFocus();
   }
 
-  /** Back to the button that was used; if it is gone to the next row, or else to its consumer. */
+  /** To the button that was used; else to the next row, or to its consumer. */
   function restoreFocus() {
     if (!opener || document.activeElement !== document.body) return;
     const form = [...document.forms].find((form) => form.getAttribute("action") === opener.action);
@@ -199,7 +196,7 @@ Without this file every page still works. */
     }
   }
 
-  /* Times in the visitor's own zone and manner: pages are served with UTC, which stays where there is no script */
+  /* Times in the visitor's own zone and manner; pages come with UTC */
 
   const language = root.lang || "en";
   const manner = navigator.languages.find((one) => one.split("-")[0] === language.split("-")[0]) ?? language;
@@ -224,7 +221,7 @@ Without this file every page still works. */
     document.querySelectorAll("input[type=datetime-local]").forEach(sayInOwnZone);
   }
 
-  /** A form asks for a moment in UTC, and says below it which one that is to the visitor. */
+  /** Which moment that is to the visitor, below a field in UTC. */
   function sayInOwnZone(field) {
     const place = field.form?.querySelector("[data-own-zone]");
     if (!place) return;
@@ -256,8 +253,7 @@ Without this file every page still works. */
   document.addEventListener("htmx:responseError", ({ detail }) => notifyOf(detail.xhr.responseText));
 
   document.addEventListener("htmx:oobBeforeSwap", ({ detail }) => {
-    const isUnfolded = detail.target.querySelector(".ended[open]");
-    if (isUnfolded) detail.fragment.querySelector(".ended")?.setAttribute("open", "");
+    if (detail.target.querySelector(".ended[open]")) detail.fragment.querySelector(".ended")?.setAttribute("open", "");
   });
 
   document.addEventListener("htmx:afterSwap", ({ detail }) => {
@@ -278,6 +274,7 @@ Without this file every page still works. */
 
   document.addEventListener("submit", (event) => {
     const form = event.target;
+    if (form.method === "dialog") return;
     const isTwice = form.dataset.busy !== undefined;
     if (isTwice || form.closest("[data-guard]")) {
       event.preventDefault();
@@ -290,9 +287,6 @@ Without this file every page still works. */
 
   document.addEventListener("click", (event) => {
     const part = (selector) => event.target.closest(selector);
-    for (const menu of document.querySelectorAll("[data-menu][open]")) {
-      if (!menu.contains(event.target)) menu.open = false;
-    }
     if (part("[data-theme-switch]")) nextTheme();
     if (part("[data-dismiss]")) part("[data-notice]").remove();
     if (part("[data-close]") && dialog().open) {
@@ -324,15 +318,9 @@ Without this file every page still works. */
   window.addEventListener("beforeunload", (event) => guard()?.dataset.guard && event.preventDefault());
 
   document.addEventListener("keydown", (event) => {
-    if (event.key !== "Escape") return;
-    if (dialog()?.open && guard()) {
-      event.preventDefault();
-      hint();
-    }
-    for (const menu of document.querySelectorAll("[data-menu][open]")) {
-      menu.open = false;
-      menu.querySelector("summary").focus();
-    }
+    if (event.key !== "Escape" || !dialog()?.open || !guard()) return;
+    event.preventDefault();
+    hint();
   });
 
   // These two do not bubble.
@@ -357,7 +345,5 @@ Without this file every page still works. */
   });
 
   /** For the scripts of single pages. */
-  window.portal = {
-    recall, remember, word, notify, notifyOf, dialog, dialogBody, openDialog, rememberOpener, release, setIdle,
-  };
+  window.portal = { recall, remember, notify, notifyOf, release, setIdle };
 }

@@ -1,0 +1,180 @@
+/* Puts keys on the clipboard, and hides those that are shown; in the portal and in Django admin.
+
+A full key is only ever in the text of one element, or on its way to the clipboard: never in an attribute, in
+storage or in the history. Without this file the forms lead to a page to copy from. */
+"use strict";
+
+{
+  const SHOWN_FOR = 60_000;
+  const ANSWER_WITHIN = 20_000;
+  const NEEDS_NO_QUOTES = /^[\w.~+/=:-]+$/;
+  const word = (name) => document.getElementById("words").dataset[name];
+  const byHand = document.getElementById("copy-by-hand");
+
+  /* What is said: a notice; or, as Django admin has none, words in the place for them */
+
+  function say(words, level = "success") {
+    if (window.portal) return window.portal.notify(words, level);
+    const place = document.querySelector("[data-said]");
+    place.className = level === "error" ? "consumer-empty" : "visually-hidden";
+    place.replaceChildren(words);
+  }
+
+  /** The error in an HTML answer. */
+  function explain(html) {
+    if (window.portal) return window.portal.notifyOf(html);
+    const words = document.createElement("div");
+    const error = new DOMParser().parseFromString(html, "text/html").querySelector("[data-error]");
+    words.append(...(error?.querySelectorAll("p") ?? [word("oddAnswer")]));
+    say(words, "error");
+  }
+
+  function sayCopied(button) {
+    button.dataset.label ??= button.textContent;
+    button.textContent = word("copied");
+    setTimeout(() => (button.textContent = button.dataset.label), 2_000);
+  }
+
+  /* The key goes from the answer to the clipboard, and is not shown */
+
+  class Refusal extends Error {}
+
+  /** The key; or nothing, where the whole page goes somewhere else first. */
+  async function askForKey(form) {
+    const response = await fetch(form.action, {
+      method: "POST",
+      body: new FormData(form),
+      headers: { "HX-Request": "true", "HX-Current-URL": location.href, Accept: "text/plain" },
+      signal: AbortSignal.timeout(ANSWER_WITHIN),
+    });
+    const elsewhere = response.headers.get("HX-Redirect");
+    if (elsewhere) return location.assign(elsewhere);
+    const text = await response.text();
+    if (response.ok && response.headers.get("Content-Type")?.startsWith("text/plain")) return text;
+    throw new Refusal(text);
+  }
+
+  /** What is copied, and said then: the key itself, or in the ready request that the form names. */
+  function filled(form, key) {
+    if (!form.dataset.copy) return { text: key, said: "keyCopied" };
+    if (!NEEDS_NO_QUOTES.test(key)) return { text: key, said: "onlyTheKey" };
+    const code = document.querySelector(form.dataset.copy).cloneNode(true);
+    code.querySelector("[data-place]").textContent = key;
+    return { text: code.textContent.trim() + "\n", said: "requestCopied" };
+  }
+
+  /** Starts in the click itself: Safari gives the clipboard to nobody who waits first. */
+  async function toClipboard(promise) {
+    if (window.ClipboardItem) {
+      const blob = promise.then((text) => new Blob([text], { type: "text/plain" }));
+      blob.catch(() => {}); // Whoever waits for the promise itself hears of it.
+      try {
+        return await navigator.clipboard.write([new ClipboardItem({ "text/plain": blob })]);
+      } catch {
+        // Not every browser takes a promise.
+      }
+    }
+    return navigator.clipboard.writeText(await promise);
+  }
+
+  async function copyKey(form, button) {
+    const asked = askForKey(form).then((key) => key && filled(form, key));
+    const copied = toClipboard(asked.then((ready) => ready?.text ?? Promise.reject())).then(() => true, () => false);
+    try {
+      const ready = await asked;
+      if (!ready) return;
+      if (await copied) {
+        sayCopied(button);
+        say(word(ready.said));
+      } else copyByHand(ready.text);
+    } catch (problem) {
+      if (problem instanceof Refusal) explain(problem.message);
+      else say(word("noAnswer"), "error");
+    }
+  }
+
+  function copyByHand(text) {
+    const field = byHand.querySelector("[data-value]");
+    field.value = text;
+    byHand.dataset.revealed = "";
+    byHand.showModal();
+    field.select();
+    startCountdowns();
+  }
+
+  async function copyFrom(button) {
+    const source = document.querySelector(button.dataset.copyFrom);
+    try {
+      await navigator.clipboard.writeText(source.value ?? source.textContent.trim());
+      sayCopied(button);
+      window.portal?.release();
+    } catch {
+      getSelection().selectAllChildren(source);
+      source.select?.();
+      say(word("copyByHand"), "error");
+    }
+  }
+
+  /* Revealed keys are masked again after a minute, and whenever nobody looks */
+
+  function startCountdowns() {
+    for (const element of document.querySelectorAll("[data-revealed]:not([data-counting])")) {
+      element.dataset.counting = "";
+      const end = Date.now() + SHOWN_FOR;
+      const tick = () => {
+        const isHidden = !element.isConnected || element.dataset.revealed === undefined;
+        const seconds = Math.ceil((end - Date.now()) / 1000);
+        if (seconds <= 0 && !isHidden) mask(element);
+        if (seconds <= 0 || isHidden) clearInterval(timer);
+        const countdown = element.querySelector("[data-countdown]");
+        if (countdown) countdown.textContent = word("hidesIn").replace("{seconds}", seconds);
+      };
+      const timer = setInterval(tick, 1000);
+      tick();
+    }
+  }
+
+  function mask(element) {
+    delete element.dataset.revealed;
+    delete element.dataset.counting;
+    if (element === byHand) {
+      byHand.querySelector("[data-value]").value = "";
+      return byHand.close();
+    }
+    element.querySelector("[data-value]").textContent = element.dataset.masked;
+    element.querySelector("[data-countdown]")?.remove();
+    const reveal = element.querySelector("[data-reveal]");
+    const hide = element.querySelector("[data-hide]");
+    reveal.hidden = false;
+    if (hide === document.activeElement) reveal.querySelector("button").focus();
+    hide?.remove();
+  }
+
+  const maskAll = () => document.querySelectorAll("[data-revealed]").forEach(mask);
+
+  document.addEventListener("htmx:afterSettle", startCountdowns);
+  document.addEventListener("visibilitychange", () => document.hidden && maskAll());
+  window.addEventListener("pagehide", maskAll);
+  byHand?.addEventListener("close", () => mask(byHand));
+
+  /* What people do */
+
+  const atWork = new WeakSet();
+
+  document.addEventListener("submit", async (event) => {
+    const form = event.target;
+    if (!form.matches("[data-copy]")) return;
+    event.preventDefault();
+    if (atWork.has(form)) return;
+    atWork.add(form);
+    await copyKey(form, event.submitter ?? form.querySelector("button"));
+    atWork.delete(form);
+    window.portal?.setIdle(form);
+  });
+
+  document.addEventListener("click", (event) => {
+    const part = (selector) => event.target.closest(selector);
+    if (part("[data-hide]")) mask(part("[data-revealed]"));
+    if (part("[data-copy-from]")) copyFrom(part("[data-copy-from]"));
+  });
+}

@@ -1,0 +1,47 @@
+"""The stylesheets say things once, and keep to their layers: what other sites and Django admin build on."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+STYLES = {path.stem: path.read_text() for path in Path("static/css").glob("*.css")}
+SET = {name: set(re.findall(r"(--[\w-]+):", text)) for name, text in STYLES.items()}
+USED = {name: set(re.findall(r"var\((--[\w-]+)", text)) for name, text in STYLES.items()}
+COLOURS = set(re.findall(r"(--[\w-]+): light-dark\((?!rgb|0)", STYLES["tokens"])) | {"--on-danger"}
+
+
+def layers(text: str) -> list[str]:
+    """The layer of each rule that stands at the top; "" for one that stands in none."""
+    bare = re.sub(r"/\*.*?\*/", "", text, flags=re.DOTALL)
+    heads = re.findall(r"^(?!}|\s)([^\n{;]*)\{", bare, re.MULTILINE)
+    return [head.removeprefix("@layer").strip() if head.startswith("@layer") else "" for head in heads]
+
+
+def test_there_are_as_many_files_as_the_house_has_rooms_for() -> None:
+    assert STYLES.keys() == {"tokens", "base", "components", "keys", "admin"}
+    scripts = {path.name for path in Path("static/js").iterdir()}
+    assert scripts == {"site.js", "copy.js", "keys.js", "passkeys.js"}
+
+
+@pytest.mark.parametrize("name", ["components", "keys"])
+def test_the_parts_stand_in_one_layer_of_their_own_on_nothing_but_the_tokens(name: str) -> None:
+    """So each can be taken into a site that maps these properties to its own."""
+    assert layers(STYLES[name]) == [name]
+    assert USED[name] - SET[name] <= SET["tokens"]
+
+
+def test_django_admin_has_a_colour_for_each_that_the_parts_use() -> None:
+    """One that is left out would be the portal's, beside Django's."""
+    used = (USED["components"] | USED["keys"]) & COLOURS
+    assert "--paper" in COLOURS
+    assert used
+    assert used <= SET["admin"]
+    assert not USED["admin"] - SET["admin"] - SET["tokens"] - django_colours()
+
+
+def django_colours() -> set[str]:
+    from django.contrib import admin
+
+    base = Path(admin.__file__).parent / "static/admin/css/base.css"
+    return set(re.findall(r"(--[\w-]+):", base.read_text())) | {"--delete-button-fg"}  # the last: themes of others
