@@ -167,6 +167,12 @@ def gateway_plays(stage: Stage) -> None:
     stage.settings.GATEWAY_URL, stage.settings.GATEWAY_TEST_PATH = stage.sandbox.url, "/_sandbox/hello"
 
 
+def gateway_refuses_for_the_plan(stage: Stage) -> None:
+    stage.settings.GATEWAY_TEST_PATH, stage.settings.PLANS_URL = "/used-up", "/plans/"
+    problem = {"detail": 'API Key has exceeded the allowed limit for "api_requests" meter.'}
+    stage.sandbox.fault("GET", "/used-up", "status", status=403, body=problem)
+
+
 def keys_are_hidden(stage: Stage) -> None:
     """As in a bucket that shows a key only to whoever makes it."""
     stage.sandbox.set(retrievable="masked")
@@ -304,6 +310,7 @@ MANAGER = Scene(
         state("quickstart-in-go", gateway_plays, KEYS, click("#request-go-name")),
         state("tried", ask(by("/try/"), ".trial")),
         state("tried-in-vain", setting(GATEWAY_TEST_PATH="/elsewhere"), KEYS, ask(by("/try/"), ".trial")),
+        state("tried-and-used-up", gateway_refuses_for_the_plan, KEYS, ask(by("/try/"), ".trial")),
         state("page-in-a-notice", asks_for_no_page),
         state("not-shown", keys_are_hidden, KEYS, verb("reveal", TROUBLE)),
         state("shown-once", setting(KEYS_SHOW_METADATA=["plan", "seats"]), KEYS),
