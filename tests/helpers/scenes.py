@@ -362,6 +362,16 @@ ACCOUNT = Scene(
     ),
     person=ANN,
 )
+PASSKEY_ALONE = Scene(
+    "passkey-alone",
+    (
+        state("added", chip, at(PASSKEY), enters(by(PASSKEY), name="Laptop")),
+        state(
+            "second-step", cookies_are_lost, at(LOGIN), enters(by(LOGIN), login=ANN), enters(CONFIRM, code=last_code)
+        ),
+    ),
+    person=ANN,
+)
 PROOF = Scene(
     "proof",
     (
@@ -430,6 +440,7 @@ COMPANY = Scene(
         state("sign-in", at(LOGIN)),
         state("bound", setting(PROVIDER_DOMAINS={"acme.test": "acme"}), enters(by(LOGIN), login=ANN)),
         state("failed", send("main form")),
+        state("refused", at("/accounts/oidc/acme/login/callback/?error=invalid_scope")),
         state("sign-in-only", setting(LOCAL_SIGN_IN=False), at(LOGIN)),
     ),
     settings=PROVIDERS,
@@ -453,5 +464,19 @@ ADDRESSES = Scene(
     prepare=more_addresses,
 )
 COLLEAGUE = Scene("colleague", (state("delete", at(DELETE)),), person=CLERK, prepare=a_colleague)
-SCENES = [VISITOR, NEWCOMER, UNPROVED, MANAGER, CROWD, ACCOUNT, PROOF, PASSWORD, DEVICES, HISTORY, NO_HISTORY, SUPPORT]
+SCENES = [
+    VISITOR,
+    NEWCOMER,
+    UNPROVED,
+    MANAGER,
+    CROWD,
+    ACCOUNT,
+    PASSKEY_ALONE,
+    PROOF,
+    PASSWORD,
+    DEVICES,
+    HISTORY,
+    NO_HISTORY,
+    SUPPORT,
+]
 SCENES += [ODD, COMPANY, CONNECTIONS, ADDRESSES, COLLEAGUE]
