@@ -9,6 +9,7 @@ from django.core.mail import EmailMessage, get_connection
 from django.core.validators import validate_email
 from django.template.loader import render_to_string
 from django.urls import reverse
+from django.utils import timezone
 from django.utils.dateparse import parse_datetime
 from django.utils.module_loading import import_string
 from django.utils.translation import get_language, override
@@ -16,6 +17,7 @@ from django.utils.translation import gettext as _
 
 from keys.conf import settings
 from keys.models import Action, AuditEvent, Outcome
+from keys.times import zone
 from keys.types import Consumer
 
 logger = logging.getLogger(__name__)
@@ -60,7 +62,12 @@ def _mails(event: AuditEvent, consumer: Consumer) -> list[EmailMessage]:
     }
     addresses = _addresses(event, consumer)
     languages = import_string(settings.KEYS_LANGUAGES)(addresses)
-    return [_mail(address, languages.get(address.lower()) or get_language(), context) for address in addresses]
+    zones = import_string(settings.KEYS_TIME_ZONES)(addresses)
+    mails = []
+    for address in addresses:
+        with timezone.override(zone(zones.get(address.lower(), ""))):
+            mails.append(_mail(address, languages.get(address.lower()) or get_language(), context))
+    return mails
 
 
 def _end_of(event: AuditEvent) -> datetime | None:

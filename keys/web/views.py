@@ -169,7 +169,7 @@ def change_end(request: Request, ring: KeyRing, name: str, key_id: str) -> HttpR
         change = ring.change_end(name, key_id, ends=ends, token=token)
         return _changed(request, ring, change, _("The key has its new end."))
     key = require_live(ring.consumer(name).key(key_id))
-    form.initial["ends_on"] = key.expires_on
+    form.shows(key.expires_on)
     return _dialog(request, ring, "keys/_end.html", form, key=key)
 
 

@@ -32,9 +32,10 @@ Without this file every page still works. */
 
   /* Colours: as the system, light or dark */
 
+  // Under a name of its own: Django admin, on the same site, keeps its choice as "theme", and knows other values.
   const THEMES = ["system", "light", "dark"];
 
-  const savedTheme = () => THEMES.find((theme) => theme === recall("theme")) ?? "system";
+  const savedTheme = () => THEMES.find((theme) => theme === recall("portal-theme")) ?? "system";
 
   function showTheme(theme) {
     if (theme === "system") delete root.dataset.theme;
@@ -47,7 +48,7 @@ Without this file every page still works. */
   function nextTheme() {
     const theme = THEMES[(THEMES.indexOf(root.dataset.theme ?? "system") + 1) % THEMES.length];
     showTheme(theme);
-    remember("theme", theme);
+    remember("portal-theme", theme);
   }
 
   root.dataset.js = "";
@@ -196,7 +197,15 @@ Without this file every page still works. */
     }
   }
 
-  /* Times in the visitor's own zone and manner: pages are served with UTC, which stays where there is no script */
+  /* Times in the visitor's own zone and manner. The server learns the zone by a cookie; until then, and where there is
+     no script, it serves UTC and says so */
+
+  const ownZone = Intl.DateTimeFormat().resolvedOptions().timeZone;
+  const zoneCookie = `${root.dataset.zoneCookie}=${ownZone}`;
+  if (ownZone && root.dataset.zoneCookie && !document.cookie.split("; ").includes(zoneCookie)) {
+    const secure = location.protocol === "https:" ? "; Secure" : "";
+    document.cookie = `${zoneCookie}; Path=/; Max-Age=31536000; SameSite=Lax${secure}`;
+  }
 
   const language = root.lang || "en";
   const manner = navigator.languages.find((one) => one.split("-")[0] === language.split("-")[0]) ?? language;
@@ -218,16 +227,6 @@ Without this file every page still works. */
         behind.textContent = ` (${words})`;
       }
     }
-    document.querySelectorAll("input[type=datetime-local]").forEach(sayInOwnZone);
-  }
-
-  /** A form asks for a moment in UTC, and says below it which one that is to the visitor. */
-  function sayInOwnZone(field) {
-    const place = field.form?.querySelector("[data-own-zone]");
-    if (!place) return;
-    const moment = new Date(`${field.value}Z`);
-    place.hidden = isNaN(moment);
-    if (!place.hidden) place.querySelector("time").textContent = exact.format(moment);
   }
 
   /* What htmx tells */
@@ -306,8 +305,6 @@ Without this file every page still works. */
 
   /** Something that a stray click would lose. */
   const isTyped = () => [...dialogBody().querySelectorAll("input, textarea:not([readonly])")].some((field) => field.value !== field.defaultValue);
-
-  document.addEventListener("input", ({ target }) => target.type === "datetime-local" && sayInOwnZone(target));
 
   let isPressedOutside = false;
   document.addEventListener("pointerdown", (event) => (isPressedOutside = event.target === dialog()));
