@@ -12,6 +12,7 @@ WORKDIR /app
 COPY manage.py gunicorn.conf.py ./
 COPY portal portal
 COPY keys keys
+COPY plans plans
 COPY templates templates
 COPY locale locale
 COPY static static
@@ -21,7 +22,7 @@ RUN ALLOWED_HOSTS=build.invalid \
     DATABASE_URL=postgres://build.invalid/none EMAIL_URL=dummymail:// \
     ZUPLO_ACCOUNT=none ZUPLO_BUCKET=none ZUPLO_API_KEY=none \
     /venv/bin/python manage.py collectstatic --noinput \
-    && /venv/bin/python -m compileall -q portal keys
+    && /venv/bin/python -m compileall -q portal keys plans
 
 FROM python:${PYTHON}
 ENV PATH=/venv/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1

@@ -13,7 +13,7 @@ help:  ## Say what can be made
 demo: $(VENV)/.run  ## Run the portal on a sandbox of the Developer API, with sample people and keys
 	@exec $(BIN)/python -m portal.demo --port "$${PORT:-8000}" --sandbox-port "$${SANDBOX_PORT:-8001}"
 
-test: $(VENV)/.dev  ## Run the tests; the browser tests need Debian's chromium
+test: $(VENV)/.dev  ## Run the tests; the browser tests need Debian's chromium, those of the gateway GATEWAY=required
 	$(BIN)/python -m pytest $(PARALLEL)
 
 # A worker for each core, up to eight: each has a database, a sandbox and what else a test needs of its own.
@@ -22,18 +22,18 @@ PARALLEL ?= --numprocesses=auto --maxprocesses=8
 test services pooled nightly: export PYTHONDONTWRITEBYTECODE :=
 
 services: $(VENV)/.dev  ## Run the tests on a PostgreSQL and a Redis of their own, from Debian's packages
-	SERVICES=required .ci/services $(BIN)/python -m pytest $(PARALLEL) -m "services or not (browser or processes)"
+	SERVICES=required .ci/services $(BIN)/python -m pytest $(PARALLEL) -m "services or not (browser or gateway or processes)"
 
 pooled: $(VENV)/.dev  ## Run the same tests, but those of processes, through PgBouncer in transaction mode
-	POOLED=1 SERVICES=required .ci/services $(BIN)/python -m pytest $(PARALLEL) -m "not (browser or processes)"
+	POOLED=1 SERVICES=required .ci/services $(BIN)/python -m pytest $(PARALLEL) -m "not (browser or gateway or processes)"
 
-nightly: $(VENV)/.dev  ## Try out all faults at every verb, and 1,000 random sequences and bodies; takes half an hour
+nightly: $(VENV)/.dev  ## Try out all faults at every verb, and 10,000 random sequences; takes hours
 	HYPOTHESIS_PROFILE=nightly $(BIN)/python -m pytest $(PARALLEL) --override-ini=faulthandler_timeout=3600 $(wildcard tests/*/test_faults.py tests/*/test_random_sequences.py tests/*/test_hostile_answers.py)
 
 lint: $(VENV)/.dev  ## Check style, types and templates
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy portal keys sandbox bench
+	$(BIN)/mypy portal keys plans sandbox bench
 	$(BIN)/djlint --quiet --lint templates
 	$(BIN)/djhtml --check --tabwidth 2 $$(find templates -name '*.html')
 	$(BIN)/python manage.py makemigrations --check --dry-run
@@ -53,6 +53,7 @@ bench: $(VENV)/.dev  ## Measure the pages beside a bare Django page; writes benc
 lock: $(VENV)/.tools  ## Resolve the pinned, hashed dependencies anew
 	$(BIN)/uv pip compile -q --upgrade $(LOCK) pyproject.toml -o requirements.txt
 	$(BIN)/uv pip compile -q --upgrade $(LOCK) pyproject.toml --group dev -o requirements-dev.txt
+	$(BIN)/uv pip compile -q --upgrade $(LOCK) tests/providers/requirements.in -o tests/providers/requirements.txt
 
 LOCK := --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate
 

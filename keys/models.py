@@ -25,6 +25,10 @@ class Action(models.TextChoices):
     DELETE_CONSUMER = "consumer:delete", _("Deleted a consumer")
     ADD_MANAGER = "consumer:add-manager", _("Added a manager")
     REMOVE_MANAGER = "consumer:remove-manager", _("Removed a manager")
+    START_PLAN = "plan:start", _("Started a plan")
+    CHANGE_PLAN = "plan:change", _("Changed the plan")
+    CANCEL_PLAN = "plan:cancel", _("Canceled the plan")
+    RESUME_PLAN = "plan:resume", _("Resumed the plan")
     PROVIDER_ADDRESS = "account:provider-address", _("Provider named another address")
     SUPPORT = "support:start", _("Began to look at the keys")
     SUPPORT_ENDED = "support:end", _("Ended looking at the keys")
@@ -44,11 +48,16 @@ WISHES = {
     Action.DELETE_CONSUMER: _("delete the consumer"),
     Action.ADD_MANAGER: _("add a manager"),
     Action.REMOVE_MANAGER: _("remove a manager"),
+    Action.START_PLAN: _("start the plan"),
+    Action.CHANGE_PLAN: _("change the plan"),
+    Action.CANCEL_PLAN: _("cancel the plan"),
+    Action.RESUME_PLAN: _("resume the plan"),
     Action.SUPPORT: _("look at a customer's keys"),
 }
 """Actions that need step-up, in words that complete "You can now ..."; labels are free to change."""
 
 READS = {Action.REVEAL, Action.COPY, Action.TRY}
+PLANNING = {Action.START_PLAN, Action.CHANGE_PLAN, Action.CANCEL_PLAN, Action.RESUME_PLAN}
 MAKING = {Action.CREATE, Action.ROTATE, Action.ROTATE_ALL}
 
 

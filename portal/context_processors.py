@@ -19,6 +19,7 @@ def site(request: Request) -> dict[str, Any]:
         "portal_theme_url": theme_url(),
         "portal_icon_url": icon_url(),
         "portal_url": settings.PORTAL_URL,
+        "has_plans": settings.PLANS != "off",
         "local_sign_in": settings.LOCAL_SIGN_IN,
         "local_sign_up": settings.LOCAL_SIGN_IN and settings.LOCAL_SIGN_UP,
         "has_providers": bool(settings.SOCIALACCOUNT_PROVIDERS),

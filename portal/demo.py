@@ -93,7 +93,8 @@ def _environment(state: Path, port: int, sandbox_port: int) -> dict[str, str]:
         # The sandbox plays the API behind the gateway too.
         "GATEWAY_URL": f"http://{HOST}:{sandbox_port}",
         "GATEWAY_TEST_PATH": "/_sandbox/hello",
-        "KEYS_SHOW_METADATA": "plan,seats",
+        "PLANS": "zuplo",
+        "KEYS_SHOW_METADATA": "seats",
         "PORTAL_DOCS_URL": "https://zuplo.com/docs/articles/api-key-management",
         "PORTAL_SUPPORT_URL": "mailto:help@portal.test",
         "LOG_LEVEL": "ERROR",
@@ -188,6 +189,7 @@ def _summary(port: int, sandbox_port: int) -> str:
 
   Sign in with the password, or by a mailed code: codes appear here.
   Passkeys need a name instead of an address: http://localhost:{port}/ is the same portal.
+  Plans and usage: http://{HOST}:{port}/plans/ (Acme Mobile has used up what it may).
   The Developer API is a sandbox on http://{HOST}:{sandbox_port}. Ctrl-C stops both.
 """
 

@@ -96,6 +96,10 @@ GATEWAY_HEADER = fitting(
     r"[A-Za-z0-9-]+(:( [A-Za-z0-9._~+/=-]+)?)?",
     "Write what stands before the key, as in Authorization: Bearer or X-API-Key:.",
 )
+if GATEWAY_HEADER.lower().endswith(": bearer") and not GATEWAY_HEADER.endswith("Bearer"):
+    wrong("GATEWAY_HEADER", "must say Bearer with a capital B: Zuplo's gateway answers 401 to any other spelling.")
+# How long the gateway remembers whom it let in: the largest cacheTtlSeconds of its policies.
+GATEWAY_CACHE_SECONDS = number("GATEWAY_CACHE_SECONDS", 60, least=0)
 
 # The Developer API. A development machine that names nothing of it uses the sandbox.
 
@@ -136,6 +140,26 @@ KEYS_TIME_ZONE_COOKIE = "timezone" if DEBUG else "__Host-timezone"
 KEYS_LONGEST_DAYS = number("KEYS_LONGEST_DAYS", 3650)
 KEYS_SHOW_METADATA = names("KEYS_SHOW_METADATA")
 
+# Plans: none, those that Zuplo keeps (a preview API), or the portal's own from Django admin
+
+PLANS = text("PLANS", "off")
+if PLANS not in {"off", "zuplo", "portal"}:
+    wrong("PLANS", "must be off, zuplo or portal.")
+# Where people see and change their plan.
+PLANS_URL = web_address("PLANS_URL") or ("" if PLANS == "off" else "/plans/")
+PLAN_REQUESTS_TO = names("PLAN_REQUESTS_TO")
+for _address in PLAN_REQUESTS_TO:
+    fitting("PLAN_REQUESTS_TO", _address, r"[^\s@<>]+@[^\s@<>]+", "Name each address as in sales@example.com.")
+# Payment by Stripe, for plans of the portal's own that name a price of Stripe.
+STRIPE_API_KEY = text("STRIPE_API_KEY")
+if STRIPE_API_KEY:
+    fitting("STRIPE_API_KEY", STRIPE_API_KEY, r"(sk|rk)_[A-Za-z0-9_]+", "It begins with sk_ or rk_.")
+STRIPE_WEBHOOK_SECRET = text("STRIPE_WEBHOOK_SECRET")
+if STRIPE_API_KEY and not STRIPE_WEBHOOK_SECRET:
+    wrong("STRIPE_WEBHOOK_SECRET", "is not set. Copy the signing secret of the webhook from Stripe.")
+STRIPE_API_URL = web_address("STRIPE_API_URL", "https://api.stripe.com", https=not DEBUG)
+KEYS_PANELS = "" if PLANS == "off" else "plans.web.panels.PlanPanels"
+
 # Django
 
 ROOT_URLCONF = "portal.urls"
@@ -143,6 +167,7 @@ WSGI_APPLICATION = "portal.wsgi.application"
 INSTALLED_APPS = [
     "portal",
     "keys",
+    "plans",
     "django.contrib.admin",
     "django.contrib.auth",
     "django.contrib.contenttypes",
@@ -315,6 +340,7 @@ KEYS_STEP_UP_URL = "step_up"
 MFA_ADAPTER = "portal.accounts.mfa.MFAAdapter"
 MFA_FORMS = {
     "add_webauthn": "portal.accounts.mfa.AddPasskeyForm",
+    "edit_webauthn": "portal.accounts.mfa.RenamePasskeyForm",
     "login_webauthn": "portal.accounts.mfa.SignInByPasskeyForm",
     "authenticate": "portal.accounts.mfa.SecondStepForm",
     "authenticate_webauthn": "portal.accounts.mfa.SecondStepByPasskeyForm",

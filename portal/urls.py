@@ -22,6 +22,7 @@ urlpatterns = [
     path("icon.svg", icon.icon_svg, name="icon"),
     path("styleguide/", styleguide.page, name="styleguide"),
     path("keys/", include("keys.urls")),
+    path("plans/", include("plans.urls")),
     path("accounts/step-up/", step_up.ask, name="step_up"),
     path("accounts/step-up/code/", step_up.by_code, name="step_up_code"),
     # Under allauth's names and addresses, before allauth.

@@ -1,4 +1,4 @@
-"""Fake server for the API-key part of Zuplo's Developer API: a real one, on a real socket."""
+"""Fake server for the keys and plans of Zuplo's Developer API: a real one, on a real socket."""
 
 import secrets
 from collections.abc import Iterable, Mapping
@@ -11,12 +11,12 @@ from sandbox.dispatch import Dispatcher
 from sandbox.faults import Fault, made
 from sandbox.http_messages import Document
 from sandbox.journal import Call
+from sandbox.metering.control import Metering
 from sandbox.seed import Progress, add_consumer, seed_consumers, seed_samples
 from sandbox.serializers import PLAIN, Serializer
 from sandbox.server import Server
 from sandbox.store import Row, Store
 from sandbox.switches import Switches
-from sandbox.values import now
 
 __all__ = ["ACCOUNT", "BUCKET", "Call", "Fault", "Sandbox"]
 
@@ -61,6 +61,7 @@ class Sandbox:
             self._database.close()
             raise
         self.url = self._server.url
+        self.metering = Metering(self._database, bucket)
 
     def start(self) -> None:
         self._server.start()
@@ -179,11 +180,14 @@ class Sandbox:
         """True if a gateway that asks now lets the key through."""
         with self._database.reading() as store:
             key = store.key_by_value(self._bucket(store, bucket)["pk"], value)
-            return key is not None and (key["expires_on"] is None or key["expires_on"] > now())
+            return key is not None and (key["expires_on"] is None or key["expires_on"] > store.clock.now())
 
     def seed(self) -> bool:
-        """The sample account: three consumers, six keys. False if there were consumers already."""
-        return seed_samples(self._database, self.bucket, self.buckets[1])
+        """The sample account: three consumers, six keys, three plans. False if there were consumers already."""
+        if not seed_samples(self._database, self.bucket, self.buckets[1]):
+            return False
+        self.metering.seed()
+        return True
 
     def seed_consumers(self, number: int, progress: Progress | None = None) -> None:
         """Fill the bucket up to so many consumers."""

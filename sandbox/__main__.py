@@ -60,7 +60,7 @@ def _serve(sandbox: Sandbox, wish: argparse.Namespace) -> None:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m sandbox",
-        description="A stand-in for the API-key part of Zuplo's Developer API.",
+        description="A stand-in for the keys and plans of Zuplo's Developer API.",
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -74,7 +74,7 @@ def _parser() -> argparse.ArgumentParser:
         default=os.environ.get("SANDBOX_TOKEN") or "sandbox-token",
         help="the bearer token asked for (default: $SANDBOX_TOKEN, or sandbox-token)",
     )
-    parser.add_argument("--seed", action="store_true", help="add sample consumers, unless there are any")
+    parser.add_argument("--seed", action="store_true", help="add sample consumers and plans, unless there are any")
     parser.add_argument("--seed-consumers", type=int, metavar="N", help="fill the bucket up to N consumers")
     parser.add_argument(
         "--set",

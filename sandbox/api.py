@@ -5,9 +5,8 @@ import threading
 import time
 import uuid
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from http import HTTPStatus
@@ -18,35 +17,17 @@ from sandbox import operations as ops
 from sandbox.call import Call
 from sandbox.database import Database
 from sandbox.http_messages import Answer, Problem, Request
+from sandbox.metering.routes import ROUTES as METERING
+from sandbox.routing import Route, asked_by_gateway, reads, writes
 from sandbox.store import Store
 from sandbox.switches import Switches
 from sandbox.values import now
 
 BUILD_ID = str(uuid.uuid4())
 
-Operation = Callable[[Call], Answer]
-
 
 def who_am_i(call: Call) -> Answer:
     return Answer(200, {"sub": "apikey|sandbox", "account": call.names["account"]})
-
-
-@dataclass(frozen=True, slots=True)
-class Route:
-    """One operation and what the published API declares about it."""
-
-    operation: Operation
-    writes: bool = False
-    guard: bool = False  # tag.<name> is declared
-    management: bool = True  # needs the bearer, counts for the rate limit
-
-
-def _reads(operation: Operation, *, guard: bool = False) -> Route:
-    return Route(operation, guard=guard)
-
-
-def _writes(operation: Operation, *, guard: bool = False) -> Route:
-    return Route(operation, writes=True, guard=guard)
 
 
 _BUCKETS = "/v1/accounts/{account}/key-buckets"
@@ -54,30 +35,31 @@ _CONSUMERS = _BUCKETS + "/{bucket}/consumers"
 _CONSUMER = _CONSUMERS + "/{consumer}"
 
 ROUTES: dict[str, dict[str, Route]] = {
-    "/v1/who-am-i": {"GET": _reads(who_am_i)},
-    "/v3/key-auth/validate": {"POST": Route(keys.validate, management=False)},
-    _BUCKETS: {"GET": _reads(ops.list_buckets), "POST": _writes(ops.create_bucket)},
+    "/v1/who-am-i": {"GET": reads(who_am_i)},
+    "/v3/key-auth/validate": {"POST": asked_by_gateway(keys.validate)},
+    _BUCKETS: {"GET": reads(ops.list_buckets), "POST": writes(ops.create_bucket)},
     _BUCKETS + "/{bucket}": {
-        "GET": _reads(ops.read_bucket),
-        "PATCH": _writes(ops.change_bucket),
-        "DELETE": _writes(ops.delete_bucket),
+        "GET": reads(ops.read_bucket),
+        "PATCH": writes(ops.change_bucket),
+        "DELETE": writes(ops.delete_bucket),
     },
-    _CONSUMERS: {"GET": _reads(ops.list_consumers, guard=True), "POST": _writes(ops.create_consumer)},
+    _CONSUMERS: {"GET": reads(ops.list_consumers, guard=True), "POST": writes(ops.create_consumer)},
     _CONSUMER: {
-        "GET": _reads(ops.read_consumer, guard=True),
-        "PATCH": _writes(ops.change_consumer, guard=True),
-        "DELETE": _writes(ops.delete_consumer, guard=True),
+        "GET": reads(ops.read_consumer, guard=True),
+        "PATCH": writes(ops.change_consumer, guard=True),
+        "DELETE": writes(ops.delete_consumer, guard=True),
     },
-    _CONSUMER + "/roll-key": {"POST": _writes(keys.roll_key, guard=True)},
-    _CONSUMER + "/keys": {"GET": _reads(keys.list_keys), "POST": _writes(keys.create_key)},
-    _CONSUMER + "/keys/$bulk": {"POST": _writes(keys.create_keys)},
+    _CONSUMER + "/roll-key": {"POST": writes(keys.roll_key, guard=True)},
+    _CONSUMER + "/keys": {"GET": reads(keys.list_keys), "POST": writes(keys.create_key)},
+    _CONSUMER + "/keys/$bulk": {"POST": writes(keys.create_keys)},
     _CONSUMER + "/keys/{key}": {
-        "GET": _reads(keys.read_key, guard=True),
-        "PATCH": _writes(keys.change_key, guard=True),
-        "DELETE": _writes(keys.delete_key, guard=True),
+        "GET": reads(keys.read_key, guard=True),
+        "PATCH": writes(keys.change_key, guard=True),
+        "DELETE": writes(keys.delete_key, guard=True),
     },
-    _CONSUMER + "/managers": {"GET": _reads(ops.list_managers), "POST": _writes(ops.create_manager)},
-    _CONSUMER + "/managers/{manager}": {"DELETE": _writes(ops.delete_manager)},
+    _CONSUMER + "/managers": {"GET": reads(ops.list_managers), "POST": writes(ops.create_manager)},
+    _CONSUMER + "/managers/{manager}": {"DELETE": writes(ops.delete_manager)},
+    **METERING,
 }
 
 _PATTERNS = [(pattern.split("/")[1:], methods) for pattern, methods in ROUTES.items()]
@@ -97,7 +79,7 @@ class Api:
 
     def accepts(self, request: Request) -> bool:
         """Authentication: True if the bearer token is right; a gateway's question may carry any."""
-        return request.bearer == self._token or request.path == "/v3/key-auth/validate"
+        return request.bearer == self._token or _is_asked_by_gateway(request)
 
     def forget_rate(self) -> None:
         with self._rate_lock:
@@ -124,7 +106,7 @@ class Api:
     def _find(self, request: Request) -> tuple[Route, dict[str, str]]:
         segments = _folded(request.path)
         for pattern, methods in _PATTERNS:
-            names = _matched(pattern, segments) if len(pattern) == len(segments) else None
+            names = _matched(pattern, segments)
             if names is None:
                 continue
             route = methods.get(request.method)
@@ -138,7 +120,7 @@ class Api:
             raise Problem(401, "The bearer token is missing or wrong.")
         if names.get("account", self._account) != self._account:
             raise Problem(404, "There is no such account.")
-        if self._switches.current["rate"] != "off" and "account" in names:  # who-am-i declares no 429
+        if self._switches.current["rate"] != "off" and names:  # who-am-i declares no 429
             self._count(int(self._switches.current["rate"]))
 
     def _count(self, allowed: int) -> None:
@@ -190,6 +172,12 @@ class Api:
         )
 
 
+def _is_asked_by_gateway(request: Request) -> bool:
+    segments = _folded(request.path)
+    routes = [methods for pattern, methods in _PATTERNS if _matched(pattern, segments) is not None]
+    return any(not route.management for methods in routes for route in methods.values())
+
+
 def _folded(path: str) -> list[str]:
     """The decoded segments, `.` and `..` followed as a JavaScript server does (url.spec.whatwg.org)."""
     kept: list[str] = []
@@ -206,6 +194,8 @@ def _folded(path: str) -> list[str]:
 
 def _matched(pattern: Sequence[str], segments: Sequence[str]) -> dict[str, str] | None:
     """The names in a path that fits the pattern."""
+    if len(pattern) != len(segments):
+        return None
     names = {}
     for wanted, found in zip(pattern, segments, strict=True):
         if wanted.startswith("{"):

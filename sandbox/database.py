@@ -8,7 +8,9 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from queue import Empty, SimpleQueue
 
+from sandbox.metering.schema import SCHEMA as METERING_SCHEMA
 from sandbox.store import Store
+from sandbox.values import Clock
 
 COPIES_KEPT = 32
 
@@ -38,13 +40,14 @@ class Database:
     """Many readers and one writer on a file; one at a time in memory."""
 
     def __init__(self, path: str | None = None) -> None:
+        self.clock = Clock()
         self._path = path
         self._idle: SimpleQueue[sqlite3.Connection] = SimpleQueue()
         self._write_lock = threading.Lock()
         self._copies: deque[tuple[float, sqlite3.Connection]] = deque()
         self.keeps_copies = False
         first = self._open()
-        first.executescript(_SCHEMA)
+        first.executescript(_SCHEMA + METERING_SCHEMA)
         self._idle.put(first)
 
     def _open(self) -> sqlite3.Connection:
@@ -74,7 +77,7 @@ class Database:
         connection = self._borrow()
         try:
             connection.execute("BEGIN")
-            yield Store(connection)
+            yield Store(connection, self.clock)
         finally:
             connection.rollback()
             self._idle.put(connection)
@@ -88,7 +91,7 @@ class Database:
                 if self.keeps_copies:
                     self._copy(connection)
                 connection.execute("BEGIN IMMEDIATE")
-                yield Store(connection)
+                yield Store(connection, self.clock)
                 connection.execute("COMMIT")
             finally:
                 connection.rollback()
@@ -112,7 +115,7 @@ class Database:
             since = time.monotonic() - seconds if seconds is not None else None
             copies = [copy for taken, copy in self._copies if since is None or taken >= since]
             if copies:
-                yield Store(copies[-1] if since is None else copies[0])
+                yield Store(copies[-1] if since is None else copies[0], self.clock)
                 return
         with self.reading() as store:
             yield store

@@ -1,5 +1,6 @@
 """Dispatch: takes each request past the journal and the faults to the API, or to the control endpoint."""
 
+from datetime import timedelta
 from threading import Event
 from typing import Any
 from urllib.parse import parse_qs
@@ -11,10 +12,10 @@ from sandbox.faults import KINDS, Fault, Faults, made
 from sandbox.http_messages import Answer, Document, Problem, Request
 from sandbox.journal import Journal
 from sandbox.switches import SWITCHES, Switches, checked
-from sandbox.values import now
 
 CONTROL_PATH = "/_sandbox"
 GATEWAY_PATH = "/_sandbox/hello"
+LONGEST_LEAP = 10 * 366 * 86_400
 
 EXPLAINED: Document = {
     "choices": {name: {"allowed": one.allowed, "meaning": one.meaning} for name, one in SWITCHES.items()},
@@ -31,6 +32,7 @@ class Dispatcher:
         self.faults = Faults()
         self.journal = Journal()
         self._buckets = buckets
+        self._account = account
         self._api = Api(database, switches, account=account, token=token)
         self._add_buckets()
 
@@ -89,15 +91,19 @@ class Dispatcher:
         self.journal.clear()
         self.switches.reset()
         self._api.forget_rate()
+        self.database.clock.offset = timedelta()
         with self.database.writing() as store:
             store.empty()
         self._add_buckets()
 
     def _add_buckets(self) -> None:
         with self.database.writing() as store:
-            for name in self._buckets:
+            for name, kind in zip(self._buckets, ("production", "preview", "working-copy"), strict=True):
                 if store.bucket(name) is None:
-                    store.add_bucket(name)
+                    project = self._buckets[0].removesuffix("-production").removeprefix("zprj-")
+                    kind_tag = kind.upper().replace("-", "_")
+                    tags = {"account": self._account, "project": project, "environmentType": kind_tag}
+                    store.add_bucket(name, description=f"Keys of {project}, {kind}", tags=tags)
 
     def _control(self, request: Request) -> Answer:
         try:
@@ -116,14 +122,16 @@ class Dispatcher:
         with self.database.reading() as store:
             rows = store.all("SELECT pk FROM buckets")
             keys = [store.key_by_value(row["pk"], request.bearer or "") for row in rows]
-        key = next((key for key in keys if key and (key["expires_on"] is None or key["expires_on"] > now())), None)
+        key = next(
+            (key for key in keys if key and (key["expires_on"] is None or key["expires_on"] > store.clock.now())), None
+        )
         if key is None:
             return Answer(401, {"message": "This key does not work."})
         return Answer(200, {"message": f"Hello, {key['name']}!"})
 
     def _change(self, wish: Any) -> None:
         """Check all of it before any of it is done."""
-        allowed = ("reset", "clear", "set", "faults")
+        allowed = ("reset", "clear", "set", "faults", "clock")
         if not isinstance(wish, dict) or not set(wish) <= set(allowed):
             raise ValueError(f"The body must be an object of {', '.join(allowed)}.")
         clear, changes = wish.get("clear", []), wish.get("set", {})
@@ -132,6 +140,9 @@ class Dispatcher:
         if not isinstance(changes, dict):
             raise ValueError("set must be an object of switches.")
         checked(changes)
+        ahead = wish.get("clock")
+        if ahead is not None and (not isinstance(ahead, int) or abs(ahead) > LONGEST_LEAP):
+            raise ValueError(f"clock must be a whole number of seconds, at most {LONGEST_LEAP}.")
         specs = wish.get("faults", [])
         if not isinstance(specs, list) or not all(isinstance(spec, dict) for spec in specs):
             raise ValueError("faults must be a list of objects.")
@@ -143,11 +154,14 @@ class Dispatcher:
         if "journal" in clear:
             self.journal.clear()
         self.switches.set(changes)
+        if ahead is not None:
+            self.database.clock.offset = timedelta(seconds=ahead)
         for fault in faults:
             self.arm(fault)
 
     def _state(self, *, with_journal: bool) -> Document:
-        document: Document = {"switches": self.switches.current, "faults": self.faults.as_list()}
+        clock = round(self.database.clock.offset.total_seconds())
+        document: Document = {"switches": self.switches.current, "faults": self.faults.as_list(), "clock": clock}
         if with_journal:
             document["journal"] = self.journal.as_list()
         return document | EXPLAINED

@@ -3,17 +3,23 @@
 import struct
 import zlib
 from collections.abc import Callable, Iterator
+from copy import deepcopy
 from dataclasses import replace
 from typing import Any
 
 from sandbox.faults import Fault
 from sandbox.http_messages import Answer, Drip, Stream
-from sandbox.values import mint_id, mint_key
+from sandbox.values import mint_id, mint_key, mint_ulid
 
 _CHUNK = 2**20
 _SPARED = {
     *("id", "name", "key", "email", "createdOn", "updatedOn", "expiresOn"),
     *("type", "instance", "timestamp", "requestId", "buildId"),
+    # Of the v3 operations: what a program reads; without it no page would come to show the texts beside it.
+    *("slug", "meterSlug", "eventType", "featureKey", "customerId", "subscriptionId", "planId", "planKey", "planOrder"),
+    *("status", "currency", "mode", "amount", "upToAmount", "paymentTerm", "creditAmount", "aggregation"),
+    *("createdAt", "updatedAt", "activeFrom", "activeTo", "from", "to", "windowStart", "windowEnd", "windowSize"),
+    *("billingAnchor", "billingCadence", "nextBillingDate", "duration", "usagePeriod", "subjectKeys"),
 }
 
 
@@ -81,6 +87,17 @@ def _other_object(answer: Answer, options: dict[str, Any]) -> Answer:
     return replace(answer, document=other)
 
 
+def _odd_object(answer: Answer, options: dict[str, Any]) -> Answer:
+    """Copied first: what an answer is made of may be shared."""
+    document = deepcopy(answer.document)
+    objects = _objects(document, options["object"]) if answer.status < 300 else []
+    for last in objects[-1:]:
+        last[options["field"]] = options["value"]
+        if options["lacks"]:
+            del last[options["field"]]
+    return replace(answer, document=document)
+
+
 def _deep(answer: Answer, options: dict[str, Any]) -> Answer:
     depth = options["depth"]
     return _with_body(answer, document=None, text="[" * depth + "]" * depth)
@@ -103,6 +120,7 @@ _EFFECTS: dict[str, Callable[[Answer, dict[str, Any]], Answer]] = {
     "drip": _drip,
     "redirect": _redirect,
     "other_object": _other_object,
+    "odd_object": _odd_object,
     "deep": _deep,
     "gzip_bomb": _gzip_bomb,
 }
@@ -111,6 +129,16 @@ _EFFECTS: dict[str, Callable[[Answer, dict[str, Any]], Answer]] = {
 def _with_body(answer: Answer, **changes: Any) -> Answer:
     """The answer changed, and no longer a 204, which could not carry a body."""
     return replace(answer, status=200 if answer.status == 204 else answer.status, **changes)
+
+
+def _objects(document: Any, kind: str) -> list[dict[str, Any]]:
+    """The consumers, keys or managers in a document, wherever they stand in it."""
+    if not isinstance(document, dict):
+        return []
+    parts = [part for field in ("data", "apiKeys", "managers") for part in document.get(field) or ()]
+    inner = [found for part in parts for found in _objects(part, kind)]
+    prefix = {"consumer": "csmr_", "key": "key_", "manager": "eusr_"}[kind]
+    return [*inner, document] if str(document.get("id")).startswith(prefix) else inner
 
 
 def _swapped(value: Any) -> Any:
@@ -146,7 +174,8 @@ def _injected(value: Any, text: str, name: str = "") -> Any:
 
 def _renamed(document: dict[str, Any]) -> dict[str, Any]:
     """The same document with another object's identity."""
-    other = document | {"id": mint_id(document["id"].partition("_")[0])}
+    prefix, joint, _rest = document["id"].partition("_")
+    other = document | {"id": mint_id(prefix) if joint else mint_ulid()}
     if "name" in document:
         other["name"] = f"not-{document['name']}"
     if str(document.get("key", "")).startswith("zpka_") and "..." not in document["key"]:

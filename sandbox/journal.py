@@ -23,7 +23,7 @@ class Call:
     status: int | None = None  # None: not answered yet, or never
     fault: str | None = None
     committed: bool = False
-    request_id: str = ""  # the caller's own, from X-Request-ID
+    request_id: str = ""  # the caller's own, from X-Request-ID; a gateway's from zp-rid
 
     @property
     def params(self) -> dict[str, str]:

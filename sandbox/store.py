@@ -6,7 +6,7 @@ import sqlite3
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from sandbox.values import mint_id, mint_key, now
+from sandbox.values import Clock, mint_id, mint_key
 
 Row = sqlite3.Row
 
@@ -29,8 +29,9 @@ _MANAGED_BY = {
 class Store:
     """Rows in, rows out. Knows nothing of switches but the names of orders and e-mail readings."""
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
+    def __init__(self, connection: sqlite3.Connection, clock: Clock) -> None:
         self.connection = connection
+        self.clock = clock
 
     def all(self, sql: str, *values: object) -> list[Row]:
         return self.connection.execute(sql, values).fetchall()
@@ -64,7 +65,8 @@ class Store:
         self.connection.execute(f"DELETE FROM {table} WHERE pk = ?", (pk,))
 
     def empty(self) -> None:
-        self.connection.execute("DELETE FROM buckets")  # and all that is in them
+        for table in ("buckets", "counters", "quotas"):  # a bucket goes with all that is in it
+            self.connection.execute(f"DELETE FROM {table}")
 
     # Buckets
 
@@ -72,7 +74,7 @@ class Store:
         return self.one("SELECT * FROM buckets WHERE name = ?", name)
 
     def add_bucket(self, name: str, *, description: str | None = None, tags: Any = None) -> Row:
-        created = now()
+        created = self.clock.now()
         return self.insert(
             "buckets",
             id=mint_id("bckt"),
@@ -98,7 +100,7 @@ class Store:
         metadata: Any = None,
         created_on: str | None = None,
     ) -> Row:
-        created = created_on or now()
+        created = created_on or self.clock.now()
         return self.insert(
             "consumers",
             bucket=bucket,
@@ -119,7 +121,7 @@ class Store:
     def key_by_value(self, bucket: int, value: str) -> Row | None:
         """The key with its consumer's name and metadata."""
         return self.one(
-            "SELECT keys.*, consumers.name, consumers.metadata FROM keys"
+            "SELECT keys.*, consumers.id AS consumer_id, consumers.name, consumers.metadata FROM keys"
             " JOIN consumers ON consumers.pk = keys.consumer WHERE keys.value = ? AND consumers.bucket = ?",
             value,
             bucket,
@@ -134,7 +136,7 @@ class Store:
         value: str | None = None,
         created_on: str | None = None,
     ) -> Row:
-        created = created_on or now()
+        created = created_on or self.clock.now()
         return self.insert(
             "keys",
             consumer=consumer,
@@ -157,7 +159,7 @@ class Store:
             email=email,
             sub=sub,
             invited=sub is None,
-            created_on=created_on or now(),
+            created_on=created_on or self.clock.now(),
         )
 
     def manager(self, consumer: int, manager_id: str) -> Row | None:

@@ -80,7 +80,27 @@ SWITCHES: Mapping[str, Switch] = {
             ("ignore_case", "case_sensitive", "with_invites"),
             "how manager-email compares; with_invites: invited addresses count too",
         ),
-        Switch("invite_field", ("managerInvites", "absent"), "the field that include-manager-invites adds"),
+        Switch(
+            "invite_field",
+            ("managerInvites", "absent", "strings"),
+            "what include-manager-invites adds: managerInvites with objects; nothing; managerInvites with addresses",
+        ),
+        Switch(
+            "unknown_fields",
+            ("absent", "present"),
+            "present: consumers also say inviteCount, invitations and declinedInvites, which names declined@acme.test",
+        ),
+        Switch("listed_managers", ("present", "absent"), "absent: lists bring no managers, although asked for them"),
+        Switch(
+            "kept_labels",
+            ("as_sent", "composed", "trimmed"),
+            "a description as it is kept: composed letters (NFC); its first ten characters",
+        ),
+        Switch(
+            "kept_ends",
+            ("as_sent", "minutes", "days"),
+            "expiresOn as it is kept: rounded up to the minute; to the end of the day",
+        ),
         Switch(
             "duplicate_manager",
             ("existing", "409", "second"),
@@ -94,6 +114,36 @@ SWITCHES: Mapping[str, Switch] = {
         Switch("rate", ("off", COUNT), "management calls allowed in a second; 429 above"),
         Switch("rate_retry_after", ("seconds", "date", "none"), "the retry-after of that 429"),
         Switch("edge_ttl", ("60", "0"), "seconds a gateway may keep a verdict (x-cache-ttl)"),
+        # Plans, usage and subscriptions (v3)
+        Switch("monetization", ("on", "403"), "whether the account has plans and metering"),
+        Switch("metering_create_status", ("201", "200"), "the status of a v3 creation"),
+        Switch("metering_lists", ("items", "data", "bare"), "v3 lists: under items or data, or bare arrays"),
+        Switch(
+            "subscription_answer",
+            ("bare", "wrapped", "empty"),
+            "creating, canceling and resuming a subscription answers: it; it under `subscription`; {}",
+        ),
+        Switch("change_answer", ("both", "next", "empty"), "a change answers current and next; next alone; {}"),
+        Switch(
+            "subscription_consumer",
+            ("existing", "created"),
+            "creating a subscription uses the consumer in subjectKeys; makes a consumer with a key of its own",
+        ),
+        Switch("duplicate_customer", ("409", "200"), "creating a customer whose key is taken: 409; the one there is"),
+        Switch("cancel_free", ("400", "409", "422"), "canceling a free phase at the end of its period"),
+        Switch("resume_path", ("unschedule-cancelation", "restore"), "the path that takes a cancelation back"),
+        Switch(
+            "access_shape",
+            ("usage", "entitlements", "list"),
+            "access answers: as the usage of Zuplo's portal; entitlements alone; a list under access",
+        ),
+        Switch("usage_lag", ("none", COUNT), "seconds until usage shows in access, queries and verdicts"),
+        Switch(
+            "first_payment",
+            ("paid", "pending"),
+            "a new subscription to a plan with prices is paid; waits for its first payment",
+        ),
+        Switch("unknown_key", ("null", "401"), "validate-api-key for a key that is unknown: no subscription; 401"),
     )
 }
 

@@ -2,10 +2,11 @@
 
 import random
 import re
+import unicodedata
 import uuid
 import zlib
 from base64 import b64encode
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 _DATE = re.compile(r"\d{4}-\d\d-\d\d(T\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d))?", re.ASCII | re.IGNORECASE)
 
@@ -14,6 +15,12 @@ def mint_id(prefix: str) -> str:
     """An opaque id, as the published examples look: 24 letters and digits, 32 for a bucket."""
     some = random.randbytes(24 if prefix == "bckt" else 18)
     return f"{prefix}_{b64encode(some, altchars=b'xX').decode()}"
+
+
+def mint_ulid() -> str:
+    """An id of the v3 operations: 48 bits of time and 80 of chance in Crockford's base 32."""
+    number = int(datetime.now(UTC).timestamp() * 1000) << 80 | random.getrandbits(80)
+    return "".join("0123456789ABCDEFGHJKMNPQRSTVWXYZ"[number >> shift & 31] for shift in range(125, -1, -5))
 
 
 def mint_key() -> str:
@@ -36,8 +43,31 @@ def written(moment: datetime) -> str:
     return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
+def written_exactly(moment: datetime) -> str:
+    """With microseconds, as the v3 operations have them; texts are in the order of time among themselves."""
+    return moment.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
+def moment_of(text: str) -> datetime:
+    """The moment that one of our own texts says."""
+    return datetime.fromisoformat(text)
+
+
 def now() -> str:
     return written(datetime.now(UTC))
+
+
+class Clock:
+    """The time in the account: the true one, or so much ahead of it or behind, as a test wishes."""
+
+    def __init__(self) -> None:
+        self.offset = timedelta()
+
+    def moment(self) -> datetime:
+        return datetime.now(UTC) + self.offset
+
+    def now(self) -> str:
+        return written(self.moment())
 
 
 def read_date(text: str) -> str:
@@ -49,3 +79,22 @@ def read_date(text: str) -> str:
         return written(moment if moment.tzinfo else moment.replace(tzinfo=UTC))
     except OverflowError as error:
         raise ValueError("outside the calendar") from error
+
+
+def kept_label(text: str | None, reading: str) -> str | None:
+    """A description as a service may keep it."""
+    if not text or reading == "as_sent":
+        return text
+    return unicodedata.normalize("NFC", text) if reading == "composed" else text[:10].strip()
+
+
+def kept_end(text: str | None, reading: str) -> str | None:
+    """An end, in the form we store, as a service may keep it: rounded up."""
+    if not text or reading == "as_sent":
+        return text
+    unit = timedelta(minutes=1) if reading == "minutes" else timedelta(days=1)
+    moment = datetime.fromisoformat(text)
+    try:
+        return written(moment + (datetime.min.replace(tzinfo=UTC) - moment) % unit)
+    except OverflowError:
+        return text

@@ -19,7 +19,7 @@ from django.core.cache import cache
 from django.test import Client
 
 from sandbox import Sandbox
-from tests.helpers import oidc_provider
+from tests.helpers import oidc_provider, zuplo
 from tests.helpers.people import give_the_id
 
 NOWHERE = "http://127.0.0.1:9"  # nothing listens on the discard port
@@ -219,6 +219,11 @@ NEEDED = {
         CHROMIUM.exists(),
         os.environ.get("BROWSER") == "required",
     ),
+    "gateway": (
+        "Zuplo's gateway is not installed. To run them, from npm (700 MB): GATEWAY=required make test",
+        zuplo.is_installed(),
+        os.environ.get("GATEWAY") == "required",
+    ),
     "gettext": (
         "there is no xgettext. Install Debian's gettext to run them.",
         shutil.which("xgettext") is not None,
@@ -228,6 +233,11 @@ NEEDED = {
         "curl, node, go or php is missing. Install Debian's curl, nodejs, golang-go, php-cli and php-curl to run them.",
         all(map(shutil.which, ("curl", "node", "go", "php"))),
         os.environ.get("LANGUAGES") == "required",
+    ),
+    "providers": (
+        "they install real OpenID Connect servers by pip and npm. To run them: PROVIDERS=required make test",
+        False,
+        os.environ.get("PROVIDERS") == "required",
     ),
     "services": (
         "there is no PostgreSQL, PgBouncer or Redis. To run them: .ci/services make test",

@@ -13,7 +13,7 @@ from django.utils.translation import gettext_lazy as _
 
 from keys.access import Actor
 from keys.green_threads import give_back_connection
-from keys.models import DONE, NOT_DONE, READS, WISHES, Action, AuditEvent, Outcome, VisitEnd
+from keys.models import DONE, NOT_DONE, PLANNING, READS, WISHES, Action, AuditEvent, Outcome, VisitEnd
 from keys.times import local, written
 
 KINDS = {
@@ -22,6 +22,7 @@ KINDS = {
     "ended": (_("Ended or deleted"), {Action.CHANGE_END, Action.DELETE}),
     "named": (_("Labels and details"), {Action.RENAME, Action.RENAME_CONSUMER, Action.CHANGE_CONSUMER}),
     "managers": (_("Managers"), {Action.ADD_MANAGER, Action.REMOVE_MANAGER}),
+    "plans": (_("Plans"), PLANNING),
     "consumers": (_("Consumers made or deleted"), {Action.CREATE_CONSUMER, Action.DELETE_CONSUMER}),
     "account": (_("Sign-in"), {Action.PROVIDER_ADDRESS}),
     "visits": (_("Support looked at the keys"), {Action.SUPPORT, Action.SUPPORT_ENDED}),
@@ -48,6 +49,10 @@ ICONS = {
     Action.REMOVE_MANAGER: "user-minus",
     Action.CREATE_CONSUMER: "plus",
     Action.DELETE_CONSUMER: "trash",
+    Action.START_PLAN: "rectangle-stack",
+    Action.CHANGE_PLAN: "rectangle-stack",
+    Action.CANCEL_PLAN: "rectangle-stack",
+    Action.RESUME_PLAN: "rectangle-stack",
     Action.PROVIDER_ADDRESS: "identification",
     Action.SUPPORT: "lifebuoy",
     Action.SUPPORT_ENDED: "lifebuoy",
@@ -161,6 +166,8 @@ class Entry:
                 return str(facts.get("address", ""))
             case Action.RENAME | Action.RENAME_CONSUMER:
                 return str(facts.get("label", ""))
+            case Action.CREATE | Action.START_PLAN | Action.CHANGE_PLAN | Action.CANCEL_PLAN | Action.RESUME_PLAN:
+                return str(facts.get("plan_name", ""))
             case Action.CHANGE_END if ends := parse_datetime(facts.get("ends") or ""):
                 return written(ends)
         return ""

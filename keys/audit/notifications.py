@@ -16,13 +16,13 @@ from django.utils.translation import get_language, override
 from django.utils.translation import gettext as _
 
 from keys.conf import settings
-from keys.models import Action, AuditEvent, Outcome
+from keys.models import PLANNING, Action, AuditEvent, Outcome
 from keys.times import zone
 from keys.types import Consumer
 
 logger = logging.getLogger(__name__)
 
-TOLD = {
+TOLD = PLANNING | {
     Action.CREATE,
     Action.ROTATE,
     Action.ROTATE_ALL,
@@ -59,6 +59,8 @@ def _mails(event: AuditEvent, consumer: Consumer) -> list[EmailMessage]:
         "portal_support_url": settings.PORTAL_SUPPORT_URL,
         "page": page,
         "ends": _end_of(event),
+        "has_ended": _has_ended_a_key(event),
+        "many": event.action in {Action.ROTATE_ALL, Action.DELETE_CONSUMER},
     }
     addresses = _addresses(event, consumer)
     languages = import_string(settings.KEYS_LANGUAGES)(addresses)
@@ -78,6 +80,21 @@ def _end_of(event: AuditEvent) -> datetime | None:
     elif event.action == Action.ROTATE and event.outcome == Outcome.DONE:  # else the old key goes on
         ends = event.facts.get("old", {}).get(event.key_id)
     return parse_datetime(ends) if ends else None
+
+
+def _has_ended_a_key(event: AuditEvent) -> bool:
+    """True if a key that worked until then works no more, so that the mail says how soon the gateway knows."""
+    if event.action == Action.DELETE:
+        return True
+    if event.action == Action.DELETE_CONSUMER:
+        return bool(event.facts.get("ended"))
+    if event.action == Action.ROTATE_ALL:  # its facts name each old key, those that had ended long before too
+        was = event.facts.get("was", {})
+        ends = [end for key, end in event.facts.get("old", {}).items() if end != was.get(key)]
+    else:
+        ends = [end.isoformat()] if (end := _end_of(event)) else []
+    moments = filter(None, map(parse_datetime, ends))
+    return event.outcome == Outcome.DONE and any(moment <= timezone.now() for moment in moments)
 
 
 def _mail(address: str, language: str | None, context: dict[str, Any]) -> EmailMessage:

@@ -71,7 +71,7 @@ def _reshaped(consumer: Consumer, event: AuditEvent) -> Consumer:
 
 def _with_manager(consumer: Consumer, event: AuditEvent) -> Consumer:
     address, manager_id = event.facts["address"], event.facts.get("manager_id", "")
-    if any(same_address(manager.email, address) for manager in consumer.managers):
+    if any(same_address(manager.email, address) and not manager.invited for manager in consumer.managers):
         return consumer
     return replace(consumer, managers=(*consumer.managers, Manager(address, manager_id)))
 
@@ -98,6 +98,10 @@ _AFTER: dict[Action, Callable[[Consumer, AuditEvent], Consumer | None]] = {
     Action.DELETE: lambda consumer, event: consumer.without_key(event.key_id),
     Action.CREATE_CONSUMER: _with_new_key,
     Action.CHANGE_CONSUMER: _reshaped,
+    Action.START_PLAN: _reshaped,
+    Action.CHANGE_PLAN: _reshaped,
+    Action.CANCEL_PLAN: _reshaped,
+    Action.RESUME_PLAN: _reshaped,
     Action.DELETE_CONSUMER: lambda consumer, event: None,
     Action.ADD_MANAGER: _with_manager,
     Action.REMOVE_MANAGER: _without_manager,

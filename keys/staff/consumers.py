@@ -10,6 +10,7 @@ from django.shortcuts import redirect
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_safe
 
+from keys import refusals
 from keys.conf import settings
 from keys.http import Request
 from keys.models import Action
@@ -52,7 +53,7 @@ def page(request: Request, directory: Directory) -> HttpResponse:
         "filters": filters,
         "window": window,
         "first": offset + 1,
-        "last": offset + len(window.items) if window else 0,
+        "last": offset + len(window.items) + window.unread if window else 0,
         "previous": _query(filters, max(0, offset - ON_A_PAGE)) if offset else "",
         "next": _query(filters, window.next) if window and window.next is not None else "",
     }
@@ -103,7 +104,7 @@ def _new_consumer(wish: dict[str, Any]) -> NewConsumer:
 
 def _created(request: Request, directory: Directory, change: Change) -> HttpResponse:
     """With its first key the one page that shows it."""
-    if change.key is None:
+    if change.key is None and not change.is_gone:
         return redirect_with_message(request, directory, change.consumer, _("The consumer is created."))
     context = {
         "title": _("The consumer is created"),
@@ -136,7 +137,10 @@ def delete(request: Request, directory: Directory, name: str) -> HttpResponse:
     form = DeleteForm(_post_data(request), url=request.path, name=name)
     if form.is_valid():
         change = directory.delete_consumer(name, token=form.cleaned_data["token"])
-        messages.success(request, _("%(title)s is deleted, with all its keys.") % {"title": change.consumer.title})
+        words = _("%(title)s is deleted, with all its keys.") % {"title": change.consumer.title}
+        if change.consumer.live_keys:
+            words += " " + refusals.sentence(many=True)
+        messages.success(request, words)
         return HttpResponseRedirect(page_of(request, directory.environment), status=303)
     return render_form(request, directory, "_delete_consumer", form, consumer=directory.consumer(name))
 

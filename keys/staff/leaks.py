@@ -6,9 +6,11 @@ from django.utils.translation import gettext as _
 from django.views.decorators.debug import sensitive_post_parameters, sensitive_variables
 from django.views.decorators.http import require_http_methods
 
+from keys import refusals
 from keys.audit.notifications import managers_to_tell
 from keys.http import Request
 from keys.models import Action
+from keys.service.idempotency import Change
 from keys.service.keyring import require_live
 from keys.staff.consumers import offset_of, page_context, redirect_with_message, render_form
 from keys.staff.decorators import SAFE, changing, with_directory
@@ -16,7 +18,6 @@ from keys.staff.directory import Directory
 from keys.staff.forms import FindKeyForm, LeakForm
 from keys.staff.search.criteria import matching_fingerprint
 from keys.staff.search.fingerprint import Fingerprint
-from keys.types import Consumer
 from keys.web.portal_or_admin import render_here
 
 require_form = require_http_methods(["GET", "HEAD", "POST"])
@@ -63,15 +64,14 @@ def leaked(request: Request, directory: Directory, name: str, key_id: str) -> Ht
     if form.is_valid():
         wish = form.cleaned_data
         change = directory.change_end(name, key_id, ends=wish["ends_on"], token=wish["token"], found=wish["found"])
-        return redirect_with_message(
-            request, directory, change.consumer, _what_was_done(change.consumer, wish["found"])
-        )
+        return redirect_with_message(request, directory, change.consumer, _what_was_done(change, wish["found"]))
     return render_form(request, directory, "_leaked", form, consumer=consumer, key=require_live(key))
 
 
-def _what_was_done(consumer: Consumer, found: str) -> str:
-    if not found:
-        return _("The key ends.")
-    if managers_to_tell(consumer):
-        return _("The key ends, and its managers are told.")
-    return _("The key ends. Nobody could be told: it has no manager with an e-mail address.")
+def _what_was_done(change: Change, found: str) -> str:
+    sentences = [_("The key has ended."), refusals.sentence()] if change.has_ended_old else [_("The key ends.")]
+    if found and managers_to_tell(change.consumer):
+        sentences.append(_("Its managers are told."))
+    elif found:
+        sentences.append(_("Nobody could be told: it has no manager with an e-mail address."))
+    return " ".join(sentences)

@@ -4,7 +4,7 @@ from django import template
 from django.template import Context
 from django.urls import reverse
 
-from keys import times
+from keys import refusals, times
 from keys.conf import settings
 from keys.types import KEYS_IN_A_LIST, ApiKey, Consumer
 
@@ -15,6 +15,8 @@ register.filter("rough", times.rough)
 register.filter("written", times.written)
 register.filter("clock", times.clock)
 register.filter("iso", times.iso)
+register.simple_tag(refusals.sentence, name="refusal")
+register.simple_tag(refusals.within, name="gateway_memory")
 
 
 @register.filter

@@ -14,6 +14,7 @@ from django.utils.safestring import SafeString
 from django.utils.text import format_lazy
 from django.utils.translation import gettext_lazy as _
 
+from keys import refusals
 from keys.conf import settings
 from keys.redaction import is_readable, without_keys
 from keys.times import day, exact, local, zone, zone_name
@@ -57,13 +58,25 @@ def readable(value: str) -> None:
 
 def keyless(value: str) -> None:
     if without_keys(value) != value:
-        raise ValidationError(_("This seems to hold the key itself. Leave it out: the text is mailed."), code="key")
+        raise ValidationError(_("This seems to hold a key. Leave it out: others read this text."), code="key")
 
 
-class LabelField(forms.CharField):
-    """A label, which everybody reads in lists and mails: a key that was pasted into it is not even shown again."""
+class KeylessField(forms.CharField):
+    """Free text without keys: one that was pasted into it is refused, and not even shown again."""
+
+    default_validators = [keyless]
+
+    def bound_data(self, data: Any, initial: Any) -> Any:
+        return without_keys(super().bound_data(data, initial) or "")
+
+
+class WordsField(KeylessField):
+    """Words on one line, which others read in lists, logs and mails."""
 
     default_validators = [readable, keyless]
+
+
+class LabelField(WordsField):
     shown = ""
     """What stood in the field as the form was opened. It may be sent again as it is, whatever upstream let in."""
 
@@ -72,9 +85,6 @@ class LabelField(forms.CharField):
 
     def clean(self, value: Any) -> Any:
         return self.shown if self.shown and str(value).strip() == self.shown.strip() else super().clean(value)
-
-    def bound_data(self, data: Any, initial: Any) -> Any:
-        return without_keys(super().bound_data(data, initial) or "")
 
 
 def label_field(help_text: Any = "") -> LabelField:
@@ -138,7 +148,9 @@ class CreateForm(ZonedForm):
     def __init__(self, data: QueryDict | None = None, *, url: str = "") -> None:
         super().__init__(data, url=url)
         today = timezone.now()
-        lasting = [(days, _with(name, day(today + timedelta(days=int(days))))) for days, name in LIFETIMES.items()]
+        lasting = [
+            (days, with_moment(name, day(today + timedelta(days=int(days))))) for days, name in LIFETIMES.items()
+        ]
         field = self.fields["ends"]
         assert isinstance(field, forms.ChoiceField)  # noqa: S101, for the type checker
         field.choices = [*lasting, (ON_A_DATE, _("On a date")), (NEVER, _("Never"))]
@@ -179,7 +191,8 @@ class RotateForm(OnceForm):
         field = self.fields["grace"]
         assert isinstance(field, forms.ChoiceField)  # noqa: S101, for the type checker
         field.choices = [
-            (code, _with(name, exact(now + grace)) if grace else name) for code, (grace, name) in GRACES.items()
+            (code, with_moment(name, exact(now + grace) if grace else refusals.choice()))
+            for code, (grace, name) in GRACES.items()
         ]
 
     @property
@@ -224,5 +237,5 @@ class EndForm(ZonedForm):
         return ends
 
 
-def _with(name: Any, moment: SafeString) -> SafeString:
+def with_moment(name: Any, moment: str) -> SafeString:
     return format_html('{} <span class="choice-moment">{}</span>', name, moment)

@@ -14,9 +14,11 @@ from django.views.decorators.gzip import gzip_page
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 from django_htmx.http import trigger_client_event
 
+from keys import refusals
 from keys.conf import settings
 from keys.http import Request
 from keys.models import Action
+from keys.panels import panels
 from keys.provisioning import rules_for
 from keys.service.idempotency import Change
 from keys.service.keyring import KeyRing, check_rotate_all, require_live
@@ -38,18 +40,22 @@ require_form = require_http_methods(["GET", "HEAD", "POST"])
 @require_safe
 @with_keyring
 def page(request: Request, ring: KeyRing) -> HttpResponse:
-    everything, words = ring.consumers(), request.GET.get("find", "").strip()[:LABEL_LENGTH]
-    found = [consumer for consumer in everything if consumer.matches(words)]
+    mine, words = ring.consumers(), request.GET.get("find", "").strip()[:LABEL_LENGTH]
+    found = [consumer for consumer in mine.consumers if consumer.matches(words)]
     consumers = Paginator(found, CONSUMERS_ON_A_PAGE).get_page(request.GET.get("page"))
     cards = _cards(ring, consumers.object_list)
+    beside = panels().of_consumers(ring, cards)
+    cards = [replace(consumer, panel=beside.get(consumer.name, "")) for consumer in cards]
     consumers.object_list = [consumer.narrowed(words) for consumer in cards]
     context = {
         "consumers": consumers,
         "environments": list(settings.ZUPLO_BUCKETS),
         "addresses": ring.actor.emails,
-        "is_newcomer": not everything,
+        "is_newcomer": mine.is_empty,
+        "panel": panels().for_newcomer(ring) if mine.is_empty and ring.actor.emails else "",
+        "unread": mine.unread,
         "words": words,
-        "can_find": words or len(everything) >= FIND_FROM or any(consumer.has_many_keys for consumer in cards),
+        "can_find": words or len(mine.consumers) >= FIND_FROM or any(consumer.has_many_keys for consumer in cards),
     }
     return render(request, "keys/page.html", _page_context(ring) | _requests(consumers.object_list) | context)
 
@@ -81,7 +87,7 @@ def try_key(request: Request, ring: KeyRing, name: str, key_id: str) -> HttpResp
     if not gateway.can_try():
         raise Http404
     key, trial = ring.try_key(name, key_id)
-    context: dict[str, Any] = {"key": key, "trial": trial, "url": gateway.url()}
+    context: dict[str, Any] = {"key": key, "trial": trial, "url": gateway.url(), "plans_url": settings.PLANS_URL}
     if request.htmx:
         return render(request, "keys/_trial.html", context)
     return _dialog(request, ring, "keys/_tried.html", **context)
@@ -96,8 +102,7 @@ def create(request: Request, ring: KeyRing, name: str = "") -> HttpResponse:
         wanted = {"label": form.cleaned_data["label"], "ends": form.key_ends, "token": form.cleaned_data["token"]}
         if name:
             return _new_key(request, ring, ring.create(name, **wanted))
-        response = _new_key(request, ring, ring.create_first(**wanted), has_card=False)
-        return trigger_client_event(response, "page:stale")
+        return first_key_response(request, ring, ring.create_first(**wanted))
     consumer = ring.consumer(name) if name else None
     if consumer:
         rules_for(ring.actor).may_create(ring.actor, consumer)
@@ -167,7 +172,8 @@ def change_end(request: Request, ring: KeyRing, name: str, key_id: str) -> HttpR
     if form.is_valid():
         ends, token = form.cleaned_data["ends_on"], form.cleaned_data["token"]
         change = ring.change_end(name, key_id, ends=ends, token=token)
-        return _changed(request, ring, change, _("The key has its new end."))
+        ended = " ".join([_("The key has ended."), refusals.sentence()])
+        return _changed(request, ring, change, ended if change.has_ended_old else _("The key has its new end."))
     key = require_live(ring.consumer(name).key(key_id))
     form.shows(key.expires_on)
     return _dialog(request, ring, "keys/_end.html", form, key=key)
@@ -180,15 +186,20 @@ def delete(request: Request, ring: KeyRing, name: str, key_id: str) -> HttpRespo
     form = OnceForm(_post_data(request), url=request.path)
     if form.is_valid():
         change = ring.delete(name, key_id, token=form.cleaned_data["token"])
-        return _changed(
-            request, ring, change, _("The key is deleted. The gateway may take up to 60 seconds to notice.")
-        )
+        return _changed(request, ring, change, " ".join([_("The key is deleted."), *_refusal_of(change)]))
     consumer = ring.consumer(name)
     key = consumer.key(key_id)
-    return _dialog(request, ring, "keys/_delete.html", form, key=key, last=consumer.live_keys == [key])
+    is_last = consumer.live_keys == [key] and not consumer.unread_keys
+    return _dialog(request, ring, "keys/_delete.html", form, key=key, last=is_last)
 
 
-# What views share
+# What views share, also those of other apps
+
+
+def first_key_response(request: Request, ring: KeyRing, change: Change) -> HttpResponse:
+    """The answer to a newcomer's first key: the key, and behind it a page that has to be loaded anew."""
+    response = _new_key(request, ring, change, has_card=False)
+    return trigger_client_event(response, "page:stale")
 
 
 def _post_data(request: Request) -> Any:
@@ -217,10 +228,20 @@ def _requests(consumers: Iterable[Consumer] = ()) -> dict[str, Any]:
     }
 
 
+def _refusal_of(change: Change) -> list[str]:
+    """When the gateway refuses the key that is gone, if it worked until now."""
+    return [] if change.key is None or change.key.is_ended else [refusals.sentence()]
+
+
 def _cards(ring: KeyRing, consumers: Iterable[Consumer]) -> list[Consumer]:
     """The consumers with what their cards say beside: which key replaced which, and why there may be no more."""
     paired = with_replacements(consumers, ring.environment)
     return [replace(consumer, no_more=ring.why_no_more(consumer)) for consumer in paired]
+
+
+def _card_again(ring: KeyRing, consumer: Consumer) -> Consumer:
+    """The consumer for a card that takes the place of the one on the page."""
+    return replace(_cards(ring, [consumer])[0], panel=panels().after_change(consumer))
 
 
 def _back(request: Request, ring: KeyRing) -> str:
@@ -249,8 +270,10 @@ def _revealed(request: Request, ring: KeyRing, **context: Any) -> HttpResponse:
 
 def _changed(request: Request, ring: KeyRing, change: Change, notice: str) -> HttpResponse:
     """The consumer as it is now for htmx, or back to the page."""
+    if change.is_gone:
+        notice = _("That was done when the form was first sent. The key has been deleted since.")
     if request.htmx:
-        context = _page_context(ring) | {"consumer": _cards(ring, [change.consumer])[0], "notice": notice}
+        context = _page_context(ring) | {"consumer": _card_again(ring, change.consumer), "notice": notice}
         response = render(request, "keys/_changed.html", context)
         return trigger_client_event(response, "dialog:close")
     messages.success(request, notice)
@@ -267,7 +290,7 @@ def _new_key(request: Request, ring: KeyRing, change: Change, *, has_card: bool 
         change=change,
         key=change.key,
         value=change.value,
-        consumer=_cards(ring, [change.consumer])[0] if has_card else None,
+        consumer=_card_again(ring, change.consumer) if has_card else None,
         token=uuid.uuid4(),
         **_requests(),
     )

@@ -1,10 +1,14 @@
 """Gateway request: how a key is sent to the operator's own API, and one request that tries a key out."""
 
+import json
+import re
 import time
 from dataclasses import dataclass
+from enum import StrEnum
 from http import HTTPStatus
 
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from keys.conf import settings
 from keys.green_threads import give_back_connection, semaphore
@@ -21,6 +25,42 @@ TRIES_AT_ONCE = 16
 _places = semaphore(TRIES_AT_ONCE)
 
 
+class Reason(StrEnum):
+    """Classification of a refusal; only `KEY` is about the key itself."""
+
+    UNKNOWN = ""
+    KEY = "key"
+    NO_PLAN = "no plan"
+    PLAN = "plan"
+    QUOTA = "quota"
+    RATE = "rate"
+    PAYMENT = "payment"
+    BLOCKED = "blocked"
+
+
+WORDS = {
+    Reason.UNKNOWN: gettext_lazy("The gateway refused this request. This need not be about the key."),
+    Reason.KEY: gettext_lazy("The gateway does not accept this key. A key that has ended never works again."),
+    Reason.NO_PLAN: gettext_lazy("The gateway does not know this key, or no plan is running for it."),
+    Reason.PLAN: gettext_lazy("The key is valid, but its plan does not include this, or it is used up."),
+    Reason.QUOTA: gettext_lazy("The key is valid, but the calls that its plan includes are used up."),
+    Reason.RATE: gettext_lazy("The key is valid, but there were more calls than are allowed in this time."),
+    Reason.PAYMENT: gettext_lazy("The key is valid, but a payment for its plan is missing."),
+    Reason.BLOCKED: gettext_lazy("The key is valid, but access was blocked. Please contact support."),
+}
+
+# Words of `detail` in the refusals of Zuplo's policies, as its runtime 7.6.4 was seen to send them; first match wins.
+_DETAILS = (
+    (r"exceeded the allowed limit|Quota exceeded", Reason.QUOTA),
+    (r"(?i)payment", Reason.PAYMENT),
+    (r"blocked by the administrator", Reason.BLOCKED),
+    (r"expired subscription|does not have access to the API", Reason.NO_PLAN),
+    (r"meter|[Ee]ntitlement", Reason.PLAN),
+    (r"API Key has expired|Authorization", Reason.KEY),
+)
+_BY_STATUS = {401: Reason.KEY, 429: Reason.RATE}
+
+
 @dataclass(frozen=True, slots=True)
 class Trial:
     """Result of trying a key: the gateway's answer, or in `trouble` why there is none."""
@@ -31,6 +71,7 @@ class Trial:
     lines: tuple[str, ...] = ()
     is_cut: bool = False
     trouble: str = ""
+    reason: Reason = Reason.UNKNOWN
 
     @property
     def works(self) -> bool:
@@ -38,7 +79,16 @@ class Trial:
 
     @property
     def is_refused(self) -> bool:
-        return self.status in {401, 403}
+        return self.status in {401, 403, 429}
+
+    @property
+    def is_about_the_plan(self) -> bool:
+        return self.reason not in {Reason.UNKNOWN, Reason.KEY}
+
+    @property
+    def words(self) -> str:
+        """What a refusal means."""
+        return str(WORDS[self.reason])
 
 
 def url() -> str:
@@ -78,7 +128,22 @@ def try_out(full: FullKey, seconds: float) -> Trial:
     is_cut = len(answer.body) >= FIRST_BYTES
     lines = _lines(answer.body, full, is_cut=is_cut)
     is_cut = is_cut or len(lines) > FIRST_LINES
-    return Trial(answer.status, _phrase(answer.status), passed, lines[:FIRST_LINES], is_cut)
+    reason = _reason(answer.status, answer.body)
+    return Trial(answer.status, _phrase(answer.status), passed, lines[:FIRST_LINES], is_cut, reason=reason)
+
+
+def _reason(status: int, body: bytes) -> Reason:
+    """Why the gateway refused, by the `detail` of its problem document (RFC 9457), else by the status alone."""
+    usual = _BY_STATUS.get(status, Reason.UNKNOWN)
+    if status not in {401, 403, 429}:
+        return usual
+    try:
+        document = json.loads(body)
+    except (ValueError, RecursionError):
+        return usual
+    detail = document.get("detail") if isinstance(document, dict) else None
+    words = detail if isinstance(detail, str) else ""
+    return next((reason for pattern, reason in _DETAILS if re.search(pattern, words)), usual)
 
 
 def _lines(body: bytes, full: FullKey, *, is_cut: bool) -> tuple[str, ...]:

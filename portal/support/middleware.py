@@ -55,7 +55,7 @@ class Impersonation:
     def process_view(self, request: Request, *_view: object) -> HttpResponse | None:
         visit = request.visit
         match = cast(ResolverMatch, request.resolver_match)
-        if visit is None or match.namespace == "keys" or (not match.app_names and match.url_name in OPEN):
+        if visit is None or match.namespace in {"keys", "plans"} or (not match.app_names and match.url_name in OPEN):
             if visit and match.url_name == "account_logout" and request.method == "POST":
                 self._sign_out(request, visit)
             return None

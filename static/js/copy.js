@@ -1,4 +1,4 @@
-/* Copy and reveal, in the portal and in Django admin: puts keys on the clipboard, and hides those that are shown.
+/* Puts keys on the clipboard, and hides those that are shown; in the portal and in Django admin.
 
 A full key is only ever in the text of one element, or on its way to the clipboard: never in an attribute, in
 storage or in the history. Without this file the forms lead to a page to copy from. */
@@ -11,7 +11,7 @@ storage or in the history. Without this file the forms lead to a page to copy fr
   const word = (name) => document.getElementById("words").dataset[name];
   const byHand = document.getElementById("copy-by-hand");
 
-  /* What is said: a notice of the portal; or, as Django admin has none, words in the place for them */
+  /* What is said: a notice; or, as Django admin has none, words in the place for them */
 
   function say(words, level = "success") {
     if (window.portal) return window.portal.notify(words, level);
@@ -54,7 +54,7 @@ storage or in the history. Without this file the forms lead to a page to copy fr
     throw new Refusal(text);
   }
 
-  /** What is copied and what is said then: the key itself, or the ready request that the form names, with the key. */
+  /** What is copied, and said then: the key itself, or in the ready request that the form names. */
   function filled(form, key) {
     if (!form.dataset.copy) return { text: key, said: "keyCopied" };
     if (!NEEDS_NO_QUOTES.test(key)) return { text: key, said: "onlyTheKey" };

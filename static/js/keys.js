@@ -1,4 +1,4 @@
-/* What the pages about keys do beyond copying: the key and the language of ready requests, and shortcuts. */
+/* The key and the language of ready requests, and shortcuts. */
 "use strict";
 
 {
@@ -6,7 +6,7 @@
   const LANGUAGE = "request-language";
   const SHORTCUTS_ARE = "shortcuts";
 
-  /* Ready requests: in the language that was chosen last, in this browser */
+  /* Ready requests: in the language that was chosen last */
 
   function useLanguage() {
     const kept = document.querySelector(`[name=request-language][value="${CSS.escape(recall(LANGUAGE) ?? "")}"]`);
@@ -74,7 +74,7 @@
   const list = document.getElementById("shortcuts");
   const areOn = () => list && recall(SHORTCUTS_ARE) !== "off";
 
-  /** In the consumer where the focus is, or in the first one; a newcomer's button stands by itself. */
+  /** In the consumer where the focus is, or in the first one. */
   function create() {
     const here = document.activeElement.closest("[data-consumer]") ?? document.getElementById("main");
     here.querySelector("form[action$='/create/'] button")?.click();

@@ -1,4 +1,4 @@
-/* What every page does beyond plain HTML and htmx: colours, notices, the dialog, buttons at work, what is slow, times.
+/* What every page does beyond plain HTML and htmx.
 
 Without this file every page still works. */
 "use strict";
@@ -85,7 +85,7 @@ Without this file every page still works. */
     }
   }
 
-  /** Show the error inside an HTML answer: a notice as it is, the words of a whole page in the shape of one. */
+  /** Show the error inside an HTML answer: a notice as it is, a page's words as one. */
   function notifyOf(html) {
     const error = new DOMParser().parseFromString(html, "text/html").querySelector("[data-error]");
     if (error?.matches("[data-notice]")) show(document.importNode(error, true));
@@ -141,7 +141,7 @@ Without this file every page still works. */
     else restoreFocus();
   }
 
-  /** Back to the button that was used; if it is gone to the next row, or else to its consumer. */
+  /** To the button that was used; else to the next row, or to its consumer. */
   function restoreFocus() {
     if (!opener || document.activeElement !== document.body) return;
     const form = [...document.forms].find((form) => form.getAttribute("action") === opener.action);
@@ -197,15 +197,11 @@ Without this file every page still works. */
     }
   }
 
-  /* Times in the visitor's own zone and manner. The server learns the zone by a cookie; until then, and where there is
-     no script, it serves UTC and says so */
+  /* Times in the visitor's own zone and manner; pages come with UTC until a cookie tells the zone */
 
-  const ownZone = Intl.DateTimeFormat().resolvedOptions().timeZone;
-  const zoneCookie = `${root.dataset.zoneCookie}=${ownZone}`;
-  if (ownZone && root.dataset.zoneCookie && !document.cookie.split("; ").includes(zoneCookie)) {
-    const secure = location.protocol === "https:" ? "; Secure" : "";
-    document.cookie = `${zoneCookie}; Path=/; Max-Age=31536000; SameSite=Lax${secure}`;
-  }
+  const secure = location.protocol === "https:" ? ";secure" : "";
+  const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
+  document.cookie = `${root.dataset.zoneCookie}=${zone};path=/;max-age=31536000;samesite=lax${secure}`;
 
   const language = root.lang || "en";
   const manner = navigator.languages.find((one) => one.split("-")[0] === language.split("-")[0]) ?? language;

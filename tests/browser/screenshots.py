@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 
 from tests.helpers.admin_scenes import ADMIN
+from tests.helpers.plan_scenes import ADMIN as PLANS_ADMIN
+from tests.helpers.plan_scenes import SCENES as PLAN_SCENES
 from tests.helpers.scenes import SCENES
 from tests.helpers.stage import Scene
 
@@ -19,7 +21,7 @@ DESKTOP, PHONE = {"width": 1280, "height": 900}, {"width": 390, "height": 844}
 LOOKS = (("light", "light", DESKTOP), ("phone", "light", PHONE), ("dark", "dark", DESKTOP))
 
 
-@pytest.mark.parametrize("scene", [*SCENES, ADMIN], ids=str)
+@pytest.mark.parametrize("scene", [*SCENES, *PLAN_SCENES, ADMIN, PLANS_ADMIN], ids=str)
 def test_take_pictures(states: Any, scene: Scene) -> None:
     FOLDER.mkdir(exist_ok=True)
     for name, page in states(scene, viewport=DESKTOP, locale=LANGUAGE):

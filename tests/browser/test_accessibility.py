@@ -11,6 +11,7 @@ from axe_playwright_python.base import AXE_SCRIPT
 from playwright.sync_api import Page
 
 from tests.helpers.admin_scenes import ADMIN
+from tests.helpers.plan_scenes import SCENES as PLAN_SCENES
 from tests.helpers.scenes import MANAGER, SCENES
 from tests.helpers.stage import Scene
 
@@ -59,7 +60,7 @@ def axe(page: Page, part: str = "dialog[open]") -> list[str]:
     return [f"{rule['id']}: {[node['html'] for node in rule['nodes']]}" for rule in found]
 
 
-@pytest.mark.parametrize("scene", SCENES, ids=str)
+@pytest.mark.parametrize("scene", [*SCENES, *PLAN_SCENES], ids=str)
 def test_every_page_and_dialog_is_open_to_everybody(states: Any, scene: Scene) -> None:
     found: list[str] = []
     for name, page in states(scene, viewport=DESKTOP, locale="de-DE"):

@@ -97,7 +97,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             kind, body = self.provider.told()
             self._answer(200, body, kind)
         elif path == "/jwks":
-            self._answer(200, b'{"keys": []}')
+            self._answer(200, b'{"keys": [{"kty": "RSA", "alg": "RS256"}]}')
         else:
             self._answer(200, json.dumps(self.provider.discovery()).encode())
 

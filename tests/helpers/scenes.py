@@ -201,6 +201,11 @@ def verb(name: str, sees: str = "#dialog[open] #dialog-title") -> Step:
     return ask(by(f"/{name}/", ROW), sees)
 
 
+def keys_of_acme_and_an_odd_consumer(stage: Stage) -> None:
+    keys_of_acme(stage)
+    stage.sandbox.add_consumer("org.example", managers=[ANN])
+
+
 # The table
 
 KEYS = at("/keys/production/")
@@ -211,6 +216,7 @@ NOTICE, TROUBLE = "#notices [data-notice=success]", "#notices [data-error]"
 ADD = "main form:has([name=action_add])"
 SLOW = fault("GET", "*", "delay", seconds=5)
 DOWN = fault("*", "*", "status", status=503, times=0)
+ODDLY = fault("GET", "*", "odd_object", times=0)
 PATCH_FAILS = fault("PATCH", "*", "status", status=500)
 CONFIRM = by("/code/confirm/")
 NO_RESETS = setting(ACCOUNT_RATE_LIMITS={"reset_password": "1/m/ip"})
@@ -381,6 +387,15 @@ HISTORY = Scene(
     person=ANN,
     prepare=history_of_acme,
 )
+ODD = Scene(
+    "odd",
+    (
+        state("keys", ODDLY, KEYS),
+        state("history", at("/keys/production/activity/")),
+    ),
+    person=ANN,
+    prepare=keys_of_acme_and_an_odd_consumer,
+)
 NO_HISTORY = Scene("no-history", (state("page", at("/keys/production/activity/")),), person=ANN, prepare=keys_of_acme)
 SUPPORT = Scene(
     "support",
@@ -432,4 +447,4 @@ ADDRESSES = Scene(
 )
 COLLEAGUE = Scene("colleague", (state("delete", at(DELETE)),), person=CLERK, prepare=a_colleague)
 SCENES = [VISITOR, NEWCOMER, UNPROVED, MANAGER, CROWD, ACCOUNT, PROOF, PASSWORD, DEVICES, HISTORY, NO_HISTORY, SUPPORT]
-SCENES += [COMPANY, CONNECTIONS, ADDRESSES, COLLEAGUE]
+SCENES += [ODD, COMPANY, CONNECTIONS, ADDRESSES, COLLEAGUE]

@@ -279,14 +279,14 @@ def test_the_operator_chooses_what_of_a_consumer_is_shown(sandbox: Sandbox, ann_
         "acme",
         managers=["ann@acme.test"],
         tags={"org": "acme", "plan": "tag"},
-        metadata={"plan": "<b>pro</b>", "seat_count": 25, "trial": False, "limits": {"a": 1}, "secret": "hidden"},
+        metadata={"plan": "<b>pro</b>", "seat_count": 25, "trial": False, "limits": {"a": 1}, "secret": "unlisted"},
     )
     assert page_of(ann_client).select(".facts") == []
     settings.KEYS_SHOW_METADATA = ["plan", "seat_count", "org", "trial", "limits", "missing"]
     page = page_of(ann_client)
     facts = {row.dt.get_text(): row.dd.get_text() for row in page.select(".facts div")}
     assert facts == {"Plan": "<b>pro</b>", "Seat count": "25", "Org": "acme", "Trial": "No"}
-    assert "hidden" not in page.get_text()
+    assert "unlisted" not in page.get_text()
 
 
 def rows(page: BeautifulSoup) -> dict[str, Tag]:

@@ -1,5 +1,6 @@
 """Trying a key: one request of the portal's own to the operator's test route; nobody sees the key."""
 
+import json
 import threading
 from http.server import BaseHTTPRequestHandler
 
@@ -108,7 +109,13 @@ def test_only_the_beginning_is_read(gateway: Gateway, key: dict, ann_client: Cli
 
 @pytest.mark.parametrize(
     ("status", "sentence"),
-    [(401, "refused the key"), (403, "refused the key"), (404, "not with success"), (500, "not with success")],
+    [
+        (401, "does not accept this key"),
+        (403, "need not be about the key"),
+        (429, "more calls than are allowed"),
+        (404, "not with success"),
+        (500, "not with success"),
+    ],
 )
 def test_a_refusal_is_explained(status: int, sentence: str, gateway: Gateway, key: dict, ann_client: Client) -> None:
     gateway.answer = lambda request: say(request, b"no", status)
@@ -228,3 +235,58 @@ def test_the_sandbox_plays_the_api_behind_the_gateway(
     settings.GATEWAY_URL, settings.GATEWAY_TEST_PATH = sandbox.url, "/_sandbox/hello"
     assert "Hello, acme!" in words(tried(ann_client, key))
     assert "/_sandbox/hello" not in {call.path for call in sandbox.journal()}
+
+
+PLANS = "https://portal.test/plans/"
+OF_THE_GATEWAY = {
+    # What Zuplo's policies say, and the words that it comes to; None has no link to the plans.
+    (403, 'API Key has exceeded the allowed limit for "api_requests" meter.'): "are used up",
+    (429, "Quota exceeded for meters 'requests'"): "are used up",
+    (403, 'The required "x" entitlement is not allowed or its quota has been exhausted.'): "does not include this",
+    (403, 'API Key does not have "x" meter provided by the subscription.'): "does not include this",
+    (403, 'API Key does not have access to "x" meter.'): "does not include this",
+    (403, "Subscription entitlements are not available."): "does not include this",
+    (403, "Payment has not been made."): "a payment for its plan is missing",
+    (403, "Payment is overdue. Please update your payment method."): "a payment for its plan is missing",
+    (403, "Subscription payment status is not available."): "a payment for its plan is missing",
+    (403, "Subscription access has been blocked by the administrator."): "access was blocked",
+    (403, "API Key has an expired subscription."): "no plan is running",
+    (403, "API Key is invalid or does not have access to the API"): "no plan is running",
+}
+
+
+@pytest.mark.parametrize(("status", "detail"), OF_THE_GATEWAY)
+def test_a_refusal_for_the_plan_is_told_from_one_for_the_key(
+    status: int, detail: str, gateway: Gateway, key: dict, ann_client: Client, settings
+) -> None:
+    gateway.answer = lambda request: say(request, json.dumps({"detail": detail}).encode(), status)
+    response = tried(ann_client, key)
+    assert OF_THE_GATEWAY[status, detail] in words(response)
+    assert "does not accept this key" not in words(response)
+    assert PLANS not in response.text
+    settings.PLANS_URL = PLANS
+    assert f'href="{PLANS}"' in tried(ann_client, key).text
+
+
+@pytest.mark.parametrize("status", [401, 403])
+@pytest.mark.parametrize("detail", ["Authorization Failed", "API Key has expired."])
+def test_a_refusal_for_the_key_does_not_send_people_to_the_plans(
+    status: int, detail: str, gateway: Gateway, key: dict, ann_client: Client, settings
+) -> None:
+    settings.PLANS_URL = PLANS
+    gateway.answer = lambda request: say(request, json.dumps({"detail": detail}).encode(), status)
+    response = tried(ann_client, key)
+    assert "does not accept this key" in words(response)
+    assert PLANS not in response.text
+
+
+@pytest.mark.parametrize(
+    "body", [b"", b"{", b"[" * 3000, b"[]", b"42", b'{"detail": null}', b'{"detail": ["payment"]}', b"\xff"]
+)
+def test_a_refusal_without_a_usable_detail_goes_by_its_status(
+    body: bytes, gateway: Gateway, key: dict, ann_client: Client
+) -> None:
+    gateway.answer = lambda request: say(request, body, 403)
+    response = tried(ann_client, key)
+    assert response.status_code == 200
+    assert "need not be about the key" in words(response)

@@ -49,7 +49,7 @@ def test_the_portal_reads_what_was_written(language: str) -> None:
 
 @pytest.mark.gettext
 def test_no_text_is_missing_from_the_catalogs(tmp_path: Path) -> None:
-    for folder in ("portal", "keys", "templates", "locale"):
+    for folder in ("portal", "keys", "plans", "templates", "locale"):
         shutil.copytree(settings.BASE_DIR / folder, tmp_path / folder, ignore=shutil.ignore_patterns("styleguide*"))
     (tmp_path / "copy_of_settings.py").write_text(
         f"from portal.settings import *\nLOCALE_PATHS = [{str(tmp_path / 'locale')!r}]\n"

@@ -10,18 +10,28 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-OURS = ("portal", "keys", "sandbox")
+OURS = ("portal", "keys", "plans", "sandbox")
 
 # Layers, from the ground up: each part imports from layers below its own, and from nothing beside it.
 KEYS = [
-    {"conf", "counter", "errors", "green_threads", "models", "redaction", "times"},
-    {"types"},
+    {"conf", "counter", "errors", "green_threads", "models", "redaction", "times", "tolerance"},
+    {"refusals", "types"},
     {"access"},
     {"provisioning", "audit", "zuplo"},
     {"http", "service"},
+    {"panels"},
     {"web"},
     {"staff"},
     {"admin", "apps", "management", "middleware", "templatetags", "urls"},
+]
+PLANS = [
+    {"models", "periods"},
+    {"types"},
+    {"words", "sources"},
+    {"service"},
+    {"web"},
+    {"staff"},
+    {"admin", "apps", "management", "templatetags", "urls"},
 ]
 PORTAL = [
     {"models", "backends", "branding", "config", "formats", "gunicorn_worker", "proxies"},
@@ -53,7 +63,13 @@ def packages(path: Path) -> set[str]:
 
 
 @pytest.mark.parametrize(
-    ("folder", "unknown"), [("keys", {"portal", "sandbox"}), ("sandbox", {"portal", "keys"}), ("portal", {"sandbox"})]
+    ("folder", "unknown"),
+    [
+        ("keys", {"portal", "plans", "sandbox"}),
+        ("plans", {"portal", "sandbox"}),
+        ("sandbox", {"portal", "keys", "plans"}),
+        ("portal", {"sandbox", "plans"}),
+    ],
 )
 def test_a_package_knows_only_those_below_it(folder, unknown):
     assert {path.name: packages(path) & unknown for path in modules(folder) if packages(path) & unknown} == {}
@@ -66,7 +82,7 @@ def test_the_sandbox_stands_on_nothing_but_the_standard_library():
 def test_only_the_transport_speaks_http():
     speakers = {
         str(path.relative_to(ROOT))
-        for path in modules("portal") + modules("keys")
+        for path in modules("portal") + modules("keys") + modules("plans")
         if packages(path) & {"requests", "urllib3", "httpx", "aiohttp"}
     }
     assert speakers <= {"keys/zuplo/transport.py", "keys/zuplo/client.py"}
@@ -82,7 +98,7 @@ def known_in(folder: str) -> dict[str, set[str]]:
     return {part: names & known.keys() for part, names in known.items() if part != "__init__"}
 
 
-@pytest.mark.parametrize(("folder", "layers"), [("keys", KEYS), ("portal", PORTAL)])
+@pytest.mark.parametrize(("folder", "layers"), [("keys", KEYS), ("plans", PLANS), ("portal", PORTAL)])
 def test_imports_run_from_the_top_down(folder, layers):
     known = known_in(folder)
     assert known.keys() == set().union(*layers), "each part has its layer"
@@ -94,7 +110,7 @@ def test_imports_run_from_the_top_down(folder, layers):
     assert upwards == {}
 
 
-@pytest.mark.parametrize("folder", ["keys", "portal"])
+@pytest.mark.parametrize("folder", ["keys", "plans", "portal"])
 def test_inside_a_package_no_two_modules_know_each_other(folder):
     known: dict[str, set[str]] = {}
     for path in modules(folder):
@@ -129,13 +145,17 @@ def reads_environment(path: Path) -> bool:
 
 
 def test_one_module_reads_the_environment():
-    readers = {str(path.relative_to(ROOT)) for path in modules("portal") + modules("keys") if reads_environment(path)}
+    readers = {
+        str(path.relative_to(ROOT))
+        for path in modules("portal") + modules("keys") + modules("plans")
+        if reads_environment(path)
+    }
     # The demo is a program of its own: it makes the environment in which the portal's settings are read.
     assert readers == {"portal/config/environment.py", "portal/demo.py"}
 
 
 def test_nothing_of_allauth_is_used_that_it_keeps_to_itself():
-    ours = modules("portal") + modules("keys")
+    ours = modules("portal") + modules("keys") + modules("plans")
     assert [path.name for path in ours if any(".internal" in name for name in imported(path))] == []
     private = {path.name: re.findall(r"def (_\w+)\(self, request.*credentials", path.read_text()) for path in ours}
     assert [found for found in private.values() if found] == []

@@ -76,6 +76,22 @@ def fits(document: dict[str, Any], shape: Shape) -> bool:
     return True
 
 
+def test_the_buckets_of_a_project_say_what_they_are_for(call, sandbox):
+    listed = {bucket["name"]: bucket for bucket in call("GET", call.buckets).json()["data"]}
+    assert {name: bucket["tags"]["environmentType"] for name, bucket in listed.items()} == {
+        "zprj-demo-production": "PRODUCTION",
+        "zprj-demo-preview": "PREVIEW",
+        "zprj-demo-working-copy": "WORKING_COPY",
+    }
+    bucket = listed[sandbox.bucket]
+    assert bucket["tags"] | {"environmentType": ""} == {
+        "account": sandbox.account,
+        "project": "demo",
+        "environmentType": "",
+    }
+    assert bucket["description"] == "Keys of demo, production"
+
+
 def test_buckets_come_and_go(call, sandbox):
     listed = call("GET", call.buckets).json()["data"]
     assert {bucket["name"] for bucket in listed} == {

@@ -168,7 +168,30 @@ def manager_email(call, sandbox):
 
 
 def invite_field(call, sandbox):
-    return "managerInvites" in call("GET", "acme", params={"include-manager-invites": "true"}).json()
+    sandbox.add_consumer("other", invites=["eve@acme.test"])
+    invites = call("GET", "other", params={"include-manager-invites": "true"}).json().get("managerInvites")
+    return invites and (invites[0] if isinstance(invites[0], str) else invites[0]["email"], type(invites[0]))
+
+
+def unknown_fields(call, sandbox):
+    document = call("GET", "acme").json()
+    return [document.get("inviteCount"), [one["email"] for one in document.get("declinedInvites", ())]]
+
+
+def listed_managers(call, sandbox):
+    asked = {"include-managers": "true"}
+    (listed,), one = call("GET", params=asked).json()["data"], call("GET", "acme", params=asked).json()
+    return "managers" in listed, "managers" in one
+
+
+def kept_labels(call, sandbox):
+    return call("POST", "acme/keys", {"description": "Bu\u0308ro in Ulm"}).json()["description"]
+
+
+def kept_ends(call, sandbox):
+    made = call("POST", "acme/keys", {"expiresOn": "2030-01-01T10:20:30.500Z"}).json()
+    changed = call("PATCH", f"acme/keys/{made['id']}", {"expiresOn": "2030-01-01T00:00:00.000Z"}).json()
+    return made["expiresOn"], changed["expiresOn"]
 
 
 def duplicate_manager(call, sandbox):
@@ -200,6 +223,100 @@ def rate_retry_after(call, sandbox):
 def edge_ttl(call, sandbox):
     answer = call("POST", "/v3/key-auth/validate", {"key": "x", "bucketName": sandbox.bucket})
     return answer.headers["x-cache-ttl"]
+
+
+def v3(call, sandbox, method: str, path: str, body: Any = None):
+    """A call below the bucket's part of the v3 operations, on a bucket that has plans by then."""
+    if not sandbox.metering.has_plans():
+        sandbox.metering.add_plans()
+        call("POST", f"/v3/metering/{sandbox.metering.bucket_id()}/customers", CUSTOMER)
+    return call(method, f"/v3/metering/{sandbox.metering.bucket_id()}/{path}", body)
+
+
+CUSTOMER = {"key": "team-1", "name": "Acme", "usageAttribution": {"subjectKeys": ["acme"]}}
+
+
+def subscription(call, sandbox, plan: str):
+    return v3(call, sandbox, "POST", "subscriptions", {"plan": {"key": plan}, "customerKey": "team-1"})
+
+
+def monetization(call, sandbox):
+    return v3(call, sandbox, "GET", "plans").status_code
+
+
+def metering_create_status(call, sandbox):
+    return subscription(call, sandbox, "free").status_code
+
+
+def metering_lists(call, sandbox):
+    lists = [v3(call, sandbox, "GET", path).json() for path in ("plans", "meters")]
+    return [next(iter(one)) if isinstance(one, dict) else "bare" for one in lists]
+
+
+def subscription_answer(call, sandbox):
+    document = subscription(call, sandbox, "free").json()
+    return "bare" if "id" in document else list(document)
+
+
+def change_answer(call, sandbox):
+    v3(call, sandbox, "GET", "plans")
+    one = sandbox.metering.subscribe("acme", "free")
+    wish = {"timing": "immediate", "plan": {"key": "pro"}}
+    return list(v3(call, sandbox, "POST", f"subscriptions/{one}/change", wish).json())
+
+
+def subscription_consumer(call, sandbox):
+    subscription(call, sandbox, "free")
+    return sorted(consumer["name"][:4] for consumer in sandbox.consumers())
+
+
+def duplicate_customer(call, sandbox):
+    v3(call, sandbox, "GET", "plans")
+    return v3(call, sandbox, "POST", "customers", CUSTOMER).status_code
+
+
+def cancel_free(call, sandbox):
+    one = subscription(call, sandbox, "free").json()["id"]
+    return v3(call, sandbox, "POST", f"subscriptions/{one}/cancel", {"timing": "next_billing_cycle"}).status_code
+
+
+def resume_path(call, sandbox):
+    one = subscription(call, sandbox, "business").json()["id"]
+    v3(call, sandbox, "POST", f"subscriptions/{one}/cancel", {"timing": "next_billing_cycle"})
+    paths = (f"subscriptions/{one}/unschedule-cancelation", f"subscriptions/{one}/restore")
+    return [v3(call, sandbox, "POST", path).status_code for path in paths]
+
+
+def access_shape(call, sandbox):
+    one = subscription(call, sandbox, "free").json()["id"]
+    document = v3(call, sandbox, "GET", f"subscriptions/{one}/access").json()
+    entitlements = document.get("access", document)["entitlements"]
+    return len(document), type(entitlements).__name__
+
+
+def usage_lag(call, sandbox):
+    v3(call, sandbox, "GET", "plans")
+    one, seen = sandbox.metering.subscribe("acme", "free"), []
+    sandbox.metering.use(one, 3)
+    for _ in range(2):
+        access = v3(call, sandbox, "GET", f"subscriptions/{one}/access").json()
+        seen.append(access["entitlements"]["api_requests"]["usage"])
+        sandbox.metering.move_clock(seconds=6)
+    return seen
+
+
+def first_payment(call, sandbox):
+    kinds = []
+    for plan in ("free", "business"):
+        one = subscription(call, sandbox, plan).json()["id"]
+        kinds.append(v3(call, sandbox, "GET", f"subscriptions/{one}/access").json()["paymentStatus"]["status"])
+        v3(call, sandbox, "POST", f"subscriptions/{one}/cancel", {})
+    return kinds
+
+
+def unknown_key(call, sandbox):
+    answer = v3(call, sandbox, "POST", "validate-api-key", {"apiKey": "nobody"})
+    return answer.status_code, answer.json().get("subscription", "absent")
 
 
 PAST, FUTURE, LATER = "2020-01-01T00:00:00.000Z", "2040-01-01T00:00:00.000Z", "2999-01-01T00:00:00.000Z"
@@ -246,7 +363,19 @@ CASES: dict[Callable[..., Any], dict[str, Any]] = {
     second_delete: {"404": [404] * 3, "204": [204] * 3},
     sort: {"newest": "newest", "oldest": "oldest", "id": "id", "shuffled": "shuffled"},
     manager_email: {"ignore_case": [1, 1, 0], "case_sensitive": [1, 0, 0], "with_invites": [1, 1, 1]},
-    invite_field: {"managerInvites": True, "absent": False},
+    invite_field: {
+        "managerInvites": ("eve@acme.test", dict),
+        "absent": None,
+        "strings": ("eve@acme.test", str),
+    },
+    unknown_fields: {"absent": [None, []], "present": [2, ["declined@acme.test"]]},
+    listed_managers: {"present": (True, True), "absent": (False, True)},
+    kept_labels: {"as_sent": "Bu\u0308ro in Ulm", "composed": "B\u00fcro in Ulm", "trimmed": "Bu\u0308ro in U"},
+    kept_ends: {
+        "as_sent": ("2030-01-01T10:20:30.500Z", END),
+        "minutes": ("2030-01-01T10:21:00.000Z", END),
+        "days": ("2030-01-02T00:00:00.000Z", END),
+    },
     duplicate_manager: {"existing": (200, 2), "409": (409, 2), "second": (200, 3)},
     error_type: {
         "problem": (404, "application/problem+json", True),
@@ -256,6 +385,19 @@ CASES: dict[Callable[..., Any], dict[str, Any]] = {
     rate: {"off": (False, [200] * 5), "5": (True, [200] * 5)},
     rate_retry_after: {"seconds": "1", "date": True, "none": None},
     edge_ttl: {"60": "60", "0": "0"},
+    monetization: {"on": 200, "403": 403},
+    metering_create_status: {"201": 201, "200": 200},
+    metering_lists: {"items": ["items", "bare"], "data": ["data", "bare"], "bare": ["bare", "bare"]},
+    subscription_answer: {"bare": "bare", "wrapped": ["subscription"], "empty": []},
+    change_answer: {"both": ["current", "next"], "next": ["next"], "empty": []},
+    subscription_consumer: {"existing": ["acme"], "created": ["acme", "sub-"]},
+    duplicate_customer: {"409": 409, "200": 200},
+    cancel_free: {"400": 400, "409": 409, "422": 422},
+    resume_path: {"unschedule-cancelation": [200, 404], "restore": [404, 200]},
+    access_shape: {"usage": (5, "dict"), "entitlements": (1, "dict"), "list": (1, "list")},
+    usage_lag: {"none": [3, 3], "5": [0, 3]},
+    first_payment: {"paid": ["not_required", "paid"], "pending": ["not_required", "pending"]},
+    unknown_key: {"null": (200, None), "401": (401, "absent")},
 }
 
 ALL = [(ask, value, expected) for ask, values in CASES.items() for value, expected in values.items()]

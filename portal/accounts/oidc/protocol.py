@@ -88,6 +88,25 @@ def exchange_code(session: Any, config: Claims, app: Any, data: dict[str, str]) 
     return tokens
 
 
+def try_client(session: Any, config: Claims, app: Any, method: str, redirect_uri: str) -> SignInRefused:
+    """The refusal of a code that never was: `code` is in CLIENT_REFUSED if the client itself was not known."""
+    data = {"grant_type": "authorization_code", "code": "no-code", "redirect_uri": redirect_uri}
+    try:
+        _ask_for_tokens(session, config["token_endpoint"], app, data | {"code_verifier": "v" * 43}, method)
+    except SignInRefused as refusal:
+        return refusal
+    return SignInRefused("token", "malformed", "It gave tokens for a code that never was.")
+
+
+def published_keys(session: Any, config: Claims) -> list[Claims]:
+    """The keys that the provider signs with, at least one."""
+    with _answering("keys"):
+        found = _object("keys", session.get(config.get("jwks_uri", ""))).get("keys")
+    if not isinstance(found, list) or not found or not all(isinstance(key, dict) for key in found):
+        raise SignInRefused("keys", "malformed", "The answer holds no keys.")
+    return found
+
+
 def _ask_for_tokens(session: Any, url: str, app: Any, data: dict[str, str], method: str) -> Claims:
     headers = {"Accept": "application/json"}
     if method == BASIC:

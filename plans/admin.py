@@ -1,0 +1,161 @@
+"""Admin of plans: those that can be chosen, invitations to private ones, subscriptions, and the queue of requests."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from django.contrib import admin
+from django.contrib.admin.options import IncorrectLookupParameters
+from django.core.exceptions import PermissionDenied
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
+from django.shortcuts import redirect
+from django.urls import URLPattern, path
+from django.utils.translation import gettext_lazy as _
+from django.views.decorators.http import require_safe
+
+from keys.audit.csv_export import csv_response
+from keys.conf import settings
+from plans import words
+from plans.models import Invitation, Plan, PlanFeature, PlanRecord, PlanRequest, RequestState
+from plans.sources.portal import plan_of
+from plans.staff import views
+from plans.staff.forms import FindForm
+
+
+class OnlyWithPlans(admin.ModelAdmin):
+    """Not to be seen while PLANS is off."""
+
+    def has_module_permission(self, request: HttpRequest) -> bool:
+        return settings.PLANS != "off" and super().has_module_permission(request)
+
+
+class FeatureInline(admin.TabularInline):
+    model = PlanFeature
+    extra = 0
+    fields = ("name", "key", "limit", "is_soft", "words", "order")
+
+
+@admin.register(Plan)
+class PlanAdmin(OnlyWithPlans):
+    list_display = ("name", "key", "price", "is_active", "is_private", "needs_approval", "order")
+    list_filter = ("is_active", "is_private", "needs_approval")
+    search_fields = ("name", "key")
+    inlines = (FeatureInline,)
+
+    @admin.display(description=_("price"))
+    def price(self, row: Plan) -> str:
+        return " ".join(filter(None, words.headline(plan_of(row))))
+
+    def has_module_permission(self, request: HttpRequest) -> bool:
+        return settings.PLANS == "portal" and super().has_module_permission(request)
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Plan | None = None) -> tuple[str, ...]:
+        """The key stands in consumers and in the gateway's policies: it is not changed under them."""
+        return ("key",) if obj else ()
+
+    def get_prepopulated_fields(self, request: HttpRequest, obj: Plan | None = None) -> dict[str, Sequence[str]]:
+        return {} if obj else {"key": ("name",)}
+
+
+@admin.register(Invitation)
+class InvitationAdmin(OnlyWithPlans):
+    list_display = ("email", "plan_key", "created_at")
+    search_fields = ("email", "plan_key")
+
+
+class ReadOnly(OnlyWithPlans):
+    """Read here; changed by verbs of its own, which speak to Zuplo and so stand outside any transaction."""
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+
+@admin.register(PlanRequest)
+class PlanRequestAdmin(ReadOnly):
+    list_display = ("created_at", "email", "plan_name", "consumer", "environment", "state")
+    list_filter = ("state", "environment", "plan_key")
+    search_fields = ("email", "consumer")
+    fields = (
+        *("email", "environment", "consumer", "plan_name", "words", "state", "created_at"),
+        *("answer", "answered_at", "answered_by"),
+    )
+    change_form_template = "admin/plans/planrequest/request.html"
+
+    def has_view_permission(self, request: HttpRequest, obj: PlanRequest | None = None) -> bool:
+        may_change = request.user.has_perm("plans.change_planrequest")
+        return bool(settings.PLANS != "off" and (may_change or super().has_view_permission(request, obj)))
+
+    def get_urls(self) -> list[URLPattern]:
+        view = self.admin_site.admin_view(views.answer)
+        return [path("<int:pk>/answer/", view, name="plans_planrequest_answer"), *super().get_urls()]
+
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        asked = self.get_object(request, object_id)
+        may_answer = request.user.has_perm("plans.change_planrequest")
+        more = {"may_answer": bool(asked and asked.state == RequestState.OPEN and may_answer)}
+        return super().change_view(request, object_id, form_url, (extra_context or {}) | more)
+
+
+class NearLimitFilter(admin.SimpleListFilter):
+    """Those that have used most of what they may, as far as that was seen."""
+
+    title = _("usage")
+    parameter_name = "used"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [("80", str(_("80 % and more"))), ("100", str(_("Used up")))]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[PlanRecord]) -> QuerySet[PlanRecord]:
+        return queryset.filter(used_percent__gte=int(self.value() or 0)) if self.value() in {"80", "100"} else queryset
+
+
+@admin.register(PlanRecord)
+class PlanRecordAdmin(ReadOnly):
+    list_display = ("consumer", "environment", "plan_name", "used", "looked_at", "ends_at", "next_plan")
+    list_filter = (NearLimitFilter, "environment", "plan_key")
+    search_fields = ("consumer",)
+    ordering = ("-used_percent", "consumer")
+    fields = ("consumer", "environment", "plan_name", "started_at", "ends_at", "next_plan", "changes_at", "looked_at")
+    change_list_template = "admin/plans/planrecord/subscriptions.html"
+    change_form_template = "admin/plans/planrecord/subscription.html"
+
+    @admin.display(description=_("used"), ordering="used_percent")
+    def used(self, record: PlanRecord) -> str:
+        return "" if record.used_percent is None else f"{record.used_percent} % {record.used_feature}".strip()
+
+    def has_view_permission(self, request: HttpRequest, obj: PlanRecord | None = None) -> bool:
+        may_change = request.user.has_perm("plans.change_planrecord")
+        return bool(settings.PLANS != "off" and (may_change or super().has_view_permission(request, obj)))
+
+    def get_urls(self) -> list[URLPattern]:
+        wrap = self.admin_site.admin_view
+        return [
+            path("export/", require_safe(wrap(self.export)), name="plans_planrecord_export"),
+            path("find/", require_safe(wrap(views.find)), name="plans_planrecord_find"),
+            path("plan/<str:environment>/<str:name>/", wrap(views.change_plan), name="plans_planrecord_plan"),
+            *super().get_urls(),
+        ]
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        more = {"may_change": request.user.has_perm("plans.change_planrecord"), "find": FindForm()}
+        return super().changelist_view(request, (extra_context or {}) | more)
+
+    def export(self, request: HttpRequest) -> HttpResponseBase:
+        """What the list shows with these filters, all pages of it."""
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        try:
+            records = self.get_changelist_instance(request).get_queryset(request)
+        except IncorrectLookupParameters:
+            return redirect("admin:plans_planrecord_changelist")
+        columns = ("consumer", "environment", "plan_key", "used_percent", "used_feature", "looked_at", "ends_at")
+        rows = records.values_list(*columns).iterator(chunk_size=500)
+        return csv_response("subscriptions", columns, (["" if cell is None else cell for cell in row] for row in rows))

@@ -1,0 +1,87 @@
+"""Usage as pages show it: bars, and a chart by day with a table behind it."""
+
+import logging
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+from django.utils import timezone
+
+from keys.errors import ApiError
+from plans.service.subscriptions import Subscriptions
+from plans.types import UNKNOWN_USAGE, Day, Subscription, Used
+
+logger = logging.getLogger(__name__)
+
+CHARTS_AT_MOST = 3
+DAYS_AT_MOST = 31
+WIDTH, HEIGHT = 620, 128
+"""Of the drawing, in its own units; the bars stand on its lower edge."""
+DAYS_AT_LEAST = 14
+"""For so many days there is room, so that a single bar is no wall."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """One day of a chart, as a rectangle."""
+
+    day: Day
+    x: int
+    y: int
+    width: int
+    height: int
+
+
+@dataclass(frozen=True, slots=True)
+class Chart:
+    """Usage of one feature by day; `total` is over all days shown."""
+
+    name: str
+    bars: tuple[Bar, ...]
+    total: Decimal
+    begin: datetime
+    width: int = WIDTH
+    height: int = HEIGHT
+
+
+def usage_of(ring: Subscriptions, subscription: Subscription | None) -> dict[str, Any]:
+    """Bars and charts for the page of a plan; unknown where the source knows nothing, or has no answer."""
+    usage, charts = UNKNOWN_USAGE, []
+    if subscription and ring.source.knows_usage:
+        try:
+            usage = ring.source.usage(subscription)
+            charts = [
+                chart for one in (usage.features or ())[:CHARTS_AT_MOST] if (chart := _chart(ring, subscription, one))
+            ]
+        except ApiError as problem:
+            logger.warning("usage is not known: %s", problem)
+    return {"usage": usage, "knows_usage": ring.source.knows_usage, "charts": charts}
+
+
+def _chart(ring: Subscriptions, subscription: Subscription, one: Used) -> Chart | None:
+    now = timezone.now()
+    begin = max(subscription.active_from or now - timedelta(days=DAYS_AT_MOST), now - timedelta(days=DAYS_AT_MOST - 1))
+    begin = datetime.combine(begin.astimezone(UTC).date(), datetime.min.time(), UTC)
+    days = ring.source.days(subscription, one.key, begin, now)
+    return None if days is None else chart(one.name, days, begin, now)
+
+
+def chart(name: str, days: list[Day], begin: datetime, end: datetime) -> Chart:
+    """A bar for each day, also for those without use."""
+    used: dict[Any, Decimal] = {}
+    for day in days:
+        used[day.on.date()] = used.get(day.on.date(), Decimal(0)) + day.used
+    number = max(1, min(DAYS_AT_MOST, (end.date() - begin.date()).days + 1))
+    shown = [
+        Day(begin + timedelta(days=count), used.get((begin + timedelta(days=count)).date(), Decimal(0)))
+        for count in range(number)
+    ]
+    highest = max((day.used for day in shown), default=Decimal(0))
+    step = WIDTH // max(number, DAYS_AT_LEAST)
+    bars = []
+    for count, day in enumerate(shown):
+        tall = int(day.used * (HEIGHT - 8) / highest) if highest else 0
+        tall = max(tall, 2) if day.used else 0
+        bars.append(Bar(day, count * step, HEIGHT - 1 - tall, max(step - 3, 2), tall))
+    return Chart(name, tuple(bars), sum((day.used for day in shown), Decimal(0)), begin)

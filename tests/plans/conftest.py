@@ -1,0 +1,41 @@
+"""Plans of the portal's own: Free, Pro and Scale to choose, one by invitation; and Ann's consumer acme."""
+
+from decimal import Decimal
+
+import pytest
+
+from plans.models import Plan, PlanFeature
+
+
+def make_plan(key: str, *, limit: int | None = None, **values) -> Plan:
+    plan = Plan.objects.create(key=key, name=values.pop("name", key.capitalize()), **values)
+    PlanFeature.objects.create(plan=plan, key="api_requests", name="API requests", limit=limit, order=1)
+    return plan
+
+
+@pytest.fixture
+def portal_plans(db, settings) -> None:
+    """PLANS=portal, with plans in Django admin."""
+    settings.PLANS = "portal"
+    settings.KEYS_PANELS = "plans.web.panels.PlanPanels"
+    settings.PLAN_REQUESTS_TO = ["sales@acme.test"]
+    make_plan("free", limit=1000, order=1, description="To try things out")
+    pro = make_plan("pro", limit=50_000, order=2, amount=Decimal("49.00"), is_popular=True, trial_days=14)
+    PlanFeature.objects.create(plan=pro, key="support", name="Support", words="Within 4 hours", order=2)
+    PlanFeature.objects.create(plan=pro, key="webhooks", name="Webhooks", order=3)
+    make_plan("team", limit=5000, order=1, name="Team")  # free as well, beside Free
+    make_plan("scale", name="Scale", order=3, price_text="On request", contact_url="https://acme.test/sales")
+    make_plan("partner", limit=10**9, order=4, is_private=True, name="Partner")
+
+
+@pytest.fixture
+def acme(sandbox) -> str:
+    """Ann and Ben manage it; it has the plan "free", a key, and metadata of the operator's own."""
+    sandbox.add_consumer(
+        "acme",
+        label="Acme Inc",
+        managers=["ann@acme.test", "ben@acme.test"],
+        metadata={"plan": "free", "seats": 25},
+        keys=[{"description": "CI"}],
+    )
+    return "acme"
