@@ -12,6 +12,7 @@ from django import forms
 from django.core.exceptions import ValidationError
 from django.http import QueryDict
 from django.utils import timezone
+from django.utils.text import format_lazy
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
@@ -215,7 +216,7 @@ class LeakForm(EndForm):
         assert isinstance(when, forms.ChoiceField)  # noqa: S101, for the type checker
         when.choices = [(self.NOW, with_moment(_("Now"), refusals.choice())), (self.LATER, _("At this time"))]
         self.fields["ends_on"].required = data is not None and data.get("when") == self.LATER
-        self.fields["ends_on"].label = _("Time (UTC)")
+        self.fields["ends_on"].label = format_lazy(_("Time ({zone})"), zone=str(self.time_zone))
 
     def clean_ends_on(self) -> datetime:
         if self.cleaned_data.get("when") != self.LATER:

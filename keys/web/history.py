@@ -1,12 +1,14 @@
 """History views: a page of what was done to a customer's keys, and the same as a CSV file."""
 
 from collections.abc import Iterator
+from datetime import UTC
 from itertools import chain
 from typing import Any
 
 from django.db.models import QuerySet
 from django.http import HttpResponse, HttpResponseBase
 from django.shortcuts import render
+from django.utils import timezone
 from django.utils.http import urlencode
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
@@ -20,6 +22,7 @@ from keys.errors import NotFound
 from keys.http import Request
 from keys.models import AuditEvent
 from keys.service.keyring import Found, KeyRing
+from keys.times import zone_name
 from keys.web.decorators import with_keyring
 
 ON_A_PAGE = 50
@@ -44,6 +47,7 @@ def page(request: Request, ring: KeyRing) -> HttpResponse:
         "chosen": chosen,
         "filters": urlencode(chosen),
         "entries": list(_entries(ring, titles, shown)),
+        "zone": zone_name(),
         "is_first": not request.GET.get("after"),
         "older": history.cursor_of(shown[-1]) if len(found) > len(shown) else "",
     }
@@ -115,6 +119,8 @@ def _entries(ring: KeyRing, titles: dict[str, str], events: Any) -> Iterator[Ent
 
 def _row(entry: Entry) -> list[str]:
     event = entry.event
+    with timezone.override(UTC):  # as the first column; and while the file is sent, the page's zone is over
+        detail = entry.detail
     return [
         f"{event.started_at:%Y-%m-%d %H:%M:%S}",
         event.who,
@@ -124,7 +130,7 @@ def _row(entry: Entry) -> list[str]:
         event.key_label,
         event.key_ending,
         event.facts.get("new_ending", ""),
-        entry.detail,
+        detail,
         entry.address,
         event.environment,
         event.reason,

@@ -175,7 +175,7 @@ def change_end(request: Request, ring: KeyRing, name: str, key_id: str) -> HttpR
         ended = " ".join([_("The key has ended."), refusals.sentence()])
         return _changed(request, ring, change, ended if change.has_ended_old else _("The key has its new end."))
     key = require_live(ring.consumer(name).key(key_id))
-    form.initial["ends_on"] = key.expires_on
+    form.shows(key.expires_on)
     return _dialog(request, ring, "keys/_end.html", form, key=key)
 
 
