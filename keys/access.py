@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from keys.types import Consumer
+from keys.types import Consumer, Unread
 
 PROVED_AT = "proved_at"
 """Session key of the last proof of identity (sign-in or step-up), in seconds since 1970."""
@@ -83,7 +83,17 @@ def same_address(one: str, other: str) -> bool:
 
 def may_manage(actor: Actor, consumer: Consumer) -> bool:
     """True if one of the consumer's own managers carries one of the person's verified addresses."""
-    return any(same_address(manager.email, email) for manager in consumer.managers for email in actor.emails)
+    return is_named(actor, consumer)
+
+
+def is_named(actor: Actor, entry: Consumer | Unread) -> bool:
+    """True if one of the managers carries one of the person's verified addresses."""
+    return any(same_address(manager.email, email) for manager in entry.managers for email in actor.emails)
+
+
+def may_be_managed(actor: Actor, entry: Consumer | Unread) -> bool:
+    """True if the person may be a manager for all that can be told. It grants nothing: it keeps from saying "none"."""
+    return is_named(actor, entry) or not entry.has_all_managers
 
 
 def may_see(actor: Actor, consumer: Consumer) -> bool:

@@ -26,6 +26,9 @@ DEFAULTS: dict[str, Any] = {
     "KEYS_SCAN_SECONDS": 5.0,  # after which a scan asks for no further page: the last one may take as long again
     "KEYS_MAIL_MANAGERS": True,
     "KEYS_LANGUAGES": "keys.conf.language_of_the_site",
+    "KEYS_TIME_ZONES": "keys.conf.time_zone_of_the_site",
+    "KEYS_TIME_ZONE_COOKIE": "timezone",
+    "KEYS_LONGEST_DAYS": 3650,
     "KEYS_SHOW_METADATA": [],
     "KEYS_PANELS": "",
     "GATEWAY_URL": "",
@@ -55,6 +58,11 @@ settings = Settings()
 
 def language_of_the_site(_addresses: list[str]) -> dict[str, str]:
     """The languages of people by address, where the host project knows none: mails go out in that of the request."""
+    return {}
+
+
+def time_zone_of_the_site(_addresses: list[str]) -> dict[str, str]:
+    """The time zones of people by address, where the host project knows none: mails tell times in UTC."""
     return {}
 
 

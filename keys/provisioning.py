@@ -19,7 +19,7 @@ class Provisioning:
     def may_create(self, actor: Actor, consumer: Consumer | None) -> None:
         """Raise `NotAllowed`, with a sentence for the customer, to refuse; `consumer` is None for a first key."""
         limit = settings.KEYS_PER_CONSUMER
-        if consumer and len(consumer.live_keys) >= limit:
+        if consumer and consumer.live_at_most >= limit:
             raise NotAllowed(
                 ngettext(
                     "%(title)s has reached its limit of %(limit)d key.",
@@ -36,7 +36,7 @@ class Provisioning:
 
     def may_rotate(self, actor: Actor, consumer: Consumer) -> None:
         """Raise `NotAllowed` to refuse; rotating goes above the limit, as old keys live on, but not without end."""
-        if len(consumer.live_keys) >= 2 * settings.KEYS_PER_CONSUMER:
+        if consumer.live_at_most >= 2 * settings.KEYS_PER_CONSUMER:
             raise NotAllowed(
                 _("Too many keys that were rotated before are still working."),
                 advice=_("Wait until they end, or delete those that you no longer need, and try again."),

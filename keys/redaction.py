@@ -1,7 +1,10 @@
 """Redaction: take keys out of free text, and make upstream text safe to show."""
 
+import html
+import json
 import re
 import unicodedata
+from contextvars import ContextVar
 
 TEXT_LIMIT = 500
 
@@ -16,6 +19,26 @@ _NEEDED = frozenset("\u00ad\u200c\u200d\u06dd\u070f\u0890\u0891\u08e2\U000110bd\
 )
 STAND_IN = "\ufffd"
 """Shown in the place of what is harmful."""
+
+
+SHORTEST_SECRET = 8  # characters; less would be found in words that are no secret
+
+fetched_keys: ContextVar[set[str] | None] = ContextVar("fetched_keys", default=None)
+"""Values of keys fetched for the request being served, in each spelling that a log may give them."""
+
+
+def remember_fetched(value: str) -> None:
+    """Keep a key's value out of the log for the rest of this request: an operator's own format has no known shape."""
+    known = fetched_keys.get()
+    if known is not None and len(value) >= SHORTEST_SECRET:
+        known.update({value, html.escape(value), repr(value)[1:-1], json.dumps(value)[1:-1]})
+
+
+def without_fetched(text: str) -> str:
+    """Redact: the text without any key that was fetched for this request."""
+    for value in fetched_keys.get() or ():
+        text = text.replace(value, "[key removed]")
+    return text
 
 
 def looks_masked(value: str) -> bool:

@@ -1,7 +1,9 @@
-"""Date and time formatting, in UTC: site.js adds the visitor's own zone."""
+"""Date and time formatting, in the current zone, which is always said; site.js adds the visitor's own manner."""
 
-from datetime import datetime, timedelta
+import re
+from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from django.utils import timezone
 from django.utils.formats import date_format
@@ -22,30 +24,69 @@ UNITS: dict[str, Any] = {
 }
 """Django's own texts are in the wrong case for a language like German, also those of `humanize`."""
 
+LATEST = datetime.max.replace(tzinfo=UTC) - HALF_A_MINUTE
+
 
 def in_words(moment: datetime, now: datetime) -> str:
     """Relative time in its largest unit: "3 days ago", "in 2 hours". To the minute, as forms are filled in slowly."""
     distance = abs(moment - now)
     if distance < HALF_A_MINUTE:
         return _("just now") if moment <= now else _("in a moment")
-    first, last = min(moment, now), max(moment, now)
+    first, last = min(moment, now), min(max(moment, now), LATEST)
     span = timesince(first, last + HALF_A_MINUTE, time_strings=UNITS, depth=1)
     return (_("%(time)s ago") if moment <= now else _("in %(time)s")) % {"time": span}
 
 
+def zone(name: str) -> tzinfo:
+    """Time zone of that name in the IANA database; UTC for what is none."""
+    try:
+        return ZoneInfo(name) if re.fullmatch(r"[A-Za-z0-9_+/-]{1,64}", name) else UTC
+    except (KeyError, ValueError, OSError):
+        return UTC
+
+
+def zone_name() -> str:
+    """Name of the zone that times are told in at this moment, such as Europe/Berlin, or UTC."""
+    return str(timezone.get_current_timezone())
+
+
+def local(moment: datetime) -> datetime:
+    """The moment in the current zone; in UTC where the calendar ends in between."""
+    try:
+        return timezone.localtime(moment)
+    except (OverflowError, ValueError):
+        return moment.astimezone(UTC)
+
+
+def iso(moment: datetime) -> str:
+    """For `datetime` attributes, in which HTML allows three digits of fractions at most."""
+    return moment.isoformat(timespec="seconds")
+
+
 def written(moment: datetime) -> str:
-    return date_format(moment, "DATETIME_FORMAT") + " UTC"
+    return _with_zone(moment, "DATETIME_FORMAT")
+
+
+def clock(moment: datetime) -> str:
+    """The time of day."""
+    return _with_zone(moment, "H:i")
+
+
+def _with_zone(moment: datetime, form: str) -> str:
+    here = local(moment)
+    name = here.tzname() or ""
+    return f"{date_format(here, form)} {name if name[:1].isalpha() else f'UTC{name}'}"
 
 
 def exact(moment: datetime) -> SafeString:
     """The moment itself, as an element."""
-    return format_html('<time datetime="{}" data-time>{}</time>', moment.isoformat(), written(moment))
+    return format_html('<time datetime="{}" data-time>{}</time>', iso(moment), written(moment))
 
 
 def day(moment: datetime) -> SafeString:
     """The day of a moment that nobody needs to know better, as an element."""
     return format_html(
-        '<time datetime="{}" data-time="day">{}</time>', moment.isoformat(), date_format(moment, "DATE_FORMAT")
+        '<time datetime="{}" data-time="day">{}</time>', iso(moment), date_format(local(moment), "DATE_FORMAT")
     )
 
 
@@ -53,7 +94,7 @@ def rough(moment: datetime) -> SafeString:
     """The distance to a moment, as an element; the moment itself is its tooltip, and is read out."""
     return format_html(
         '<time datetime="{0}" title="{1}" data-time>{2}<span class="visually-hidden"> ({1})</span></time>',
-        moment.isoformat(),
+        iso(moment),
         written(moment),
         in_words(moment, timezone.now()),
     )

@@ -1,7 +1,8 @@
 """Value objects: consumers, keys and managers in our words. The wire's names and odd shapes stop here.
 
-Whatever the Developer API sends is checked before use; an answer of another shape raises `OddAnswer`. A full
-key lives only in `FullKey`: an `ApiKey` keeps the last four characters, even if a full one was sent.
+Whatever it sends is checked before use; an object of another shape raises `OddAnswer`. One that stands in a list is
+left out of it and counted instead: it hides no other, and grants nothing. A full key lives only in `FullKey`: an
+`ApiKey` keeps the last four characters, even if a full one was sent.
 """
 
 import hashlib
@@ -15,7 +16,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from keys.errors import NotFound, OddAnswer
-from keys.redaction import ending_of, harmless, looks_masked, without_keys
+from keys.redaction import ending_of, harmless, looks_masked, remember_fetched, without_keys
 
 SOON = timedelta(days=7)
 KEYS_IN_A_LIST = 1000  # of one consumer, the newest; others are found by their label or last characters
@@ -24,6 +25,7 @@ KEYS_IN_A_LIST = 1000  # of one consumer, the newest; others are found by their 
 NAME = re.compile(r"[A-Za-z0-9_:-]{1,128}")
 ID = re.compile(r"[A-Za-z0-9_-]{1,128}")
 VALUE = re.compile(r"[!-~]{1,512}")
+LEAP_SECOND = re.compile(r"(T\d\d:\d\d:)60(\.\d+)?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +41,10 @@ class Manager:
         manager_id = _object(data).get("id")
         if not isinstance(manager_id, str) or not ID.fullmatch(manager_id):
             manager_id = ""
-        return cls(email=_text(data, "email", is_address=True), id=manager_id, invited=invited)
+        email = _text(data, "email", is_address=True)
+        if not email:
+            raise OddAnswer("a manager without an address")
+        return cls(email=email, id=manager_id, invited=invited)
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +116,22 @@ class FullKey:
             return cls(key, "")
         if not VALUE.fullmatch(value):
             raise OddAnswer("a key's value is not usable")
+        remember_fetched(value)
         return cls(key, value)
+
+
+@dataclass(frozen=True, slots=True)
+class UnreadPart:
+    """A "key" or "manager" of a consumer that could not be read; `id` is "" where not even that could be."""
+
+    kind: str
+    id: str
+    reason: str
+
+    @classmethod
+    def of(cls, kind: str, data: Any, odd: OddAnswer) -> "UnreadPart":
+        said = data.get("id") if isinstance(data, dict) else None
+        return cls(kind, said if isinstance(said, str) and ID.fullmatch(said) else "", str(odd))
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +139,8 @@ class Consumer:
     """Who owns keys: its keys are newest first. Tags and metadata are the operator's own.
 
     `no_more` is why the person who looks may make no more keys in it, as far as that is known. `panel` is what another
-    app shows of it, as HTML.
+    app shows of it, as HTML. `unread` are keys and managers of it that could not be read: they are not shown, grant
+    nothing, and are not taken for absent.
     """
 
     name: str
@@ -132,25 +153,41 @@ class Consumer:
     panel: str = field(default="", compare=False)
     raw_tags: Mapping[str, Any] = field(default_factory=dict, compare=False, repr=False)
     """The tags as they stand upstream, where they may hold what is not shown."""
+    unread: tuple[UnreadPart, ...] = ()
 
     @classmethod
     def from_json(cls, data: Any) -> "Consumer":
         data = _object(data)
         name = _match(NAME, data, "name")
-        # Which field holds invited managers is in no public text: any that speaks of invites will do.
-        invites = [item for key in data if "invite" in key.lower() for item in _objects(data, key)]
-        managers = map(Manager.from_json, _objects(data, "managers"))
-        invited = (Manager.from_json(item, invited=True) for item in invites)
-        keys = [ApiKey.from_json(item, name) for item in _objects(data, "apiKeys")]
+        managers, odd_managers = _managers(data)
+        keys, odd_keys = _keys(data, name)
         return cls(
             name=name,
             label=without_keys(_text(data, "description")),
-            managers=(*managers, *invited),
+            managers=managers,
             keys=newest_first(keys),
             tags=shown_tags(_map(data, "tags")),
             metadata=_map(data, "metadata"),
             raw_tags=_map(data, "tags"),
+            unread=odd_keys + odd_managers,
         )
+
+    @classmethod
+    def from_read(cls, data: Any) -> "Consumer":
+        """The answer to a read, which asked for keys and managers: without them nothing can be judged."""
+        for asked in ("managers", "apiKeys"):
+            if not isinstance(_object(data).get(asked), list):
+                raise OddAnswer(f"{asked} was asked for and is not there")
+        return cls.from_json(data)
+
+    @property
+    def unread_keys(self) -> list[str]:
+        """The ids of keys that could not be read, "" for one whose id could not be read either."""
+        return [part.id for part in self.unread if part.kind == "key"]
+
+    @property
+    def has_all_managers(self) -> bool:
+        return all(part.kind != "manager" for part in self.unread)
 
     def tags_to_write(self, wanted: Mapping[str, str]) -> dict[str, Any]:
         """These tags, with those that are as they were shown written again just as they stand upstream."""
@@ -188,7 +225,13 @@ class Consumer:
 
     @property
     def key_ids(self) -> set[str]:
-        return {key.id for key in self.keys}
+        """The ids of all its keys, also of those that could not be read otherwise."""
+        return {key.id for key in self.keys}.union(filter(None, self.unread_keys))
+
+    @property
+    def live_at_most(self) -> int:
+        """Upper bound of its keys that work, taking those that could not be read for such."""
+        return len(self.live_keys) + len(self.unread_keys)
 
     def facts(self, wanted: Iterable[str]) -> list[tuple[str, str]]:
         """Facts to show: each of these names that metadata or tags hold as one plain value, in words."""
@@ -213,11 +256,21 @@ class Consumer:
         return replace(self, keys=newest_first(kept)) if self.has_many_keys else self
 
     def key(self, key_id: str) -> ApiKey:
-        """The key of that id; raises `NotFound` unless it stands in this consumer's own list."""
+        """The key of that id; raises `NotFound` unless it stands in this consumer's own list, readable."""
         for key in self.keys:
             if key.id == key_id:
                 return key
+        if not self.lacks_key(key_id):
+            raise OddAnswer(f"{self.name} may have a key {key_id} that could not be read")
         raise NotFound(f"{self.name} has no key {key_id}")
+
+    def lacks_key(self, key_id: str) -> bool:
+        """True if it surely has no key of that id: one that could not be read may be the one."""
+        return key_id not in self.key_ids and "" not in self.unread_keys
+
+    def lacks_manager(self, manager_id: str) -> bool:
+        """True if it surely has no manager of that id."""
+        return self.has_all_managers and all(one.id != manager_id for one in self.managers)
 
     def with_key(self, key: ApiKey) -> "Consumer":
         """This consumer with the key added, or put in the place of the one with its id."""
@@ -233,6 +286,35 @@ class Consumer:
             if manager_id and manager.id == manager_id:
                 return manager
         raise NotFound(f"{self.name} has no manager {manager_id}")
+
+
+@dataclass(frozen=True, slots=True)
+class Unread:
+    """An entry of a list of consumers that could not be read: nothing of it is shown, and it grants nothing.
+
+    `id` tells it from others, as far as it says one. `managers` are those that it surely names; where these are not
+    all, whose it is cannot be judged.
+    """
+
+    id: str
+    managers: tuple[Manager, ...] = ()
+    has_all_managers: bool = False
+
+    @classmethod
+    def from_json(cls, data: Any) -> "Unread":
+        if not isinstance(data, dict):
+            return cls("")
+        managers, odd = _managers(data)
+        said = next((text for text in (data.get("id"), data.get("name")) if isinstance(text, str)), "")
+        return cls(said, managers, has_all_managers=not odd and isinstance(data.get("managers"), list))
+
+
+class UnreadConsumer(OddAnswer):
+    """The one consumer that was asked for could not be read; `entry` says whose it surely is."""
+
+    def __init__(self, reason: str, entry: Unread) -> None:
+        super().__init__(reason)
+        self.entry = entry
 
 
 @dataclass(frozen=True, slots=True)
@@ -261,13 +343,6 @@ def _narrowed(keys: list[ApiKey], words: str) -> list[ApiKey]:
     return [key for key in keys if all(word in f"{key.label}\n{key.ending}".casefold() for word in wanted)] or keys
 
 
-def same_time(one: datetime | None, other: datetime | None) -> bool:
-    """True if two ends are the same to the second; the wire keeps milliseconds, and may round."""
-    if one is None or other is None:
-        return one is other
-    return abs(one - other) < timedelta(seconds=1)
-
-
 def wire_time(moment: datetime) -> str:
     """RFC 3339 in UTC with milliseconds, as the Developer API writes it."""
     return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
@@ -279,11 +354,35 @@ def _object(data: Any) -> dict[str, Any]:
     return data
 
 
-def _objects(data: dict[str, Any], field: str) -> list[dict[str, Any]]:
-    items = data.get(field) or []
-    if not isinstance(items, list):
-        raise OddAnswer(f"{field} is no list")
-    return [_object(item) for item in items]
+def _managers(data: dict[str, Any]) -> tuple[tuple[Manager, ...], tuple[UnreadPart, ...]]:
+    """The managers, added and invited, and those of them that could not be read.
+
+    Only two fields grant anything: `managers`, and the one that the documented parameter include-manager-invites
+    names as the other parameters name theirs. Whatever else speaks of people or invitations is not about access.
+    """
+    found: list[Manager] = []
+    unread: list[UnreadPart] = []
+    for name, invited in (("managers", False), ("managerInvites", True)):
+        entries = data.get(name)
+        for entry in entries if isinstance(entries, list) else () if entries is None else [entries]:
+            try:
+                found.append(Manager.from_json(entry, invited=invited))
+            except OddAnswer as odd:
+                unread.append(UnreadPart.of("manager", entry, odd))
+    return tuple(found), tuple(unread)
+
+
+def _keys(data: dict[str, Any], consumer: str) -> tuple[list[ApiKey], tuple[UnreadPart, ...]]:
+    """The keys, and those of them that could not be read."""
+    entries = data.get("apiKeys")
+    found: list[ApiKey] = []
+    unread: list[UnreadPart] = []
+    for entry in entries if isinstance(entries, list) else () if entries is None else [entries]:
+        try:
+            found.append(ApiKey.from_json(entry, consumer))
+        except OddAnswer as odd:
+            unread.append(UnreadPart.of("key", entry, odd))
+    return found, tuple(unread)
 
 
 def _map(data: dict[str, Any], field: str) -> dict[str, Any]:
@@ -327,12 +426,16 @@ def _match(pattern: re.Pattern[str], data: dict[str, Any], field: str) -> str:
 
 
 def _time(data: dict[str, Any], field: str) -> datetime | None:
-    """RFC 3339; old guides send bare dates, which are taken as UTC. Null and absent are the same."""
+    """RFC 3339; old guides send bare dates, which are taken as UTC. Null and absent are the same.
+
+    Its "t" and "z" may be small, and its second may be 60 (RFC 3339, sections 5.6 and 5.7), which Python refuses: that
+    is read as the last moment before it.
+    """
     value = data.get(field)
     if value is None or value == "":
         return None
     try:
-        moment = datetime.fromisoformat(value)
+        moment = datetime.fromisoformat(LEAP_SECOND.sub(r"\g<1>59.999999", value.upper()))
         return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
-    except (TypeError, ValueError, OverflowError) as problem:
+    except (AttributeError, TypeError, ValueError, OverflowError) as problem:
         raise OddAnswer(f"{field} is no time") from problem

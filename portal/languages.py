@@ -15,6 +15,7 @@ from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_POST
 
 from keys.http import Request
+from keys.web.time_zones import time_zone_of
 from portal.models import User
 
 A_YEAR = 60 * 60 * 24 * 365
@@ -51,9 +52,9 @@ def _back(request: HttpRequest) -> str:
 
 @receiver(user_logged_in)
 def remember(request: HttpRequest, user: User, **_kwargs: Any) -> None:
-    """Store the language that the person reads, for mails that somebody else brings about."""
-    language = get_language() or ""
-    User.objects.filter(pk=user.pk).exclude(language=language).update(language=language)
+    """Store language and time zone of the person, for mails that somebody else brings about."""
+    now = {"language": get_language() or "", "time_zone": str(time_zone_of(request))}
+    User.objects.filter(pk=user.pk).exclude(**now).update(**now)
 
 
 def spoken_by(addresses: Iterable[str]) -> dict[str, str]:
@@ -61,3 +62,10 @@ def spoken_by(addresses: Iterable[str]) -> dict[str, str]:
     lowered = [address.lower() for address in addresses]
     known = EmailAddress.objects.filter(email__in=lowered, verified=True).exclude(user__language="")
     return dict(known.values_list("email", "user__language"))
+
+
+def time_zones_of(addresses: Iterable[str]) -> dict[str, str]:
+    """The time zones of those of these addresses that somebody has signed in with."""
+    lowered = [address.lower() for address in addresses]
+    known = EmailAddress.objects.filter(email__in=lowered, verified=True).exclude(user__time_zone="")
+    return dict(known.values_list("email", "user__time_zone"))

@@ -36,6 +36,8 @@ class User(AbstractUser):
     """Session generation: each session carries the number that was true when it began; raising it ends them all."""
     language = models.CharField(max_length=8, blank=True, editable=False)
     """Language that the person was last seen to read: for mails that somebody else brings about."""
+    time_zone = models.CharField(max_length=64, blank=True, editable=False)
+    """Time zone in which the person last signed in, by its IANA name: for the times in mails."""
 
     objects: ClassVar[UserManager] = UserManager()  # type: ignore[assignment]
 

@@ -135,6 +135,9 @@ KEYS_CHANGES_PER_MINUTE = number("KEYS_CHANGES_PER_MINUTE", 20)
 KEYS_MAIL_MANAGERS = flag("KEYS_MAIL_MANAGERS", True)
 KEYS_ACTOR = "portal.accounts.actor.actor_of"
 KEYS_LANGUAGES = "portal.languages.spoken_by"  # who reads what, for mails to several
+KEYS_TIME_ZONES = "portal.languages.time_zones_of"
+KEYS_TIME_ZONE_COOKIE = "timezone" if DEBUG else "__Host-timezone"
+KEYS_LONGEST_DAYS = number("KEYS_LONGEST_DAYS", 3650)
 KEYS_SHOW_METADATA = names("KEYS_SHOW_METADATA")
 
 # Plans: none, those that Zuplo keeps (a preview API), or the portal's own from Django admin
@@ -342,6 +345,7 @@ KEYS_STEP_UP_URL = "step_up"
 MFA_ADAPTER = "portal.accounts.mfa.MFAAdapter"
 MFA_FORMS = {
     "add_webauthn": "portal.accounts.mfa.AddPasskeyForm",
+    "edit_webauthn": "portal.accounts.mfa.RenamePasskeyForm",
     "login_webauthn": "portal.accounts.mfa.SignInByPasskeyForm",
     "authenticate": "portal.accounts.mfa.SecondStepForm",
     "authenticate_webauthn": "portal.accounts.mfa.SecondStepByPasskeyForm",

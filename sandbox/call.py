@@ -8,6 +8,7 @@ from typing import Any
 from sandbox.http_messages import Answer, Document, Missing, Problem, Request
 from sandbox.serializers import Serializer, as_map
 from sandbox.store import Row, Store
+from sandbox.values import kept_end, kept_label
 
 MOST_ON_A_PAGE = 1000
 
@@ -99,6 +100,14 @@ class Call:
     def create_format(self) -> str:
         """Key format of a creation, which declares no key-format."""
         return _USUAL_FORMATS["create"][self.switches["key_format_default"]]
+
+    # What is kept
+
+    def kept_label(self, text: str | None) -> str | None:
+        return kept_label(text, self.switches["kept_labels"])
+
+    def kept_end(self, end: str | None) -> str | None:
+        return kept_end(end, self.switches["kept_ends"])
 
     # The answer
 

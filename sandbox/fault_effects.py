@@ -3,6 +3,7 @@
 import struct
 import zlib
 from collections.abc import Callable, Iterator
+from copy import deepcopy
 from dataclasses import replace
 from typing import Any
 
@@ -86,6 +87,17 @@ def _other_object(answer: Answer, options: dict[str, Any]) -> Answer:
     return replace(answer, document=other)
 
 
+def _odd_object(answer: Answer, options: dict[str, Any]) -> Answer:
+    """Copied first: what an answer is made of may be shared."""
+    document = deepcopy(answer.document)
+    objects = _objects(document, options["object"]) if answer.status < 300 else []
+    for last in objects[-1:]:
+        last[options["field"]] = options["value"]
+        if options["lacks"]:
+            del last[options["field"]]
+    return replace(answer, document=document)
+
+
 def _deep(answer: Answer, options: dict[str, Any]) -> Answer:
     depth = options["depth"]
     return _with_body(answer, document=None, text="[" * depth + "]" * depth)
@@ -108,6 +120,7 @@ _EFFECTS: dict[str, Callable[[Answer, dict[str, Any]], Answer]] = {
     "drip": _drip,
     "redirect": _redirect,
     "other_object": _other_object,
+    "odd_object": _odd_object,
     "deep": _deep,
     "gzip_bomb": _gzip_bomb,
 }
@@ -116,6 +129,16 @@ _EFFECTS: dict[str, Callable[[Answer, dict[str, Any]], Answer]] = {
 def _with_body(answer: Answer, **changes: Any) -> Answer:
     """The answer changed, and no longer a 204, which could not carry a body."""
     return replace(answer, status=200 if answer.status == 204 else answer.status, **changes)
+
+
+def _objects(document: Any, kind: str) -> list[dict[str, Any]]:
+    """The consumers, keys or managers in a document, wherever they stand in it."""
+    if not isinstance(document, dict):
+        return []
+    parts = [part for field in ("data", "apiKeys", "managers") for part in document.get(field) or ()]
+    inner = [found for part in parts for found in _objects(part, kind)]
+    prefix = {"consumer": "csmr_", "key": "key_", "manager": "eusr_"}[kind]
+    return [*inner, document] if str(document.get("id")).startswith(prefix) else inner
 
 
 def _swapped(value: Any) -> Any:

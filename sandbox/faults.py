@@ -42,6 +42,11 @@ KINDS: Mapping[str, Kind] = {
     ),
     "doubled": Kind("The work is done twice, the first answered.", works=True),
     "other_object": Kind("An answer about one object carries another one's name, ids and keys.", works=True),
+    "odd_object": Kind(
+        "The last `object` (consumer, key or manager) of the true body has this `value` in the `field`, or lacks it.",
+        {"object": "key", "field": "description", "value": 5, "lacks": False},
+        works=True,
+    ),
     "deep": Kind("JSON nested very deep.", {"depth": 100_000}),
     "gzip_bomb": Kind("A small gzip body that unpacks to so many bytes.", {"bytes": 256 * 2**20}),
 }
@@ -116,8 +121,10 @@ def _check(name: str, value: Any, *, text: bool) -> None:
         raise ValueError(f"{name} must be a string.")
     if name == "status" and not (isinstance(value, int) and 200 <= value <= 599):
         raise ValueError("status must be a number from 200 to 599.")
-    if name == "headers" and not isinstance(value, bool):
-        raise ValueError("headers must be true or false.")
+    if name in ("headers", "lacks") and not isinstance(value, bool):
+        raise ValueError(f"{name} must be true or false.")
+    if name == "object" and value not in ("consumer", "key", "manager"):
+        raise ValueError("object cannot be that. Allowed: consumer, key, manager.")
 
 
 class Faults:

@@ -54,9 +54,9 @@ def change_key(call: Call) -> Answer:
     key, body = call.key(), request_bodies.an_object(call.request.document)
     columns: dict[str, Any] = {"updated_on": call.now()}
     if "description" in body:
-        columns["description"] = request_bodies.text(body, "description")
+        columns["description"] = call.kept_label(request_bodies.text(body, "description"))
     if "expiresOn" in body:
-        end, reading = request_bodies.end_date(body), call.switches["patch_null_expiry"]
+        end, reading = call.kept_end(request_bodies.end_date(body)), call.switches["patch_null_expiry"]
         if end is None and reading == "refused":
             raise Problem(400, "expiresOn must be an RFC 3339 date and time.")
         if end is not None or reading == "clears":
@@ -81,7 +81,7 @@ def delete_key(call: Call) -> Answer:
 
 def roll_key(call: Call) -> Answer:
     """One new key without an end; the old ones, or some of them, get the end date."""
-    end = request_bodies.end_date(request_bodies.an_object(call.request.document))
+    end = call.kept_end(request_bodies.end_date(request_bodies.an_object(call.request.document)))
     if end is None:
         if call.switches["roll_missing_expiry"] == "refused":
             raise Problem(400, "expiresOn is required.")

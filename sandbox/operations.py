@@ -80,7 +80,7 @@ def create_consumer(call: Call) -> Answer:
     row = call.store.add_consumer(
         bucket["pk"],
         name,
-        description=request_bodies.text(body, "description"),
+        description=call.kept_label(request_bodies.text(body, "description")),
         tags=request_bodies.tags(body),
         metadata=request_bodies.metadata(body, call.switches),
     )
@@ -104,7 +104,7 @@ def change_consumer(call: Call) -> Answer:
     consumer, body = call.consumer(), request_bodies.an_object(call.request.document)
     columns: dict[str, object] = {"updated_on": call.now()}
     if "description" in body:
-        columns["description"] = request_bodies.text(body, "description")
+        columns["description"] = call.kept_label(request_bodies.text(body, "description"))
     if "tags" in body:
         columns["tags"] = as_json(request_bodies.tags(body, _merged_into(call, consumer["tags"])))
     if "metadata" in body:
@@ -126,7 +126,9 @@ def _with_what_was_asked(call: Call, rows: list[Row]) -> list[Document]:
     """The consumers with the lists the query includes: one statement a table, however many consumers."""
     sort, pks = call.switches["sort"], [row["pk"] for row in rows]
     with_keys = call.flag("include-api-keys")
-    with_managers, with_invites = call.flag("include-managers"), call.flag("include-manager-invites")
+    is_listed = "consumer" in call.names or call.switches["listed_managers"] == "present"
+    with_managers = call.flag("include-managers") and is_listed
+    with_invites = call.flag("include-manager-invites") and is_listed
     key_format = call.read_format() if with_keys else "none"
     keys = call.store.belonging("keys", pks, sort=sort) if with_keys else {}
     people = call.store.belonging("managers", pks, sort=sort) if with_managers or with_invites else {}
@@ -189,7 +191,11 @@ def add_key(call: Call, consumer: int, columns: dict[str, Any]) -> Row:
     value = columns.get("value")
     if value and call.store.one("SELECT 1 FROM keys WHERE value = ?", value):
         raise Problem(409, "The key is taken.")
-    return call.store.add_key(consumer, **columns)
+    kept = {
+        "description": call.kept_label(columns.get("description")),
+        "expires_on": call.kept_end(columns.get("expires_on")),
+    }
+    return call.store.add_key(consumer, **columns | kept)
 
 
 def _merged_into(call: Call, column: str | None) -> Document | None:

@@ -54,7 +54,14 @@ class Serializer:
             document["managers"] = [self.manager(manager) for manager in managers]
         if invites is not None and self._switches["invite_field"] != "absent":
             # No public text names this field or its shape: our own invention.
-            document["managerInvites"] = [self.invite(invite) for invite in invites]
+            as_text = self._switches["invite_field"] == "strings"
+            document["managerInvites"] = [invite["email"] if as_text else self.invite(invite) for invite in invites]
+        if self._switches["unknown_fields"] == "present":
+            document |= {
+                "inviteCount": 2,
+                "invitations": ["declined@acme.test"],
+                "declinedInvites": [{"id": "eusr_declined", "email": "declined@acme.test"}],
+            }
         if keys is not None:
             document["apiKeys"] = [self.key(key, key_format) for key in keys]
         return document
@@ -81,4 +88,9 @@ class Serializer:
             document[field] = value
 
 
-PLAIN: Mapping[str, str] = {"null_style": "null", "retrievable": "yes", "invite_field": "managerInvites"}
+PLAIN: Mapping[str, str] = {
+    "null_style": "null",
+    "retrievable": "yes",
+    "invite_field": "managerInvites",
+    "unknown_fields": "absent",
+}

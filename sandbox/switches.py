@@ -80,7 +80,27 @@ SWITCHES: Mapping[str, Switch] = {
             ("ignore_case", "case_sensitive", "with_invites"),
             "how manager-email compares; with_invites: invited addresses count too",
         ),
-        Switch("invite_field", ("managerInvites", "absent"), "the field that include-manager-invites adds"),
+        Switch(
+            "invite_field",
+            ("managerInvites", "absent", "strings"),
+            "what include-manager-invites adds: managerInvites with objects; nothing; managerInvites with addresses",
+        ),
+        Switch(
+            "unknown_fields",
+            ("absent", "present"),
+            "present: consumers also say inviteCount, invitations and declinedInvites, which names declined@acme.test",
+        ),
+        Switch("listed_managers", ("present", "absent"), "absent: lists bring no managers, although asked for them"),
+        Switch(
+            "kept_labels",
+            ("as_sent", "composed", "trimmed"),
+            "a description as it is kept: composed letters (NFC); its first ten characters",
+        ),
+        Switch(
+            "kept_ends",
+            ("as_sent", "minutes", "days"),
+            "expiresOn as it is kept: rounded up to the minute; to the end of the day",
+        ),
         Switch(
             "duplicate_manager",
             ("existing", "409", "second"),

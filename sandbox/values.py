@@ -2,6 +2,7 @@
 
 import random
 import re
+import unicodedata
 import uuid
 import zlib
 from base64 import b64encode
@@ -78,3 +79,22 @@ def read_date(text: str) -> str:
         return written(moment if moment.tzinfo else moment.replace(tzinfo=UTC))
     except OverflowError as error:
         raise ValueError("outside the calendar") from error
+
+
+def kept_label(text: str | None, reading: str) -> str | None:
+    """A description as a service may keep it."""
+    if not text or reading == "as_sent":
+        return text
+    return unicodedata.normalize("NFC", text) if reading == "composed" else text[:10].strip()
+
+
+def kept_end(text: str | None, reading: str) -> str | None:
+    """An end, in the form we store, as a service may keep it: rounded up."""
+    if not text or reading == "as_sent":
+        return text
+    unit = timedelta(minutes=1) if reading == "minutes" else timedelta(days=1)
+    moment = datetime.fromisoformat(text)
+    try:
+        return written(moment + (datetime.min.replace(tzinfo=UTC) - moment) % unit)
+    except OverflowError:
+        return text

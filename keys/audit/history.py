@@ -14,7 +14,7 @@ from django.utils.translation import gettext_lazy as _
 from keys.access import Actor
 from keys.green_threads import give_back_connection
 from keys.models import DONE, NOT_DONE, PLANNING, READS, WISHES, Action, AuditEvent, Outcome, VisitEnd
-from keys.times import written
+from keys.times import local, written
 
 KINDS = {
     "shown": (_("Revealed, copied or tried"), READS),
@@ -132,7 +132,7 @@ class Entry:
 
     @property
     def day(self) -> date:
-        return self.event.started_at.date()
+        return local(self.event.started_at).date()
 
     @property
     def what(self) -> str:

@@ -17,6 +17,7 @@ from django.utils.translation import gettext as _
 
 from keys.conf import settings
 from keys.models import PLANNING, Action, AuditEvent, Outcome
+from keys.times import zone
 from keys.types import Consumer
 
 logger = logging.getLogger(__name__)
@@ -63,7 +64,12 @@ def _mails(event: AuditEvent, consumer: Consumer) -> list[EmailMessage]:
     }
     addresses = _addresses(event, consumer)
     languages = import_string(settings.KEYS_LANGUAGES)(addresses)
-    return [_mail(address, languages.get(address.lower()) or get_language(), context) for address in addresses]
+    zones = import_string(settings.KEYS_TIME_ZONES)(addresses)
+    mails = []
+    for address in addresses:
+        with timezone.override(zone(zones.get(address.lower(), ""))):
+            mails.append(_mail(address, languages.get(address.lower()) or get_language(), context))
+    return mails
 
 
 def _end_of(event: AuditEvent) -> datetime | None:

@@ -20,7 +20,7 @@ class Change:
     """Result of a verb: the consumer as it is now, the key concerned, and its value where it is to be shown.
 
     `is_withheld` says that there is a value, which this person may not see. `unended` are old keys that a rotation
-    could not end, and when each was to end.
+    could not end, and when each was to end. `is_gone` says that the key concerned was deleted since.
     """
 
     event: AuditEvent
@@ -30,6 +30,7 @@ class Change:
     ends: datetime | None = None
     unended: Mapping[ApiKey, datetime] = field(default_factory=dict)
     is_withheld: bool = False
+    is_gone: bool = False
 
     @property
     def has_ended_old(self) -> bool:

@@ -3,8 +3,8 @@
 import logging
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import replace
-from datetime import datetime
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -13,7 +13,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from keys.access import Actor, Right, has_right, is_fresh, may_manage, may_see
+from keys.access import Actor, Right, has_right, is_fresh, is_named, may_be_managed, may_manage, may_see
 from keys.audit import log
 from keys.conf import settings
 from keys.errors import (
@@ -38,7 +38,8 @@ from keys.service.confirmed_writes import Facts
 from keys.service.idempotency import Change, once
 from keys.service.lifetimes import current_ends, renewed_end
 from keys.service.reconciliation import settle
-from keys.types import ApiKey, Consumer, FullKey, as_shown, same_time
+from keys.tolerance import same_time
+from keys.types import ApiKey, Consumer, FullKey, Unread, UnreadConsumer, as_shown
 from keys.zuplo import gateway, retries
 from keys.zuplo.client import DeveloperAPI
 from keys.zuplo.gateway import Trial
@@ -48,7 +49,21 @@ logger = logging.getLogger(__name__)
 SUPPORT_MAY_NOT = gettext_lazy(
     "You are here as support: keys stay masked, and this cannot be done in a customer's name."
 )
+A_MOMENT = timedelta(minutes=1)
 HIDDEN_FOR = 600  # seconds during which Reveal is not offered, after the API showed a mask instead of a key
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """The consumers of a person, by title; `unread` more that may be the person's could not be read or judged."""
+
+    consumers: list[Consumer]
+    unread: int = 0
+
+    @property
+    def is_empty(self) -> bool:
+        """True if there surely is none: what cannot be judged is not nothing."""
+        return not self.consumers and not self.unread
 
 
 class KeyRing:
@@ -91,17 +106,17 @@ class KeyRing:
 
     # Looking
 
-    def consumers(self) -> list[Consumer]:
-        """Every consumer that lists one of the person's addresses, by title."""
-        found = {
-            consumer.name: consumer
-            for email in self.actor.emails
-            for consumer in self.api.consumers_of(email)
-            if may_manage(self.actor, consumer)
-        }
+    def consumers(self) -> Found:
+        """Every consumer that lists one of the person's addresses."""
+        entries = [entry for email in self.actor.emails for entry in self.api.consumers_of(email)]
+        readable = [entry for entry in entries if isinstance(entry, Consumer)]
+        found = {consumer.name: consumer for consumer in readable if may_manage(self.actor, consumer)}
         known = self._with_recent_changes(found).values() if self.actor.emails else ()
         mine = [consumer for consumer in known if may_manage(self.actor, consumer)]
-        return sorted(mine, key=lambda consumer: consumer.place)
+        # Others' entries, which come along where the filter has no effect, are nothing to this person.
+        unread = {entry.id for entry in entries if isinstance(entry, Unread) and may_be_managed(self.actor, entry)}
+        unjudged = {one.name for one in readable if one.name not in found and may_be_managed(self.actor, one)}
+        return Found(sorted(mine, key=lambda consumer: consumer.place), len(unread) + len(unjudged))
 
     def consumer(self, name: str) -> Consumer:
         """Authorisation gate: the consumer as it is at this moment, if the person may manage it."""
@@ -111,6 +126,10 @@ class KeyRing:
             found = {name: self.api.consumer(name)}
         except NotFound:
             found = {}
+        except UnreadConsumer as odd:
+            if self.actor.sees_all or is_named(self.actor, odd.entry):
+                raise
+            raise NotFound("cannot be read, and not surely this person's") from odd
         consumer = self._with_recent_changes(found, {name} if self.actor.sees_all else set()).get(name)
         # Our own changes may take a manager away before the API shows it, but make nobody one.
         if consumer is None or not all(may_see(self.actor, one) for one in (consumer, *found.values())):
@@ -131,7 +150,7 @@ class KeyRing:
 
         Below it the operator's rule, which may be slow, is not asked for every consumer of a page.
         """
-        if not self.may(Action.CREATE) or len(consumer.live_keys) < settings.KEYS_PER_CONSUMER:
+        if not self.may(Action.CREATE) or consumer.live_at_most < settings.KEYS_PER_CONSUMER:
             return ""
         try:
             rules_for(self.actor).may_create(self.actor, consumer)
@@ -172,7 +191,7 @@ class KeyRing:
         with self._recorded(Action.CREATE, name, token=token) as event:
             consumer = self._locked(event)
             rules_for(self.actor).may_create(self.actor, consumer)
-            facts = log.note(event, **confirmed_writes.facts_of_new_key(consumer.keys, label, ends))
+            facts = log.note(event, **confirmed_writes.facts_of_new_key(consumer.key_ids, label, ends))
             full = self._redacted_for_staff(confirmed_writes.make_key(self.api, name, facts))
             log.note_new_key(event, full.key)
         return Change(event, consumer.with_key(full.key), full.key, full.value)
@@ -181,8 +200,11 @@ class KeyRing:
         """Raises `NotAllowed` for who has keys already, or may have none."""
         if not self.actor.emails:
             raise NotAllowed(_("Please confirm your e-mail address first."))
-        if self.consumers():
+        found = self.consumers()
+        if found.consumers:
             raise NotAllowed(_("You have keys already. Reload the page, and create this one beside them."))
+        if found.unread:
+            raise OddAnswer("whether the person has keys already cannot be judged")
         provisioning().may_create(self.actor, None)
 
     @once
@@ -212,10 +234,8 @@ class KeyRing:
             consumer = self._locked(event)
             old = require_live(consumer.key(key_id))
             rules_for(self.actor).may_rotate(self.actor, consumer)
-            label = old.label_to_copy
-            facts = confirmed_writes.facts_of_new_key(
-                consumer.keys, as_shown(label), renewed_end(old, self.environment)
-            )
+            label, ends_on = old.label_to_copy, renewed_end(old, self.environment)
+            facts = confirmed_writes.facts_of_new_key(consumer.key_ids, as_shown(label), ends_on)
             ends = confirmed_writes.ends_of_old([old], old_ends)
             facts = log.note(event, old, old=ends, was=current_ends(old), **facts)
             new = self._redacted_for_staff(confirmed_writes.make_key(self.api, name, facts, label))
@@ -231,36 +251,34 @@ class KeyRing:
             key = consumer.key(key_id)
             wanted = key.label if label is None else label
             log.note(event, key, label=wanted)
-            if wanted != key.label:
-                confirmed_writes.confirmed(
-                    self.api,
-                    name,
-                    lambda: self.api.rename_key(name, key_id, wanted),
-                    lambda now: now.key(key_id).label == wanted,
-                )
-        renamed = replace(key, label=wanted)
+            renamed = key if wanted == key.label else confirmed_writes.rename_key(self.api, key, wanted)
+            log.note(event, label=renamed.label)
+        renamed = replace(key, label=renamed.label)
         return Change(event, consumer.with_key(renamed), renamed)
 
     @once
     def change_end(self, name: str, key_id: str, *, ends: datetime, token: UUID, found: str = "") -> Change:
         """An earlier end, or a first one; raises `NotAllowed` for a later one, as no key may live longer.
 
+        A key that is to end now and has ended is as wanted: whoever finishes a rotation need not know of its answer.
         `found` says where the key was found, if it has leaked: its managers are told.
         """
         with self._recorded(Action.CHANGE_END, name, key_id, token=token) as event:
             consumer = self._locked(event)
-            key = require_live(consumer.key(key_id))
+            key = consumer.key(key_id)
+            if ends > timezone.now():
+                require_live(key)
             if key.expires_on and ends == key.expires_on.replace(second=0, microsecond=0):
                 ends = key.expires_on  # as the form showed it, which leaves out the seconds
-            is_so = same_time(key.expires_on, ends)
+            is_so = key.is_ended or same_time(key.expires_on, ends)
             if key.expires_on and ends > key.expires_on and not is_so:
                 raise NotAllowed(_("A key cannot be made to live longer. Create or rotate a key instead."))
             told = {"found": found} if found else {}
             log.note(event, key, ends=ends.isoformat(), was=current_ends(key), **told)
-            if not is_so:
-                confirmed_writes.end_key(self.api, key, ends)
-        ended = replace(key, expires_on=ends)
-        return Change(event, consumer.with_key(ended), ended, ends=ends)
+            ended = key if is_so else replace(key, expires_on=confirmed_writes.end_key(self.api, key, ends).expires_on)
+            if not is_so and not same_time(ended.expires_on, ends) and ended.expires_on:
+                log.note(event, ends=ended.expires_on.isoformat())  # as it is kept
+        return Change(event, consumer.with_key(ended), ended, ends=ended.expires_on)
 
     @once
     def delete(self, name: str, key_id: str, *, token: UUID) -> Change:
@@ -272,7 +290,7 @@ class KeyRing:
                 self.api,
                 name,
                 lambda: self.api.delete_key(name, key_id),
-                lambda now: key_id not in now.key_ids,
+                lambda now: now.lacks_key(key_id),
             )
         return Change(event, consumer.without_key(key_id), key)
 
@@ -283,16 +301,13 @@ class KeyRing:
         """Another label; None leaves it as it stands upstream."""
         with self._recorded(Action.RENAME_CONSUMER, name, token=token) as event:
             consumer = self._locked(event)
-            wanted = consumer.label if label is None else label
-            log.note(event, label=wanted)
-            if wanted != consumer.label:
-                confirmed_writes.confirmed(
-                    self.api,
-                    name,
-                    lambda: self.api.rename_consumer(name, wanted),
-                    lambda now: now.label == wanted,
-                )
-        return Change(event, replace(consumer, label=wanted))
+            wanted = was = consumer.label
+            if label is not None:
+                wanted = label
+            log.note(event, label=wanted, were={"label": was})
+            kept = was if wanted == was else confirmed_writes.rename_consumer(self.api, name, wanted, was)
+            log.note(event, label=kept)
+        return Change(event, replace(consumer, label=kept))
 
     @once
     def rotate_all(self, name: str, *, old_ends: datetime, token: UUID, seen: str = "") -> Change:
@@ -306,14 +321,15 @@ class KeyRing:
             check_rotate_all(before)
             if seen and seen != before.mark:
                 raise ChangedMeanwhile("there are other keys now than were seen")
-            facts = confirmed_writes.facts_of_new_key(before.keys, "", None)
+            facts = confirmed_writes.facts_of_new_key(before.key_ids, "", None)
             was = current_ends(*before.keys)
             log.note(event, old=confirmed_writes.ends_of_old(before.keys, old_ends), was=was, **facts)
             rolled, new = confirmed_writes.roll_keys(self.api, before, old_ends, facts)
             log.note_new_key(event, new.key)
             new = self._redacted_for_staff(new)
             consumer, unended = self._end_old(event, rolled.with_key(new.key), new)
-        return Change(event, consumer, new.key, new.value, old_ends, unended)
+        ends = [key.expires_on for key in consumer.keys if key.id in before.key_ids and key.expires_on]
+        return Change(event, consumer, new.key, new.value, max([old_ends, *ends]), unended)
 
     # What verbs share
 
@@ -326,15 +342,18 @@ class KeyRing:
         try:
             consumer = self.consumer(event.consumer)
             made = event.facts.get("new", "")
-            if made not in consumer.key_ids:
-                return Change(event, consumer)
+            concerned = made or (event.key_id if event.action != Action.DELETE else "")
+            if not made or consumer.lacks_key(made):
+                return Change(event, consumer, is_gone=bool(concerned) and consumer.lacks_key(concerned))
             if not self.may(Action.REVEAL):
                 change = Change(event, consumer, consumer.key(made), is_withheld=True)
             else:
                 change = Change(event, consumer, consumer.key(made), self._value_again(event.consumer, made))
         except (ApiMisconfigured, ApiRefused, ApiUnavailable, OddAnswer, RateLimited) as problem:
             raise DoneBefore(f"event {event.pk}: {problem}") from problem
-        return replace(change, unended=confirmed_writes.unended(event, consumer))
+        # An end that was to come long ago is to come now.
+        unended = confirmed_writes.unended(event, consumer)
+        return replace(change, unended={key: max(at, timezone.now() - A_MOMENT) for key, at in unended.items()})
 
     def _value_again(self, name: str, key_id: str) -> str:
         try:
@@ -400,18 +419,23 @@ class KeyRing:
         failed = dict(late)
         for key, at in late.items() if new.value else ():
             try:
-                confirmed_writes.end_key(self.api, key, at)
+                ended = replace(key, expires_on=confirmed_writes.end_key(self.api, key, at).expires_on)
             except ApiError:
                 continue
             del failed[key]
-            consumer = consumer.with_key(replace(key, expires_on=at))
+            consumer = consumer.with_key(ended)
         if failed:
             event.outcome = Outcome.PARTLY
         return consumer, failed
 
 
 def check_rotate_all(consumer: Consumer) -> None:
-    """Raises `NotAllowed` where there is nothing to rotate."""
+    """Raises `NotAllowed` where there is nothing to rotate, or a key whose own end could be moved to a later time."""
+    if consumer.unread_keys:
+        raise NotAllowed(
+            _("Not all of these keys could be read, so they cannot be rotated together."),
+            advice=_("Rotate the other keys one by one, and contact support about the one that is missing."),
+        )
     if not consumer.live_keys:
         raise NotAllowed(_("There is no key to rotate. Create one instead."))
 

@@ -71,7 +71,7 @@ def _reshaped(consumer: Consumer, event: AuditEvent) -> Consumer:
 
 def _with_manager(consumer: Consumer, event: AuditEvent) -> Consumer:
     address, manager_id = event.facts["address"], event.facts.get("manager_id", "")
-    if any(same_address(manager.email, address) for manager in consumer.managers):
+    if any(same_address(manager.email, address) and not manager.invited for manager in consumer.managers):
         return consumer
     return replace(consumer, managers=(*consumer.managers, Manager(address, manager_id)))
 

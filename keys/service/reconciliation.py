@@ -4,11 +4,21 @@ from collections.abc import Collection
 from datetime import datetime, timedelta
 
 from django.utils import timezone
+from django.utils.dateparse import parse_datetime
 
 from keys.audit import log, notifications
 from keys.models import DONE, PLANNING, Action, AuditEvent, Outcome
-from keys.service.confirmed_writes import is_changed, is_new_key, is_the_one, manager_of, unended, wanted_end
-from keys.types import ApiKey, Consumer, same_time
+from keys.service.confirmed_writes import (
+    Facts,
+    added_manager,
+    is_changed,
+    is_the_one,
+    new_key_among,
+    unended,
+    wanted_end,
+)
+from keys.tolerance import may_be_new_end, may_be_new_text
+from keys.types import ApiKey, Consumer
 
 NOT_DONE_AFTER = timedelta(minutes=2)
 """Grace period: by then a write that does not show was not done. No request lives, and no list lags, that long."""
@@ -33,11 +43,13 @@ def settled(
         return Outcome.UNCONFIRMED, None  # it may be ours, and changed since, or somebody else's
     if consumer and "before" in event.facts:
         free = (key for key in consumer.keys if key.id not in by_others)
-        made = next((key for key in free if is_new_key(event.facts, key)), None)
+        made = new_key_among(event.facts, free)
     if consumer and _shows(event, consumer, made):
         return Outcome.DONE, made
     if made:
         return Outcome.PARTLY, made
+    if consumer and consumer.unread:
+        return Outcome.UNCONFIRMED, None  # what does not show may be among what could not be read
     return (Outcome.FAILED if now - event.started_at > NOT_DONE_AFTER else Outcome.UNCONFIRMED), None
 
 
@@ -50,22 +62,27 @@ def _shows(event: AuditEvent, consumer: Consumer, made: ApiKey | None) -> bool:
         case Action.ROTATE | Action.ROTATE_ALL:
             return made is not None and not unended(event, consumer)
         case Action.RENAME:
-            return key is not None and key.label == facts.get("label")
+            return key is not None and "label" in facts and may_be_new_text(key.label, facts["label"], event.key_label)
         case Action.CHANGE_END:
-            return key is not None and "ends" in facts and same_time(key.expires_on, wanted_end(facts))
+            return key is not None and "ends" in facts and _has_new_end(key, facts)
         case Action.DELETE:
-            return key is None and "deletes" in facts
+            return "deletes" in facts and consumer.lacks_key(event.key_id)
         case Action.RENAME_CONSUMER:
-            return bool(consumer.label == facts.get("label"))
+            return "label" in facts and is_changed(consumer, facts, facts.get("were", {}))
         case Action.CREATE_CONSUMER:
             return "title" in facts and is_the_one(consumer, facts["title"], facts["managers"])
         case Action.CHANGE_CONSUMER | Action.START_PLAN | Action.CHANGE_PLAN | Action.CANCEL_PLAN:
-            return is_changed(consumer, facts)
+            return is_changed(consumer, facts, facts.get("were", {}))
         case Action.ADD_MANAGER:
-            return "address" in facts and manager_of(consumer, facts["address"]) is not None
+            return "address" in facts and added_manager(consumer, facts["address"]) is not None
         case Action.REMOVE_MANAGER:
-            return "manager_id" in facts and not any(one.id == facts["manager_id"] for one in consumer.managers)
+            return "manager_id" in facts and consumer.lacks_manager(facts["manager_id"])
     return False
+
+
+def _has_new_end(key: ApiKey, facts: Facts) -> bool:
+    wanted, was = wanted_end(facts), facts.get("was", {}).get(key.id)
+    return wanted is not None and may_be_new_end(key.expires_on, wanted, was and parse_datetime(was))
 
 
 def settle(event: AuditEvent, consumer: Consumer | None) -> bool:

@@ -53,7 +53,7 @@ def page(request: Request, directory: Directory) -> HttpResponse:
         "filters": filters,
         "window": window,
         "first": offset + 1,
-        "last": offset + len(window.items) if window else 0,
+        "last": offset + len(window.items) + window.unread if window else 0,
         "previous": _query(filters, max(0, offset - ON_A_PAGE)) if offset else "",
         "next": _query(filters, window.next) if window and window.next is not None else "",
     }
@@ -104,7 +104,7 @@ def _new_consumer(wish: dict[str, Any]) -> NewConsumer:
 
 def _created(request: Request, directory: Directory, change: Change) -> HttpResponse:
     """With its first key the one page that shows it."""
-    if change.key is None:
+    if change.key is None and not change.is_gone:
         return redirect_with_message(request, directory, change.consumer, _("The consumer is created."))
     context = {
         "title": _("The consumer is created"),

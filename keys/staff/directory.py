@@ -9,14 +9,14 @@ from uuid import UUID
 from django.utils.translation import gettext as _
 
 from keys.audit import log
-from keys.errors import ApiRefused, ChangedMeanwhile, NotAllowed, NotFound
+from keys.errors import ApiRefused, ChangedMeanwhile, NotAllowed, NotFound, OddAnswer
 from keys.models import Action, AuditEvent, Outcome
 from keys.service import confirmed_writes
 from keys.service.idempotency import Change, once
 from keys.service.keyring import KeyRing
 from keys.staff.search.scan import Finder, ScanResult, look_through
-from keys.types import Consumer, Manager, NewConsumer
-from keys.zuplo.client import Window
+from keys.types import Consumer, Manager, NewConsumer, Unread
+from keys.zuplo.client import Window, read_entry
 
 ON_A_PAGE = 50
 
@@ -50,10 +50,10 @@ class Directory(KeyRing):
     def some(self, offset: int, *, email: str = "", tag: tuple[str, str] | None = None) -> Window[Consumer]:
         """A page of all consumers, or of those that the Developer API finds; never more of them than it shows."""
         self.check_view()
-        window = self.api.some_consumers(offset, ON_A_PAGE, email=email, tag=tag, decode=Consumer.from_json)
-        found = {consumer.name: consumer for consumer in window.items}
-        known = self._with_recent_changes(found)
-        return replace(window, items=[known[name] for name in found if name in known])
+        window = self.api.some_consumers(offset, ON_A_PAGE, email=email, tag=tag, decode=read_entry)
+        found = {entry.name: entry for entry in window.items if isinstance(entry, Consumer)}
+        known, unread = self._with_recent_changes(found), sum(isinstance(entry, Unread) for entry in window.items)
+        return Window([known[name] for name in found if name in known], window.next, window.total, unread)
 
     def named(self, name: str) -> Window[Consumer]:
         """The consumer of exactly this name, if there is one: the Developer API finds no part of a name."""
@@ -62,6 +62,8 @@ class Directory(KeyRing):
             return Window([self.consumer(name)], None, 1)
         except NotFound:
             return Window([], None, 0)
+        except OddAnswer:
+            return Window([], None, 1, unread=1)
 
     def look_through(self, begin: int, finder: Finder) -> ScanResult:
         self.check_view()
@@ -113,10 +115,11 @@ class Directory(KeyRing):
             consumer = self._locked(event)
             if any(getattr(consumer, field) != getattr(seen, field) for field in wanted):
                 raise ChangedMeanwhile("somebody else's change came first")
-            log.note(event, **wanted)
+            were = {field: getattr(consumer, field) for field in wanted}
+            log.note(event, **wanted, were=were)
             if wanted:
                 tags = {"tags": consumer.tags_to_write(wanted["tags"])} if "tags" in wanted else {}
-                confirmed_writes.change_consumer(self.api, name, {**wanted, **tags})
+                confirmed_writes.change_consumer(self.api, name, {**wanted, **tags}, were)
         return Change(event, replace(consumer, **wanted))
 
     @once
@@ -132,8 +135,7 @@ class Directory(KeyRing):
     def add_manager(self, name: str, email: str, *, token: UUID) -> Change:
         with self._recorded(Action.ADD_MANAGER, name, token=token) as event:
             consumer = self._locked(event)
-            there = confirmed_writes.manager_of(consumer, email)
-            if there and not there.invited:
+            if confirmed_writes.added_manager(consumer, email):
                 raise NotAllowed(_("%(email)s manages this consumer already.") % {"email": email})
             log.note(event, address=email)
             manager = confirmed_writes.add_manager(self.api, name, email, sub_of(email))
@@ -151,7 +153,7 @@ class Directory(KeyRing):
                 self.api,
                 name,
                 lambda: self.api.remove_manager(name, manager_id),
-                lambda now: all(one.id != manager_id for one in now.managers),
+                lambda now: now.lacks_manager(manager_id),
             )
         return Change(
             event, replace(consumer, managers=tuple(one for one in consumer.managers if one.id != manager_id))

@@ -11,8 +11,7 @@ from django.core.validators import validate_email
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from keys.redaction import without_keys
-from keys.web.forms import readable
+from keys.web.forms import KeylessField, keyless, readable
 
 # zuplo.com/docs: articles/limits. A kilobyte is read as the smaller of its two meanings.
 TAGS_AT_MOST = 5
@@ -27,25 +26,12 @@ MANAGERS_AT_MOST = 20
 _NUL = re.compile(r"(?<!\\)(\\\\)*\\u0000")
 
 
-class _KeylessField(forms.CharField):
-    """Text that the audit log keeps too: a key that was pasted into it is not even shown again."""
-
-    def to_python(self, value: Any) -> str:
-        text = super().to_python(value) or ""
-        if without_keys(text) != text:
-            raise ValidationError(_("This seems to hold a key. Leave it out: the audit log keeps the text."), "key")
-        return text
-
-    def bound_data(self, data: Any, initial: Any) -> Any:
-        return without_keys(super().bound_data(data, initial) or "")
-
-
-class TagsField(_KeylessField):
+class TagsField(KeylessField):
     """Lines like `plan=pro`, cleaned to a dictionary."""
 
     widget = forms.Textarea({"rows": 3, "spellcheck": "false"})
     shown: Mapping[str, str] = {}
-    """What the form was opened with: lines that are still so stay as they are, whatever upstream let in."""
+    """Tags as the form was opened: lines that are still so stay as they are, whatever upstream let in."""
 
     def clean(self, value: Any) -> dict[str, str]:
         found: dict[str, str] = {}
@@ -75,13 +61,13 @@ class TagsField(_KeylessField):
         return "\n".join(f"{name}={text}" for name, text in value.items()) if isinstance(value, Mapping) else value
 
 
-class MetadataField(_KeylessField):
+class MetadataField(KeylessField):
     """A JSON object, cleaned to a dictionary."""
 
     widget = forms.Textarea({"rows": 6, "spellcheck": "false"})
 
     def clean(self, value: Any) -> dict[str, Any]:
-        text = super().clean(value)
+        text = super().clean(value) or ""
         try:
             found = json.loads(text or "{}", parse_constant=_refuse, object_pairs_hook=_each_once)
             # What is left over of JSON in Python, an endless number or half a sign, is no JSON to others.
@@ -104,7 +90,7 @@ class MetadataField(_KeylessField):
         return as_json(value) if isinstance(value, Mapping) else value
 
 
-class AddressesField(forms.CharField):
+class AddressesField(KeylessField):
     """E-mail addresses, one a line, cleaned to a list. In lower case, as people sign in with them."""
 
     widget = forms.Textarea({"rows": 3, "spellcheck": "false", "autocapitalize": "none"})
@@ -116,6 +102,10 @@ class AddressesField(forms.CharField):
         if len(found) > MANAGERS_AT_MOST:
             raise ValidationError(_("Add at most %(most)d managers at once."), "many", {"most": MANAGERS_AT_MOST})
         return found
+
+
+class AddressField(KeylessField, forms.EmailField):
+    default_validators = [keyless, validate_email]
 
 
 def plain_address(text: str) -> str:

@@ -12,15 +12,27 @@ from django import forms
 from django.core.exceptions import ValidationError
 from django.http import QueryDict
 from django.utils import timezone
+from django.utils.text import format_lazy
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from keys import refusals
 from keys.redaction import without_keys
-from keys.staff.fields import AddressesField, MetadataField, TagsField, check_address, plain_address
+from keys.staff.fields import AddressesField, AddressField, MetadataField, TagsField, check_address, plain_address
 from keys.staff.search.fingerprint import SHORTEST
+from keys.tolerance import may_be_value
 from keys.types import NAME, Consumer
-from keys.web.forms import A_MOMENT, CreateForm, EndForm, LabelField, OnceForm, label_field, readable, with_moment
+from keys.web.forms import (
+    A_MOMENT,
+    CreateForm,
+    EndForm,
+    KeylessField,
+    LabelField,
+    OnceForm,
+    label_field,
+    readable,
+    with_moment,
+)
 
 NO_KEY = "none"
 _NEW_NAME = re.compile(r"[a-z0-9-]{1,128}")
@@ -49,7 +61,7 @@ class ConsumerForm(OnceForm):
 
     def clean_seen(self) -> str:
         """Optimistic concurrency: no change is written over unseen. Where all is as wanted, it was sent before."""
-        is_so = _parts(self.consumer).items() <= self.cleaned_data.items()
+        is_so = all(may_be_value(part, self.cleaned_data.get(name)) for name, part in _parts(self.consumer).items())
         if self.cleaned_data["seen"] != _fingerprint(self.consumer) and not is_so:
             raise ValidationError("changed", "changed")
         return str(self.cleaned_data["seen"])
@@ -66,7 +78,7 @@ class ConsumerForm(OnceForm):
 
 
 class NewConsumerForm(CreateForm):
-    name = forms.CharField(
+    name = KeylessField(
         label=_("Name"),
         required=False,
         max_length=128,
@@ -118,9 +130,7 @@ class NewConsumerForm(CreateForm):
 
 
 class ManagerForm(OnceForm):
-    email = forms.EmailField(
-        label=_("E-mail address"), max_length=254, widget=forms.EmailInput({"autocapitalize": "none"})
-    )
+    email = AddressField(label=_("E-mail address"), max_length=254, widget=forms.EmailInput({"autocapitalize": "none"}))
 
     def clean_email(self) -> str:
         address = plain_address(self.cleaned_data["email"])
@@ -129,7 +139,7 @@ class ManagerForm(OnceForm):
 
 
 class DeleteForm(OnceForm):
-    typed = forms.CharField(label=_("Name"), required=False, widget=forms.TextInput({"autocomplete": "off"}))
+    typed = KeylessField(label=_("Name"), required=False, widget=forms.TextInput({"autocomplete": "off"}))
 
     def __init__(self, data: QueryDict | None = None, *, url: str = "", name: str) -> None:
         super().__init__(data, url=url)
@@ -206,7 +216,7 @@ class LeakForm(EndForm):
         assert isinstance(when, forms.ChoiceField)  # noqa: S101, for the type checker
         when.choices = [(self.NOW, with_moment(_("Now"), refusals.choice())), (self.LATER, _("At this time"))]
         self.fields["ends_on"].required = data is not None and data.get("when") == self.LATER
-        self.fields["ends_on"].label = _("Time (UTC)")
+        self.fields["ends_on"].label = format_lazy(_("Time ({zone})"), zone=str(self.time_zone))
 
     def clean_ends_on(self) -> datetime:
         if self.cleaned_data.get("when") != self.LATER:

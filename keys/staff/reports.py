@@ -151,6 +151,8 @@ def _rows(environment: str, about: Report, wish: Wish) -> Iterator[tuple[object,
         yield (words % {"number": stretch.end},)
     if stretch.odd:
         yield (_("NOT COMPLETE: %(number)d consumers could not be read.") % {"number": stretch.odd},)
+    if stretch.partly:
+        yield (_("NOT COMPLETE: %(number)d consumers could not be read in full.") % {"number": stretch.partly},)
 
 
 def _key_line(finding: Finding) -> tuple[object, ...]:

@@ -12,6 +12,9 @@ register = template.Library()
 
 register.filter("exact", times.exact)
 register.filter("rough", times.rough)
+register.filter("written", times.written)
+register.filter("clock", times.clock)
+register.filter("iso", times.iso)
 register.simple_tag(refusals.sentence, name="refusal")
 register.simple_tag(refusals.within, name="gateway_memory")
 

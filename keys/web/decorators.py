@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 from django.contrib.auth.views import redirect_to_login
 from django.http import Http404, HttpResponseBase
 from django.urls import reverse
+from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.vary import vary_on_headers
 
@@ -15,6 +16,7 @@ from keys.http import Request
 from keys.models import Action
 from keys.service.keyring import KeyRing
 from keys.web.actor import actor_of
+from keys.web.time_zones import time_zone_of
 from keys.zuplo.client import DeveloperAPI
 from keys.zuplo.transport import Deadline
 
@@ -38,7 +40,8 @@ def with_keyring(view: View) -> View:
         if not request.user.is_authenticated:
             page = reverse("keys:environment", args=[environment])
             return redirect_to_login(request.get_full_path() if request.method == "GET" else page)
-        return view(request, keyring_for(request, environment), **parts)
+        with timezone.override(time_zone_of(request)):
+            return view(request, keyring_for(request, environment), **parts)
 
     return signed_in
 

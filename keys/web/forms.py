@@ -1,20 +1,23 @@
 """Forms for customers; a form offers these fields, and nothing else can be changed."""
 
 import uuid
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import date, datetime, time, timedelta
 from typing import Any
 
 from django import forms
 from django.core.exceptions import ValidationError
 from django.http import QueryDict
 from django.utils import timezone
+from django.utils.formats import date_format
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from django.utils.text import format_lazy
 from django.utils.translation import gettext_lazy as _
 
 from keys import refusals
+from keys.conf import settings
 from keys.redaction import is_readable, without_keys
-from keys.times import day, exact
+from keys.times import day, exact, local, zone, zone_name
 
 LABEL_LENGTH = 100
 LIFETIMES = {"7": _("7 days"), "30": _("30 days"), "60": _("60 days"), "90": _("90 days")}
@@ -28,6 +31,7 @@ GRACES = {
     "7d": (timedelta(days=7), _("In 7 days")),
     "14d": (timedelta(days=14), _("In 14 days")),
 }
+MINUTES = "%Y-%m-%dT%H:%M"
 # "Now" lies a little in the past, so that it has come by every clock.
 A_MOMENT = timedelta(minutes=1)
 
@@ -54,24 +58,33 @@ def readable(value: str) -> None:
 
 def keyless(value: str) -> None:
     if without_keys(value) != value:
-        raise ValidationError(_("This seems to hold the key itself. Leave it out: the text is mailed."), code="key")
+        raise ValidationError(_("This seems to hold a key. Leave it out: others read this text."), code="key")
 
 
-class LabelField(forms.CharField):
-    """A label, which everybody reads in lists and mails: a key that was pasted into it is not even shown again."""
+class KeylessField(forms.CharField):
+    """Free text without keys: one that was pasted into it is refused, and not even shown again."""
+
+    default_validators = [keyless]
+
+    def bound_data(self, data: Any, initial: Any) -> Any:
+        return without_keys(super().bound_data(data, initial) or "")
+
+
+class WordsField(KeylessField):
+    """Words on one line, which others read in lists, logs and mails."""
 
     default_validators = [readable, keyless]
+
+
+class LabelField(WordsField):
     shown = ""
-    """What stood in the field as the form was opened. It may be sent again as it is, whatever upstream let in."""
+    """Text as the form was opened. It may be sent again as it is, whatever upstream let in."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(max_length=LABEL_LENGTH, **options)
 
     def clean(self, value: Any) -> Any:
         return self.shown if self.shown and str(value).strip() == self.shown.strip() else super().clean(value)
-
-    def bound_data(self, data: Any, initial: Any) -> Any:
-        return without_keys(super().bound_data(data, initial) or "")
 
 
 def label_field(help_text: Any = "") -> LabelField:
@@ -93,19 +106,43 @@ class LabelForm(OnceForm):
 
     @property
     def new_label(self) -> str | None:
-        """What was typed; None if it is what was shown: then the label stays as it is upstream."""
+        """Changed label; None if it is what was shown: then the label stays as it is upstream."""
         label: str = self.cleaned_data["label"]
         return None if label == self.cleaned_data["shown"] else label
 
 
-class CreateForm(OnceForm):
+class ZonedForm(OnceForm):
+    """Form that times are typed into: they mean the zone in which it was opened, which the form says."""
+
+    zone = forms.CharField(widget=forms.HiddenInput, required=False)
+
+    def __init__(self, data: QueryDict | None = None, *, url: str = "") -> None:
+        super().__init__(data, url=url)
+        self.initial["zone"] = zone_name()
+        opened_in = data.get("zone") if data else None
+        self.time_zone = zone(opened_in) if opened_in else timezone.get_current_timezone()
+
+    def full_clean(self) -> None:
+        with timezone.override(self.time_zone):
+            super().full_clean()
+
+    @property
+    def last_day(self) -> date:
+        return timezone.localdate(timezone=self.time_zone) + timedelta(days=settings.KEYS_LONGEST_DAYS)
+
+    def _check_last(self, chosen: date) -> None:
+        if chosen > self.last_day:
+            words = _("Keys end on %(day)s at the latest, or never.")
+            raise ValidationError(words, "far", {"day": date_format(self.last_day)})
+
+
+class CreateForm(ZonedForm):
     label = label_field(_("Where the key is used, for instance “Production server”."))
     ends = forms.ChoiceField(label=_("Ends"), widget=forms.RadioSelect, initial="90")
     ends_on = forms.DateField(
         label=_("Date"),
         required=False,
         widget=forms.DateInput({"type": "date"}, format="%Y-%m-%d"),
-        help_text=_("The key works to the end of this day (UTC)."),
     )
 
     def __init__(self, data: QueryDict | None = None, *, url: str = "") -> None:
@@ -117,6 +154,11 @@ class CreateForm(OnceForm):
         field = self.fields["ends"]
         assert isinstance(field, forms.ChoiceField)  # noqa: S101, for the type checker
         field.choices = [*lasting, (ON_A_DATE, _("On a date")), (NEVER, _("Never"))]
+        on = self.fields["ends_on"]
+        on.help_text = format_lazy(_("The key works to the end of this day ({zone})."), zone=str(self.time_zone))
+        on.widget.attrs.update(
+            min=timezone.localdate(timezone=self.time_zone).isoformat(), max=self.last_day.isoformat()
+        )
 
     def clean_ends_on(self) -> date | None:
         chosen: date | None = self.cleaned_data["ends_on"]
@@ -124,8 +166,9 @@ class CreateForm(OnceForm):
             return None
         if chosen is None:
             raise ValidationError(_("Please choose the date."), code="required")
-        if chosen < timezone.now().date():
-            raise ValidationError(_("This day has passed."), code="past")
+        if chosen < timezone.localdate():
+            raise ValidationError(_("This day has passed (%(zone)s)."), "past", {"zone": str(self.time_zone)})
+        self._check_last(chosen)
         return chosen
 
     @property
@@ -135,7 +178,7 @@ class CreateForm(OnceForm):
         if ends == NEVER:
             return None
         if ends == ON_A_DATE:
-            return datetime.combine(self.cleaned_data["ends_on"], time(23, 59, 59), UTC)
+            return datetime.combine(self.cleaned_data["ends_on"], time(23, 59, 59), self.time_zone)
         return timezone.now() + timedelta(days=int(ends))
 
 
@@ -167,17 +210,30 @@ class RotateAllForm(RotateForm):
         self.fields["grace"].label = _("The old keys end")
 
 
-class EndForm(OnceForm):
+class EndForm(ZonedForm):
     ends_on = forms.DateTimeField(
-        label=_("Ends (UTC)"),
-        widget=forms.DateTimeInput({"type": "datetime-local"}, format="%Y-%m-%dT%H:%M"),
+        widget=forms.DateTimeInput({"type": "datetime-local"}, format=MINUTES),
     )
+    shown = forms.CharField(widget=forms.HiddenInput, required=False)
+    """What stood there as the form was opened. It may be sent again, however far away it is."""
+
+    def __init__(self, data: QueryDict | None = None, *, url: str = "") -> None:
+        super().__init__(data, url=url)
+        self.fields["ends_on"].label = format_lazy(_("Ends ({zone})"), zone=str(self.time_zone))
+        self.fields["ends_on"].widget.attrs["max"] = f"{self.last_day.isoformat()}T23:59"
+
+    def shows(self, ends: datetime | None) -> None:
+        if ends:
+            here = local(ends).replace(tzinfo=None)
+            self.initial.update(ends_on=here, shown=here.strftime(MINUTES))
 
     def clean_ends_on(self) -> datetime:
         """A time that has just passed means now: forms are filled in slowly."""
         ends: datetime = self.cleaned_data["ends_on"]
         if ends < timezone.now() - timedelta(hours=1):
-            raise ValidationError(_("This time has passed."), code="past")
+            raise ValidationError(_("This time has passed (%(zone)s)."), "past", {"zone": str(self.time_zone)})
+        if self.data.get("ends_on") != self.data.get("shown"):
+            self._check_last(local(ends).date())
         return ends
 
 

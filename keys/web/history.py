@@ -1,13 +1,17 @@
 """History views: a page of what was done to a customer's keys, and the same as a CSV file."""
 
 from collections.abc import Iterator
+from datetime import UTC
+from itertools import chain
 from typing import Any
 
 from django.db.models import QuerySet
 from django.http import HttpResponse, HttpResponseBase
 from django.shortcuts import render
+from django.utils import timezone
 from django.utils.http import urlencode
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 from django.views.decorators.http import require_safe
 
 from keys.audit import history, visits
@@ -17,7 +21,8 @@ from keys.conf import settings
 from keys.errors import NotFound
 from keys.http import Request
 from keys.models import AuditEvent
-from keys.service.keyring import KeyRing
+from keys.service.keyring import Found, KeyRing
+from keys.times import zone_name
 from keys.web.decorators import with_keyring
 
 ON_A_PAGE = 50
@@ -27,7 +32,8 @@ ON_A_PAGE = 50
 @with_keyring
 def page(request: Request, ring: KeyRing) -> HttpResponse:
     visits.end_overdue_visits(user_id=ring.actor.user_id)
-    titles, chosen = _titles(ring), _chosen(request)
+    mine, chosen = ring.consumers(), _chosen(request)
+    titles = _titles(mine)
     events = _events(ring, titles, chosen)
     found = list(history.after_cursor(events, request.GET.get("after", ""))[: ON_A_PAGE + 1])
     shown = found[:ON_A_PAGE]
@@ -35,11 +41,13 @@ def page(request: Request, ring: KeyRing) -> HttpResponse:
         "environment": ring.environment,
         "environments": list(settings.ZUPLO_BUCKETS),
         "titles": titles,
+        "unread": mine.unread,
         "kinds": {kind: words for kind, (words, _actions) in history.KINDS.items()},
         "by_staff": history.BY_STAFF,
         "chosen": chosen,
         "filters": urlencode(chosen),
         "entries": list(_entries(ring, titles, shown)),
+        "zone": zone_name(),
         "is_first": not request.GET.get("after"),
         "older": history.cursor_of(shown[-1]) if len(found) > len(shown) else "",
     }
@@ -49,7 +57,8 @@ def page(request: Request, ring: KeyRing) -> HttpResponse:
 @require_safe
 @with_keyring
 def export(request: Request, ring: KeyRing) -> HttpResponseBase:
-    titles = _titles(ring)
+    mine = ring.consumers()
+    titles = _titles(mine)
     events = _events(ring, titles, _chosen(request))
     header = [
         _("Time (UTC)"),
@@ -67,12 +76,24 @@ def export(request: Request, ring: KeyRing) -> HttpResponseBase:
         _("Reference"),
     ]
     rows = map(_row, _entries(ring, titles, history.in_batches(events)))
-    return csv_response(f"api-keys-{ring.environment}", header, rows)
+    return csv_response(f"api-keys-{ring.environment}", header, chain(rows, _missing(mine, request)))
 
 
-def _titles(ring: KeyRing) -> dict[str, str]:
+def _missing(mine: Found, request: Request) -> list[list[str]]:
+    """The last line of a file that is not whole."""
+    if not mine.unread:
+        return []
+    words = ngettext(
+        "NOT COMPLETE: %(number)d consumer could not be read. Reference %(reference)s",
+        "NOT COMPLETE: %(number)d consumers could not be read. Reference %(reference)s",
+        mine.unread,
+    )
+    return [[words % {"number": mine.unread, "reference": getattr(request, "reference", "")}]]
+
+
+def _titles(mine: Found) -> dict[str, str]:
     """The consumers that the person manages at this moment: whose history is theirs to read."""
-    return {consumer.name: consumer.title for consumer in ring.consumers()}
+    return {consumer.name: consumer.title for consumer in mine.consumers}
 
 
 def _chosen(request: Request) -> dict[str, str]:
@@ -98,6 +119,8 @@ def _entries(ring: KeyRing, titles: dict[str, str], events: Any) -> Iterator[Ent
 
 def _row(entry: Entry) -> list[str]:
     event = entry.event
+    with timezone.override(UTC):  # as the first column; and while the file is sent, the page's zone is over
+        detail = entry.detail
     return [
         f"{event.started_at:%Y-%m-%d %H:%M:%S}",
         event.who,
@@ -107,7 +130,7 @@ def _row(entry: Entry) -> list[str]:
         event.key_label,
         event.key_ending,
         event.facts.get("new_ending", ""),
-        entry.detail,
+        detail,
         entry.address,
         event.environment,
         event.reason,

@@ -40,8 +40,8 @@ require_form = require_http_methods(["GET", "HEAD", "POST"])
 @require_safe
 @with_keyring
 def page(request: Request, ring: KeyRing) -> HttpResponse:
-    everything, words = ring.consumers(), request.GET.get("find", "").strip()[:LABEL_LENGTH]
-    found = [consumer for consumer in everything if consumer.matches(words)]
+    mine, words = ring.consumers(), request.GET.get("find", "").strip()[:LABEL_LENGTH]
+    found = [consumer for consumer in mine.consumers if consumer.matches(words)]
     consumers = Paginator(found, CONSUMERS_ON_A_PAGE).get_page(request.GET.get("page"))
     cards = _cards(ring, consumers.object_list)
     beside = panels().of_consumers(ring, cards)
@@ -51,10 +51,11 @@ def page(request: Request, ring: KeyRing) -> HttpResponse:
         "consumers": consumers,
         "environments": list(settings.ZUPLO_BUCKETS),
         "addresses": ring.actor.emails,
-        "is_newcomer": not everything,
-        "panel": panels().for_newcomer(ring) if not everything and ring.actor.emails else "",
+        "is_newcomer": mine.is_empty,
+        "panel": panels().for_newcomer(ring) if mine.is_empty and ring.actor.emails else "",
+        "unread": mine.unread,
         "words": words,
-        "can_find": words or len(everything) >= FIND_FROM or any(consumer.has_many_keys for consumer in cards),
+        "can_find": words or len(mine.consumers) >= FIND_FROM or any(consumer.has_many_keys for consumer in cards),
     }
     return render(request, "keys/page.html", _page_context(ring) | _requests(consumers.object_list) | context)
 
@@ -174,7 +175,7 @@ def change_end(request: Request, ring: KeyRing, name: str, key_id: str) -> HttpR
         ended = " ".join([_("The key has ended."), refusals.sentence()])
         return _changed(request, ring, change, ended if change.has_ended_old else _("The key has its new end."))
     key = require_live(ring.consumer(name).key(key_id))
-    form.initial["ends_on"] = key.expires_on
+    form.shows(key.expires_on)
     return _dialog(request, ring, "keys/_end.html", form, key=key)
 
 
@@ -188,7 +189,8 @@ def delete(request: Request, ring: KeyRing, name: str, key_id: str) -> HttpRespo
         return _changed(request, ring, change, " ".join([_("The key is deleted."), *_refusal_of(change)]))
     consumer = ring.consumer(name)
     key = consumer.key(key_id)
-    return _dialog(request, ring, "keys/_delete.html", form, key=key, last=consumer.live_keys == [key])
+    is_last = consumer.live_keys == [key] and not consumer.unread_keys
+    return _dialog(request, ring, "keys/_delete.html", form, key=key, last=is_last)
 
 
 # What views share, also those of other apps
@@ -268,6 +270,8 @@ def _revealed(request: Request, ring: KeyRing, **context: Any) -> HttpResponse:
 
 def _changed(request: Request, ring: KeyRing, change: Change, notice: str) -> HttpResponse:
     """The consumer as it is now for htmx, or back to the page."""
+    if change.is_gone:
+        notice = _("That was done when the form was first sent. The key has been deleted since.")
     if request.htmx:
         context = _page_context(ring) | {"consumer": _card_again(ring, change.consumer), "notice": notice}
         response = render(request, "keys/_changed.html", context)

@@ -8,6 +8,9 @@ from django.dispatch import Signal
 answered = Signal()
 """Signal after each call, whatever came of it: `operation`, `outcome` and `seconds`."""
 
+unreadable = Signal()
+"""Sent for each object in an answer that could not be read: `kind` is "consumer", "key" or "manager"."""
+
 
 @dataclass
 class CallStats:

@@ -5,7 +5,7 @@ Documentation: https://zuplo.com/docs/api/api-keys-consumers (and -keys, -manage
 
 import json
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Generic, NoReturn, TypeVar
@@ -21,8 +21,19 @@ from keys.errors import (
     OutcomeUnknown,
 )
 from keys.redaction import harmless
-from keys.types import ID, NAME, ApiKey, Consumer, FullKey, Manager, NewConsumer, same_time, wire_time
-from keys.zuplo import retries
+from keys.types import (
+    ID,
+    NAME,
+    ApiKey,
+    Consumer,
+    FullKey,
+    Manager,
+    NewConsumer,
+    Unread,
+    UnreadConsumer,
+    wire_time,
+)
+from keys.zuplo import call_stats, retries
 from keys.zuplo.transport import Answer, Deadline
 
 logger = logging.getLogger(__name__)
@@ -37,11 +48,15 @@ WITH_ALL = {"include-api-keys": "true", "include-managers": "true", "include-man
 
 @dataclass(frozen=True, slots=True)
 class Window(Generic[T]):
-    """One page of a list: where the next one begins, None after the last, and of how many, where that is said."""
+    """One page of a list: where the next one begins, None after the last, and of how many, where that is said.
+
+    `unread` entries of it could not be read, and are not among the items.
+    """
 
     items: list[T]
     next: int | None
     total: int | None
+    unread: int = 0
 
 
 class DeveloperAPI:
@@ -62,10 +77,10 @@ class DeveloperAPI:
 
     # Consumers
 
-    def consumers_of(self, email: str) -> list[Consumer]:
+    def consumers_of(self, email: str) -> list[Consumer | Unread]:
         """All consumers that the API finds for a manager's address, with managers and masked keys."""
         params = {"manager-email": email} | WITH_ALL | MASKED
-        return self._list("/consumers", params, Consumer.from_json, lambda consumer: consumer.name)
+        return self._list("/consumers", params, read_entry, _identity)
 
     def some_consumers(
         self,
@@ -81,12 +96,14 @@ class DeveloperAPI:
         return self._window("/consumers", filters | WITH_ALL | MASKED, offset, limit, decode)
 
     def consumer(self, name: str) -> Consumer:
-        """One consumer with managers and masked keys; raises `NotFound`."""
-        return self._call("GET", _consumer(name), WITH_ALL | MASKED, decode=_only(Consumer.from_json, name))
+        """One consumer with managers and masked keys; raises `NotFound`, or `UnreadConsumer`."""
+        return self._call("GET", _consumer(name), WITH_ALL | MASKED, decode=_only(_the_consumer, name))
 
     def full_keys(self, name: str) -> list[FullKey]:
+        """The keys of one consumer with their values, without those that cannot be read."""
         path = _consumer(name) + "/keys"
-        return self._list(path, VISIBLE, _full_key(name), lambda full: full.key.id)
+        found = self._list(path, VISIBLE, _entry_of_keys(name), lambda full: full.key.id if full else "")
+        return [full for full in found if full]
 
     def create_consumer(
         self, new: NewConsumer, *, key_label: str | None, key_ends: datetime | None
@@ -124,9 +141,8 @@ class DeveloperAPI:
             raise NotFound("not an id")
         self._call("DELETE", f"{_consumer(name)}/managers/{manager_id}", decode=_nothing)
 
-    def rename_consumer(self, name: str, label: str) -> None:
-        decode = _changed(_only(Consumer.from_json, name), lambda consumer: consumer.label == label)
-        self._call("PATCH", _consumer(name), body={"description": label}, decode=decode)
+    def rename_consumer(self, name: str, label: str) -> Consumer:
+        return self.change_consumer(name, {"description": label})
 
     def roll_keys(self, name: str, *, old_keys_end: datetime) -> None:
         """Make one new key without an end, and give some of the old keys that end.
@@ -148,13 +164,15 @@ class DeveloperAPI:
         body = _key_body(label, ends)
         return self._call("POST", _consumer(name) + "/keys", body=body, decode=_full_key(name))
 
-    def rename_key(self, name: str, key_id: str, label: str) -> None:
-        decode = _changed(_this_key(name, key_id), lambda key: key.label == label)
-        self._call("PATCH", _key(name, key_id), body={"description": label}, decode=decode)
+    def rename_key(self, name: str, key_id: str, label: str) -> ApiKey:
+        """Change its description: the key as it is kept."""
+        return self._call("PATCH", _key(name, key_id), body={"description": label}, decode=_this_key(name, key_id))
 
-    def end_key(self, name: str, key_id: str, at: datetime) -> None:
-        decode = _changed(_this_key(name, key_id), lambda key: same_time(key.expires_on, at))
-        self._call("PATCH", _key(name, key_id), body={"expiresOn": wire_time(at)}, decode=decode)
+    def end_key(self, name: str, key_id: str, at: datetime) -> ApiKey:
+        """Change its end: the key as it is kept."""
+        return self._call(
+            "PATCH", _key(name, key_id), body={"expiresOn": wire_time(at)}, decode=_this_key(name, key_id)
+        )
 
     def delete_key(self, name: str, key_id: str) -> None:
         self._call("DELETE", _key(name, key_id), decode=_nothing)
@@ -204,10 +222,10 @@ class DeveloperAPI:
     # How calls are made
 
     def _list(
-        self, path: str, params: dict[str, str], decode: Callable[[Any], T], identity: Callable[[T], str]
+        self, path: str, params: dict[str, str], decode: Callable[[Any], T], identity: Callable[[T], Hashable]
     ) -> list[T]:
         """Offset pagination to the end, each item once. Neither `total` nor `limit` is sure to be in an answer."""
-        found: dict[str, T] = {}
+        found: dict[Hashable, T] = {}
         offset = 0
         for _page in range(PAGES_AT_MOST):
             window = self._window(path, params, offset, PAGE_SIZE, decode)
@@ -318,6 +336,57 @@ def _no_constant(name: str) -> NoReturn:
     raise ValueError(name)
 
 
+def read_consumer(data: Any) -> Consumer:
+    """A consumer as a read brings it; what of it could not be read is logged and counted."""
+    consumer = Consumer.from_read(data)
+    for part in consumer.unread:
+        _count_unreadable(part.kind, f"{consumer.name} {part.id}".strip(), part.reason)
+    return consumer
+
+
+def read_entry(data: Any) -> Consumer | Unread:
+    """An entry of a list of consumers: one that cannot be read is no reason to show no other."""
+    try:
+        return read_consumer(data)
+    except OddAnswer as odd:
+        unread = Unread.from_json(data)
+        _count_unreadable("consumer", harmless(unread.id), str(odd))
+        return unread
+
+
+def _the_consumer(data: Any) -> Consumer:
+    try:
+        return read_consumer(data)
+    except OddAnswer as odd:
+        _count_unreadable("consumer", harmless(str(data.get("name"))), str(odd))
+        raise UnreadConsumer(str(odd), Unread.from_json(data)) from odd
+
+
+def _entry_of_keys(name: str) -> Callable[[Any], FullKey | None]:
+    """A key in a list with values: without its value where that alone is odd."""
+
+    def read(data: Any) -> FullKey | None:
+        try:
+            return FullKey.from_json(data, name)
+        except OddAnswer as odd:
+            _count_unreadable("key", name, str(odd))
+        try:
+            return FullKey(ApiKey.from_json(data, name), "")
+        except OddAnswer:
+            return None
+
+    return read
+
+
+def _count_unreadable(kind: str, which: str, reason: str) -> None:
+    logger.warning("a %s could not be read: %s, %s", kind, which or "without an id", reason)
+    call_stats.unreadable.send_robust(sender=DeveloperAPI, kind=kind)
+
+
+def _identity(entry: Consumer | Unread) -> tuple[bool, str]:
+    return (True, entry.name) if isinstance(entry, Consumer) else (False, entry.id)
+
+
 def _anything(data: Any) -> Any:
     return data
 
@@ -359,16 +428,6 @@ def _this_key(name: str, key_id: str) -> Callable[[Any], ApiKey]:
     return checked
 
 
-def _changed(decode: Callable[[Any], T], is_as_asked: Callable[[T], bool]) -> Callable[[Any], None]:
-    """Check that the right thing comes back, changed as asked."""
-
-    def checked(data: Any) -> None:
-        if not is_as_asked(decode(data)):
-            raise OddAnswer("not changed as asked")
-
-    return checked
-
-
 def _nothing(data: Any) -> None:
     if data is not None:
         raise OddAnswer("an answer where none is due")
@@ -381,6 +440,8 @@ def _nothing_or_an_object(data: Any) -> None:
 
 def _consumer_with_values(data: Any) -> tuple[Consumer, list[FullKey]]:
     consumer = Consumer.from_json(data)
+    if consumer.unread_keys:
+        raise OddAnswer("a new key that cannot be read")
     return consumer, [FullKey.from_json(item, consumer.name) for item in data.get("apiKeys") or []]
 
 

@@ -7,6 +7,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
+from http import HTTPStatus
 
 from django.utils import timezone
 
@@ -135,15 +136,23 @@ def _send_counted(call: Call, seconds: float) -> Answer:
 
 
 def _check_status(method: str, answer: Answer) -> Answer:
-    """The answer, if it says what was done: with a server's error nobody knows, and a 429 means nothing was."""
+    """The answer, if it says what was done: a 429 means that nothing was.
+
+    With a server's error nobody knows, nor where somebody on the way gave up waiting: 408 says so, and so do numbers
+    that no standard knows, such as 499 of nginx.
+    """
     if answer.status == 429 or (method == "GET" and answer.status == 503):
         raise _TryAgain(f"status {answer.status}", wait=_retry_after(answer))
-    if answer.status >= 500:
+    if answer.status >= 500 or answer.status == HTTPStatus.REQUEST_TIMEOUT or _is_unknown(answer.status):
         logger.warning("%s was answered with status %s", method, answer.status)
         if method != "GET":
             raise OutcomeUnknown(f"{method} was answered with status {answer.status}")
         raise _TryAgain(f"status {answer.status}")
     return answer
+
+
+def _is_unknown(status: int) -> bool:
+    return 400 <= status < 500 and status not in http.client.responses
 
 
 def _retry_after(answer: Answer) -> float:

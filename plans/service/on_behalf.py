@@ -7,7 +7,7 @@ from django.utils.translation import gettext as _
 
 from keys.access import Actor, Right, Staff
 from keys.conf import settings
-from keys.errors import NotAllowed
+from keys.errors import NotAllowed, OddAnswer
 from keys.provisioning import provisioning
 from keys.service.keyring import KeyRing
 from keys.staff.directory import Directory
@@ -23,7 +23,7 @@ NOBODY = 0
 
 
 def portal_actor(reference: str = "") -> Actor:
-    """Whoever the history names where no person is at the keyboard: the portal, by its name."""
+    """Actor of what no person does: the history names the portal."""
     staff = Staff(NOBODY, settings.PORTAL_NAME, frozenset({Right.VIEW, Right.CHANGE}))
     return Actor(NOBODY, (), reference=reference, proved_at=timezone.now(), staff=staff)
 
@@ -35,7 +35,10 @@ def subscriptions_for_portal(environment: str, reference: str = "") -> Subscript
 
 def consumer_for(ring: Subscriptions, customer: Actor, plan: Plan, *, token: uuid.UUID) -> str:
     """The one consumer of a customer, made with the plan if there is none; the same token makes no second one."""
-    theirs = KeyRing(customer, ring.environment, ring.api).consumers()
+    found = KeyRing(customer, ring.environment, ring.api).consumers()
+    theirs = found.consumers
+    if found.unread:
+        raise OddAnswer("a consumer that may be the customer's could not be read")
     if len(theirs) > 1:
         raise NotAllowed(_("The customer has several consumers by now. Change the plan of the right one by hand."))
     if theirs:

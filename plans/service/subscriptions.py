@@ -25,7 +25,7 @@ from plans.types import Direction, Plan, Subscription, direction
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """What a newcomer got: the key, and whether the plan has begun with it; else it is still to be started."""
+    """Result of a first subscription: the key, and whether the plan has begun with it or is still to be started."""
 
     change: Change
     plan: Plan
@@ -66,7 +66,7 @@ class Subscriptions(KeyRing):
     # Looking
 
     def offered(self) -> list[Plan]:
-        """What this person may choose, or ask for; private plans by invitation of a verified address."""
+        """Plans that this person may choose, or ask for; private ones by invitation of a verified address."""
         plans = self.source.plans()
         invited = self._invited() if any(plan.is_private for plan in plans) else set()
         return [plan for plan in plans if not plan.is_private or plan.key in invited or self.actor.sees_all]
@@ -90,7 +90,7 @@ class Subscriptions(KeyRing):
         return consumer, subscription
 
     def wish(self, old: Subscription | None, plan: Plan, *, at_once: bool | None = None) -> Wish:
-        """What a change to this plan would be; `at_once` is what the person said, where only they can."""
+        """Preview of a change to this plan; `at_once` is what the person said, where only they can."""
         old_plan = self.source.plan(old.plan_key) if old else None
         way = direction(old_plan, plan)
         immediate = self.source.is_immediate(old, way) if at_once is None or way != Direction.UNKNOWN else at_once
@@ -210,7 +210,7 @@ class Subscriptions(KeyRing):
         log.note(event, plan=plan.key, plan_name=plan.name, **facts)
 
     def _facts(self, consumer: Consumer, old: Subscription | None, wanted: Mapping[str, Any]) -> dict[str, Any]:
-        """What to note, so that it can be told later whether it was done."""
+        """Write-ahead facts, so that it can be told later whether it was done."""
         said = {name: value for name, value in wanted.items() if value is not None}
         return said | {"subscription": old.id if old else ""}
 

@@ -167,7 +167,7 @@ class PortalSource(Source):
 
     def _write(self, consumer: Consumer, plan_key: str) -> Consumer:
         wanted = self.wanted(consumer, plan_key)
-        confirmed_writes.change_consumer(self.api, consumer.name, {"metadata": wanted})
+        confirmed_writes.change_consumer(self.api, consumer.name, {"metadata": wanted}, {"metadata": consumer.metadata})
         return replace(consumer, metadata=wanted)
 
     def _required(self, consumer: Consumer, record: PlanRecord) -> Subscription:

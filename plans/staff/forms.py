@@ -1,4 +1,4 @@
-"""What colleagues may type or choose about a customer's plan."""
+"""Forms for staff: a customer's plan."""
 
 from collections.abc import Iterable
 

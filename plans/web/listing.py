@@ -12,7 +12,7 @@ from plans.types import Plan, PriceKind, RateCard
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """What one plan gives of one feature; `notes` are prices of use, tier by tier."""
+    """Cell of the comparison: what one plan gives of one feature; `notes` are prices of use, tier by tier."""
 
     text: str
     is_there: bool

@@ -13,7 +13,7 @@ from django.views.decorators.http import require_POST, require_safe
 from django_htmx.http import HttpResponseClientRedirect
 
 from keys.conf import settings
-from keys.errors import ApiError, NotFound
+from keys.errors import ApiError, NotFound, OddAnswer
 from keys.http import Request
 from keys.web.decorators import api_for, keyring_for
 from keys.web.forms import CreateForm
@@ -54,7 +54,7 @@ def _own(ring: Subscriptions) -> dict[str, Any]:
     own: dict[str, list[str]] = {}
     trouble = False
     try:
-        for consumer in ring.consumers():
+        for consumer in ring.consumers().consumers:
             if subscription := ring.source.subscription(consumer):
                 own.setdefault(subscription.plan_key, []).append(consumer.title)
     except ApiError as problem:
@@ -76,7 +76,10 @@ def _own(ring: Subscriptions) -> dict[str, Any]:
 def choose(request: Request, ring: Subscriptions, plan: str) -> HttpResponse:
     """From a plan to the way to it: a newcomer's start, the change of one's consumer, or the choice among several."""
     chosen = ring.choosable(plan)
-    consumers = ring.consumers()
+    found = ring.consumers()
+    consumers = found.consumers
+    if found.unread and not consumers:
+        raise OddAnswer("a consumer that may be this person's could not be read")
     if not consumers:
         name = {"request": "request", "pay": "pay"}.get(way_to(chosen), "start")
         return HttpResponseRedirect(reverse(f"plans:{name}", args=[ring.environment, plan]))

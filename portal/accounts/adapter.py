@@ -21,12 +21,14 @@ from django.dispatch import receiver
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import reverse
+from django.utils import timezone
 from django.utils.crypto import constant_time_compare, salted_hmac
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from keys import counter
+from keys.web.time_zones import time_zone_of
 from portal.accounts import company_domains, email_codes, mail_limits, mfa, user_agents
 from portal.mail import outbox
 from portal.models import User
@@ -93,7 +95,8 @@ class AccountAdapter(DefaultAccountAdapter):
     ) -> EmailMessage:
         if "code" in context:
             headers = (headers or {}) | {outbox.LIFETIME: str(settings.ACCOUNT_LOGIN_BY_CODE_TIMEOUT)}
-        return cast(EmailMessage, super().render_mail(template_prefix, email, context, headers))
+        with timezone.override(time_zone_of(self.request)):
+            return cast(EmailMessage, super().render_mail(template_prefix, email, context, headers))
 
     def send_mail(self, template_prefix: str, email: str, context: dict[str, Any]) -> None:
         """Send a mail that the person is waiting for; where that fails, say so and change nothing."""

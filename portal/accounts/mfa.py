@@ -13,6 +13,7 @@ from allauth.mfa.models import Authenticator
 from allauth.mfa.webauthn.forms import (
     AddWebAuthnForm,
     AuthenticateWebAuthnForm,
+    EditWebAuthnForm,
     LoginWebAuthnForm,
     ReauthenticateWebAuthnForm,
 )
@@ -23,6 +24,8 @@ from django.utils.translation import get_language, override
 from django.utils.translation import gettext as _
 
 from keys import counter
+from keys.redaction import without_keys
+from keys.web.forms import WordsField
 from portal.models import User
 
 STRONG = [Authenticator.Type.TOTP, Authenticator.Type.WEBAUTHN]
@@ -131,6 +134,14 @@ class AddPasskeyForm(AddWebAuthnForm):
 
     def clean_passwordless(self) -> bool:
         return True
+
+    def clean_name(self) -> str:
+        """A credential that the device keeps already is not refused for its name."""
+        return without_keys(str(super().clean_name()))
+
+
+class RenamePasskeyForm(EditWebAuthnForm):
+    name = WordsField(max_length=100)
 
 
 def has_second_factor(user: Any) -> bool:

@@ -9,7 +9,7 @@ from typing import Any
 from django.conf import settings
 from pythonjsonlogger.json import JsonFormatter
 
-from keys.redaction import without_keys
+from keys.redaction import without_fetched, without_keys
 from keys.zuplo import call_stats
 
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029]")
@@ -35,6 +35,7 @@ def configuration(level: str, form: str) -> dict[str, Any]:
             "django.request": {"filters": ["explained"]},
             "django.security.DisallowedHost": {"filters": ["strangers"]},
             "gunicorn.error": {"handlers": ["console"], "propagate": False},
+            "django.template": {"level": "INFO"},  # its debug lines print all that a template was given
             "urllib3": {"level": "WARNING"},  # its debug lines hold URLs, and those hold addresses
             "django.server": {"handlers": ["console"], "level": level, "propagate": False},
         },
@@ -99,7 +100,7 @@ def without_secrets(words: str) -> str:
     token = settings.ZUPLO_API_KEY
     if len(token) >= 8:
         words = words.replace(token, "[token removed]")
-    return without_keys(words)
+    return without_keys(without_fetched(words))
 
 
 def scrubbed(value: Any, clean: Callable[[str], str] = without_secrets) -> Any:

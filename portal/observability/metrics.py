@@ -49,6 +49,13 @@ _refused_sign_ins = Counter(
     registry=_own,
 )
 
+_unreadable = Counter(
+    "portal_upstream_unreadable",
+    "Objects in answers that could not be read.",
+    ["kind"],
+    registry=_own,
+)
+
 
 def count_request(request: HttpRequest, response: HttpResponse, seconds: float) -> None:
     method = request.method if request.method in METHODS else "other"
@@ -67,6 +74,12 @@ def count_call(operation: str, outcome: str, seconds: float, **_kwargs: Any) -> 
     if settings.METRICS_TOKEN:
         _calls.labels(operation, outcome).inc()
         _call_seconds.labels(operation).observe(seconds)
+
+
+@receiver(call_stats.unreadable)
+def count_unreadable(kind: str, **_kwargs: Any) -> None:
+    if settings.METRICS_TOKEN:
+        _unreadable.labels(kind).inc()
 
 
 class _StateCollector(Collector):

@@ -10,6 +10,7 @@ from django.conf import settings
 from django.http import HttpResponse
 
 from keys.http import Request
+from keys.redaction import fetched_keys
 from keys.zuplo import call_stats
 from portal.observability import metrics
 
@@ -32,10 +33,12 @@ def log_request(get_response: GetResponse) -> GetResponse:
         request.signed_in = request.staff = request.visit = request.colleague = None
         upstream = call_stats.CallStats(request.reference)
         token, began = call_stats.current.set(upstream), time.monotonic()
+        keys = fetched_keys.set(set())
         try:
             response = get_response(request)
             _tell(request, response, time.monotonic() - began, upstream)
         finally:
+            fetched_keys.reset(keys)
             call_stats.current.reset(token)
         response["X-Request-ID"] = request.reference
         return response

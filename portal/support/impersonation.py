@@ -30,8 +30,9 @@ from keys.audit.visits import Visit
 from keys.errors import NotAllowed
 from keys.http import Request
 from keys.models import Action, AuditEvent, VisitEnd
+from keys.times import zone
 from portal.accounts.sessions import renew_id
-from portal.languages import spoken_by
+from portal.languages import spoken_by, time_zones_of
 from portal.models import User
 
 logger = logging.getLogger(__name__)
@@ -110,8 +111,17 @@ def tell_customer(event: AuditEvent, may_change: bool, until: datetime) -> None:
         return
     history = settings.PORTAL_URL + reverse("keys:activity")
     context = {"event": event, "may_change": may_change, "until": until, "history": history}
-    with override(spoken_by([event.email]).get(event.email.lower()) or get_language()):
-        body = render_to_string("support/mail.txt", context | {"portal_name": settings.PORTAL_NAME})
+    address = event.email.lower()
+    context |= {
+        "portal_name": settings.PORTAL_NAME,
+        "portal_url": settings.PORTAL_URL,
+        "portal_support_url": settings.PORTAL_SUPPORT_URL,
+    }
+    with (
+        override(spoken_by([address]).get(address) or get_language()),
+        timezone.override(zone(time_zones_of([address]).get(address, ""))),
+    ):
+        body = render_to_string("support/mail.txt", context)
         subject = _("Support looks at your API keys page")
     try:
         EmailMessage(subject, body, to=[event.email]).send()

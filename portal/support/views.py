@@ -15,17 +15,16 @@ from keys.access import INTERRUPTED
 from keys.errors import NotAllowed
 from keys.http import Request
 from keys.models import WISHES, Action, VisitEnd
-from keys.web.forms import readable
+from keys.web.forms import WordsField
 from portal.accounts import step_up
 from portal.models import User
 from portal.support import impersonation
 
 
 class ReasonForm(forms.Form):
-    reason = forms.CharField(
+    reason = WordsField(
         label=gettext_lazy("Reason"),
         max_length=impersonation.REASON_LENGTH,
-        validators=[readable],
         widget=forms.TextInput({"size": 70, "autofocus": True, "autocomplete": "off"}),
         help_text=gettext_lazy("The customer reads it. For instance the number of the ticket, and what it is about."),
     )

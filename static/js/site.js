@@ -32,9 +32,10 @@ Without this file every page still works. */
 
   /* Colours: as the system, light or dark */
 
+  // Under a name of its own: Django admin, on the same site, keeps its choice as "theme", and knows other values.
   const THEMES = ["system", "light", "dark"];
 
-  const savedTheme = () => THEMES.find((theme) => theme === recall("theme")) ?? "system";
+  const savedTheme = () => THEMES.find((theme) => theme === recall("portal-theme")) ?? "system";
 
   function showTheme(theme) {
     if (theme === "system") delete root.dataset.theme;
@@ -47,7 +48,7 @@ Without this file every page still works. */
   function nextTheme() {
     const theme = THEMES[(THEMES.indexOf(root.dataset.theme ?? "system") + 1) % THEMES.length];
     showTheme(theme);
-    remember("theme", theme);
+    remember("portal-theme", theme);
   }
 
   root.dataset.js = "";
@@ -196,7 +197,11 @@ Without this file every page still works. */
     }
   }
 
-  /* Times in the visitor's own zone and manner; pages come with UTC */
+  /* Times in the visitor's own zone and manner; pages come with UTC until a cookie tells the zone */
+
+  const secure = location.protocol === "https:" ? ";secure" : "";
+  const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
+  document.cookie = `${root.dataset.zoneCookie}=${zone};path=/;max-age=31536000;samesite=lax${secure}`;
 
   const language = root.lang || "en";
   const manner = navigator.languages.find((one) => one.split("-")[0] === language.split("-")[0]) ?? language;
@@ -218,16 +223,6 @@ Without this file every page still works. */
         behind.textContent = ` (${words})`;
       }
     }
-    document.querySelectorAll("input[type=datetime-local]").forEach(sayInOwnZone);
-  }
-
-  /** Which moment that is to the visitor, below a field in UTC. */
-  function sayInOwnZone(field) {
-    const place = field.form?.querySelector("[data-own-zone]");
-    if (!place) return;
-    const moment = new Date(`${field.value}Z`);
-    place.hidden = isNaN(moment);
-    if (!place.hidden) place.querySelector("time").textContent = exact.format(moment);
   }
 
   /* What htmx tells */
@@ -306,8 +301,6 @@ Without this file every page still works. */
 
   /** Something that a stray click would lose. */
   const isTyped = () => [...dialogBody().querySelectorAll("input, textarea:not([readonly])")].some((field) => field.value !== field.defaultValue);
-
-  document.addEventListener("input", ({ target }) => target.type === "datetime-local" && sayInOwnZone(target));
 
   let isPressedOutside = false;
   document.addEventListener("pointerdown", (event) => (isPressedOutside = event.target === dialog()));

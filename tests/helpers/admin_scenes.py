@@ -5,7 +5,7 @@ from django.utils import timezone
 
 from keys.models import AuditEvent
 from portal.models import OutgoingMail, User
-from tests.helpers.scenes import ANN, CLERK, DOWN, calm, gateway_plays, history_of_acme, no_clipboard
+from tests.helpers.scenes import ANN, CLERK, DOWN, ODDLY, calm, gateway_plays, history_of_acme, no_clipboard
 from tests.helpers.stage import Scene, Stage, Step, at, click, enters, send, state
 
 ALL = "/admin/keys/consumers/production/"
@@ -64,6 +64,10 @@ def event(stage: Stage) -> None:
     stage.page.goto(f"/admin/keys/auditevent/{AuditEvent.objects.latest('pk').pk}/change/")
 
 
+def an_odd_consumer(stage: Stage) -> None:
+    stage.sandbox.add_consumer("org.example", managers=[ANN])
+
+
 FORM = "#content form"
 ADMIN = Scene(
     "admin",
@@ -112,7 +116,10 @@ ADMIN = Scene(
         state("log", at("/admin/keys/auditevent/")),
         state("event", event),
         state("mails", at("/admin/portal/outgoingmail/")),
-        state("outage", DOWN, at(ACME)),
+        state("odd-consumers", an_odd_consumer, ODDLY, at(ALL)),
+        state("odd-consumer", at(ACME)),
+        state("odd-look", at(f"{ALL}look/never/?from=0")),
+        state("outage", calm, DOWN, at(ACME)),
         state("only-views", calm, only_views, at(ACME)),
         state("refused", at(ACME + "delete/")),
     ),

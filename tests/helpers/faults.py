@@ -23,6 +23,8 @@ LOST = [
     Trouble("drop"),
     Trouble("status", {"status": 500}),
     Trouble("status", {"status": 503, "retry_after": "30"}),
+    Trouble("status", {"status": 408}),
+    Trouble("status", {"status": 499}),
     Trouble("truncated"),
     Trouble("not_json"),
     Trouble("wrong_type"),
@@ -34,6 +36,15 @@ LOST = [
 # These say that it was not done. They are believed, so the sandbox does not do it either.
 REFUSALS = [Trouble("status", {"status": status}) for status in (401, 404, 409)]
 REFUSALS += [Trouble("status", {"status": 429, "retry_after": "30"})]
+ODD = [
+    Trouble("odd_object", {"object": "key", "field": "description", "value": 5}),
+    Trouble("odd_object", {"object": "key", "field": "expiresOn", "value": "soon"}),
+    Trouble("odd_object", {"object": "key", "field": "id", "lacks": True}),
+    Trouble("odd_object", {"object": "manager", "field": "email", "value": None}),
+    Trouble("odd_object", {"object": "consumer", "field": "name", "value": "org.example"}),
+    Trouble("odd_object", {"object": "consumer", "field": "managers", "lacks": True}),
+    Trouble("odd_object", {"object": "consumer", "field": "apiKeys", "lacks": True}),
+]
 WORKING = [
     Trouble("hostile"),
     Trouble("filter_ignored"),
@@ -43,5 +54,5 @@ WORKING = [
     Trouble("delay", {"seconds": 0.02}),
     Trouble("drip", {"interval": 0}),
 ]
-OF_A_READ = LOST + REFUSALS + WORKING
-OF_A_WRITE = LOST + [Trouble(one.kind, one.options, "after") for one in LOST] + REFUSALS + WORKING
+OF_A_READ = LOST + REFUSALS + WORKING + ODD
+OF_A_WRITE = LOST + [Trouble(one.kind, one.options, "after") for one in LOST] + REFUSALS + WORKING + ODD

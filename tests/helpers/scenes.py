@@ -167,6 +167,12 @@ def gateway_plays(stage: Stage) -> None:
     stage.settings.GATEWAY_URL, stage.settings.GATEWAY_TEST_PATH = stage.sandbox.url, "/_sandbox/hello"
 
 
+def gateway_refuses_for_the_plan(stage: Stage) -> None:
+    stage.settings.GATEWAY_TEST_PATH, stage.settings.PLANS_URL = "/used-up", "/plans/"
+    problem = {"detail": 'API Key has exceeded the allowed limit for "api_requests" meter.'}
+    stage.sandbox.fault("GET", "/used-up", "status", status=403, body=problem)
+
+
 def keys_are_hidden(stage: Stage) -> None:
     """As in a bucket that shows a key only to whoever makes it."""
     stage.sandbox.set(retrievable="masked")
@@ -201,6 +207,11 @@ def verb(name: str, sees: str = "#dialog[open] #dialog-title") -> Step:
     return ask(by(f"/{name}/", ROW), sees)
 
 
+def keys_of_acme_and_an_odd_consumer(stage: Stage) -> None:
+    keys_of_acme(stage)
+    stage.sandbox.add_consumer("org.example", managers=[ANN])
+
+
 # The table
 
 KEYS = at("/keys/production/")
@@ -211,6 +222,7 @@ NOTICE, TROUBLE = "#notices [data-notice=success]", "#notices [data-error]"
 ADD = "main form:has([name=action_add])"
 SLOW = fault("GET", "*", "delay", seconds=5)
 DOWN = fault("*", "*", "status", status=503, times=0)
+ODDLY = fault("GET", "*", "odd_object", times=0)
 PATCH_FAILS = fault("PATCH", "*", "status", status=500)
 CONFIRM = by("/code/confirm/")
 NO_RESETS = setting(ACCOUNT_RATE_LIMITS={"reset_password": "1/m/ip"})
@@ -298,6 +310,7 @@ MANAGER = Scene(
         state("quickstart-in-go", gateway_plays, KEYS, click("#request-go-name")),
         state("tried", ask(by("/try/"), ".trial")),
         state("tried-in-vain", setting(GATEWAY_TEST_PATH="/elsewhere"), KEYS, ask(by("/try/"), ".trial")),
+        state("tried-and-used-up", gateway_refuses_for_the_plan, KEYS, ask(by("/try/"), ".trial")),
         state("page-in-a-notice", asks_for_no_page),
         state("not-shown", keys_are_hidden, KEYS, verb("reveal", TROUBLE)),
         state("shown-once", setting(KEYS_SHOW_METADATA=["plan", "seats"]), KEYS),
@@ -391,6 +404,15 @@ HISTORY = Scene(
     person=ANN,
     prepare=history_of_acme,
 )
+ODD = Scene(
+    "odd",
+    (
+        state("keys", ODDLY, KEYS),
+        state("history", at("/keys/production/activity/")),
+    ),
+    person=ANN,
+    prepare=keys_of_acme_and_an_odd_consumer,
+)
 NO_HISTORY = Scene("no-history", (state("page", at("/keys/production/activity/")),), person=ANN, prepare=keys_of_acme)
 SUPPORT = Scene(
     "support",
@@ -457,4 +479,4 @@ SCENES = [
     NO_HISTORY,
     SUPPORT,
 ]
-SCENES += [COMPANY, CONNECTIONS, ADDRESSES, COLLEAGUE]
+SCENES += [ODD, COMPANY, CONNECTIONS, ADDRESSES, COLLEAGUE]

@@ -53,6 +53,8 @@ class OwnVerb:
     is_done: Callable[[Sandbox], bool]
     fields: dict[str, str] = field(default_factory=dict)
     hidden: Callable[[Client, str], dict[str, str]] = lambda client, url: {}
+    invited: list[str] = field(default_factory=list)
+    """Who has to have an invitation before, which alone makes nobody a manager."""
 
     def url(self, sandbox: Sandbox) -> str:
         return self.where(sandbox)
@@ -124,6 +126,13 @@ OWN_VERBS = [
         {"when": "now", "tell": "on", "found": "In a public repository, on Monday."},
     ),
 ]
+INVITED_BEFORE = OwnVerb(
+    Action.ADD_MANAGER,
+    lambda sandbox: ACME + "managers/add/",
+    lambda sandbox: "una@acme.test" in _managers(sandbox),
+    {"email": "una@acme.test"},
+    invited=["una@acme.test"],
+)
 CHANGES = [verb for verb in STAFF_VERBS if not verb.reads] + OWN_VERBS
 EVERY_VERB = STAFF_VERBS + OWN_VERBS
 
@@ -149,6 +158,7 @@ def forms(sandbox: Sandbox) -> dict[str, str]:
 
 def by_action(verb: StaffVerb | OwnVerb) -> str:
     own = " (leak)" if isinstance(verb, OwnVerb) and verb.action == Action.CHANGE_END else ""
+    own = " (invited before)" if isinstance(verb, OwnVerb) and verb.invited else own
     return f"{verb.action.label}{own}"
 
 

@@ -2,7 +2,7 @@
 
 import re
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -42,12 +42,13 @@ class Verb:
         return client.post(url, form, headers={"HX-Request": "true"} if htmx else {})
 
 
-def acme(sandbox: Sandbox) -> State:
+def acme(sandbox: Sandbox, invites: Iterable[str] = ()) -> State:
     """Fill the sandbox: Ann and Ben manage acme. Answers its keys."""
     sandbox.add_consumer(
         "acme",
         label="Acme Inc",
         managers=["ann@acme.test", "ben@acme.test"],
+        invites=invites,
         keys=[{"description": "CI"}, {"description": "Laptop", "expiresOn": _wire(LAPTOP_ENDS)}],
     )
     return sandbox.keys("acme")

@@ -85,7 +85,7 @@ def _environment(home: Path, more: Mapping[str, str]) -> dict[str, str]:
 
 
 def cli(home: Path, *arguments: str, **environment: str) -> str:
-    """What `zuplo ...` prints."""
+    """Output of `zuplo ...`."""
     done = subprocess.run(
         _command(home, *arguments),
         cwd=home,
@@ -167,7 +167,7 @@ class Gateway:
 
 @dataclass(frozen=True)
 class Answer:
-    """What a customer gets."""
+    """Answer as a customer gets it."""
 
     status: int
     document: Any

@@ -24,7 +24,8 @@ READINGS = [
     (switch.name, value)
     for switch in SWITCHES.values()
     for value in switch.allowed
-    if value not in {switch.default, COUNT}
+    # Ends that are rounded to the day cannot be told from each other: that has a test of its own.
+    if value not in {switch.default, COUNT} and (switch.name, value) != ("kept_ends", "days")
 ]
 
 

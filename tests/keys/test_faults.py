@@ -2,15 +2,16 @@
 
 import uuid
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import pytest
+from bs4 import BeautifulSoup
 from django.core.cache import cache
 from django.http import HttpResponse
 from django.test import Client
 
 from keys.errors import OutcomeUnknown
-from keys.models import AuditEvent
+from keys.models import Action, AuditEvent
 from keys.service import confirmed_writes
 from keys.zuplo.client import DeveloperAPI
 from keys.zuplo.transport import Deadline
@@ -33,6 +34,8 @@ from tests.helpers.invariants import (
     shown_keys,
     shows,
     titled,
+    words,
+    works,
     world,
     written,
 )
@@ -200,6 +203,65 @@ def test_a_half_done_rotation_sent_again_still_offers_to_finish(
     assert said(verb.send(ann_client, url, token, htmx)) == Said.DONE
 
 
+@pytest.mark.parametrize("verb", [verb for verb in EVERY_VERB if verb.action in ROTATING], ids=titled)
+@pytest.mark.parametrize("htmx", [False, True], ids=["page", "htmx"])
+@pytest.mark.parametrize("later", [False, True], ids=["at once", "hours later"])
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_a_half_done_rotation_can_be_finished(
+    verb: Verb, htmx: bool, later: bool, when: str, sandbox: Sandbox, ann_client: Client
+) -> None:
+    """G7: the answer and the look were lost. What is as wanted already is done, and finishing says so."""
+    acme(sandbox)
+    url, token = verb.url(sandbox), str(uuid.uuid4())
+    sandbox.fault("PATCH", "*", "drop", when=when, times=0)
+    if verb.action == Action.ROTATE_ALL:
+        sandbox.fault("POST", "*/roll-key", "status", status=404)
+    sandbox.fault("GET", "*/consumers/acme", "drop", nth=2, times=0)
+    half = verb.send(ann_client, url, token, htmx)
+    assert said(half) == Said.HALF
+    sandbox.clear_faults()
+    cache.clear()
+    if later:
+        facts = AuditEvent.objects.get().facts
+        old = {key: (datetime.fromisoformat(at) - timedelta(hours=3)).isoformat() for key, at in facts["old"].items()}
+        AuditEvent.objects.update(facts=facts | {"old": old})
+        half = verb.send(ann_client, url, token, htmx)
+        assert said(half) == (Said.DONE if when == "after" else Said.HALF)
+    for offer in BeautifulSoup(half.text, "html.parser").select('form[data-tone="warn"]'):
+        fields = {field["name"]: field["value"] for field in offer.select("input[name]")}
+        response = ann_client.post(offer["action"], fields, headers={"HX-Request": "true"} if htmx else {})
+        assert said(response) == Said.DONE
+    assert len([key for key in sandbox.keys("acme") if works(key)]) == (1 if verb.action == Action.ROTATE_ALL else 2)
+    end = next(verb for verb in EVERY_VERB if verb.action == Action.CHANGE_END)  # of the old key, in two days
+    assert end.send(ann_client, end.url(sandbox), htmx=htmx).status_code == 403, "an ended key was to live again"
+
+
+@pytest.mark.parametrize("verb", [verb for verb in EVERY_VERB if not verb.reads and verb.name != "delete"], ids=titled)
+@pytest.mark.parametrize("htmx", [False, True], ids=["page", "htmx"])
+def test_what_was_deleted_since_is_said_to_be(
+    verb: Verb, htmx: bool, sandbox: Sandbox, ann_client: Client, mallory_client: Client
+) -> None:
+    """G6: Back, and Submit once more."""
+    client = mallory_client if verb is FIRST_KEY else ann_client
+    before, url, token = acme(sandbox), verb.url(sandbox), str(uuid.uuid4())
+    assert said(verb.send(client, url, token, htmx)) == Said.DONE
+    consumer = sandbox.consumers()[-1]["name"]
+    made = new_keys(before, world(sandbox).keys)
+    key = made[0]["id"] if made else before[0]["id"]
+    gone = client.post(f"/keys/production/{consumer}/{key}/delete/", {"token": str(uuid.uuid4())})
+    assert gone.status_code == 303
+    sandbox.clear_journal()
+    again = verb.send(client, url, token, htmx)
+    assert said(again) == Said.DONE
+    assert written(sandbox.journal()) == []
+    text = words(again) if htmx or made else words(client.get("/keys/"))
+    if verb.action != Action.RENAME_CONSUMER:
+        assert "has been deleted since" in text
+    assert "Try Reveal on its row" not in text
+    assert "The new key never ends" not in text
+    assert not shown_keys(again)
+
+
 @pytest.mark.parametrize("scope", ["none_ending", "unexpired", "all"])
 def test_no_key_lives_longer_for_a_rotation_that_breaks_off(scope: str, sandbox: Sandbox, ann_client: Client) -> None:
     """Rule 5 of the design: roll-key may be read as moving an early end to a later time, and then all may fail."""
@@ -228,7 +290,7 @@ def test_a_new_key_whose_answer_is_late_is_looked_for(kind: str, when: str, sand
     options = {"delay": {"seconds": 30}, "drip": {"interval": 5, "headers": True}}[kind]
     sandbox.fault("POST", "*", kind, when=when, **options)
     api = DeveloperAPI(sandbox.bucket, Deadline(2))
-    facts = confirmed_writes.facts_of_new_key(api.consumer("acme").keys, "New", None)
+    facts = confirmed_writes.facts_of_new_key(api.consumer("acme").key_ids, "New", None)
     if (kind, when) == ("delay", "before"):
         with pytest.raises(OutcomeUnknown):
             confirmed_writes.make_key(api, "acme", facts)

@@ -232,6 +232,13 @@ def test_the_keys_page_asks_once_for_each_consumer_shown(ann_client: Client, zup
     assert len(zuplo.journal()) == 1, "usage is kept for half a minute"
 
 
+def test_both_pages_say_the_same_end_of_a_trial(ann_client: Client, zuplo) -> None:
+    zuplo.metering.subscribe("acme", "pro")
+    ends = re.compile(r"The period ends on <time datetime=\"([^\"]+)\"")
+    (told,) = ends.findall(ann_client.get(ACME).content.decode())
+    assert ends.findall(ann_client.get("/keys/").content.decode()) == [told]
+
+
 def test_what_is_used_up_is_said_in_words_too(ann_client: Client, zuplo) -> None:
     free = zuplo.metering.subscribe("acme", "free")
     zuplo.metering.use(free, 1200)

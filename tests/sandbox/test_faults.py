@@ -90,6 +90,8 @@ def test_faults_are_armed_over_http(call, sandbox, acme):
         ({"kind": "drop", "nth": 0}, "nth"),
         ({"kind": "drop", "path": 7}, "path"),
         ({"kind": "drip", "headers": "yes"}, "headers"),
+        ({"kind": "odd_object", "lacks": "yes"}, "lacks"),
+        ({"kind": "odd_object", "object": "bucket"}, "consumer, key, manager"),
         ({"kind": ["drop"]}, ""),
     ],
 )
@@ -284,6 +286,18 @@ def test_an_answer_may_be_about_another_object(call, sandbox, acme):
     assert call("GET", f"acme/keys/{key}").json()["id"] != key
     assert call("GET").json()["data"][0]["id"] == acme["id"]
     assert call("GET", "nobody").status_code == 404
+
+
+def test_one_object_of_an_answer_may_be_odd(call, sandbox, acme):
+    def read(kind, **options):
+        sandbox.fault("GET", "*", "odd_object", object=kind, **options)
+        return call("GET", params=LIST | {"include-managers": "true"}).json()["data"][0]
+
+    assert [key.get("description") for key in read("key", value=5)["apiKeys"]][-1] == 5
+    assert read("consumer", field="name", value="org.example")["name"] == "org.example"
+    assert "apiKeys" not in read("consumer", field="apiKeys", lacks=True)
+    assert [one["email"] for one in read("manager", field="email", value=None)["managers"]][-1] is None
+    assert call("GET", params=LIST).json()["data"][0]["apiKeys"][-1]["description"] != 5
 
 
 def test_held_calls_end_with_a_reset_without_doing_their_work(call, sandbox, acme):

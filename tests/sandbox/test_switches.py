@@ -168,7 +168,30 @@ def manager_email(call, sandbox):
 
 
 def invite_field(call, sandbox):
-    return "managerInvites" in call("GET", "acme", params={"include-manager-invites": "true"}).json()
+    sandbox.add_consumer("other", invites=["eve@acme.test"])
+    invites = call("GET", "other", params={"include-manager-invites": "true"}).json().get("managerInvites")
+    return invites and (invites[0] if isinstance(invites[0], str) else invites[0]["email"], type(invites[0]))
+
+
+def unknown_fields(call, sandbox):
+    document = call("GET", "acme").json()
+    return [document.get("inviteCount"), [one["email"] for one in document.get("declinedInvites", ())]]
+
+
+def listed_managers(call, sandbox):
+    asked = {"include-managers": "true"}
+    (listed,), one = call("GET", params=asked).json()["data"], call("GET", "acme", params=asked).json()
+    return "managers" in listed, "managers" in one
+
+
+def kept_labels(call, sandbox):
+    return call("POST", "acme/keys", {"description": "Bu\u0308ro in Ulm"}).json()["description"]
+
+
+def kept_ends(call, sandbox):
+    made = call("POST", "acme/keys", {"expiresOn": "2030-01-01T10:20:30.500Z"}).json()
+    changed = call("PATCH", f"acme/keys/{made['id']}", {"expiresOn": "2030-01-01T00:00:00.000Z"}).json()
+    return made["expiresOn"], changed["expiresOn"]
 
 
 def duplicate_manager(call, sandbox):
@@ -340,7 +363,19 @@ CASES: dict[Callable[..., Any], dict[str, Any]] = {
     second_delete: {"404": [404] * 3, "204": [204] * 3},
     sort: {"newest": "newest", "oldest": "oldest", "id": "id", "shuffled": "shuffled"},
     manager_email: {"ignore_case": [1, 1, 0], "case_sensitive": [1, 0, 0], "with_invites": [1, 1, 1]},
-    invite_field: {"managerInvites": True, "absent": False},
+    invite_field: {
+        "managerInvites": ("eve@acme.test", dict),
+        "absent": None,
+        "strings": ("eve@acme.test", str),
+    },
+    unknown_fields: {"absent": [None, []], "present": [2, ["declined@acme.test"]]},
+    listed_managers: {"present": (True, True), "absent": (False, True)},
+    kept_labels: {"as_sent": "Bu\u0308ro in Ulm", "composed": "B\u00fcro in Ulm", "trimmed": "Bu\u0308ro in U"},
+    kept_ends: {
+        "as_sent": ("2030-01-01T10:20:30.500Z", END),
+        "minutes": ("2030-01-01T10:21:00.000Z", END),
+        "days": ("2030-01-02T00:00:00.000Z", END),
+    },
     duplicate_manager: {"existing": (200, 2), "409": (409, 2), "second": (200, 3)},
     error_type: {
         "problem": (404, "application/problem+json", True),

@@ -172,7 +172,7 @@ def test_only_what_is_changed_is_sent(sandbox: Sandbox, sam_client) -> None:
     assert sam_client.post(ACME + "change/", form | {"tags": "org=acme\nplan=pro"}).status_code == 303
     assert [call.method for call in sandbox.journal() if call.method != "GET"] == ["PATCH"]
     assert sandbox.consumer("acme")["metadata"] == metadata
-    assert AuditEvent.objects.get().facts == {"tags": {"org": "acme", "plan": "pro"}}
+    assert AuditEvent.objects.get().facts == {"tags": {"org": "acme", "plan": "pro"}, "were": {"tags": {"org": "acme"}}}
     sandbox.clear_journal()
     assert sam_client.post(ACME + "change/", form_of(sam_client, ACME + "change/")).status_code == 303
     assert {call.method for call in sandbox.journal()} == {"GET"}

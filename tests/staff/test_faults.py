@@ -3,18 +3,20 @@
 import re
 import uuid
 from dataclasses import dataclass
+from datetime import timedelta
 
 import pytest
 from django.core.cache import cache
 from django.http import HttpResponse
 from django.test import Client
+from django.utils import timezone
 
 from keys.models import Action, AuditEvent, Outcome
 from sandbox import Sandbox
 from tests.helpers.faults import NIGHTLY, OF_A_READ, OF_A_WRITE, Trouble
 from tests.helpers.gateway import listening
 from tests.helpers.invariants import Said, explains, said, shown_keys, written
-from tests.helpers.staff import OWN_VERBS, OwnVerb, by_action
+from tests.helpers.staff import ACME, INVITED_BEFORE, OWN_VERBS, OwnVerb, by_action
 from tests.helpers.verbs import FULL_KEY, acme
 
 pytestmark = pytest.mark.django_db
@@ -36,7 +38,7 @@ def opened(verb: OwnVerb, sandbox: Sandbox, client: Client) -> Form:
     sandbox.reset()
     cache.clear()
     AuditEvent.objects.all().delete()
-    acme(sandbox)
+    acme(sandbox, verb.invited)
     url = verb.url(sandbox)
     form = Form(url, verb.fields | verb.hidden(client, url) | {"token": str(uuid.uuid4())})
     sandbox.clear_journal()
@@ -50,7 +52,7 @@ def calls_of(form: Form, sandbox: Sandbox, client: Client) -> list[tuple[str, st
     return [(*call, calls[: number + 1].count(call)) for number, call in enumerate(calls)]
 
 
-@pytest.mark.parametrize("verb", OWN_VERBS, ids=by_action)
+@pytest.mark.parametrize("verb", [*OWN_VERBS, INVITED_BEFORE], ids=by_action)
 def test_whatever_strikes_colleagues_are_told_truly(
     verb: OwnVerb, sandbox: Sandbox, sam_client: Client, log, subtests, count, settings
 ) -> None:
@@ -117,6 +119,27 @@ def hold(verb: OwnVerb, form: Form, trouble: Trouble, sandbox: Sandbox, client: 
 def told(response: HttpResponse) -> Said:
     """A form that comes back with errors was not carried out."""
     return Said.NOTHING if response.status_code == 422 else said(response)
+
+
+@pytest.mark.parametrize("look", ["at once", "later"])
+@pytest.mark.parametrize(
+    "answer", [{"kind": "drop"}, {"kind": "status", "status": 500}, {"kind": "status", "status": 409}]
+)
+def test_an_invitation_makes_nobody_a_manager(look: str, answer: dict, sandbox: Sandbox, sam_client: Client) -> None:
+    """G5: what stood before says nothing of what was added."""
+    form = opened(INVITED_BEFORE, sandbox, sam_client)
+    sandbox.fault("POST", "*", **answer)
+    if look == "later":
+        sandbox.fault("GET", "*", "drop", nth=2, times=0)
+    response = form.send(sam_client)
+    assert told(response) in {Said.NOTHING, Said.UNKNOWN}
+    sandbox.clear_faults()
+    AuditEvent.objects.update(started_at=timezone.now() - timedelta(minutes=3))
+    sam_client.get(ACME)
+    assert AuditEvent.objects.get().outcome == Outcome.FAILED
+    assert not INVITED_BEFORE.is_done(sandbox)
+    assert told(form.send(sam_client)) == Said.DONE
+    assert INVITED_BEFORE.is_done(sandbox)
 
 
 def test_whatever_strikes_a_key_that_is_tried_is_told(

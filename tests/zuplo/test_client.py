@@ -19,6 +19,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from cryptography.x509.oid import NameOID
 
 from keys.errors import ApiError, ApiMisconfigured, ApiRefused, ApiUnavailable, NotFound, OddAnswer, OutcomeUnknown
+from keys.types import Consumer, Unread
 from keys.zuplo.client import PAGES_AT_MOST, DeveloperAPI
 from keys.zuplo.transport import Deadline
 from sandbox import Sandbox
@@ -32,6 +33,11 @@ def api(sandbox: Sandbox) -> DeveloperAPI:
 
 def within(seconds: float, sandbox: Sandbox) -> DeveloperAPI:
     return DeveloperAPI(sandbox.bucket, Deadline(seconds))
+
+
+def empty(name: str) -> dict[str, object]:
+    """A consumer as a read brings it, without managers and keys."""
+    return {"name": name, "managers": [], "apiKeys": []}
 
 
 @contextmanager
@@ -157,14 +163,6 @@ def test_a_redirect_is_read_no_further_than_other_answers(sandbox: Sandbox, sett
         "NaN",
         '{"data": null}',
         '{"data": {}}',
-        '{"data": [null]}',
-        '{"data": [{"name": "../keys"}]}',
-        '{"data": [{"name": "a", "apiKeys": "x"}]}',
-        '{"data": [{"name": "a", "apiKeys": [{"id": "..", "createdOn": "2026-01-01"}]}]}',
-        '{"data": [{"name": "a", "apiKeys": [{"id": "key_1"}]}]}',
-        '{"data": [{"name": "a", "apiKeys": [{"id": "key_1", "createdOn": 5}]}]}',
-        '{"data": [{"name": "a", "apiKeys": [{"id": "key_1", "createdOn": "0001-01-01T00:00:00+23:59"}]}]}',
-        '{"data": [{"name": "a", "managers": [{"email": 5}]}]}',
         '{"data": [], "limit": ' + "9" * 5000 + "}",
     ],
 )
@@ -172,6 +170,92 @@ def test_a_list_of_another_shape_is_refused(body: str, sandbox: Sandbox, api: De
     sandbox.fault("GET", "*", "not_json", body=body, times=0)
     with pytest.raises(OddAnswer):
         api.consumers_of("ann@acme.test")
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        None,
+        "text",
+        {"name": "a"},
+        {"name": "a", "managers": []},
+        {"name": "a", "managers": None, "apiKeys": []},
+        {"name": "../keys", "managers": [], "apiKeys": []},
+        {"name": "org.example", "managers": [], "apiKeys": []},
+        {"name": "a", "managers": [], "apiKeys": "x"},
+        {"name": "a", "managers": [], "apiKeys": [], "description": 5},
+    ],
+    ids=repr,
+)
+def test_an_entry_of_another_shape_hides_no_other(odd: object, sandbox: Sandbox, api: DeveloperAPI) -> None:
+    """G3."""
+    acme(sandbox)
+    body = {"data": [odd, sandbox.consumer("acme"), odd]}
+    sandbox.fault("GET", "*", "wrong_type", body=body, times=0)
+    unread, consumer = api.consumers_of("ann@acme.test")
+    assert isinstance(unread, Unread)
+    assert isinstance(consumer, Consumer)
+    assert (consumer.name, consumer.unread) == ("acme", ())
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        None,
+        {"id": "..", "createdOn": "2026-01-01"},
+        {"id": "key_1"},
+        {"id": "key_1", "createdOn": 5},
+        {"id": "key_1", "createdOn": "0001-01-01T00:00:00+23:59"},
+        {"id": "key_1", "createdOn": "2026-01-01", "expiresOn": "soon"},
+        {"id": "key_1", "createdOn": "2026-01-01", "description": 5},
+    ],
+    ids=repr,
+)
+def test_a_key_of_another_shape_hides_no_other(odd: object, sandbox: Sandbox, api: DeveloperAPI) -> None:
+    """G3: nor is it taken for absent."""
+    acme(sandbox)
+    true = sandbox.consumer("acme")
+    sandbox.fault("GET", "*", "wrong_type", body=true | {"apiKeys": [odd, *true["apiKeys"]]}, times=0)
+    consumer = api.consumer("acme")
+    assert len(consumer.keys) == 2
+    assert (len(consumer.unread_keys), consumer.live_at_most) == (1, 3)
+    with pytest.raises(OddAnswer):
+        consumer.key("key_1" if "key_1" in consumer.unread_keys else "key_2")
+
+
+@pytest.mark.parametrize(
+    ("wire", "read"),
+    [
+        ("2026-01-01T00:00:00z", datetime(2026, 1, 1, tzinfo=UTC)),
+        ("2026-01-01t00:00:00.5z", datetime(2026, 1, 1, 0, 0, 0, 500_000, tzinfo=UTC)),
+        ("2026-12-31T23:59:60Z", datetime(2026, 12, 31, 23, 59, 59, 999_999, tzinfo=UTC)),
+        ("2027-01-01T00:59:60.25+01:00", datetime(2026, 12, 31, 23, 59, 59, 999_999, tzinfo=UTC)),
+    ],
+)
+def test_every_time_of_rfc_3339_is_read(wire: str, read: datetime, sandbox: Sandbox, api: DeveloperAPI) -> None:
+    """Small letters and leap seconds are in it."""
+    acme(sandbox)
+    true = sandbox.consumer("acme")
+    keys = [key | {"createdOn": wire, "expiresOn": wire} for key in true["apiKeys"]]
+    sandbox.fault("GET", "*", "wrong_type", body=true | {"apiKeys": keys}, times=0)
+    assert {moment for key in api.consumer("acme").keys for moment in (key.created_on, key.expires_on)} == {read}
+
+
+def test_only_two_fields_name_managers(sandbox: Sandbox, api: DeveloperAPI) -> None:
+    """C2: whatever else speaks of invitations is ignored, of whatever shape it is."""
+    acme(sandbox)
+    more = {
+        "inviteCount": 2,
+        "invitations": ["eve@evil.test"],
+        "declinedInvites": [{"email": "eve@evil.test"}],
+        "manager-invites": {"email": "eve@evil.test"},
+        "managerInvites": [{"email": "zoe@acme.test"}],
+    }
+    sandbox.fault("GET", "*", "wrong_type", body=sandbox.consumer("acme") | more)
+    consumer = api.consumer("acme")
+    people = [(one.email, one.invited) for one in consumer.managers]
+    assert people == [("ann@acme.test", False), ("ben@acme.test", False), ("zoe@acme.test", True)]
+    assert consumer.unread == ()
 
 
 @pytest.mark.parametrize(
@@ -195,7 +279,7 @@ def test_tags_and_metadata_are_taken_as_they_come(
 def test_a_list_that_repeats_itself_ends(sandbox: Sandbox, api: DeveloperAPI) -> None:
     """G12: by a server that knows no offset; each consumer is there once."""
     names = ["acme", "mobile", "acme"]
-    sandbox.fault("GET", "*", "wrong_type", body={"data": [{"name": name} for name in names]}, times=0)
+    sandbox.fault("GET", "*", "wrong_type", body={"data": [empty(name) for name in names]}, times=0)
     assert [consumer.name for consumer in api.consumers_of("ann@acme.test")] == ["acme", "mobile"]
     assert len(sandbox.journal()) == 2
 
@@ -203,7 +287,7 @@ def test_a_list_that_repeats_itself_ends(sandbox: Sandbox, api: DeveloperAPI) ->
 def test_a_list_without_an_end_is_given_up(sandbox: Sandbox, api: DeveloperAPI) -> None:
     """G12: each page brings another consumer, and says that there are more."""
     for number in range(PAGES_AT_MOST + 5):
-        body = {"data": [{"name": f"team-{number}"}], "total": 10**9}
+        body = {"data": [empty(f"team-{number}")], "total": 10**9}
         sandbox.fault("GET", "*", "wrong_type", body=body, nth=number + 1)
     with pytest.raises(OddAnswer):
         api.consumers_of("ann@acme.test")

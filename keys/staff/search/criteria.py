@@ -32,8 +32,7 @@ def matching(words: str) -> Finder:
     """Consumers whose name, label or manager holds the words, whatever their case."""
     wanted = words.casefold()
 
-    def find(data: Any) -> Iterable[Finding]:
-        consumer = Consumer.from_json(data)
+    def find(consumer: Consumer, data: Any) -> Iterable[Finding]:
         texts = (consumer.name, consumer.label, *(manager.email for manager in consumer.managers))
         if any(wanted in text.casefold() for text in texts):
             yield Finding(consumer)
@@ -50,11 +49,12 @@ def unreachable_consumers(new_api: NewAPI) -> Finder:
             return True  # which says nothing about others
         kind = any(manager.invited and manager.email.lower() == address for manager in consumer.managers)
         if kind not in tried:
-            tried[kind] = consumer.name in {one.name for one in new_api().consumers_of(address)}
+            tried[kind] = any(
+                isinstance(one, Consumer) and one.name == consumer.name for one in new_api().consumers_of(address)
+            )
         return tried[kind]
 
-    def find(data: Any) -> Iterable[Finding]:
-        consumer = Consumer.from_json(data)
+    def find(consumer: Consumer, data: Any) -> Iterable[Finding]:
         if reasons := why_unseen(consumer, finds):
             yield Finding(consumer, words=tuple(reasons))
 
@@ -64,9 +64,8 @@ def unreachable_consumers(new_api: NewAPI) -> Finder:
 def matching_fingerprint(sought: Fingerprint) -> Finder:
     """Keys that may be the one that is looked for."""
 
-    def find(data: Any) -> Iterable[Finding]:
+    def find(consumer: Consumer, data: Any) -> Iterable[Finding]:
         if same := sought.among(data):
-            consumer = Consumer.from_json(data)
             for key in consumer.keys:
                 if key.id in same:
                     yield Finding(consumer, key, same=same[key.id])
@@ -75,8 +74,7 @@ def matching_fingerprint(sought: Fingerprint) -> Finder:
 
 
 def _keys(choose: Callable[[Consumer], Iterable[ApiKey]]) -> Finder:
-    def find(data: Any) -> Iterable[Finding]:
-        consumer = Consumer.from_json(data)
+    def find(consumer: Consumer, data: Any) -> Iterable[Finding]:
         return (Finding(consumer, key) for key in choose(consumer))
 
     return find

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from keys.conf import settings
-from keys.errors import ApiError, OddAnswer
-from keys.types import ApiKey, Consumer
-from keys.zuplo.client import DeveloperAPI, Window
+from keys.errors import ApiError
+from keys.types import ApiKey, Consumer, Unread
+from keys.zuplo.client import DeveloperAPI, Window, read_entry
 
 logger = logging.getLogger(__name__)
 
@@ -31,15 +31,15 @@ class Finding:
 NewAPI = Callable[[], DeveloperAPI]
 """Makes a client whose deadline begins now, where a scan takes longer than a page may."""
 
-Finder = Callable[[Any], Iterable[Finding]]
-"""A search criterion: the findings in one consumer, as on the wire."""
+Finder = Callable[[Consumer, Any], Iterable[Finding]]
+"""A search criterion: the findings in one consumer, given as read and as on the wire."""
 
 
 @dataclass(slots=True)
 class ScanResult:
     """Result of a scan from one consumer on up to another; `next` is where to go on, None at the end of the list.
 
-    `odd` consumers could not be read. One of them is no reason to look at no other.
+    `odd` consumers could not be read, and `partly` ones not in full. One of them is no reason to look at no other.
     """
 
     begin: int
@@ -48,7 +48,13 @@ class ScanResult:
     total: int | None = None
     looked: int = 0
     odd: int = 0
+    partly: int = 0
     trouble: ApiError | None = None
+
+    @property
+    def is_whole(self) -> bool:
+        """True if all that was looked through could be read."""
+        return not self.odd and not self.partly
 
     @property
     def end(self) -> int:
@@ -90,12 +96,12 @@ def _pages(new_api: NewAPI, stretch: ScanResult, finder: Finder) -> Iterator[Win
     """Offset pagination, bounded, and ended by a page that brings nothing new."""
 
     def decode(data: Any) -> tuple[str, list[Finding]]:
-        try:
-            return _name(data), list(finder(data))
-        except OddAnswer as odd:
-            logger.warning("a consumer could not be read: %s", odd)
+        entry = read_entry(data)
+        if isinstance(entry, Unread):
             stretch.odd += 1
-            return _name(data), []
+            return entry.id, []
+        stretch.partly += bool(entry.unread)
+        return entry.name, list(finder(entry, data))
 
     before, offset = set[str](), stretch.begin
     for _page in range(PAGES_AT_MOST):
@@ -109,7 +115,3 @@ def _pages(new_api: NewAPI, stretch: ScanResult, finder: Finder) -> Iterator[Win
         if stretch.next is None:
             return
         offset, before = stretch.next, names
-
-
-def _name(data: Any) -> str:
-    return str(data.get("name")) if isinstance(data, dict) else ""

@@ -15,7 +15,9 @@ Finds = Callable[[str, Consumer], bool]
 
 
 def why_unseen(consumer: Consumer, finds: Finds) -> list[str]:
-    """Reasons, one for each manager, or that there is none; empty as soon as one of them can see it."""
+    """Reasons, one for each manager, or that there is none; empty as soon as one of them can see it, or may."""
+    if not consumer.has_all_managers:
+        return []
     if not consumer.managers:
         return [_("It has no manager.")]
     reasons = []
