@@ -164,7 +164,7 @@ def mail_about_new_device(request: HttpRequest, user: User, response: HttpRespon
 def is_device_of(request: HttpRequest, email: str) -> bool:
     """True in a browser in which the person with this address has signed in before."""
     addresses = EmailAddress.objects.filter(email=email.lower(), verified=True)
-    return addresses.filter(user__in=_people_of_this_device(request)).exists()
+    return bool(addresses.filter(user__in=_people_of_this_device(request)).exists())
 
 
 def device_cookie_name() -> str:
