@@ -23,7 +23,7 @@ def within() -> str:
 
 
 def choice() -> str:
-    """What "now" means for the key that is to end, beside the choice."""
+    """Hint beside the choice: what "now" means for the key that is to end."""
     time = within()
     return _("refused within %(time)s") % {"time": time} if time else _("refused at once")
 

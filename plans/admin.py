@@ -149,7 +149,7 @@ class PlanRecordAdmin(ReadOnly):
         return super().changelist_view(request, (extra_context or {}) | more)
 
     def export(self, request: HttpRequest) -> HttpResponseBase:
-        """What the list shows with these filters, all pages of it."""
+        """CSV export of what the list shows with these filters, all pages of it."""
         if not self.has_view_permission(request):
             raise PermissionDenied
         try:

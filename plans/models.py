@@ -78,7 +78,7 @@ class Plan(models.Model):
 
 
 class PlanFeature(models.Model):
-    """What a plan gives of a feature: a number in each period, or the feature as such, or a few words."""
+    """Entitlement: what a plan gives of a feature, a number in each period, or the feature as such, or a few words."""
 
     plan = models.ForeignKey(Plan, on_delete=models.CASCADE, related_name="features", verbose_name=_("plan"))
     key = models.CharField(_("key"), max_length=64, validators=[KEY])
@@ -123,7 +123,7 @@ class Invitation(models.Model):
 
 
 class PlanRecord(models.Model):
-    """What is kept of a consumer's plan beside the truth upstream: since when, until when, and ids of others.
+    """Plan of a consumer as kept here, beside the truth upstream: since when, until when, and ids of others.
 
     With `portal` the truth is the consumer's `metadata.plan`; what is here about another plan than that says nothing.
     `used_percent` and `used_feature` are as they were last seen, for the list of those that are near their limit.
@@ -135,6 +135,7 @@ class PlanRecord(models.Model):
     plan_name = models.CharField(_("name of the plan"), max_length=600, blank=True)
     cadence = models.CharField(max_length=16, blank=True)
     started_at = models.DateTimeField(_("since"), null=True, blank=True)
+    period_ends_at = models.DateTimeField(null=True, blank=True)
     ends_at = models.DateTimeField(_("ends"), null=True, blank=True)
     next_plan = models.CharField(_("next plan"), max_length=64, blank=True)
     changes_at = models.DateTimeField(_("changes"), null=True, blank=True)
@@ -159,7 +160,7 @@ class PlanRecord(models.Model):
 
     @classmethod
     def of(cls, environment: str, consumer: str) -> "PlanRecord":
-        """That of the consumer; an unsaved one where there is none yet."""
+        """Record of the consumer; an unsaved one where there is none yet."""
         found = cls.objects.filter(environment=environment, consumer=consumer).first()
         return found or cls(environment=environment, consumer=consumer)
 

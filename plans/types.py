@@ -56,7 +56,7 @@ class EntitlementKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Entitlement:
-    """What a plan gives of a feature: so many units in each period, or the feature as such, or a value of it."""
+    """Entitlement: what a plan gives of a feature, so many units in each period, or the feature as such, or a value."""
 
     kind: EntitlementKind
     included: Decimal | None = None
@@ -95,13 +95,13 @@ class Phase:
 
     @property
     def fees(self) -> tuple[RateCard, ...]:
-        """What is to be paid whatever is used."""
+        """Fixed price, whatever is used."""
         return tuple(card for card in self.cards if card.price and not card.entitlement)
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What can be chosen. `order` None means that the source names no order; then prices are compared."""
+    """A plan. `order` None means that the source names no order; then prices are compared."""
 
     key: str
     name: str
@@ -241,8 +241,13 @@ class Used:
         if self.used is None or self.included is None:
             return None
         if self.included <= 0:
-            return 100
-        return int(min(self.used * 100 / self.included, Decimal(999)))
+            return None if self.goes_on else 100
+        return int(max(min(self.used * 100 / self.included, Decimal(999)), Decimal(0)))
+
+    @property
+    def goes_on(self) -> bool:
+        """True if calls are let in above what is included: the limit is soft, unless the source refuses them now."""
+        return bool(self.is_soft) if self.has_access is None else self.has_access and self.is_soft is not False
 
     @property
     def bar(self) -> int:
@@ -251,7 +256,7 @@ class Used:
 
     @property
     def over(self) -> Decimal | None:
-        """What was used beyond what is included."""
+        """Overage: what was used beyond what is included."""
         if self.used is None or self.included is None or self.used <= self.included:
             return None
         return self.used - self.included
@@ -290,7 +295,7 @@ UNKNOWN_USAGE = Usage(None)
 
 @dataclass(frozen=True, slots=True)
 class Day:
-    """What was used of a feature on one day (UTC)."""
+    """Usage of a feature on one day (UTC)."""
 
     on: datetime
     used: Decimal
@@ -298,7 +303,7 @@ class Day:
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """What a change would give back, by the source's own reckoning."""
+    """Proration: what a change would give back, by the source's own reckoning."""
 
     credit: Decimal
     currency: str

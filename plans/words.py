@@ -58,7 +58,7 @@ def length(period: Period) -> str:
 
 
 def headline(plan: Plan) -> tuple[str, str]:
-    """What a plan costs at first sight: "$49" and "a month"; "Free"; or words of the operator's own."""
+    """Price at first sight: "$49" and "a month"; "Free"; or words of the operator's own."""
     fees = plan.phase.fees
     for card in fees:
         price = card.price
@@ -122,7 +122,7 @@ def _in_tiers(price: Price, currency: str) -> list[str]:
 
 
 def included(entitlement: Entitlement | None, cadence: Period) -> str:
-    """What a plan gives of a feature, in a cell of the table; "" is nothing."""
+    """Entitlement in a cell of the table; "" is nothing."""
     if entitlement is None:
         return ""
     match entitlement.kind:

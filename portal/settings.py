@@ -333,6 +333,11 @@ ACCOUNT_RATE_LIMITS = {
     "reauthenticate": "10/m/user",
     "step_up": "3/m/user",
 }
+# Mails that anybody can cause, in an hour and in a day; see portal/accounts/mail_limits.py.
+CODE_MAILS_TO_ADDRESS = (12, 40)
+CODE_MAILS_TO_ADDRESS_BY_CLIENT = (8, 24)
+_mails = number("CODE_MAILS_PER_CLIENT", 100)
+CODE_MAILS_BY_CLIENT = (_mails, 4 * _mails)
 # A proof for what matters is asked for by the portal itself: allauth would let people without a password through.
 STEP_UP_MINUTES = number("STEP_UP_MINUTES", 120)
 KEYS_STEP_UP_URL = "step_up"
@@ -344,7 +349,7 @@ MFA_FORMS = {
     "login_webauthn": "portal.accounts.mfa.SignInByPasskeyForm",
     "authenticate": "portal.accounts.mfa.SecondStepForm",
     "authenticate_webauthn": "portal.accounts.mfa.SecondStepByPasskeyForm",
-    "reauthenticate": "portal.accounts.mfa.ProofByAppForm",
+    "reauthenticate": "portal.accounts.mfa.ProofByCodeForm",
     "reauthenticate_webauthn": "portal.accounts.mfa.ProofByPasskeyForm",
 }
 MFA_SUPPORTED_TYPES = ["webauthn", "totp", "recovery_codes"]

@@ -337,7 +337,7 @@ def is_changed(consumer: Consumer, wanted: Facts, were: Facts) -> bool:
 
 
 def shown_facts(wanted: Facts) -> Facts:
-    """What is wanted of a consumer as it is shown and kept, whatever else is written."""
+    """Facts as they are shown and kept, whatever else is written."""
     return wanted | ({"tags": shown_tags(wanted["tags"])} if "tags" in wanted else {})
 
 

@@ -31,7 +31,7 @@ class TagsField(KeylessField):
 
     widget = forms.Textarea({"rows": 3, "spellcheck": "false"})
     shown: Mapping[str, str] = {}
-    """What the form was opened with: lines that are still so stay as they are, whatever upstream let in."""
+    """Tags as the form was opened: lines that are still so stay as they are, whatever upstream let in."""
 
     def clean(self, value: Any) -> dict[str, str]:
         found: dict[str, str] = {}

@@ -78,7 +78,7 @@ class WordsField(KeylessField):
 
 class LabelField(WordsField):
     shown = ""
-    """What stood in the field as the form was opened. It may be sent again as it is, whatever upstream let in."""
+    """Text as the form was opened. It may be sent again as it is, whatever upstream let in."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(max_length=LABEL_LENGTH, **options)
@@ -106,7 +106,7 @@ class LabelForm(OnceForm):
 
     @property
     def new_label(self) -> str | None:
-        """What was typed; None if it is what was shown: then the label stays as it is upstream."""
+        """Changed label; None if it is what was shown: then the label stays as it is upstream."""
         label: str = self.cleaned_data["label"]
         return None if label == self.cleaned_data["shown"] else label
 
@@ -215,7 +215,7 @@ class EndForm(ZonedForm):
         widget=forms.DateTimeInput({"type": "datetime-local"}, format=MINUTES),
     )
     shown = forms.CharField(widget=forms.HiddenInput, required=False)
-    """What stood there as the form was opened. It may be sent again, however far away it is."""
+    """The end as it stood when the form was opened. It may be sent again, however far away it is."""
 
     def __init__(self, data: QueryDict | None = None, *, url: str = "") -> None:
         super().__init__(data, url=url)

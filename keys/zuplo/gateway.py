@@ -87,7 +87,7 @@ class Trial:
 
     @property
     def words(self) -> str:
-        """What a refusal means."""
+        """Meaning of the refusal."""
         return str(WORDS[self.reason])
 
 

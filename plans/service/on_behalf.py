@@ -23,7 +23,7 @@ NOBODY = 0
 
 
 def portal_actor(reference: str = "") -> Actor:
-    """Whoever the history names where no person is at the keyboard: the portal, by its name."""
+    """Actor of what no person does: the history names the portal."""
     staff = Staff(NOBODY, settings.PORTAL_NAME, frozenset({Right.VIEW, Right.CHANGE}))
     return Actor(NOBODY, (), reference=reference, proved_at=timezone.now(), staff=staff)
 

@@ -25,7 +25,7 @@ from plans.types import Direction, Plan, Subscription, direction
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """What a newcomer got: the key, and whether the plan has begun with it; else it is still to be started."""
+    """Result of a first subscription: the key, and whether the plan has begun with it or is still to be started."""
 
     change: Change
     plan: Plan
@@ -66,7 +66,7 @@ class Subscriptions(KeyRing):
     # Looking
 
     def offered(self) -> list[Plan]:
-        """What this person may choose, or ask for; private plans by invitation of a verified address."""
+        """Plans that this person may choose, or ask for; private ones by invitation of a verified address."""
         plans = self.source.plans()
         invited = self._invited() if any(plan.is_private for plan in plans) else set()
         return [plan for plan in plans if not plan.is_private or plan.key in invited or self.actor.sees_all]
@@ -90,7 +90,7 @@ class Subscriptions(KeyRing):
         return consumer, subscription
 
     def wish(self, old: Subscription | None, plan: Plan, *, at_once: bool | None = None) -> Wish:
-        """What a change to this plan would be; `at_once` is what the person said, where only they can."""
+        """Preview of a change to this plan; `at_once` is what the person said, where only they can."""
         old_plan = self.source.plan(old.plan_key) if old else None
         way = direction(old_plan, plan)
         immediate = self.source.is_immediate(old, way) if at_once is None or way != Direction.UNKNOWN else at_once
@@ -152,7 +152,8 @@ class Subscriptions(KeyRing):
                 self._check_immediate(plan)
             if old is None or seen not in {"", mark(old)}:
                 raise ChangedMeanwhile("the plan is another one than was seen")
-            _check_payment(old, is_our_doing=is_approved)
+            if not is_approved:
+                check_payment(old)
             if old.plan_key == plan.key and not old.next_plan:
                 raise NotAllowed(_("This is the plan that you have."))
             when = None if is_approved and at_once else self.wish(old, plan, at_once=at_once).when
@@ -168,7 +169,8 @@ class Subscriptions(KeyRing):
             old = self.source.subscription(consumer)
             if old is None or seen not in {"", mark(old)}:
                 raise ChangedMeanwhile("the plan is another one than was seen")
-            _check_payment(old, is_our_doing=is_due)
+            if not is_due:
+                check_payment(old)
             at_once = is_due or old.is_in_free_phase or old.resets_on is None
             wanted = {"metadata": self.source.wanted(consumer, "")} if at_once else {}
             log.note(event, plan=old.plan_key, plan_name=old.plan_name, **self._facts(consumer, old, wanted))
@@ -183,7 +185,7 @@ class Subscriptions(KeyRing):
             old = self.source.subscription(consumer)
             if old is None or seen not in {"", mark(old)} or not (old.is_canceled or old.next_plan):
                 raise ChangedMeanwhile("there is nothing to take back")
-            _check_payment(old, is_our_doing=False)
+            check_payment(old)
             log.note(event, plan=old.plan_key, plan_name=old.plan_name, **self._facts(consumer, old, {}))
             self.source.resume(consumer, old)
         return Change(event, consumer)
@@ -210,7 +212,7 @@ class Subscriptions(KeyRing):
         log.note(event, plan=plan.key, plan_name=plan.name, **facts)
 
     def _facts(self, consumer: Consumer, old: Subscription | None, wanted: Mapping[str, Any]) -> dict[str, Any]:
-        """What to note, so that it can be told later whether it was done."""
+        """Write-ahead facts, so that it can be told later whether it was done."""
         said = {name: value for name, value in wanted.items() if value is not None}
         return said | {"subscription": old.id if old else ""}
 
@@ -224,9 +226,9 @@ class Subscriptions(KeyRing):
         self.check_newcomer()
 
 
-def _check_payment(old: Subscription, *, is_our_doing: bool) -> None:
-    """Raises `NotAllowed` where a plan is being paid by Stripe: changed here alone, it would be paid on."""
-    if old.is_paid_by_stripe and not is_our_doing:
+def check_payment(old: Subscription | None) -> None:
+    """Raises `NotAllowed` where a plan is being paid by Stripe: changed or bought anew here, it would be paid on."""
+    if old and old.is_paid_by_stripe:
         raise NotAllowed(
             _("This plan is paid by Stripe."), advice=_("Change or cancel it under “Manage payment” on its page.")
         )

@@ -10,7 +10,6 @@ from plans.sources.zuplo import ZuploSource
 
 
 def has_plans() -> bool:
-    """Whether there are plans at all."""
     return bool(getattr(settings, "PLANS", "off") != "off")
 
 

@@ -17,9 +17,9 @@ class Source(ABC):
     """Plans of one environment, for the time of one page."""
 
     knows_usage = False
-    """Whether anything is known here of what was used; then a change of plan also begins to count anew."""
+    """True if anything is known here of what was used; then a change of plan also begins to count anew."""
     can_schedule = True
-    """Whether a change or an end can be put off to the end of a period."""
+    """True if a change or an end can be put off to the end of a period."""
 
     def __init__(self, api: DeveloperAPI, environment: str) -> None:
         self.api = api
@@ -33,7 +33,7 @@ class Source(ABC):
         return next((plan for plan in self.plans() if plan.key == key), None)
 
     def metadata_of_new(self, plan: Plan) -> dict[str, Any]:
-        """What a new consumer's metadata says of its plan."""
+        """Metadata of a new consumer that says its plan."""
         return {}
 
     def wanted(self, consumer: Consumer, plan_key: str) -> dict[str, Any] | None:
@@ -80,5 +80,5 @@ class Source(ABC):
         """Take back a cancellation, or a change, that has not come yet."""
 
     def is_immediate(self, old: Subscription | None, direction: Direction) -> bool:
-        """Whether a change in this direction is made at once: upgrades are, downgrades wait for the period's end."""
+        """True if a change in this direction is made at once: upgrades are, downgrades wait for the period's end."""
         return not (self.can_schedule and direction == Direction.DOWNGRADE and old is not None and old.resets_on)

@@ -39,7 +39,7 @@ BUCKET_SECONDS = 24 * 3600
 OFF_SECONDS = 60
 PAGE_SIZE, PAGES_AT_MOST = 100, 20
 NOT_IN_CYCLE = {400, 409, 422}
-"""What may be answered to an end at the close of a period that a free phase does not have."""
+"""Statuses that may answer an end at the close of a period that a free phase does not have."""
 
 
 def _anything(data: Any) -> Any:
@@ -106,6 +106,8 @@ class ZuploSource(Source):
         return next((plan for plan in kept if plan.key == key), None)
 
     def days(self, subscription: Subscription, feature: str, begin: datetime, end: datetime) -> list[Day] | None:
+        if not wire.KEY.fullmatch(feature):  # it becomes a part of the path
+            return None
         wish = {
             "from": begin.isoformat().replace("+00:00", "Z"),
             "to": end.isoformat().replace("+00:00", "Z"),
@@ -296,6 +298,7 @@ class ZuploSource(Source):
                 "plan_name": subscription.plan_name,
                 "cadence": str(subscription.cadence or ""),
                 "started_at": subscription.anchor,
+                "period_ends_at": subscription.period_end,
                 "ends_at": subscription.active_to,
                 "next_plan": subscription.next_plan[:64],
                 "changes_at": subscription.changes_on,
@@ -353,7 +356,7 @@ def _is_active(data: dict[str, Any]) -> bool:
 
 
 def _is_new(subscription: Subscription) -> bool:
-    """That which a write brings about runs, or is to come; what ended before may have had the same plan."""
+    """True if it runs, or is to come, as what a write brings about does; an older one may have had the same plan."""
     return subscription.runs or subscription.status == Status.SCHEDULED
 
 
@@ -374,6 +377,7 @@ def _kept(record: PlanRecord) -> Subscription:
         id=record.subscription_id,
         customer_id=record.customer_id,
         active_to=record.ends_at,
+        period_end=record.period_ends_at if record.period_ends_at and record.period_ends_at > timezone.now() else None,
         anchor=record.started_at,
         cadence=Period.from_iso(record.cadence) if record.cadence else None,
         next_plan=record.next_plan,

@@ -242,7 +242,7 @@ def _is_free_now(data: Mapping[str, Any]) -> bool:
 
 
 def subscription_in(data: Any, consumer: str) -> Subscription | None:
-    """That of an answer to a write: itself, or under `next` or `subscription`; None where it holds none."""
+    """Subscription in the answer to a write: itself, or under `next` or `subscription`; None where it holds none."""
     for one in (data.get("next"), data.get("subscription"), data) if isinstance(data, dict) else ():
         if isinstance(one, dict) and one.get("id") and one.get("plan"):
             return subscription(one, consumer)
@@ -262,7 +262,7 @@ def entitlements(data: Any) -> dict[str, dict[str, Any]]:
 
 
 def used(key: str, data: Mapping[str, Any], plan: Plan | None) -> Used | None:
-    """What was used of a feature; None for one that is not metered. A number that is missing stays unknown."""
+    """Usage of a feature; None for one that is not metered. A number that is missing stays unknown."""
     card = plan.feature(key) if plan else None
     is_metered = card is not None and card.entitlement and card.entitlement.kind == EntitlementKind.METERED
     if (card and not is_metered) or "config" in data:

@@ -1,4 +1,4 @@
-"""What colleagues may type or choose about a customer's plan."""
+"""Forms for staff: a customer's plan."""
 
 from collections.abc import Iterable
 
@@ -12,8 +12,6 @@ from keys.types import NAME
 from keys.web.forms import OnceForm, keyless, readable
 from plans.models import RequestState
 from plans.types import Plan
-
-NO_PLAN = ""
 
 
 class AnswerForm(OnceForm):

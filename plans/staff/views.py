@@ -46,7 +46,7 @@ def with_permission(permission: str) -> Callable[[View], View]:
 
 
 def act_as_staff(request: Request, reason: str = "") -> None:
-    """Whoever may change plans sees the consumers that have them; the reason is noted with each change."""
+    """Act as staff: whoever may change plans sees the consumers that have them; each change has a reason."""
     assert request.user.is_authenticated  # noqa: S101, Django admin has seen to it
     rights = frozenset({Right.VIEW, Right.CHANGE})
     request.staff = Staff(request.user.pk, request.user.email, rights, reason)

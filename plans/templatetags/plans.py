@@ -1,4 +1,4 @@
-"""What the templates about plans say with more than a value."""
+"""Template library of the plans app: numbers and money in the reader's language."""
 
 from decimal import Decimal
 

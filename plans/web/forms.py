@@ -1,4 +1,4 @@
-"""What people may type or choose about plans."""
+"""Forms for customers: plans."""
 
 from django import forms
 from django.core.exceptions import ValidationError

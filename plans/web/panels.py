@@ -1,4 +1,4 @@
-"""What plans add to the API Keys page: the plan of each consumer, and for newcomers the way to choose one."""
+"""Panels of the API Keys page: the plan of each consumer, and for newcomers the way to choose one."""
 
 import logging
 from collections.abc import Mapping, Sequence

@@ -29,7 +29,7 @@ from django.utils.translation import gettext_lazy as _
 
 from keys import counter
 from keys.web.time_zones import time_zone_of
-from portal.accounts import company_domains, email_codes, mfa, user_agents
+from portal.accounts import company_domains, email_codes, mail_limits, mfa, user_agents
 from portal.mail import outbox
 from portal.models import User
 
@@ -74,10 +74,12 @@ class AccountAdapter(DefaultAccountAdapter):
         """The strongest first, and nothing weaker than what the person has set up; a mailbox everybody has."""
         ways = {way["id"]: way for way in super().get_reauthentication_methods(user)}
         if mfa.has_second_factor(user):
-            wanted = {
-                "mfa_reauthenticate:webauthn": gettext("Use a passkey"),
-                "mfa_reauthenticate": gettext("Use an authenticator app or a recovery code"),
-            }
+            by_code = (
+                gettext("Use an authenticator app or a recovery code")
+                if mfa.has_app(user)
+                else gettext("Use a recovery code")
+            )
+            wanted = {"mfa_reauthenticate:webauthn": gettext("Use a passkey"), "mfa_reauthenticate": by_code}
         else:
             wanted = {"reauthenticate": gettext("Use your password")}
         found = [ways[name] | {"description": words} for name, words in wanted.items() if name in ways]
@@ -98,6 +100,8 @@ class AccountAdapter(DefaultAccountAdapter):
 
     def send_mail(self, template_prefix: str, email: str, context: dict[str, Any]) -> None:
         """Send a mail that the person is waiting for; where that fails, say so and change nothing."""
+        if template_prefix in mail_limits.ASKED_FOR:
+            mail_limits.check(self.request, email)
         try:
             super().send_mail(template_prefix, email, context | mail_context(context))
         except (SMTPException, OSError) as problem:

@@ -62,11 +62,25 @@ class _SingleUseCode:
         return code
 
 
-class SecondStepForm(_SingleUseCode, AuthenticateForm):
+class _OnlyWhatIsThere:
+    """Form mixin: which factors the account has, so that nobody is asked for one that was never set up."""
+
+    user: Any
+
+    @property
+    def has_app(self) -> bool:
+        return has_app(self.user)
+
+    @property
+    def has_passkey(self) -> bool:
+        return bool(get_adapter().is_mfa_enabled(self.user, [Authenticator.Type.WEBAUTHN]))
+
+
+class SecondStepForm(_SingleUseCode, _OnlyWhatIsThere, AuthenticateForm):
     pass
 
 
-class ProofByAppForm(_SingleUseCode, ReauthenticateForm):
+class ProofByCodeForm(_SingleUseCode, _OnlyWhatIsThere, ReauthenticateForm):
     pass
 
 
@@ -132,6 +146,10 @@ class RenamePasskeyForm(EditWebAuthnForm):
 
 def has_second_factor(user: Any) -> bool:
     return bool(get_adapter().is_mfa_enabled(user, STRONG))
+
+
+def has_app(user: Any) -> bool:
+    return bool(get_adapter().is_mfa_enabled(user, [Authenticator.Type.TOTP]))
 
 
 def after_factor_removed(request: HttpRequest, user: User) -> None:

@@ -37,7 +37,7 @@ class Metering:
             return store.count("plans", "bucket = ?", [self._bucket(store, bucket)["pk"]]) > 0
 
     def bucket_id(self, bucket: str | None = None) -> str:
-        """What stands in v3 paths."""
+        """Id of the bucket in v3 paths."""
         with self._database.reading() as store:
             return str(self._bucket(store, bucket)["id"])
 

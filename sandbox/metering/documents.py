@@ -21,7 +21,7 @@ def moment(value: datetime | None) -> str | None:
 
 
 def stored(row: Row, **more: Any) -> Document:
-    """What was sent, with the id and the times that it got."""
+    """Document as it was sent, with the id and the times that it got."""
     times = {"createdAt": row["created_on"], "updatedAt": row["updated_on"]}
     return {"id": row["id"], **json.loads(row["document"]), **more, **times}
 

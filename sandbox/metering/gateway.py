@@ -1,4 +1,4 @@
-"""What a gateway asks while it lets calls through, as npm zuplo 7.6.4 was seen to do; with any bearer.
+"""Gateway questions while calls are let through, as npm zuplo 7.6.4 was seen to ask; with any bearer.
 
 Its policies answer 500 to their customers for nearly every status but 200, so refusals are said in the body.
 """
@@ -83,7 +83,7 @@ def count_call(call: Call) -> Answer:
 
 
 def check_limits(call: Call) -> Answer:
-    """What the counters are at, without adding to any."""
+    """Counters as they are, without adding to any."""
     rows = [(limit["key"], _counter(call, limit["key"])) for limit in _limits(call)]
     return Answer(200, {"data": [{"key": key, "count": row["count"] if row else 0} for key, row in rows]})
 

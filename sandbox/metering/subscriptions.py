@@ -89,7 +89,7 @@ def change(call: Call) -> Answer:
 
 
 def estimate_credit(call: Call) -> Answer:
-    """What is paid for and not used up, by the larger of time and quota (max_consumption_based); nothing is changed."""
+    """Proration credit, by the larger of time and quota not used up (max_consumption_based); nothing is changed."""
     body, old = an_object(call.request.document), subscription(call)
     now, (start, end) = call.store.clock.moment(), old.billing_period
     moment = _moment_of_change(call, old, body)

@@ -66,7 +66,7 @@ def count(store: Store, bucket: int, event: Any, *, at: datetime | None = None) 
 def total(
     store: Store, meter: Document, subscriptions: Iterable[int], start: datetime, end: datetime, *, lag: timedelta
 ) -> Decimal:
-    """What the meter says of this time; events younger than the lag are not known yet."""
+    """Meter reading for this time; events younger than the lag are not known yet."""
     return aggregated(meter, events(store, meter, subscriptions, start, end, lag=lag))
 
 

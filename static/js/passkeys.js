@@ -57,7 +57,7 @@ hidden field named credential. */
   if (!canUsePasskeys) {
     for (const form of document.querySelectorAll("[data-passkey]")) {
       form.querySelector("button").disabled = true;
-      form.querySelector("[data-too-old]").hidden = false;
+      for (const words of form.querySelectorAll("[data-too-old]")) words.hidden = false;
     }
   }
 }

@@ -98,7 +98,7 @@ def test_every_address_that_github_vouches_for_is_proved(company, client):
     assert set(proved) == {"kate@acme.test", "kate@home.test"}
     assert not EmailAddress.objects.filter(email="kate@evil.test").exists()
     assert not SocialToken.objects.exists()
-    assert SocialAccount.objects.get().extra_data == {}
+    assert SocialAccount.objects.get().extra_data == {"email": "kate@acme.test", "vouched": True}
 
 
 def test_nobody_brings_more_addresses_from_github_than_an_account_may_have(company, client):
@@ -136,7 +136,7 @@ class TestGoogle:
         assert signed_in_as(client) == "kate@acme.test"
         assert EmailAddress.objects.get().verified
         assert SocialAccount.objects.get().uid == "7"
-        assert SocialAccount.objects.get().extra_data == {}
+        assert SocialAccount.objects.get().extra_data == {"email": "kate@acme.test", "vouched": True}
 
     @pytest.mark.parametrize(
         ("email", "verified"), [(f"{KELVIN}ate@acme.test", True), ("kate@acme.test", "false"), ("kate@acme.test", 1)]

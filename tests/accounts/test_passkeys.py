@@ -148,3 +148,33 @@ def test_what_no_passkey_answers_is_refused_and_no_failure_of_the_portal(nonsens
     assert ann_client.post(REAUTHENTICATE, {"credential": nonsense}).status_code in {200, 302}
     assert signed_in_as(client) is None
     assert Authenticator.objects.filter(type="webauthn").count() == 1
+
+
+# Nobody is asked for what the account never had
+
+
+def test_with_a_passkey_alone_nobody_is_asked_for_a_code_of_an_app(passkey, ann_client):
+    page = half_way("ann@acme.test").get(SECOND).text
+    assert "a passkey, or a recovery code." in page
+    assert "authenticator app" not in page
+    assert page.index("Use a passkey") < page.index("Recovery code")
+    assert "autofocus" not in page
+    passes(ann_client, proof=999)
+    page = ann_client.get(REAUTHENTICATE).text
+    assert "Use a recovery code" in page
+    assert "authenticator app" not in page
+    page = ann_client.get("/accounts/2fa/reauthenticate/").text
+    assert "Recovery code" in page
+    assert "authenticator app" not in page
+
+
+def test_with_an_app_alone_nobody_is_asked_for_a_passkey(app_secret):
+    page = half_way("ann@acme.test").get(SECOND).text
+    assert "a code from your authenticator app, or a recovery code." in page
+    assert "passkey" not in page.partition("<main")[2]
+
+
+def test_with_both_either_is_offered(passkey, app_secret):
+    page = half_way("ann@acme.test").get(SECOND).text
+    assert "a passkey, a code from your authenticator app, or a recovery code." in page
+    assert "Use a passkey" in page

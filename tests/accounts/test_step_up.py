@@ -40,8 +40,9 @@ def test_a_proof_is_fresh_for_so_many_minutes(proved_at, fresh):
     assert is_fresh(actor, NOON, 120) is fresh
 
 
-def test_every_verb_needs_it_but_new_labels():
-    assert set(Action) - WISHES.keys() == {Action.RENAME, Action.RENAME_CONSUMER, Action.SUPPORT_ENDED}
+def test_every_verb_needs_it_but_new_labels_and_what_no_person_does():
+    free = {Action.RENAME, Action.RENAME_CONSUMER, Action.SUPPORT_ENDED, Action.PROVIDER_ADDRESS}
+    assert set(Action) - WISHES.keys() == free
 
 
 @every_verb

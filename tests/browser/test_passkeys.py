@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 from allauth.mfa.models import Authenticator
 from allauth.mfa.totp.internal.auth import format_hotp_value, hotp_value
-from django.contrib.sessions.backends.db import SessionStore
 from django.core.cache import cache
 from playwright.sync_api import Page, expect
 
 from keys.access import PROVED_AT
+from portal.backends.sessions import SessionStore
 from sandbox import Sandbox
 from tests.helpers.people import last_code
 from tests.helpers.stage import with_chip
@@ -114,14 +114,18 @@ def test_a_browser_that_gives_no_passkey_is_told_so(page: Page) -> None:
 
 
 @pytest.mark.parametrize("path", ["/accounts/login/", "/accounts/2fa/webauthn/add/"])
-def test_a_browser_too_old_for_passkeys_is_told_so(page: Page, sign_in: Any, ann: Any, path: str) -> None:
-    page.add_init_script("delete PublicKeyCredential.parseRequestOptionsFromJSON")
+@pytest.mark.parametrize("missing", ["PublicKeyCredential.parseRequestOptionsFromJSON", "window.PublicKeyCredential"])
+def test_a_browser_too_old_for_passkeys_is_told_so(page: Page, sign_in: Any, ann: Any, missing: str, path: str) -> None:
+    page.add_init_script(f"delete {missing}")
     if "login" not in path:
         sign_in(page, ann)
     page.goto(path)
     expect(page.get_by_text("This browser is too old for passkeys on this site.")).to_be_visible()
     expect(page.locator("form[data-passkey] button")).to_be_disabled()
     expect(page.get_by_text("No passkey was used.")).to_be_hidden()
+    if "login" not in path:
+        page.get_by_role("link", name="Set up an authenticator app").click()
+        page.wait_for_url("**/accounts/2fa/totp/activate/")
 
 
 def test_a_passkey_of_nobody_signs_nobody_in(anns_page: Page, ann: Any) -> None:

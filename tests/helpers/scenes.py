@@ -167,6 +167,12 @@ def gateway_plays(stage: Stage) -> None:
     stage.settings.GATEWAY_URL, stage.settings.GATEWAY_TEST_PATH = stage.sandbox.url, "/_sandbox/hello"
 
 
+def gateway_refuses_for_the_plan(stage: Stage) -> None:
+    stage.settings.GATEWAY_TEST_PATH, stage.settings.PLANS_URL = "/used-up", "/plans/"
+    problem = {"detail": 'API Key has exceeded the allowed limit for "api_requests" meter.'}
+    stage.sandbox.fault("GET", "/used-up", "status", status=403, body=problem)
+
+
 def keys_are_hidden(stage: Stage) -> None:
     """As in a bucket that shows a key only to whoever makes it."""
     stage.sandbox.set(retrievable="masked")
@@ -304,6 +310,7 @@ MANAGER = Scene(
         state("quickstart-in-go", gateway_plays, KEYS, click("#request-go-name")),
         state("tried", ask(by("/try/"), ".trial")),
         state("tried-in-vain", setting(GATEWAY_TEST_PATH="/elsewhere"), KEYS, ask(by("/try/"), ".trial")),
+        state("tried-and-used-up", gateway_refuses_for_the_plan, KEYS, ask(by("/try/"), ".trial")),
         state("page-in-a-notice", asks_for_no_page),
         state("not-shown", keys_are_hidden, KEYS, verb("reveal", TROUBLE)),
         state("shown-once", setting(KEYS_SHOW_METADATA=["plan", "seats"]), KEYS),
@@ -349,6 +356,16 @@ ACCOUNT = Scene(
         state("passkey-remove", at(FACTORS), click("a[href$='/remove/']")),
         state("proof-by-passkey", setting(STEP_UP_MINUTES=0), at("/accounts/step-up/")),
         state("proof-by-app", at("/accounts/2fa/reauthenticate/")),
+        state(
+            "second-step", cookies_are_lost, at(LOGIN), enters(by(LOGIN), login=ANN), enters(CONFIRM, code=last_code)
+        ),
+    ),
+    person=ANN,
+)
+PASSKEY_ALONE = Scene(
+    "passkey-alone",
+    (
+        state("added", chip, at(PASSKEY), enters(by(PASSKEY), name="Laptop")),
         state(
             "second-step", cookies_are_lost, at(LOGIN), enters(by(LOGIN), login=ANN), enters(CONFIRM, code=last_code)
         ),
@@ -423,6 +440,7 @@ COMPANY = Scene(
         state("sign-in", at(LOGIN)),
         state("bound", setting(PROVIDER_DOMAINS={"acme.test": "acme"}), enters(by(LOGIN), login=ANN)),
         state("failed", send("main form")),
+        state("refused", at("/accounts/oidc/acme/login/callback/?error=invalid_scope")),
         state("sign-in-only", setting(LOCAL_SIGN_IN=False), at(LOGIN)),
     ),
     settings=PROVIDERS,
@@ -446,5 +464,19 @@ ADDRESSES = Scene(
     prepare=more_addresses,
 )
 COLLEAGUE = Scene("colleague", (state("delete", at(DELETE)),), person=CLERK, prepare=a_colleague)
-SCENES = [VISITOR, NEWCOMER, UNPROVED, MANAGER, CROWD, ACCOUNT, PROOF, PASSWORD, DEVICES, HISTORY, NO_HISTORY, SUPPORT]
+SCENES = [
+    VISITOR,
+    NEWCOMER,
+    UNPROVED,
+    MANAGER,
+    CROWD,
+    ACCOUNT,
+    PASSKEY_ALONE,
+    PROOF,
+    PASSWORD,
+    DEVICES,
+    HISTORY,
+    NO_HISTORY,
+    SUPPORT,
+]
 SCENES += [ODD, COMPANY, CONNECTIONS, ADDRESSES, COLLEAGUE]

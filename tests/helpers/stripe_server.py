@@ -21,7 +21,7 @@ KEY = "sk_test_" + "standin"
 
 @dataclass
 class StripeServer:
-    """What it was asked, and the subscriptions that it knows."""
+    """Record of what it was asked, and the subscriptions that it knows."""
 
     url: str = ""
     asked: list[tuple[str, dict[str, list[str]], str]] = field(default_factory=list)

@@ -3,7 +3,6 @@
 import fcntl
 import hashlib
 import os
-import platform
 import shutil
 import signal
 import subprocess
@@ -35,10 +34,6 @@ def folder() -> Path:
 
 def is_installed() -> bool:
     return (folder() / "done").exists()
-
-
-def can_install() -> bool:
-    return bool(shutil.which("npm")) and (platform.system(), platform.machine()) == ("Linux", "x86_64")
 
 
 def install() -> Path:
@@ -85,7 +80,7 @@ def _environment(home: Path, more: Mapping[str, str]) -> dict[str, str]:
 
 
 def cli(home: Path, *arguments: str, **environment: str) -> str:
-    """What `zuplo ...` prints."""
+    """Output of `zuplo ...`."""
     done = subprocess.run(
         _command(home, *arguments),
         cwd=home,
@@ -167,7 +162,7 @@ class Gateway:
 
 @dataclass(frozen=True)
 class Answer:
-    """What a customer gets."""
+    """Answer as a customer gets it."""
 
     status: int
     document: Any

@@ -139,6 +139,14 @@ def test_the_documents_name_only_modules_that_are_there():
     assert missing == []
 
 
+def test_a_docstring_names_its_pattern_first():
+    """Readers search for what they know: no sentence begins by hiding the noun. Tests say outcomes, and are exempt."""
+    vague = re.compile(r'^ *"""(?:What|Whether|Whoever|How it|That) ', re.MULTILINE)
+    code = {name: text for name, text in texts("*.py").items() if not re.search(r"/test_\w+\.py$", name)}
+    assert len(code) > 100
+    assert {name: vague.findall(text) for name, text in code.items() if vague.search(text)} == {}
+
+
 def test_the_architecture_names_every_package():
     page = (ROOT / "docs" / "architecture.md").read_text()
     packages = {

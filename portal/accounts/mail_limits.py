@@ -1,0 +1,73 @@
+"""Rate limits on mails that anybody can cause by typing an address, over all doors: for the address and the client.
+
+Sign-up, sign-in, reset and the proof of an address mail to whoever is typed in. Without a limit over all of them a
+stranger fills a mailbox. One client gets a part of what an address gets, so that it cannot keep its owner out.
+"""
+
+import ipaddress
+import logging
+
+from allauth.account.adapter import get_adapter
+from allauth.core.exceptions import ImmediateHttpResponse
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.utils.crypto import salted_hmac
+from django.utils.translation import gettext as _
+
+from keys import counter
+
+logger = logging.getLogger(__name__)
+
+HOUR, DAY = 60 * 60, 24 * 60 * 60
+ASKED_FOR = {
+    f"account/email/{name}"
+    for name in (
+        "account_already_exists",
+        "email_confirmation",
+        "email_confirmation_signup",
+        "login_code",
+        "password_reset_code",
+        "step_up_code",
+        "unknown_account",
+    )
+}
+"""Templates of these mails. All others tell of something that was done, and are never held back."""
+
+
+def check(request: HttpRequest, email: str) -> None:
+    """Count one mail that was asked for; raises `ImmediateHttpResponse` with a page if there were too many."""
+    client, mailbox = _client(request), _mailbox(email)
+    for who, limits in (
+        (f"{client} {mailbox}", settings.CODE_MAILS_TO_ADDRESS_BY_CLIENT),
+        (client, settings.CODE_MAILS_BY_CLIENT),
+        (mailbox, settings.CODE_MAILS_TO_ADDRESS),
+    ):
+        for seconds, most in zip((HOUR, DAY), limits, strict=True):
+            if counter.count(f"mails:{seconds}:{_digest(who)}", seconds) > most:
+                raise ImmediateHttpResponse(_too_many(request, seconds))
+
+
+def _too_many(request: HttpRequest, seconds: int) -> HttpResponse:
+    logger.warning("No mail was sent: too many were asked for in %s seconds.", seconds)
+    if seconds == DAY:
+        words = _("Too many mails were asked for today. Use the newest code you have, or try again tomorrow.")
+    else:
+        words = _("Too many mails were asked for. Use the newest code you have, or try again in an hour.")
+    return render(request, "429.html", {"words": words}, status=429)
+
+
+def _client(request: HttpRequest) -> str:
+    """The client's network: one household or host has a whole /64 of IPv6 (RFC 6177)."""
+    address = str(get_adapter(request).get_client_ip(request))
+    return str(ipaddress.ip_network(f"{address}/64", strict=False)) if ":" in address else address
+
+
+def _mailbox(email: str) -> str:
+    """The address without `+tag`, which most mail servers deliver to the same mailbox (RFC 5233)."""
+    name, _at, domain = email.lower().rpartition("@")
+    return f"{name.partition('+')[0]}@{domain}"
+
+
+def _digest(who: str) -> str:
+    return salted_hmac("portal.mail_limits", who, algorithm="sha256").hexdigest()

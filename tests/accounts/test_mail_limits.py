@@ -1,0 +1,95 @@
+"""Nobody's mailbox is filled by typing an address: limits over all doors, for the address and for the client."""
+
+import itertools
+
+import pytest
+from django.core import mail
+from django.test import Client
+
+from tests.helpers.people import LOGIN, SIGNUP, STEP_UP_CODE, last_code, passes, sign_in, signed_in_as
+
+pytestmark = pytest.mark.django_db
+RESET, CODE = "/accounts/password/reset/", "/accounts/login/code/"
+DOORS = [(SIGNUP, "email"), (LOGIN, "login"), (CODE, "email"), (RESET, "email")]
+
+
+@pytest.fixture(autouse=True)
+def patient(settings) -> None:
+    """Somebody who waits until each throttle of single doors, of a minute or less, is over."""
+    settings.ACCOUNT_RATE_LIMITS = False
+
+
+def asks(address: str, times: int, **client: str) -> list[int]:
+    """The statuses of so many requests, each in a new browser and by another door."""
+    doors = itertools.cycle(DOORS)
+    return [Client(**client).post(path, {field: address}).status_code for path, field in itertools.islice(doors, times)]
+
+
+@pytest.mark.parametrize("address", ["ann@acme.test", "nobody@acme.test"])
+def test_one_client_sends_one_address_only_so_many_mails_over_all_doors(ann, address):
+    """A3, A7: and is told so, whether there is an account or not."""
+    statuses = asks(address, 37)
+    assert len(mail.outbox) == 8
+    assert statuses[8:] == [429] * 29
+    answer = Client().post(LOGIN, {"login": address})
+    assert "Too many mails were asked for. Use the newest code you have, or try again in an hour." in answer.text
+    assert "Nothing was changed." in answer.text
+
+
+def test_tags_are_one_address_and_capital_letters_too():
+    for number in range(12):
+        Client().post(LOGIN, {"login": f"Victim+{number}@Acme.test"})
+    assert len(mail.outbox) == 8
+
+
+def test_many_clients_send_one_address_only_so_many_mails():
+    for number in range(10):
+        asks("victim@acme.test", 4, REMOTE_ADDR=f"192.0.2.{number}")
+    assert len(mail.outbox) == 12
+
+
+def test_a_stranger_alone_does_not_keep_the_owner_out(ann, client):
+    asks("ann@acme.test", 37, REMOTE_ADDR="192.0.2.66")
+    sign_in(client, "ann@acme.test")
+    assert signed_in_as(client) == "ann@acme.test"
+
+
+def test_a_day_has_its_own_limit(settings):
+    settings.CODE_MAILS_TO_ADDRESS_BY_CLIENT = (99, 24)
+    settings.CODE_MAILS_TO_ADDRESS = (99, 40)
+    asks("victim@acme.test", 30)
+    assert len(mail.outbox) == 24
+    answer = Client().post(LOGIN, {"login": "victim@acme.test"})
+    assert "Too many mails were asked for today." in answer.text
+    for number in range(10):
+        asks("victim@acme.test", 4, REMOTE_ADDR=f"192.0.2.{number}")
+    assert len(mail.outbox) == 40
+
+
+@pytest.mark.parametrize(
+    ("clients", "mails"),
+    [(["192.0.2.1"], 5), (["2001:db8::1", "2001:db8::2"], 5), (["2001:db8::1", "2001:db8:0:1::1"], 10)],
+)
+def test_what_one_client_causes_is_limited_over_all_addresses(settings, clients, mails):
+    """A network of IPv6 is one client."""
+    settings.CODE_MAILS_BY_CLIENT = (5, 20)
+    for number in range(10):
+        for client in clients:
+            Client(REMOTE_ADDR=client).post(LOGIN, {"login": f"somebody{number}-{len(client)}@acme.test"})
+    assert len(mail.outbox) == mails
+
+
+def test_what_tells_of_a_change_is_mailed_all_the_same(ann, ann_client):
+    asks("ann@acme.test", 37)
+    mail.outbox.clear()
+    ann_client.post("/accounts/password/set/", {"password1": "a-long-open-sesame", "password2": "a-long-open-sesame"})
+    assert [message.to for message in mail.outbox] == [["ann@acme.test"]]
+
+
+def test_the_proof_of_who_is_there_counts_and_says_so_too(ann, ann_client):
+    asks("ann@acme.test", 8)
+    passes(ann_client, proof=999)
+    answer = ann_client.post(STEP_UP_CODE, {"action": "send"})
+    assert answer.status_code == 429
+    assert "Too many mails were asked for." in answer.text
+    assert last_code()
