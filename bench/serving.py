@@ -68,6 +68,7 @@ class Portal:
     options: list[str] = field(default_factory=list)
     port: int = 0
     process: subprocess.Popen[bytes] | None = None
+    root: Path = ROOT
 
     @property
     def url(self) -> str:
@@ -88,14 +89,14 @@ class Portal:
         return self._python("manage.py", *arguments)
 
     def start(self) -> None:
-        command = [sys.executable, "-m", "gunicorn", "--config", str(ROOT / "gunicorn.conf.py")]
+        command = [sys.executable, "-m", "gunicorn", "--config", str(self.root / "gunicorn.conf.py")]
         # The socket is handed over: a port that was only found to be free may be somebody else's a moment later.
         held = socket.create_server(("127.0.0.1", self.port))
         self.port = held.getsockname()[1]
         with held, (self.folder / "portal.log").open("ab") as log:
             self.process = subprocess.Popen(
                 [*command, "--bind", f"fd://{held.fileno()}", *self.options],
-                cwd=ROOT,
+                cwd=self.root,
                 env=self.environment,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
@@ -138,7 +139,12 @@ class Portal:
 
     def _python(self, *arguments: str) -> str:
         done = subprocess.run(
-            [sys.executable, *arguments], cwd=ROOT, env=self.environment, capture_output=True, text=True, check=False
+            [sys.executable, *arguments],
+            cwd=self.root,
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            check=False,
         )
         if done.returncode:
             raise RuntimeError(f"{arguments[:2]} failed: {done.stderr[-2000:]}")

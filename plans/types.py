@@ -241,8 +241,13 @@ class Used:
         if self.used is None or self.included is None:
             return None
         if self.included <= 0:
-            return 100
-        return int(min(self.used * 100 / self.included, Decimal(999)))
+            return None if self.goes_on else 100
+        return int(max(min(self.used * 100 / self.included, Decimal(999)), Decimal(0)))
+
+    @property
+    def goes_on(self) -> bool:
+        """True if calls are let in above what is included: the limit is soft, unless the source refuses them now."""
+        return bool(self.is_soft) if self.has_access is None else self.has_access and self.is_soft is not False
 
     @property
     def bar(self) -> int:

@@ -20,6 +20,7 @@ urlpatterns = [
     path("theme.css", accent.theme_css, name="theme"),
     path("support/stop/", stop, name="support_stop"),
     path("icon.svg", icon.icon_svg, name="icon"),
+    path("static/<path:name>", portal_views.file_of_another_version),
     path("styleguide/", styleguide.page, name="styleguide"),
     path("keys/", include("keys.urls")),
     path("plans/", include("plans.urls")),

@@ -90,7 +90,7 @@ def settle(event: AuditEvent, consumer: Consumer | None) -> bool:
 
     False while somebody else is changing the consumer, or where it shows nothing of it: then nothing can be told.
     """
-    if event.action in PLANNING and "metadata" not in event.facts:
+    if event.action in PLANNING and event.facts and "metadata" not in event.facts:
         return False  # no consumer shows it: the plan is kept elsewhere
     if log.is_locked_by_another(event):
         return False

@@ -22,6 +22,7 @@ from plans.models import Plan as PlanRow
 from plans.models import PlanRecord
 from plans.service.on_behalf import consumer_for, subscriptions_for_portal
 from plans.service.subscriptions import Subscriptions
+from plans.sources.portal import plan_of
 from plans.types import Plan
 
 logger = logging.getLogger(__name__)
@@ -116,37 +117,45 @@ def subscription_in(message: Mapping[str, Any]) -> str:
     return found if isinstance(found, str) else str(found.get("id") or "")
 
 
-def bring_up_to_date(subscription_id: str, reference: str = "") -> None:
-    """Make the plan of the consumer that pays fit what Stripe says now; raises `ApiError` to be tried again."""
+def bring_up_to_date(subscription_id: str, message_id: str, reference: str = "") -> None:
+    """Make the plan of the consumer that pays fit what Stripe says now; raises `ApiError` to be tried again.
+
+    A message that comes again repeats nothing; another one may well ask for the same change as one before it.
+    """
     try:
         now = _client().v1.subscriptions.retrieve(subscription_id).to_dict()
     except stripe.StripeError as problem:
         raise ApiUnavailable(f"Stripe: {type(problem).__name__}") from None
     facts = now.get("metadata") or {}
     environment, consumer = str(facts.get("environment") or ""), str(facts.get("consumer") or "")
-    row = _plan_of(now)
-    if environment not in settings.ZUPLO_BUCKETS or (consumer and not NAME.fullmatch(consumer)) or row is None:
+    if environment not in settings.ZUPLO_BUCKETS or (consumer and not NAME.fullmatch(consumer)):
         logger.warning("Stripe's subscription %s belongs to nothing here", subscription_id)
         return
     ring = subscriptions_for_portal(environment, reference)
-    plan = ring.choosable(row.key)
-    token = uuid.uuid5(uuid.UUID(int=1), subscription_id)
     if not consumer:
         known = PlanRecord.objects.filter(environment=environment, stripe_subscription=subscription_id).first()
         consumer = known.consumer if known else ""
-    if now.get("status") in RUNNING:
+    if now.get("status") in OVER and consumer:
+        _take(ring, consumer, now)  # whatever became of the plan meanwhile
+    elif now.get("status") in RUNNING:
+        row = _plan_of(now)
+        if row is None:
+            logger.warning("Stripe's subscription %s pays for no plan that is known here", subscription_id)
+            return
+        plan = plan_of(row)
         if not consumer:
+            token = uuid.uuid5(uuid.UUID(int=1), subscription_id)
             customer = Actor(_number(facts.get("user")), (str(facts.get("email") or ""),))
-            consumer = consumer_for(ring, customer, plan, token=token)
-        _give(ring, consumer, plan, now)
-    elif now.get("status") in OVER and consumer:
-        _take(ring, consumer, now)
+            consumer = consumer_for(ring, customer, ring.choosable(plan.key), token=token)
+        _give(ring, consumer, plan, now, token=uuid.uuid5(uuid.UUID(int=1), f"{now['id']} {message_id}"))
 
 
-def _give(ring: Subscriptions, name: str, plan: Plan, now: Mapping[str, Any]) -> None:
+def _give(ring: Subscriptions, name: str, plan: Plan, now: Mapping[str, Any], *, token: uuid.UUID) -> None:
     begin, end = _period(now)
-    token = uuid.uuid5(uuid.UUID(int=1), f"{now['id']} {plan.key} {begin}")
     _consumer, old = ring.current(name)
+    paid_so_far = PlanRecord.of(ring.environment, name).stripe_subscription
+    if paid_so_far not in {"", now["id"]}:
+        logger.warning("%s pays twice at Stripe: by %s and by %s", name, paid_so_far, now["id"])
     if old is None:
         ring.subscribe(name, plan.key, token=token, is_approved=True)
     elif old.plan_key != plan.key:
@@ -176,11 +185,15 @@ def _take(ring: Subscriptions, name: str, now: Mapping[str, Any]) -> None:
 
 
 def _plan_of(now: Mapping[str, Any]) -> PlanRow | None:
-    """By the price that is paid, which the customer portal may have changed; else by what was chosen."""
+    """By the price that is paid, which the customer portal may have changed; else by what was chosen.
+
+    Also one that nobody can choose any more: who pays for it keeps it.
+    """
     prices = [((item.get("price") or {}).get("id")) for item in (now.get("items") or {}).get("data") or []]
-    found = PlanRow.objects.filter(stripe_price__in=[price for price in prices if price], is_active=True).first()
+    paid = PlanRow.objects.filter(stripe_price__in=[price for price in prices if price])
+    found = paid.order_by("-is_active", "order").first()
     chosen = str((now.get("metadata") or {}).get("plan") or "")
-    return found or PlanRow.objects.filter(key=chosen, is_active=True).first()
+    return found or PlanRow.objects.filter(key=chosen).first()
 
 
 def _period(now: Mapping[str, Any]) -> tuple[datetime | None, datetime | None]:

@@ -152,7 +152,8 @@ class Subscriptions(KeyRing):
                 self._check_immediate(plan)
             if old is None or seen not in {"", mark(old)}:
                 raise ChangedMeanwhile("the plan is another one than was seen")
-            _check_payment(old, is_our_doing=is_approved)
+            if not is_approved:
+                check_payment(old)
             if old.plan_key == plan.key and not old.next_plan:
                 raise NotAllowed(_("This is the plan that you have."))
             when = None if is_approved and at_once else self.wish(old, plan, at_once=at_once).when
@@ -168,7 +169,8 @@ class Subscriptions(KeyRing):
             old = self.source.subscription(consumer)
             if old is None or seen not in {"", mark(old)}:
                 raise ChangedMeanwhile("the plan is another one than was seen")
-            _check_payment(old, is_our_doing=is_due)
+            if not is_due:
+                check_payment(old)
             at_once = is_due or old.is_in_free_phase or old.resets_on is None
             wanted = {"metadata": self.source.wanted(consumer, "")} if at_once else {}
             log.note(event, plan=old.plan_key, plan_name=old.plan_name, **self._facts(consumer, old, wanted))
@@ -183,7 +185,7 @@ class Subscriptions(KeyRing):
             old = self.source.subscription(consumer)
             if old is None or seen not in {"", mark(old)} or not (old.is_canceled or old.next_plan):
                 raise ChangedMeanwhile("there is nothing to take back")
-            _check_payment(old, is_our_doing=False)
+            check_payment(old)
             log.note(event, plan=old.plan_key, plan_name=old.plan_name, **self._facts(consumer, old, {}))
             self.source.resume(consumer, old)
         return Change(event, consumer)
@@ -224,9 +226,9 @@ class Subscriptions(KeyRing):
         self.check_newcomer()
 
 
-def _check_payment(old: Subscription, *, is_our_doing: bool) -> None:
-    """Raises `NotAllowed` where a plan is being paid by Stripe: changed here alone, it would be paid on."""
-    if old.is_paid_by_stripe and not is_our_doing:
+def check_payment(old: Subscription | None) -> None:
+    """Raises `NotAllowed` where a plan is being paid by Stripe: changed or bought anew here, it would be paid on."""
+    if old and old.is_paid_by_stripe:
         raise NotAllowed(
             _("This plan is paid by Stripe."), advice=_("Change or cancel it under “Manage payment” on its page.")
         )

@@ -106,6 +106,8 @@ class ZuploSource(Source):
         return next((plan for plan in kept if plan.key == key), None)
 
     def days(self, subscription: Subscription, feature: str, begin: datetime, end: datetime) -> list[Day] | None:
+        if not wire.KEY.fullmatch(feature):  # it becomes a part of the path
+            return None
         wish = {
             "from": begin.isoformat().replace("+00:00", "Z"),
             "to": end.isoformat().replace("+00:00", "Z"),

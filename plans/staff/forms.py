@@ -13,8 +13,6 @@ from keys.web.forms import OnceForm, keyless, readable
 from plans.models import RequestState
 from plans.types import Plan
 
-NO_PLAN = ""
-
 
 class AnswerForm(OnceForm):
     """Approve a request, or refuse it with a sentence."""

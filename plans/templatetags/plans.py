@@ -1,4 +1,4 @@
-"""Template library of the plans app."""
+"""Template library of the plans app: numbers and money in the reader's language."""
 
 from decimal import Decimal
 

@@ -1,4 +1,4 @@
-"""Gives views the plans of whoever is signed in."""
+"""View decorators: hand views the plans of whoever is signed in."""
 
 import functools
 from typing import Any

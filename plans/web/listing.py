@@ -46,7 +46,8 @@ class Column:
 @dataclass(frozen=True, slots=True)
 class Listing:
     columns: tuple[Column, ...]
-    features: tuple[tuple[str, tuple[Cell, ...]], ...]
+    features: tuple[tuple[str, tuple[tuple[Cell, bool], ...]], ...]
+    """By the feature's name: of each plan what it gives, and whether it is one's own."""
     has_several_currencies: bool
 
 
@@ -62,7 +63,8 @@ def listing(plans: Iterable[Plan], own: dict[str, Collection[str]] | None = None
             names.setdefault(card.key, card.name)
     columns = tuple(_column(plan, names, tuple((own or {}).get(plan.key, ()))) for plan in shown)
     rows = tuple(
-        (name, tuple(column.cells[number][1] for column in columns)) for number, name in enumerate(names.values())
+        (name, tuple((column.cells[number][1], bool(column.own)) for column in columns))
+        for number, name in enumerate(names.values())
     )
     currencies = {plan.currency for plan in shown if plan.currency and not plan.is_free}
     return Listing(columns, rows, len(currencies) > 1)

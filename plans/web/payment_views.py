@@ -17,7 +17,7 @@ from keys.web.forms import OnceForm
 from keys.web.views import require_form
 from plans.models import PlanRecord, StripeEvent
 from plans.service import payments
-from plans.service.subscriptions import Subscriptions, way_to
+from plans.service.subscriptions import Subscriptions, check_payment, way_to
 from plans.sources import has_plans
 from plans.web.decorators import with_plans
 from plans.web.listing import listing
@@ -33,8 +33,11 @@ def pay(request: Request, ring: Subscriptions, plan: str, name: str = "") -> Htt
         raise NotFound("nothing that is paid by Stripe")
     ring.check_right(Action.START_PLAN)
     ring.check_proof(Action.START_PLAN)
-    consumer = ring.consumer(name) if name else None
-    if consumer is None:
+    consumer = None
+    if name:
+        consumer, old = ring.current(name)
+        check_payment(old)
+    else:
         ring.check_newcomer()
     form = OnceForm(post_data(request), url=request.path)
     if form.is_valid():
@@ -78,7 +81,7 @@ def webhook(request: Request) -> HttpResponse:
         return HttpResponse("known\n", content_type="text/plain")
     if subscription_id := payments.subscription_in(message):
         try:
-            payments.bring_up_to_date(subscription_id, getattr(request, "reference", ""))
+            payments.bring_up_to_date(subscription_id, event_id, getattr(request, "reference", ""))
         except ApiError:
             return HttpResponse("not now\n", status=503, content_type="text/plain")
     StripeEvent.objects.get_or_create(id=event_id, defaults={"kind": kind})

@@ -39,7 +39,9 @@ def page(request: Request, ring: Subscriptions, name: str) -> HttpResponse:
         "resume_form": _resume_form(subscription),
         "waiting": PlanRequest.objects.filter(
             environment=ring.environment, consumer=consumer.name, state=RequestState.OPEN
-        ).first(),
+        ),
+        "emails": ring.actor.emails,
+        "is_paid": "paid" in request.GET,
     }
     return render(request, "plans/subscription.html", context | usage_of(ring, subscription))
 

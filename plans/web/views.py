@@ -40,7 +40,7 @@ def page(request: Request, environment: str | None = None) -> HttpResponse:
     context: dict[str, Any] = {"environment": environment, "environments": list(settings.ZUPLO_BUCKETS)}
     if request.user.is_authenticated:
         ring = keyring_for(request, environment, Subscriptions)
-        return render(request, "plans/page.html", context | _own(ring))
+        return render(request, "plans/page.html", context | _own(ring) | {"is_paid": "paid" in request.GET})
     plans = [plan for plan in source_for(api_for(environment), environment).plans() if not plan.is_private]
     response = render(request, "plans/page.html", context | {"listing": listing(plans)})
     patch_vary_headers(response, ["Cookie", "Accept-Language"])
@@ -52,9 +52,11 @@ def page(request: Request, environment: str | None = None) -> HttpResponse:
 def _own(ring: Subscriptions) -> dict[str, Any]:
     """The page for somebody who is signed in; if their own plans cannot be had now, the page says so and goes on."""
     own: dict[str, list[str]] = {}
-    trouble = False
+    trouble, count = False, 0
     try:
-        for consumer in ring.consumers().consumers:
+        consumers = ring.consumers().consumers
+        count = len(consumers)
+        for consumer in consumers:
             if subscription := ring.source.subscription(consumer):
                 own.setdefault(subscription.plan_key, []).append(consumer.title)
     except ApiError as problem:
@@ -65,9 +67,10 @@ def _own(ring: Subscriptions) -> dict[str, Any]:
     )
     return {
         "listing": listing(ring.offered(), {key: tuple(titles) for key, titles in own.items()}),
+        "consumers": count,
         "trouble": trouble,
         "waiting": list(waiting),
-        "can_change": ring.actor.staff is None,
+        "emails": ring.actor.emails,
     }
 
 

@@ -177,4 +177,6 @@ storage or in the history. Without this file the forms lead to a page to copy fr
     if (part("[data-hide]")) mask(part("[data-revealed]"));
     if (part("[data-copy-from]")) copyFrom(part("[data-copy-from]"));
   });
+
+  document.documentElement.dataset.copies = "";
 }

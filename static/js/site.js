@@ -32,7 +32,7 @@ Without this file every page still works. */
 
   /* Colours: as the system, light or dark */
 
-  // Under a name of its own: Django admin, on the same site, keeps its choice as "theme", and knows other values.
+  // Not as "theme": that is Django admin's.
   const THEMES = ["system", "light", "dark"];
 
   const savedTheme = () => THEMES.find((theme) => theme === recall("portal-theme")) ?? "system";
@@ -51,7 +51,6 @@ Without this file every page still works. */
     remember("portal-theme", theme);
   }
 
-  root.dataset.js = "";
   showTheme(savedTheme());
 
   /* Notices */
@@ -332,11 +331,14 @@ Without this file every page still works. */
   });
 
   document.addEventListener("DOMContentLoaded", () => {
+    document.body.removeAttribute("hx-disable"); // Before htmx looks.
     showTheme(savedTheme());
     timeNotices();
     localise();
   });
 
   /** For the scripts of single pages. */
+  // Last, as what is above may fail.
+  root.dataset.js = "";
   window.portal = { recall, remember, notify, notifyOf, release, setIdle };
 }

@@ -16,7 +16,11 @@ from tests.helpers.people import PROVE, last_code, signed_in_as
 from tests.helpers.real_providers import RealProvider
 from tests.helpers.verbs import acme
 
-pytestmark = [pytest.mark.django_db, pytest.mark.providers]
+pytestmark = [
+    pytest.mark.django_db,
+    pytest.mark.providers,
+    pytest.mark.xdist_group("providers"),
+]  # one worker installs the servers
 BASIC, POST = "client_secret_basic", "client_secret_post"
 Run = Callable[..., AbstractContextManager[RealProvider]]
 

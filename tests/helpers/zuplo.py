@@ -3,7 +3,6 @@
 import fcntl
 import hashlib
 import os
-import platform
 import shutil
 import signal
 import subprocess
@@ -35,10 +34,6 @@ def folder() -> Path:
 
 def is_installed() -> bool:
     return (folder() / "done").exists()
-
-
-def can_install() -> bool:
-    return bool(shutil.which("npm")) and (platform.system(), platform.machine()) == ("Linux", "x86_64")
 
 
 def install() -> Path:

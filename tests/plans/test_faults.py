@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import pytest
+import requests
 from django.core.cache import cache
 from django.http import HttpResponse
 from django.test import Client
@@ -45,6 +46,19 @@ def has(plan: str) -> Callable[[Sandbox], object]:
     return lambda sandbox: sandbox.metering.subscribe("acme", plan, email="ann@acme.test")
 
 
+def canceled(plan: str) -> Callable[[Sandbox], object]:
+    """With an end at the close of the period, as the sandbox itself is asked for it."""
+
+    def prepare(sandbox: Sandbox) -> None:
+        subscription = sandbox.metering.subscribe("acme", plan, email="ann@acme.test")
+        path = f"/v3/metering/{sandbox.metering.bucket_id()}/subscriptions/{subscription}/cancel"
+        headers = {"Authorization": f"Bearer {sandbox.token}"}
+        answer = requests.post(sandbox.url + path, json={"timing": "next_billing_cycle"}, headers=headers, timeout=10)
+        answer.raise_for_status()
+
+    return prepare
+
+
 GATE, LOOK = "GET */consumers/acme", "GET */customers/*/subscriptions"
 VERBS = [
     Verb(
@@ -82,6 +96,15 @@ VERBS = [
         (GATE, LOOK, "POST */cancel"),
         fields={"plan_name": "Business"},
         prepare=has("business"),
+    ),
+    Verb(
+        "resume",
+        "resume/",
+        Action.RESUME_PLAN,
+        [("business", "canceled")],
+        [("business", "running")],
+        (GATE, LOOK, "POST */unschedule-cancelation"),
+        prepare=canceled("business"),
     ),
 ]
 CELLS = [(verb, call) for verb in VERBS for call in verb.calls]

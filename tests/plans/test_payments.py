@@ -197,3 +197,43 @@ def test_messages_about_other_things_are_taken_and_forgotten(client: Client, san
     unknown = stripe.subscription("sub_9", price="price_other", metadata={"environment": "elsewhere"})
     assert tell(client, stripe.message("customer.subscription.created", unknown, number=9)).status_code == 200
     assert sandbox.consumer("acme")["metadata"]["plan"] == "free"
+
+
+def test_who_pays_already_is_not_led_to_pay_twice(client: Client, ann_client: Client, sandbox, acme, stripe) -> None:
+    pay(ann_client)
+    tell(client, stripe.message("customer.subscription.created", stripe.subscription("sub_1", price=PRO)))
+    asked = len(stripe.asked)
+    for where in (f"{ACME}pay/team/", f"{ACME}pay/pro/"):
+        for response in (ann_client.get(where), pay(ann_client, where)):
+            assert response.status_code == 403
+            assert "paid by Stripe" in response.content.decode()
+    assert len(stripe.asked) == asked
+
+
+def test_to_and_fro_within_one_period_each_change_counts(
+    client: Client, ann_client: Client, sandbox, acme, stripe
+) -> None:
+    pay(ann_client)
+    begun = stripe.subscription("sub_1", price=PRO)
+    for number, (price, plan) in enumerate([(PRO, "pro"), (TEAM, "team"), (PRO, "pro"), (TEAM, "team")]):
+        now = stripe.subscription("sub_1", price=price, metadata=begun["metadata"], items=begun["items"])
+        now["items"]["data"][0]["price"]["id"] = price
+        assert tell(client, stripe.message("customer.subscription.updated", now, number=number)).status_code == 200
+        assert plan_of(sandbox) == plan
+        assert PlanRecord.objects.get().plan_key == plan
+
+
+def test_a_plan_taken_off_the_list_is_kept_and_ended_by_who_pays(
+    client: Client, ann_client: Client, sandbox, acme, stripe
+) -> None:
+    pay(ann_client)
+    paid = stripe.subscription("sub_1", price=PRO)
+    tell(client, stripe.message("customer.subscription.created", paid))
+    Plan.objects.filter(key="pro").update(is_active=False)
+    stripe.subscription("sub_1", price=PRO, cancel_at_period_end=True, metadata=paid["metadata"])
+    assert tell(client, stripe.message("customer.subscription.updated", paid, number=2)).status_code == 200
+    assert plan_of(sandbox) == "pro"
+    assert PlanRecord.objects.get().ends_at
+    stripe.subscription("sub_1", price=PRO, status="canceled", metadata=paid["metadata"])
+    assert tell(client, stripe.message("customer.subscription.deleted", paid, number=3)).status_code == 200
+    assert plan_of(sandbox) == ""

@@ -230,3 +230,26 @@ def test_invited_people_choose_a_private_plan(ann_client: Client, sandbox, acme)
     Invitation.objects.create(email="ann@acme.test", plan_key="partner")
     assert post(ann_client, f"{ACME}change/partner/").status_code == 303
     assert plan_of(sandbox)["plan"] == "partner"
+
+
+def test_a_colleagues_request_is_called_theirs(ann_client: Client, ben_client: Client, sandbox, acme) -> None:
+    post(ben_client, f"{ACME}request/pro/")
+    page = ann_client.get(ACME).content.decode()
+    assert "ben@acme.test asked for the plan Pro" in page
+    assert "You asked for" not in page
+    assert "/withdraw/" not in page
+
+
+def test_each_of_several_consumers_can_get_the_plan_of_another(ann_client: Client, sandbox, acme) -> None:
+    sandbox.add_consumer("globex", label="Globex", managers=["ann@acme.test"], metadata={"plan": "team"})
+    page = BeautifulSoup(ann_client.get("/plans/").content, "html.parser")
+    card = next(card for card in page.select(".plan-card") if card.select_one("strong").text == "Team")
+    assert "Globex" in card.text
+    assert card.select_one("a")["href"] == "/plans/production/choose/team/"
+    assert len(page.select(".plans-table tbody tr:first-child td[data-own]")) == 2
+
+
+def test_back_from_payment_it_is_said_what_comes_next(ann_client: Client, sandbox, acme) -> None:
+    for path in (ACME, "/plans/"):
+        assert "Back from Stripe" in ann_client.get(path + "?paid=1").content.decode()
+        assert "Back from Stripe" not in ann_client.get(path).content.decode()

@@ -9,9 +9,14 @@ from bs4 import BeautifulSoup
 from django.core import mail
 from django.core.cache import cache
 from django.test import Client
+from django.utils import timezone
 
 from keys.models import Action, AuditEvent, Outcome
+from keys.zuplo.client import DeveloperAPI
+from keys.zuplo.transport import Deadline
 from plans.models import PlanRecord, PlanRequest
+from plans.sources.zuplo import ZuploSource
+from plans.types import Subscription
 from sandbox.metering import samples
 from tests.helpers.verbs import FULL_KEY
 
@@ -318,3 +323,35 @@ def test_money_is_decimal_to_the_last_digit(client: Client, zuplo) -> None:
     zuplo.metering.add_plans(samples.plan("tiny", "Tiny", samples.metered(10, price=price)))
     assert "$0.00000012345 each" in client.get("/plans/").content.decode()
     assert Decimal("0.1") + Decimal("0.2") == Decimal("0.3")
+
+
+def test_a_soft_limit_refuses_nobody(ann_client: Client, zuplo) -> None:
+    zuplo.metering.add_plans(
+        samples.plan("soft", "Soft", samples.metered(1000, soft=True)),
+        samples.plan("open", "Open", samples.metered(0, soft=True)),
+    )
+    for plan, used, words in (("soft", 1000, "Calls go on"), ("open", 0, "0 of 0 used")):
+        zuplo.metering.use(zuplo.metering.subscribe("acme", plan, email="ann@acme.test"), used)
+        page = ann_client.get(ACME).content.decode()
+        assert words in page
+        assert "Calls are refused" not in page
+        assert "100 %" not in page or used
+
+
+def test_the_estimate_is_what_zuplo_reckons(ann_client: Client, zuplo) -> None:
+    free, pro, business = samples.three_plans()
+    zuplo.metering.add_plans(free, pro, business, samples.plan("gift", "Gift", samples.metered(10**6)))
+    subscription = zuplo.metering.subscribe("acme", "business", email="ann@acme.test")
+    zuplo.metering.use(subscription, 125_000)
+    words = " ".join(ann_client.get(f"{ACME}change/gift/").content.decode().split())
+    assert "Upgrade to Gift" in words
+    assert "Credit (estimate)</dt><dd>$186.75</dd>" in words, "three quarters of $249 are not used"
+
+
+def test_a_feature_that_fits_no_path_is_not_asked_about(zuplo) -> None:
+    now = timezone.now()
+    subscription = Subscription("acme", "pro", "Pro")
+    source = ZuploSource(DeveloperAPI(zuplo.bucket, Deadline(5)), "production")
+    zuplo.clear_journal()
+    assert source.days(subscription, "../customers", now, now) is None
+    assert zuplo.journal() == []

@@ -1,0 +1,84 @@
+"""Two versions behind one balancer, as while a new one is rolled out: a page's files may be asked of the other one."""
+
+import re
+import secrets
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import requests
+
+from bench.serving import ROOT, Portal, environment
+from tests.helpers.round_robin import RoundRobin
+
+PARTS = ("manage.py", "gunicorn.conf.py", "portal", "keys", "plans", "templates", "static", "locale", "bench")
+SECRET = secrets.token_urlsafe(60)
+
+
+def version(folder: Path, mark: str) -> Portal:
+    """A copy of the portal in which each file of ours is another one, in production's settings."""
+    root = folder / mark
+    for part in PARTS:
+        copy = shutil.copytree if (ROOT / part).is_dir() else shutil.copy
+        (root / part).parent.mkdir(parents=True, exist_ok=True)
+        if (ROOT / part).exists():
+            copy(ROOT / part, root / part)
+    for file in [*root.glob("static/js/*.js"), *root.glob("static/css/*.css")]:
+        file.write_text(f"{file.read_text()}\n/* {mark} */\n")
+    told = {
+        "DEBUG": "0",
+        "ALLOWED_HOSTS": "127.0.0.1",
+        "TRUSTED_PROXY_COUNT": "1",
+        "SECRET_KEY": SECRET,
+        "EMAIL_URL": "dummymail://",
+        "ZUPLO_ACCOUNT": "none",
+        "ZUPLO_BUCKET": "none",
+        "ZUPLO_API_KEY": "none",
+        "DATABASE_URL": f"sqlite:///{folder}/portal.sqlite3",
+    }
+    portal = Portal(root, environment(folder, **told), root=root)
+    portal.manage("collectstatic", "--noinput", "--verbosity=0")
+    return portal
+
+
+@pytest.fixture
+def balanced(tmp_path: Path) -> Iterator[RoundRobin]:
+    old, new = version(tmp_path, "old"), version(tmp_path, "new")
+    new.manage("migrate", "--verbosity=0")
+    with old, new, RoundRobin([old.port, new.port]) as balancer:
+        yield balancer
+
+
+def test_whoever_is_asked_has_the_files_of_either_page(balanced: RoundRobin) -> None:
+    headers = {"X-Forwarded-Proto": "https"}
+    marks, controls = set(), set()
+    for _look in range(4):
+        page = requests.get(f"{balanced.url}/accounts/login/", headers=headers, timeout=30)
+        files = re.findall(r'(?:src|href)="(/static/[^"]+)"', page.text)
+        assert len(files) >= 5
+        for file in files:
+            for _machine in balanced.served:
+                answer = requests.get(balanced.url + file, headers=headers, timeout=30)
+                assert answer.status_code == 200, file
+                assert answer.headers["Content-Type"].partition(";")[0] in KINDS[file.rpartition(".")[2]], file
+                if file.startswith("/static/js/site."):
+                    marks.add((file, answer.text.strip()[-9:]))
+                    controls.add(answer.headers["Cache-Control"])
+    assert len(marks) == 4, "each of the two files came from each of the two versions"
+    assert "no-store" in controls, "what another version names is kept in no cache"
+    assert any("immutable" in control for control in controls)
+
+
+def test_what_neither_version_has_is_not_found(balanced: RoundRobin) -> None:
+    for name in (
+        "js/nothing.0123456789ab.js",
+        "js/site.js.0123456789ab",
+        "../manage.0123456789ab.py",
+        "js/site.xyz.js",
+    ):
+        answer = requests.get(f"{balanced.url}/static/{name}", headers={"X-Forwarded-Proto": "https"}, timeout=30)
+        assert answer.status_code == 404, name
+
+
+KINDS = {"js": {"text/javascript"}, "css": {"text/css"}, "woff2": {"font/woff2"}, "svg": {"image/svg+xml"}}
