@@ -27,7 +27,7 @@ services: $(VENV)/.dev  ## Run the tests on a PostgreSQL and a Redis of their ow
 pooled: $(VENV)/.dev  ## Run the same tests, but those of processes, through PgBouncer in transaction mode
 	POOLED=1 SERVICES=required .ci/services $(BIN)/python -m pytest $(PARALLEL) -m "not (browser or gateway or processes)"
 
-nightly: $(VENV)/.dev  ## Try out all faults at every verb, and 10,000 random sequences; takes hours
+nightly: $(VENV)/.dev  ## Try out all faults at every verb, and 10,000 random sequences; takes two to four hours on two cores
 	HYPOTHESIS_PROFILE=nightly $(BIN)/python -m pytest $(PARALLEL) --override-ini=faulthandler_timeout=3600 $(wildcard tests/*/test_faults.py tests/*/test_random_sequences.py tests/*/test_hostile_answers.py)
 
 lint: $(VENV)/.dev  ## Check style, types and templates

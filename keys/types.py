@@ -364,11 +364,15 @@ def _managers(data: dict[str, Any]) -> tuple[tuple[Manager, ...], tuple[UnreadPa
     unread: list[UnreadPart] = []
     for name, invited in (("managers", False), ("managerInvites", True)):
         entries = data.get(name)
-        for entry in entries if isinstance(entries, list) else () if entries is None else [entries]:
+        if not isinstance(entries, list):  # not even one object in place of them, which would be a guess at access
+            odd = OddAnswer(f"{name} is no list")
+            unread += [] if entries is None else [UnreadPart.of("manager", entries, odd)]
+            continue
+        for entry in entries:
             try:
                 found.append(Manager.from_json(entry, invited=invited))
-            except OddAnswer as odd:
-                unread.append(UnreadPart.of("manager", entry, odd))
+            except OddAnswer as problem:
+                unread.append(UnreadPart.of("manager", entry, problem))
     return tuple(found), tuple(unread)
 
 

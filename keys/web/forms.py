@@ -17,7 +17,7 @@ from django.utils.translation import gettext_lazy as _
 from keys import refusals
 from keys.conf import settings
 from keys.redaction import is_readable, without_keys
-from keys.times import day, exact, local, zone, zone_name
+from keys.times import LATEST, day, exact, local, zone, zone_name
 
 LABEL_LENGTH = 100
 LIFETIMES = {"7": _("7 days"), "30": _("30 days"), "60": _("60 days"), "90": _("90 days")}
@@ -93,7 +93,7 @@ def label_field(help_text: Any = "") -> LabelField:
 
 class LabelForm(OnceForm):
     label = label_field()
-    shown = forms.CharField(widget=forms.HiddenInput, required=False, strip=False)
+    shown = KeylessField(widget=forms.HiddenInput, required=False, strip=False)
 
     def __init__(self, data: QueryDict | None = None, *, url: str = "") -> None:
         super().__init__(data, url=url)
@@ -232,7 +232,7 @@ class EndForm(ZonedForm):
         ends: datetime = self.cleaned_data["ends_on"]
         if ends < timezone.now() - timedelta(hours=1):
             raise ValidationError(_("This time has passed (%(zone)s)."), "past", {"zone": str(self.time_zone)})
-        if self.data.get("ends_on") != self.data.get("shown"):
+        if self.data.get("ends_on") != self.data.get("shown") or ends > LATEST:
             self._check_last(local(ends).date())
         return ends
 

@@ -1,7 +1,8 @@
 """Rate limits on mails that anybody can cause by typing an address, over all doors: for the address and the client.
 
 Sign-up, sign-in, reset and the proof of an address mail to whoever is typed in. Without a limit over all of them a
-stranger fills a mailbox. One client gets a part of what an address gets, so that it cannot keep its owner out.
+stranger fills a mailbox. One client gets a part of what an address gets, so that it cannot keep its owner out; and
+several cannot either, as a browser in which the owner has signed in before counts by itself.
 """
 
 import ipaddress
@@ -16,6 +17,7 @@ from django.utils.crypto import salted_hmac
 from django.utils.translation import gettext as _
 
 from keys import counter
+from portal.accounts import sessions
 
 logger = logging.getLogger(__name__)
 
@@ -38,11 +40,15 @@ ASKED_FOR = {
 def check(request: HttpRequest, email: str) -> None:
     """Count one mail that was asked for; raises `ImmediateHttpResponse` with a page if there were too many."""
     client, mailbox = _client(request), _mailbox(email)
-    for who, limits in (
-        (f"{client} {mailbox}", settings.CODE_MAILS_TO_ADDRESS_BY_CLIENT),
-        (client, settings.CODE_MAILS_BY_CLIENT),
-        (mailbox, settings.CODE_MAILS_TO_ADDRESS),
-    ):
+    if sessions.is_device_of(request, email):
+        counted = [(f"device {mailbox}", settings.CODE_MAILS_TO_ADDRESS_BY_CLIENT)]
+    else:
+        counted = [
+            (f"{client} {mailbox}", settings.CODE_MAILS_TO_ADDRESS_BY_CLIENT),
+            (client, settings.CODE_MAILS_BY_CLIENT),
+            (mailbox, settings.CODE_MAILS_TO_ADDRESS),
+        ]
+    for who, limits in counted:
         for seconds, most in zip((HOUR, DAY), limits, strict=True):
             if counter.count(f"mails:{seconds}:{_digest(who)}", seconds) > most:
                 raise ImmediateHttpResponse(_too_many(request, seconds))

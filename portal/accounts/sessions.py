@@ -13,6 +13,7 @@ from typing import Any
 
 from allauth.account import signals
 from allauth.account.adapter import get_adapter
+from allauth.account.models import EmailAddress
 from allauth.mfa.models import Authenticator
 from allauth.mfa.signals import authenticator_added, authenticator_removed
 from allauth.usersessions.models import UserSession
@@ -158,6 +159,12 @@ def mail_about_new_device(request: HttpRequest, user: User, response: HttpRespon
     )
     if request.session.get(SIGNED_UP) != user.pk:
         get_adapter(request).send_notification_mail("account/email/new_device", user)
+
+
+def is_device_of(request: HttpRequest, email: str) -> bool:
+    """True in a browser in which the person with this address has signed in before."""
+    addresses = EmailAddress.objects.filter(email=email.lower(), verified=True)
+    return bool(addresses.filter(user__in=_people_of_this_device(request)).exists())
 
 
 def device_cookie_name() -> str:

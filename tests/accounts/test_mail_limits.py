@@ -54,6 +54,34 @@ def test_a_stranger_alone_does_not_keep_the_owner_out(ann, client):
     assert signed_in_as(client) == "ann@acme.test"
 
 
+def test_several_strangers_do_not_keep_the_owner_out_where_she_has_signed_in_before(ann, client):
+    sign_in(client, "ann@acme.test")
+    client.post("/accounts/logout/")
+    for number in range(10):
+        asks("ann@acme.test", 4, REMOTE_ADDR=f"192.0.2.{number}")
+    assert Client().post(LOGIN, {"login": "ann@acme.test"}).status_code == 429
+    sign_in(client, "ann@acme.test")
+    assert signed_in_as(client) == "ann@acme.test"
+
+
+def test_a_browser_known_for_one_person_counts_as_any_for_others(ann, ben, client):
+    sign_in(client, "ben@acme.test")
+    client.post("/accounts/logout/")
+    for number in range(10):
+        asks("ann@acme.test", 4, REMOTE_ADDR=f"192.0.2.{number}")
+    assert client.post(LOGIN, {"login": "ann@acme.test"}).status_code == 429
+
+
+def test_a_known_browser_has_a_limit_of_its_own(ann, client, settings):
+    sign_in(client, "ann@acme.test")
+    mail.outbox.clear()
+    for _time in range(12):
+        client.cookies.pop(settings.SESSION_COOKIE_NAME, None)
+        last = client.post(LOGIN, {"login": "ann@acme.test"})
+    assert len(mail.outbox) == 8
+    assert last.status_code == 429
+
+
 def test_a_day_has_its_own_limit(settings):
     settings.CODE_MAILS_TO_ADDRESS_BY_CLIENT = (99, 24)
     settings.CODE_MAILS_TO_ADDRESS = (99, 40)

@@ -106,6 +106,13 @@ def test_an_address_that_only_the_id_token_tells_is_believed_as_one_of_userinfo(
     assert mail.outbox == []
 
 
+@pytest.mark.parametrize("email", [5, True, ["ben@acme.test"], {"value": "ben@acme.test"}])
+def test_an_address_that_is_no_text_is_none(odd, client, email):
+    odd.claims, odd.userinfo = ANN, {"email": email, "email_verified": True}
+    odd.lets_in(client)
+    assert signed_in_as(client) == "ann@acme.test"
+
+
 def test_without_a_userinfo_endpoint_the_id_token_does(odd, client):
     odd.claims, odd.config = ANN, {"userinfo_endpoint": None}
     odd.lets_in(client)

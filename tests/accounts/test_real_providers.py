@@ -31,7 +31,9 @@ def programs(request: pytest.FixtureRequest) -> Path:
 
 
 @pytest.fixture
-def run(programs, tmp_path) -> Run:
+def run(programs, tmp_path, settings) -> Run:
+    settings.SOCIALACCOUNT_REQUESTS_TIMEOUT = 30  # a busy machine says nothing about these servers
+
     def run(server: Run, *more: str) -> AbstractContextManager[RealProvider]:
         return server(programs, tmp_path, *more)
 

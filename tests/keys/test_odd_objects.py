@@ -255,6 +255,16 @@ def test_invitations_that_cannot_be_read_grant_nothing(sandbox: Sandbox, ann_cli
     assert ben_client.get("/keys/production/acme/create/").status_code == 404
 
 
+def test_one_object_in_place_of_the_invitations_grants_nothing(
+    sandbox: Sandbox, ann_client: Client, ben_client: Client
+) -> None:
+    sandbox.add_consumer("acme", managers=["ann@acme.test"], invites=["ben@acme.test"], keys=[{}])
+    oddly(sandbox, "consumer", field="managerInvites", value={"email": "ben@acme.test"})
+    assert 'data-consumer="acme"' in ann_client.get("/keys/").text
+    assert 'data-consumer="acme"' not in ben_client.get("/keys/").text
+    assert ben_client.get("/keys/production/acme/create/").status_code == 404
+
+
 # Django admin
 
 

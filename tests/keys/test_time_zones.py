@@ -147,6 +147,14 @@ def test_no_slip_makes_a_key_for_175_years(sandbox, ann_client, key, settings, f
     assert ann_client.post("/keys/production/acme/create/", fine).status_code == 200
 
 
+def test_an_end_beyond_the_calendar_is_refused_whatever_the_form_says_it_held(sandbox, ann_client, key):
+    last = "9999-12-31T23:59"
+    answer = ann_client.post(f"{key}end/", {"ends_on": last, "shown": last, "zone": "Etc/GMT+12"} | token())
+    assert answer.status_code == 422
+    assert "at the latest, or never." in answer.text
+    assert sandbox.keys("acme")[0].get("expiresOn") is None
+
+
 def test_fields_say_their_limits_to_the_browser(ann_client, key):
     form = BeautifulSoup(ann_client.get("/keys/production/acme/create/").text, "html.parser")
     today = timezone.localdate()

@@ -83,6 +83,14 @@ def test_a_forged_field_lets_nothing_in(sandbox, ann_client):
     assert sandbox.keys("acme")[0]["description"] == "CI"
 
 
+def test_a_key_in_a_forged_field_is_refused_and_not_shown_again(sandbox, ann_client):
+    path = key_with(sandbox, "CI")
+    value = sandbox.keys("acme")[0]["key"]
+    answer = ann_client.post(f"{path}rename/", {"label": value, "shown": value} | token())
+    assert answer.status_code == 422
+    assert value not in answer.text
+
+
 def test_an_address_with_an_invisible_letter_is_shown_as_odd(sandbox, ann_client):
     """F2: in an address it would look like somebody else's."""
     sandbox.add_consumer("acme", label="Acme", managers=["ann@acme.test", "ben\u00ad@acme.test"])

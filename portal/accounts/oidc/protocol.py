@@ -155,7 +155,8 @@ def merged(id_token: Claims, userinfo: Claims) -> Claims:
 
     `email_verified` beside another address would vouch for one that nobody has looked at.
     """
-    email = userinfo.get("email") or id_token.get("email")
+    told = (claims.get("email") for claims in (userinfo, id_token))
+    email = next((text for text in told if text and isinstance(text, str)), None)
     said = [
         claims["email_verified"]
         for claims in (userinfo, id_token)
