@@ -339,7 +339,7 @@ def test_everything_works_without_javascript(
     expect(page.get_by_text("The key is deleted.")).to_be_visible()
 
     button(page, "Rotate all").click()
-    page.get_by_label(re.compile("^Now")).check()
+    page.get_by_role("radio", name=re.compile("^Now")).check()
     button(page, "Rotate all keys").click()
     expect(page.get_by_role("heading", name="Your new key")).to_be_visible()
     live = [key for key in sandbox.keys("acme") if sandbox.authorizes(key["key"])]
