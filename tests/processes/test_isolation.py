@@ -102,17 +102,17 @@ def test_a_call_stops_for_nothing_but_its_answer(upstream):
 import django
 django.setup()
 import greenlet
-from keys.zuplo.retries import Call, answer_to
+from keys.zuplo.retries import Call, send_with_retries
 from keys.zuplo.transport import Deadline
 from django.conf import settings
 call = Call("list", "GET", settings.ZUPLO_API_URL + "/v1/who-am-i")
 stops = []
 def count(event, ends):
     stops.append(ends[0] is me)
-answer_to(call, Deadline(5))  # connects
+send_with_retries(call, Deadline(5))  # connects
 me = greenlet.getcurrent()
 greenlet.settrace(count)
-print(answer_to(call, Deadline(5)).status, sum(stops))
+print(send_with_retries(call, Deadline(5)).status, sum(stops))
 """
     account = {"ZUPLO_ACCOUNT": upstream.account, "ZUPLO_BUCKET": upstream.bucket, "ZUPLO_API_KEY": upstream.token}
     assert in_green_threads(code, ZUPLO_API_URL=upstream.url, **account) in (["200", "1"], ["200", "0"])
