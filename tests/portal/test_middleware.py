@@ -62,14 +62,12 @@ def test_what_is_the_same_for_all_opens_no_session(path, ann_client, client, dja
     with django_assert_num_queries(0):
         response = client.get(path, headers={"Host": "127.0.0.1"})
         b"".join(response)
-        response.close()
     assert response.status_code == 200
     assert not response.cookies
     if path != "/":
         with django_assert_num_queries(0):
             response = ann_client.get(path)
             b"".join(response)
-            response.close()
 
 
 @pytest.mark.django_db
