@@ -1,5 +1,6 @@
 """Repository hygiene: rules for all files of the project."""
 
+import os
 import re
 import subprocess
 from pathlib import Path
@@ -190,3 +191,9 @@ def test_static_files_name_only_files_that_are_there(tmp_path):
 
 def test_migrations_are_complete(db):
     call_command("makemigrations", "--check", "--dry-run", "--verbosity=0")
+
+
+@pytest.mark.xdist_group("rules")
+def test_groups_of_tests_stay_on_one_worker(request):
+    """pytest-xdist notes the group in the test's id; where it does not, it takes no notice of groups at all."""
+    assert ("PYTEST_XDIST_WORKER" in os.environ) == request.node.nodeid.endswith("@rules")
