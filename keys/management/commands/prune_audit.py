@@ -1,4 +1,4 @@
-"""manage.py prune_audit: log retention, deletes old audit events. Run it once a day, by a timer."""
+"""manage.py prune_audit: retention, deletes old audit events and rows of reminders. Run it once a day, by a timer."""
 
 from datetime import timedelta
 from typing import Any
@@ -8,7 +8,8 @@ from django.db.models import Q
 from django.utils import timezone
 
 from keys.conf import settings
-from keys.models import OPEN, READS, AuditEvent
+from keys.models import OPEN, READS, AuditEvent, Reminder
+from keys.reminders.sending import CATCH_UP
 
 BATCH = 1000
 
@@ -24,4 +25,6 @@ class Command(BaseCommand):
         deleted = 0
         while batch := list(old.values_list("pk", flat=True)[:BATCH]):
             deleted += AuditEvent.objects.filter(pk__in=batch).delete()[0]
+        # Of a key that ended before this nobody is reminded any more.
+        Reminder.objects.filter(ends_at__lt=timezone.now() - 2 * CATCH_UP).delete()
         self.stdout.write(f"{deleted} events from before {day:%Y-%m-%d} were deleted.")
