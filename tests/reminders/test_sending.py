@@ -1,30 +1,23 @@
 """manage.py send_reminders: every manager is told in time of keys that end, once, whatever happens meanwhile."""
 
-import os
-import pty
 import re
-import subprocess
-import sys
-import threading
 import uuid
 from datetime import UTC, datetime, timedelta
 from io import StringIO
-from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
 from django.core import mail
-from django.core.mail.backends.locmem import EmailBackend
 from django.core.management import CommandError, call_command
-from django.db import connections
+from django.test import Client
+from django.utils import timezone
 
-from keys.models import MutedReminders, Reminder
+from keys.models import MutedReminders, Reminder, ReminderRun
 from keys.reminders.sending import PAGE, step_of
 from sandbox import Sandbox
 from tests.helpers.faults import LOST, Trouble
 from tests.helpers.verbs import FULL_KEY
 
-ROOT = Path(__file__).resolve().parents[2]
 ANN, BEN = "ann@acme.test", "ben@acme.test"
 DAY = timedelta(days=1)
 NOON = datetime(2026, 1, 31, 12, tzinfo=UTC)
@@ -81,9 +74,9 @@ def test_the_last_step_that_has_come_is_the_one_that_counts(left, step):
     assert step_of(NOON + left, NOON) == step
 
 
-@pytest.mark.parametrize("moment", [datetime.min, datetime.max])
-def test_an_end_at_the_edge_of_the_calendar_is_no_step(moment):
-    assert step_of(moment.replace(tzinfo=UTC), NOON) is None
+@pytest.mark.parametrize("year", [1, 9999])
+def test_an_end_at_the_edge_of_the_calendar_is_no_step(year):
+    assert step_of(NOON.replace(year=year), NOON) is None
 
 
 def test_each_step_is_told_once_to_every_manager(sandbox, settings):
@@ -124,7 +117,7 @@ def test_an_end_that_is_moved_is_told_anew(sandbox, ann_client):
     send()
     mail.outbox.clear()
     key_id = sandbox.keys("acme")[0]["id"]
-    soon = datetime.now(UTC) + 3 * DAY
+    soon = datetime.now(UTC) + 3.5 * DAY
     form = {"ends_on": soon.strftime("%Y-%m-%dT%H:%M"), "token": str(uuid.uuid4())}
     ann_client.post(f"/keys/production/acme/{key_id}/end/", form)
     mail.outbox.clear()
@@ -327,3 +320,71 @@ def test_an_outage_stops_it_and_the_next_run_goes_on(trouble: Trouble, sandbox, 
     sandbox.clear_faults()
     send()
     assert [to for to, _subject in told()] == [BEN]
+
+
+def test_one_environment_in_trouble_keeps_no_other_from_being_told(two_environments):
+    acme(two_environments, key("CI", 5.5 * DAY), managers=[ANN], bucket=two_environments.buckets[1])
+    two_environments.fault("GET", f"*/{two_environments.buckets[0]}/*", "status", status=401, times=0)
+    with pytest.raises(CommandError):
+        send()
+    assert [to for to, _subject in told()] == [ANN]
+    assert list(ReminderRun.objects.values_list("environment", flat=True)) == ["preview"]
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        {"object": "consumer", "field": "name", "value": "org.example"},
+        {"object": "consumer", "field": "managers", "lacks": True},
+        {"object": "key", "field": "expiresOn", "value": "soon"},
+        {"object": "manager", "field": "email", "value": None},
+    ],
+    ids=lambda odd: f"{odd['object']} {odd['field']}",
+)
+def test_what_cannot_be_read_is_left_out_with_a_line_and_a_figure(odd, sandbox, settings, log):
+    acme(sandbox, key("CI", 5.5 * DAY), managers=[ANN])
+    acme(sandbox, key("CI", 5.5 * DAY), managers=[ANN], name="globex", label="Globex")  # the oldest is the odd one
+    sandbox.fault("GET", "*", "odd_object", times=0, **odd)
+    said = send()
+    assert "production: 1 consumers could not be read, or not in full." in said
+    assert "could not be read" in log.text
+    assert [subject for _to, subject in told()] == ["Globex: CI ends in 5 days"]
+    settings.METRICS_TOKEN = "a-token-for-figures-only"
+    figures = Client().get("/metrics", headers={"authorization": f"Bearer {settings.METRICS_TOKEN}"}).text
+    assert 'portal_reminders_unreadable{environment="production"} 1.0' in figures
+    ended = re.search(r'portal_reminders_ended_seconds\{environment="production"\} (\S+)', figures)[1]
+    assert abs(float(ended) - timezone.now().timestamp()) < 600
+
+
+def speaks_nothing(addresses: list[str]) -> dict[str, str]:
+    if BEN in addresses:
+        raise LookupError("the table of languages is not there")
+    return {}
+
+
+def test_a_mail_that_cannot_be_written_keeps_no_other_back_and_is_tried_again(sandbox, settings, log):
+    acme(sandbox, key("CI", 5.5 * DAY), managers=[ANN])
+    acme(sandbox, key("CI", 5.5 * DAY), managers=[BEN], name="globex", label="Globex")
+    languages, settings.KEYS_LANGUAGES = settings.KEYS_LANGUAGES, f"{__name__}.speaks_nothing"
+    with pytest.raises(CommandError):
+        send()
+    assert [to for to, _subject in told()] == [ANN]
+    assert "the managers of globex could not be reminded" in log.text
+    settings.KEYS_LANGUAGES = languages
+    send()
+    assert [to for to, _subject in told()] == [BEN]
+
+
+# Afterwards
+
+
+def test_rows_are_pruned_once_they_are_of_no_use(sandbox):
+    acme(sandbox, key("CI", 5.5 * DAY), key("Old", -2 * DAY))
+    send()
+    row = {"environment": "production", "consumer": "acme", "key_id": "key_1", "step": 1}
+    Reminder.objects.create(ends_at=timezone.now() - 40 * DAY, **row)
+    call_command("prune_audit", stdout=StringIO())
+    assert sorted(Reminder.objects.values_list("step", flat=True)) == [0, 7]
+    mail.outbox.clear()
+    send()
+    assert told() == []
