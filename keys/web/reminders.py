@@ -44,7 +44,11 @@ def with_reminders(view: View) -> View:
 @require_safe
 @with_reminders
 def page(request: Request, ring: ReminderRing) -> HttpResponse:
-    return _page(request, ring)
+    mine = ring.consumers()
+    consumers = Paginator(mine.consumers, CONSUMERS_ON_A_PAGE).get_page(request.GET.get("page"))
+    muted = ring.muted(list(consumers.object_list))
+    rows = [(one, muted.is_reminded(ring.actor, one), muted.is_last(ring.actor, one)) for one in consumers.object_list]
+    return _page(request, ring, consumers=consumers, rows=rows, unread=mine.unread)
 
 
 @require_POST
@@ -60,7 +64,7 @@ def turn(request: Request, ring: ReminderRing, name: str) -> HttpResponse:
 @require_http_methods(["GET", "HEAD", "POST"])
 @with_reminders
 def make_address(request: Request, ring: ReminderRing) -> HttpResponse:
-    """The one answer that holds the address. A GET comes from a proof of identity, and leads to the form."""
+    """The one answer that holds the address, for which nothing is asked upstream. A GET comes from a step-up."""
     if request.method != "POST":
         return redirect("keys:reminders")
     return _page(request, ring, token=ring.make_calendar_address())
@@ -74,24 +78,15 @@ def revoke_address(request: Request, ring: ReminderRing) -> HttpResponse:
     return redirect("keys:reminders")
 
 
-def _page(request: Request, ring: ReminderRing, token: str = "") -> HttpResponse:
-    mine = ring.consumers()
-    consumers = Paginator(mine.consumers, CONSUMERS_ON_A_PAGE).get_page(request.GET.get("page"))
-    muted = ring.muted(list(consumers.object_list))
+def _page(request: Request, ring: ReminderRing, **more: Any) -> HttpResponse:
     context = {
         "environment": ring.environment,
         "environments": list(settings.ZUPLO_BUCKETS),
-        "consumers": consumers,
-        "rows": [
-            (one, muted.is_reminded(ring.actor, one), muted.is_last(ring.actor, one)) for one in consumers.object_list
-        ],
         "days": sorted(map(int, settings.KEYS_REMINDER_DAYS), reverse=True),
-        "unread": mine.unread,
         "may_change": ring.actor.staff is None,
         "calendar": feeds.address_of(ring.actor.user_id),
-        "token": token,
     }
-    return render(request, "keys/reminders.html", context)
+    return render(request, "keys/reminders.html", context | more)
 
 
 def for_calendars(view: View) -> View:

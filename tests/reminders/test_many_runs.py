@@ -1,9 +1,12 @@
 """send_reminders twice, on two machines at once, killed in the middle, and on a terminal."""
 
+import fcntl
 import os
 import pty
+import struct
 import subprocess
 import sys
+import termios
 import threading
 from datetime import UTC, datetime, timedelta
 from io import StringIO
@@ -111,7 +114,7 @@ def environment(sandbox: Sandbox, folder: Path) -> dict[str, str]:
         "ZUPLO_BUCKET": sandbox.bucket,
         "ZUPLO_API_KEY": sandbox.token,
     }
-    return {"PATH": os.environ["PATH"], "TERM": "xterm", "COLUMNS": "80"} | told
+    return {"PATH": os.environ["PATH"], "TERM": "xterm"} | told
 
 
 def manage(command: str, sandbox: Sandbox, folder: Path, stderr: int = subprocess.PIPE) -> subprocess.CompletedProcess:
@@ -128,6 +131,8 @@ def test_a_bar_shows_how_far_it_is_on_a_terminal_only(sandbox: Sandbox, tmp_path
     assert (piped.returncode, piped.stderr) == (0, "")
     assert piped.stdout == "production: 250 consumers, 0 mails.\n"
     ours, theirs = pty.openpty()
+    os.set_blocking(ours, False)
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
     shown = manage("send_reminders", sandbox, tmp_path, stderr=theirs)
     bar = os.read(ours, 65536).decode()
     os.close(theirs)
