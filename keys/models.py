@@ -31,7 +31,7 @@ class Action(models.TextChoices):
     CHANGE_PLAN = "plan:change", _("Changed the plan")
     CANCEL_PLAN = "plan:cancel", _("Canceled the plan")
     RESUME_PLAN = "plan:resume", _("Resumed the plan")
-    CALENDAR = "account:calendar", _("Made a calendar address")
+    CALENDAR = "account:calendar", _("Created a calendar address")
     CALENDAR_REVOKED = "account:calendar-revoked", _("Revoked the calendar address")
     PROVIDER_ADDRESS = "account:provider-address", _("Provider named another address")
     SUPPORT = "support:start", _("Began to look at the keys")
@@ -56,7 +56,7 @@ WISHES = {
     Action.CHANGE_PLAN: _("change the plan"),
     Action.CANCEL_PLAN: _("cancel the plan"),
     Action.RESUME_PLAN: _("resume the plan"),
-    Action.CALENDAR: _("make a calendar address"),
+    Action.CALENDAR: _("create a calendar address"),
     Action.SUPPORT: _("look at a customer's keys"),
 }
 """Actions that need step-up, in words that complete "You can now ..."; labels are free to change."""

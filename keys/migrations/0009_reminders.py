@@ -48,7 +48,7 @@ class Migration(migrations.Migration):
                     ("plan:change", "Changed the plan"),
                     ("plan:cancel", "Canceled the plan"),
                     ("plan:resume", "Resumed the plan"),
-                    ("account:calendar", "Made a calendar address"),
+                    ("account:calendar", "Created a calendar address"),
                     ("account:calendar-revoked", "Revoked the calendar address"),
                     ("account:provider-address", "Provider named another address"),
                     ("support:start", "Began to look at the keys"),

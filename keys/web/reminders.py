@@ -74,7 +74,7 @@ def make_address(request: Request, ring: ReminderRing) -> HttpResponse:
 @with_reminders
 def revoke_address(request: Request, ring: ReminderRing) -> HttpResponse:
     ring.revoke_calendar_address()
-    messages.success(request, _("The calendar address leads nowhere any more."))
+    messages.success(request, _("Calendar address revoked."))
     return redirect("keys:reminders")
 
 

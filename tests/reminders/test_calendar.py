@@ -171,8 +171,8 @@ def test_a_new_address_takes_the_place_of_the_old_one(sandbox, ann_client, addre
 
 def test_a_revoked_address_is_not_found(sandbox, ann_client, address):
     answer = ann_client.post(REVOKE, follow=True)
-    assert "The calendar address leads nowhere any more." in answer.text
-    assert "Make an address" in answer.text
+    assert "Calendar address revoked." in answer.text
+    assert "Create an address" in answer.text
     assert gone(address)
 
 

@@ -1,4 +1,4 @@
-"""send_reminders twice, on two machines at once, killed in the middle, and on a terminal."""
+"""H3: send_reminders twice, on two machines at once, killed in the middle, and on a terminal."""
 
 import fcntl
 import os

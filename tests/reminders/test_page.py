@@ -17,6 +17,7 @@ from portal.models import User
 from sandbox import Sandbox
 from tests.helpers.faults import OF_A_READ, Trouble
 from tests.helpers.people import passes
+from tests.helpers.support_visits import grant, start
 from tests.helpers.verbs import FULL_KEY, acme
 
 ANN, BEN = "ann@acme.test", "ben@acme.test"
@@ -71,6 +72,7 @@ def test_it_is_done_once_however_often_it_is_sent(sandbox, ann_client):
 
 
 def test_the_last_one_on_cannot_turn_them_off_and_is_told_why(sandbox, ann_client, ben_client):
+    """H3"""
     acme(sandbox)
     ben_client.post(TURN, OFF)
     assert rows(ann_client) == {"acme": ("On", "")}
@@ -142,8 +144,8 @@ def test_managers_read_in_the_history_who_turned_reminders_off(sandbox, ann_clie
     assert "Turned reminders off" in history.text
     assert ANN in history.text
     ann_client.post(MAKE)
-    assert "Made a calendar address" in ann_client.get("/keys/production/activity/").text
-    assert "Made a calendar address" not in ben_client.get("/keys/production/activity/").text
+    assert "Created a calendar address" in ann_client.get("/keys/production/activity/").text
+    assert "Created a calendar address" not in ben_client.get("/keys/production/activity/").text
 
 
 def test_nobody_is_mailed_of_it(sandbox, ann_client):
@@ -254,8 +256,6 @@ def test_looking_changes_nothing(url, form, sandbox, ann_client):
 @pytest.mark.parametrize("rights", [(), ("change_as_user",)], ids=["looking", "changing"])
 def test_support_on_a_visit_changes_nothing(url, form, rights, sandbox, ann, make_person, client_of):
     """D2: not even with the right to change keys; it is on record, and the page offers nothing."""
-    from tests.helpers.support_visits import grant, start
-
     clerk = make_person("clerk@portal.test", is_staff=True)
     grant(clerk, "view_user", "support_user", *rights)
     acme(sandbox)
@@ -326,6 +326,7 @@ def test_after_a_crash_it_is_found_out_what_became_of_it(sandbox, ann, ann_clien
 
 
 def test_the_address_stands_in_one_answer_only(sandbox, ann_client, log):
+    """E2"""
     acme(sandbox)
     answer = ann_client.post(MAKE)
     (address,) = re.findall(r"http://127.0.0.1:8000/keys/reminders/calendar_[\w-]{43}\.ics", answer.text)
