@@ -2,13 +2,16 @@
 
 import functools
 import logging
+import re
 from typing import Any
 
 from django.contrib import messages
 from django.core.paginator import Paginator
 from django.http import Http404, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect, render
+from django.urls import reverse
 from django.utils.module_loading import import_string
+from django.utils.text import get_text_list
 from django.utils.translation import get_language, override
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
@@ -58,7 +61,9 @@ def turn(request: Request, ring: ReminderRing, name: str) -> HttpResponse:
     title = {"title": ring.turn(name, on=on).title}
     said = _("Reminders about %(title)s are on.") if on else _("Reminders about %(title)s are off.")
     messages.success(request, said % title)
-    return redirect("keys:reminders_in", ring.environment)
+    number = request.POST.get("page", "")
+    page_url = reverse("keys:reminders_in", args=[ring.environment])
+    return redirect(page_url + (f"?page={number}" if re.fullmatch("[0-9]{1,6}", number) else ""))
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -82,11 +87,15 @@ def _page(request: Request, ring: ReminderRing, **more: Any) -> HttpResponse:
     context = {
         "environment": ring.environment,
         "environments": list(settings.ZUPLO_BUCKETS),
-        "days": sorted(map(int, settings.KEYS_REMINDER_DAYS), reverse=True),
+        "days": get_text_list([str(days) for days in _days()], _("and")),
         "may_change": ring.actor.staff is None,
         "calendar": feeds.address_of(ring.actor.user_id),
     }
     return render(request, "keys/reminders.html", context | more)
+
+
+def _days() -> list[int]:
+    return sorted(map(int, settings.KEYS_REMINDER_DAYS), reverse=True)
 
 
 def for_calendars(view: View) -> View:

@@ -120,17 +120,23 @@ def test_each_environment_has_its_own(two_environments, ann_client):
 
 
 def test_many_consumers_come_page_by_page(sandbox, ann_client):
+    """And a switch leads back to the page on which it stands."""
     for number in range(30):
-        sandbox.add_consumer(f"team-{number}", managers=[ANN])
+        sandbox.add_consumer(f"team-{number}", managers=[ANN, BEN])
     assert len(rows(ann_client)) == 25
     assert len(rows(ann_client, f"{PAGE}?page=2")) == 5
+    page = BeautifulSoup(ann_client.get(f"{PAGE}?page=2").content, "html.parser")
+    form = page.select_one("[data-reminders=team-29] form")
+    fields = {field["name"]: field["value"] for field in form.select("input")}
+    assert ann_client.post(form["action"], fields)["Location"] == f"{PAGE}?page=2"
+    assert ann_client.post(form["action"], fields | {"page": "//evil.test"})["Location"] == PAGE
 
 
 def test_the_page_tells_the_days_and_is_one_link_away(sandbox, ann_client, settings):
     settings.KEYS_REMINDER_DAYS = ["7", "60"]
     acme(sandbox)
     page = ann_client.get("/keys/reminders/")
-    assert "60, 7 days before a key ends" in page.text
+    assert "60 and 7 days before a key ends" in page.text
     menu = BeautifulSoup(ann_client.get("/keys/").content, "html.parser").select_one("#account-menu")
     assert menu.select_one("a[href='/keys/reminders/']")
     assert not FULL_KEY.search(page.text)
