@@ -96,7 +96,7 @@ def _event(environment: str, consumer: Consumer, key: ApiKey) -> Event:
 
 
 def _note(unread: int) -> str:
-    """What the calendar is, and whether it lacks something."""
+    """Description of the calendar, and of what it lacks."""
     if not unread:
         return _("The ends of the API keys that you manage.")
     words = ngettext(
