@@ -116,7 +116,7 @@ def _remind(environment: str, consumers: list[Consumer], progress: Progress) -> 
 
 
 def _due(environment: str, consumers: list[Consumer], now: datetime) -> dict[str, list[Due]]:
-    """What is due by consumer, without that of which people were reminded before."""
+    """Due keys by consumer, without those of which people were reminded before."""
     due = {
         consumer.name: [
             Due(key, key.expires_on, step)

@@ -129,7 +129,7 @@ def test_a_bar_shows_how_far_it_is_on_a_terminal_only(sandbox: Sandbox, tmp_path
     assert manage("migrate", sandbox, tmp_path).returncode == 0
     piped = manage("send_reminders", sandbox, tmp_path)
     assert (piped.returncode, piped.stderr) == (0, "")
-    assert piped.stdout == "production: 250 consumers, 0 mails.\n"
+    assert piped.stdout == "production: consumers: 250, mails: 0\n"
     ours, theirs = pty.openpty()
     os.set_blocking(ours, False)
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
@@ -147,6 +147,6 @@ def test_an_outage_is_an_exit_code_and_a_sentence(sandbox: Sandbox, tmp_path: Pa
     sandbox.fault("GET", "*", "drop", times=0)
     done = manage("send_reminders", sandbox, tmp_path)
     assert done.returncode == 1
-    assert "production: stopped after 0 consumers" in done.stderr
+    assert "production: stopped after 0 of the consumers" in done.stderr
     assert "Run it again later" in done.stderr
     assert "Traceback" not in done.stderr

@@ -279,15 +279,15 @@ def test_every_environment_is_looked_through(two_environments):
     acme(two_environments, key("CI", 5.5 * DAY), managers=[ANN], bucket=preview)
     said = send()
     assert sorted("/keys/preview/" in message.body for message in mail.outbox) == [False, True]
-    assert "production: 1 consumers, 1 mails." in said
-    assert "preview: 1 consumers, 1 mails." in said
+    assert "production: consumers: 1, mails: 1\n" in said
+    assert "preview: consumers: 1, mails: 1\n" in said
 
 
 def test_a_large_account_is_read_page_by_page(sandbox, django_assert_max_num_queries):
     sandbox.seed_consumers(2 * PAGE + 1)
     with django_assert_max_num_queries(8):  # however many consumers there are
         said = send()
-    assert f"production: {2 * PAGE + 1} consumers" in said
+    assert f"production: consumers: {2 * PAGE + 1}," in said
     asked = [call.query for call in sandbox.journal()]
     assert [re.search(r"limit=(\d+)&offset=(\d+)", query).groups() for query in asked] == [
         (str(PAGE), str(offset)) for offset in (0, PAGE, 2 * PAGE)
@@ -346,7 +346,7 @@ def test_what_cannot_be_read_is_left_out_with_a_line_and_a_figure(odd, sandbox, 
     acme(sandbox, key("CI", 5.5 * DAY), managers=[ANN], name="globex", label="Globex")  # the oldest is the odd one
     sandbox.fault("GET", "*", "odd_object", times=0, **odd)
     said = send()
-    assert "production: 1 consumers could not be read, or not in full." in said
+    assert "production: consumers that could not be read, or not in full: 1\n" in said
     assert "could not be read" in log.text
     assert [subject for _to, subject in told()] == ["Globex: CI ends in 5 days"]
     settings.METRICS_TOKEN = "a-token-for-figures-only"

@@ -31,11 +31,11 @@ class Command(BaseCommand):
                     bar.update(progress.looked - bar.n)
             except ApiError as problem:
                 bar.close()
-                self.stderr.write(f"{environment}: stopped after {progress.looked} consumers: {problem}")
+                self.stderr.write(f"{environment}: stopped after {progress.looked} of the consumers: {problem}")
                 return False
-        self.stdout.write(f"{environment}: {progress.looked} consumers, {progress.mails} mails.")
+        self.stdout.write(f"{environment}: consumers: {progress.looked}, mails: {progress.mails}")
         if progress.unreadable:
-            self.stderr.write(f"{environment}: {progress.unreadable} consumers could not be read, or not in full.")
+            self.stderr.write(f"{environment}: consumers that could not be read, or not in full: {progress.unreadable}")
         if progress.failed:
-            self.stderr.write(f"{environment}: {progress.failed} consumers could not be told; the log says why.")
+            self.stderr.write(f"{environment}: consumers of which nobody could be told: {progress.failed}; see the log")
         return not progress.failed
