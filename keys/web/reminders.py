@@ -95,7 +95,7 @@ def _page(request: Request, ring: ReminderRing, **more: Any) -> HttpResponse:
 
 
 def _days() -> list[int]:
-    return sorted(map(int, settings.KEYS_REMINDER_DAYS), reverse=True)
+    return sorted(set(map(int, settings.KEYS_REMINDER_DAYS)), reverse=True)
 
 
 def for_calendars(view: View) -> View:

@@ -133,7 +133,7 @@ def test_many_consumers_come_page_by_page(sandbox, ann_client):
 
 
 def test_the_page_tells_the_days_and_is_one_link_away(sandbox, ann_client, settings):
-    settings.KEYS_REMINDER_DAYS = ["7", "60"]
+    settings.KEYS_REMINDER_DAYS = ["7", "60", "7"]
     acme(sandbox)
     page = ann_client.get("/keys/reminders/")
     assert "60 and 7 days before a key ends" in page.text
