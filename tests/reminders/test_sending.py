@@ -155,13 +155,16 @@ def test_one_mail_names_all_keys_of_a_consumer_and_leads_to_their_rotation(sandb
     assert not FULL_KEY.search(str(message.message()))
 
 
-def test_the_links_of_the_mail_lead_to_what_they_promise(sandbox, ann_client):
+def test_the_links_of_the_mail_lead_to_what_they_promise(sandbox, ann_client, client):
+    """And whoever is not signed in comes there by the sign-in."""
     acme(sandbox, key("CI", 5.5 * DAY), key("Old", -DAY))
     send()
     links = re.findall(r"http://127.0.0.1:8000(/keys/\S+)", mail.outbox[0].body)
     pages = [ann_client.get(link) for link in links]
     assert [page.status_code for page in pages] == [200, 200, 200]
     assert ["Create key" in pages[0].text, "Rotate" in pages[1].text, "Turn off" in pages[2].text] == [True] * 3
+    for link in links:
+        assert client.get(link)["Location"] == f"/accounts/login/?next={link}"
 
 
 @pytest.mark.parametrize(
