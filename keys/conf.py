@@ -25,6 +25,8 @@ DEFAULTS: dict[str, Any] = {
     "KEYS_PAGE_SECONDS": 9.5,  # for all that a page asks of the Developer API
     "KEYS_SCAN_SECONDS": 5.0,  # after which a scan asks for no further page: the last one may take as long again
     "KEYS_MAIL_MANAGERS": True,
+    "KEYS_REMINDER_DAYS": [30, 7, 1],
+    "KEYS_REMINDER_CALLS_PER_SECOND": 5,
     "KEYS_LANGUAGES": "keys.conf.language_of_the_site",
     "KEYS_TIME_ZONES": "keys.conf.time_zone_of_the_site",
     "KEYS_TIME_ZONE_COOKIE": "timezone",

@@ -1,4 +1,4 @@
-"""Models: the audit log. Who did what to which key, for whom, from where, and how it ended; never a secret."""
+"""Models: the audit log, never with a secret: who did what to which key, for whom, and how it ended; and reminders."""
 
 from datetime import UTC, datetime
 
@@ -25,10 +25,14 @@ class Action(models.TextChoices):
     DELETE_CONSUMER = "consumer:delete", _("Deleted a consumer")
     ADD_MANAGER = "consumer:add-manager", _("Added a manager")
     REMOVE_MANAGER = "consumer:remove-manager", _("Removed a manager")
+    REMINDERS_OFF = "consumer:reminders-off", _("Turned reminders off")
+    REMINDERS_ON = "consumer:reminders-on", _("Turned reminders on")
     START_PLAN = "plan:start", _("Started a plan")
     CHANGE_PLAN = "plan:change", _("Changed the plan")
     CANCEL_PLAN = "plan:cancel", _("Canceled the plan")
     RESUME_PLAN = "plan:resume", _("Resumed the plan")
+    CALENDAR = "account:calendar", _("Created a calendar address")
+    CALENDAR_REVOKED = "account:calendar-revoked", _("Revoked the calendar address")
     PROVIDER_ADDRESS = "account:provider-address", _("Provider named another address")
     SUPPORT = "support:start", _("Began to look at the keys")
     SUPPORT_ENDED = "support:end", _("Ended looking at the keys")
@@ -52,6 +56,7 @@ WISHES = {
     Action.CHANGE_PLAN: _("change the plan"),
     Action.CANCEL_PLAN: _("cancel the plan"),
     Action.RESUME_PLAN: _("resume the plan"),
+    Action.CALENDAR: _("create a calendar address"),
     Action.SUPPORT: _("look at a customer's keys"),
 }
 """Actions that need step-up, in words that complete "You can now ..."; labels are free to change."""
@@ -189,3 +194,66 @@ class AuditEvent(models.Model):
     def masked(self) -> str:
         """The key, as far as anybody may know it here."""
         return f"••••{self.key_ending}" if self.key_ending else ""
+
+
+class Reminder(models.Model):
+    """One reminder that was put into the outbox: the row is claimed in the same transaction, so nobody gets it twice.
+
+    `step` is how many days before its end the key was reminded of, 0 once it had ended. An end that is moved is
+    another one, of which people are reminded anew.
+    """
+
+    environment = models.CharField(max_length=64)
+    consumer = models.CharField(max_length=128)
+    key_id = models.CharField(max_length=128)
+    ends_at = models.DateTimeField(db_index=True)
+    step = models.PositiveSmallIntegerField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["environment", "consumer", "key_id", "ends_at", "step"], name="reminder_once"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.step} days before {self.key_id} of {self.consumer} ends"
+
+
+class ReminderRun(models.Model):
+    """The last complete run of `send_reminders` over an environment, for metrics."""
+
+    environment = models.CharField(max_length=64, unique=True)
+    ended_at = models.DateTimeField()
+    unreadable = models.PositiveIntegerField()
+
+    def __str__(self) -> str:
+        return f"{self.environment} at {self.ended_at}"
+
+
+class MutedReminders(models.Model):
+    """Opt-out: this address of a person gets no reminders about this consumer."""
+
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+")
+    environment = models.CharField(max_length=64)
+    consumer = models.CharField(max_length=128)
+    email = models.CharField(max_length=320)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["environment", "consumer", "user", "email"], name="muted_reminders_once")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.email} about {self.consumer}"
+
+
+class CalendarAddress(models.Model):
+    """Capability URL of a person's calendar feed: the database holds a digest of the token in it, never the token."""
+
+    user = models.OneToOneField(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+")
+    digest = models.CharField(max_length=64, unique=True)
+    made_at = models.DateTimeField(default=timezone.now)
+
+    def __str__(self) -> str:
+        return f"calendar of {self.user_id}"

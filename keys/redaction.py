@@ -11,6 +11,9 @@ TEXT_LIMIT = 500
 
 _KEY_SHAPED = re.compile(r"zpka_[0-9A-Za-z_]{8,}")
 
+CALENDAR_TOKEN = "calendar_"  # noqa: S105, how such a token begins
+_CALENDAR_SHAPED = re.compile(rf"{CALENDAR_TOKEN}[0-9A-Za-z_-]{{8,}}")
+
 
 # Letters of a script, though Unicode calls them format characters: the soft hyphen, what joins or parts letters in
 # Persian and in India (and holds emoji together), and signs that stand before numbers in Arabic, Syriac and Kaithi.
@@ -49,6 +52,11 @@ def looks_masked(value: str) -> bool:
 def without_keys(text: str) -> str:
     """Redact: the text without anything shaped like a key. People paste them where everybody reads."""
     return _KEY_SHAPED.sub("zpka_[removed]", text)
+
+
+def without_calendar_tokens(text: str) -> str:
+    """Redact: the text without the secret part of a calendar address."""
+    return _CALENDAR_SHAPED.sub(f"{CALENDAR_TOKEN}[removed]", text)
 
 
 def ends_for_keys(text: str) -> str:

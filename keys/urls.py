@@ -3,7 +3,7 @@
 from django.urls import path, register_converter
 
 from keys.types import ID, NAME
-from keys.web import history, views
+from keys.web import history, reminders, views
 
 app_name = "keys"
 
@@ -33,11 +33,17 @@ _key = _consumer + "<id:key_id>/"
 urlpatterns = [
     path("", views.page, name="page"),
     path("activity/", history.page, name="activity"),  # no environment may have this name
+    path("reminders/", reminders.page, name="reminders"),  # nor this one
+    path("reminders/calendar/", reminders.make_address, name="make_calendar"),
+    path("reminders/calendar/revoke/", reminders.revoke_address, name="revoke_calendar"),
+    path("reminders/<slug:token>.ics", reminders.calendar, name="calendar"),
     path("<slug:environment>/", views.page, name="environment"),
     path("<slug:environment>/activity/", history.page, name="activity_in"),
     path("<slug:environment>/activity.csv", history.export, name="activity_csv"),
+    path("<slug:environment>/reminders/", reminders.page, name="reminders_in"),
     path("<slug:environment>/create/", views.create, name="create"),
     path(_consumer + "create/", views.create, name="create_in"),
+    path(_consumer + "reminders/", reminders.turn, name="reminders_of"),
     path(_consumer + "rename/", views.rename_consumer, name="rename_consumer"),
     path(_consumer + "rotate-all/", views.rotate_all, name="rotate_all"),
     path(_key + "reveal/", views.reveal, name="reveal"),

@@ -133,6 +133,10 @@ KEYS_PER_CONSUMER = number("KEYS_PER_CONSUMER", 10)
 KEYS_REVEALS_PER_MINUTE = number("KEYS_REVEALS_PER_MINUTE", 30)
 KEYS_CHANGES_PER_MINUTE = number("KEYS_CHANGES_PER_MINUTE", 20)
 KEYS_MAIL_MANAGERS = flag("KEYS_MAIL_MANAGERS", True)
+KEYS_REMINDER_DAYS = names("KEYS_REMINDER_DAYS") or ["30", "7", "1"]
+for _days in KEYS_REMINDER_DAYS:
+    fitting("KEYS_REMINDER_DAYS", _days, r"[1-9][0-9]{0,2}", "Name days before the end, from 1 to 999, as in 30,7,1.")
+KEYS_REMINDER_CALLS_PER_SECOND = number("KEYS_REMINDER_CALLS_PER_SECOND", 5)
 KEYS_ACTOR = "portal.accounts.actor.actor_of"
 KEYS_LANGUAGES = "portal.languages.spoken_by"  # who reads what, for mails to several
 KEYS_TIME_ZONES = "portal.languages.time_zones_of"

@@ -24,6 +24,10 @@ KINDS = {
     "managers": (_("Managers"), {Action.ADD_MANAGER, Action.REMOVE_MANAGER}),
     "plans": (_("Plans"), PLANNING),
     "consumers": (_("Consumers made or deleted"), {Action.CREATE_CONSUMER, Action.DELETE_CONSUMER}),
+    "reminders": (
+        _("Reminders and calendar"),
+        {Action.REMINDERS_OFF, Action.REMINDERS_ON, Action.CALENDAR, Action.CALENDAR_REVOKED},
+    ),
     "account": (_("Sign-in"), {Action.PROVIDER_ADDRESS}),
     "visits": (_("Support looked at the keys"), {Action.SUPPORT, Action.SUPPORT_ENDED}),
 }
@@ -34,6 +38,9 @@ TRIES = WISHES | {
     Action.RENAME: _("rename the key"),
     Action.RENAME_CONSUMER: _("rename the consumer"),
     Action.TRY: _("send a request with the key"),
+    Action.REMINDERS_OFF: _("turn reminders off"),
+    Action.REMINDERS_ON: _("turn reminders on"),
+    Action.CALENDAR_REVOKED: _("revoke the calendar address"),
 }
 """Phrases that complete "Tried to ..."."""
 ICONS = {
@@ -53,6 +60,10 @@ ICONS = {
     Action.CHANGE_PLAN: "rectangle-stack",
     Action.CANCEL_PLAN: "rectangle-stack",
     Action.RESUME_PLAN: "rectangle-stack",
+    Action.REMINDERS_OFF: "bell-slash",
+    Action.REMINDERS_ON: "bell",
+    Action.CALENDAR: "calendar",
+    Action.CALENDAR_REVOKED: "calendar",
     Action.PROVIDER_ADDRESS: "identification",
     Action.SUPPORT: "lifebuoy",
     Action.SUPPORT_ENDED: "lifebuoy",

@@ -1,6 +1,7 @@
 """Notification mails: the managers of a consumer hear what was done to its keys, so that nobody does it unseen."""
 
 import logging
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -41,12 +42,36 @@ def tell_managers(event: AuditEvent, consumer: Consumer) -> None:
 
     That a key has leaked is mailed wherever a colleague asks for it.
     """
-    if event.action not in TOLD or not (settings.KEYS_MAIL_MANAGERS or "found" in event.facts):
+    if not is_told(event):
         return
     try:
         get_connection().send_messages(_mails(event, consumer))
     except Exception:
         logger.exception("event %s: its managers could not be told", event.pk)
+
+
+def is_told(event: AuditEvent) -> bool:
+    """True if managers are mailed of such an event, once it is done."""
+    return event.action in TOLD and bool(settings.KEYS_MAIL_MANAGERS or "found" in event.facts)
+
+
+def in_their_words(
+    addresses: list[str], write: Callable[[], tuple[str, str]], headers: Mapping[str, str] | None = None
+) -> list[EmailMessage]:
+    """One mail for each address: subject and body are written anew in the language and time zone of its holder.
+
+    Where a language is not known, it is that of whoever brings the mail about.
+    """
+    languages = import_string(settings.KEYS_LANGUAGES)(addresses)
+    zones = import_string(settings.KEYS_TIME_ZONES)(addresses)
+    mails = []
+    for address in addresses:
+        language = languages.get(address.lower()) or get_language()
+        with timezone.override(zone(zones.get(address.lower(), ""))), override(language):
+            subject, body = write()
+        named = {"Content-Language": language} if language else {}
+        mails.append(EmailMessage(subject, body, to=[address], headers={**(headers or {}), **named}))
+    return mails
 
 
 def _mails(event: AuditEvent, consumer: Consumer) -> list[EmailMessage]:
@@ -62,14 +87,7 @@ def _mails(event: AuditEvent, consumer: Consumer) -> list[EmailMessage]:
         "has_ended": _has_ended_a_key(event),
         "many": event.action in {Action.ROTATE_ALL, Action.DELETE_CONSUMER},
     }
-    addresses = _addresses(event, consumer)
-    languages = import_string(settings.KEYS_LANGUAGES)(addresses)
-    zones = import_string(settings.KEYS_TIME_ZONES)(addresses)
-    mails = []
-    for address in addresses:
-        with timezone.override(zone(zones.get(address.lower(), ""))):
-            mails.append(_mail(address, languages.get(address.lower()) or get_language(), context))
-    return mails
+    return in_their_words(_addresses(event, consumer), lambda: _write(context))
 
 
 def _end_of(event: AuditEvent) -> datetime | None:
@@ -97,15 +115,12 @@ def _has_ended_a_key(event: AuditEvent) -> bool:
     return event.outcome == Outcome.DONE and any(moment <= timezone.now() for moment in moments)
 
 
-def _mail(address: str, language: str | None, context: dict[str, Any]) -> EmailMessage:
-    """One mail, in the manager's own language; in that of whoever made the change where it is not known."""
+def _write(context: dict[str, Any]) -> tuple[str, str]:
     event = context["event"]
     has_leaked = "found" in event.facts
-    with override(language):
-        what = _("A key has leaked") if has_leaked else Action(event.action).label
-        subject = _("%(title)s: %(what)s") % {"title": context["consumer"].title, "what": what}
-        body = render_to_string("keys/leak_mail.txt" if has_leaked else "keys/mail.txt", context)
-    return EmailMessage(subject, body, to=[address], headers={"Content-Language": language} if language else None)
+    what = _("A key has leaked") if has_leaked else Action(event.action).label
+    subject = _("%(title)s: %(what)s") % {"title": context["consumer"].title, "what": what}
+    return subject, render_to_string("keys/leak_mail.txt" if has_leaked else "keys/mail.txt", context)
 
 
 def _addresses(event: AuditEvent, consumer: Consumer) -> list[str]:
@@ -115,7 +130,13 @@ def _addresses(event: AuditEvent, consumer: Consumer) -> list[str]:
 
 
 def managers_to_tell(consumer: Consumer) -> list[str]:
-    return list(filter(is_address, (manager.email for manager in consumer.managers[:MANAGERS_AT_MOST])))
+    return addresses_of(consumer)[:MANAGERS_AT_MOST]
+
+
+def addresses_of(consumer: Consumer) -> list[str]:
+    """The managers' addresses, each once: somebody may be added and invited. What upstream calls so need not be one."""
+    found = {manager.email.lower(): manager.email for manager in consumer.managers if is_address(manager.email)}
+    return list(found.values())
 
 
 def is_address(text: str) -> bool:

@@ -8,15 +8,24 @@ from keys.conf import settings
 from keys.errors import RateLimited
 from keys.models import READS, Action
 
-MINUTE = 60
+MINUTE, HOUR = 60, 3600
+CALENDARS_PER_HOUR = 60
 
 
 def count(actor: Actor, action: Action) -> None:
     """Count this action; raises `RateLimited`, with the seconds to wait, above the limit."""
-    kind, limit = "changes", settings.KEYS_CHANGES_PER_MINUTE
     if action in READS:
-        kind, limit = "reads", settings.KEYS_REVEALS_PER_MINUTE
+        _count("reads", actor, settings.KEYS_REVEALS_PER_MINUTE, MINUTE)
+    else:
+        _count("changes", actor, settings.KEYS_CHANGES_PER_MINUTE, MINUTE)
+
+
+def count_calendar(actor: Actor) -> None:
+    """Count one look at the person's calendar; programs look a few times an hour. Raises `RateLimited`."""
+    _count("calendar", actor, CALENDARS_PER_HOUR, HOUR)
+
+
+def _count(kind: str, actor: Actor, limit: int, seconds: int) -> None:
     now = time.time()
-    this_minute = f"keys:limit:{kind}:{actor.user_id}:{int(now // MINUTE)}"
-    if counter.count(this_minute, 2 * MINUTE) > limit:
-        raise RateLimited(limit, retry_after=MINUTE - int(now % MINUTE))
+    if counter.count(f"keys:limit:{kind}:{actor.user_id}:{int(now // seconds)}", 2 * seconds) > limit:
+        raise RateLimited(limit, retry_after=seconds - int(now % seconds))

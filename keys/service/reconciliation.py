@@ -77,6 +77,8 @@ def _shows(event: AuditEvent, consumer: Consumer, made: ApiKey | None) -> bool:
             return "address" in facts and added_manager(consumer, facts["address"]) is not None
         case Action.REMOVE_MANAGER:
             return "manager_id" in facts and consumer.lacks_manager(facts["manager_id"])
+        case Action.REMINDERS_OFF | Action.REMINDERS_ON:
+            return "addresses" in facts  # noted in the transaction that did it
     return False
 
 

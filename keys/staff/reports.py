@@ -21,10 +21,11 @@ from keys.staff.consumers import offset_of, page_context
 from keys.staff.decorators import with_directory
 from keys.staff.directory import Directory
 from keys.staff.search import criteria
-from keys.staff.search.scan import Finder, Finding, NewAPI, ScanResult, scan_all
+from keys.staff.search.scan import Finder, Finding, ScanResult, scan_all
 from keys.types import wire_time
 from keys.web.decorators import api_for
 from keys.web.portal_or_admin import render_here
+from keys.zuplo.pages import NewAPI
 
 logger = logging.getLogger(__name__)
 

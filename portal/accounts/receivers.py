@@ -14,6 +14,7 @@ from django.http import HttpRequest
 from django.shortcuts import redirect
 from django.utils.translation import gettext_lazy as _
 
+from keys.models import MutedReminders
 from portal.accounts import email_codes, provider_addresses, sessions
 from portal.models import User
 
@@ -76,3 +77,9 @@ def mail_removed_address(request: HttpRequest, user: User, email_address: EmailA
     if email_address.verified:
         told = {"deleted_email": email_address.email}
         get_adapter(request).send_notification_mail("account/email/email_deleted", user, told, email_address.email)
+
+
+@receiver(signals.email_removed)
+def forget_muted_reminders(user: User, email_address: EmailAddress, **_kwargs: object) -> None:
+    """Forget for which consumers the address gets no reminders: its next holder has not chosen that."""
+    MutedReminders.objects.filter(user=user, email=email_address.email).delete()

@@ -221,7 +221,7 @@ SEGMENT = (r"[A-Za-z0-9_-]{1,128}", "Use letters, digits, hyphens and underscore
 def environments(development_bucket: str) -> dict[str, str]:
     """The bucket of each environment, the default first: ZUPLO_BUCKETS=production:bucket,preview:bucket.
 
-    The names become parts of addresses, where "activity" means something else.
+    The names become parts of addresses, where "activity" and "reminders" mean something else.
     """
     if not text("ZUPLO_BUCKETS"):
         bucket = needed("ZUPLO_BUCKET", development_bucket)
@@ -231,7 +231,7 @@ def environments(development_bucket: str) -> dict[str, str]:
     rule = "It must read like production:bucket,preview:bucket, each name once, of a-z, 0-9 and hyphens."
     buckets: dict[str, str] = {}
     for pair in names("ZUPLO_BUCKETS"):
-        fitting("ZUPLO_BUCKETS", pair, rf"(?!activity:)[a-z0-9-]{{1,32}}:{SEGMENT[0]}", rule)
+        fitting("ZUPLO_BUCKETS", pair, rf"(?!(activity|reminders):)[a-z0-9-]{{1,32}}:{SEGMENT[0]}", rule)
         name, _, bucket = pair.partition(":")
         if name in buckets:
             wrong("ZUPLO_BUCKETS", f"names {name} twice. {rule}")

@@ -9,7 +9,7 @@ from typing import Any
 from django.conf import settings
 from pythonjsonlogger.json import JsonFormatter
 
-from keys.redaction import without_fetched, without_keys
+from keys.redaction import without_calendar_tokens, without_fetched, without_keys
 from keys.zuplo import call_stats
 
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029]")
@@ -96,11 +96,11 @@ class JsonLineFormatter(JsonFormatter):
 
 
 def without_secrets(words: str) -> str:
-    """Redact: the words without anything shaped like a key, and without the portal's own token."""
+    """Redact: the words without anything shaped like a key or a calendar address, and without the portal's token."""
     token = settings.ZUPLO_API_KEY
     if len(token) >= 8:
         words = words.replace(token, "[token removed]")
-    return without_keys(without_fetched(words))
+    return without_calendar_tokens(without_keys(without_fetched(words)))
 
 
 def scrubbed(value: Any, clean: Callable[[str], str] = without_secrets) -> Any:

@@ -21,7 +21,7 @@ from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 
 from keys.audit import log
-from keys.models import AuditEvent
+from keys.models import AuditEvent, ReminderRun
 from keys.zuplo import call_stats, circuit_breaker
 from portal.models import OutgoingMail
 from portal.observability.metric_files import file_lock
@@ -92,15 +92,31 @@ class _StateCollector(Collector):
         try:
             waiting = OutgoingMail.objects.waiting().count()
             unsettled = AuditEvent.objects.filter(log.unsettled(timezone.now())).count()
+            runs = list(ReminderRun.objects.filter(environment__in=settings.ZUPLO_BUCKETS))
         except DatabaseError as problem:
             logger.warning("The database does not answer, so some figures are missing: %s", type(problem).__name__)
             return
         yield _gauge("portal_outbox_waiting", "Mails that are not delivered yet.", waiting)
         yield _gauge("portal_audit_unsettled", "Audit events whose outcome is not known; see settle.", unsettled)
+        yield from _reminder_gauges(runs)
 
 
 def _gauge(name: str, words: str, value: float) -> GaugeMetricFamily:
     return GaugeMetricFamily(name, words, value=value)
+
+
+def _reminder_gauges(runs: list[ReminderRun]) -> Iterator[GaugeMetricFamily]:
+    """Gauges of `send_reminders`, whose own process ends before anybody asks it."""
+    ended = GaugeMetricFamily(
+        "portal_reminders_ended_seconds", "When send_reminders last came to the end.", labels=["environment"]
+    )
+    unreadable = GaugeMetricFamily(
+        "portal_reminders_unreadable", "Consumers that it could not read, or not in full.", labels=["environment"]
+    )
+    for run in runs:
+        ended.add_metric([run.environment], run.ended_at.timestamp())
+        unreadable.add_metric([run.environment], run.unreadable)
+    yield from (ended, unreadable)
 
 
 _state = CollectorRegistry()

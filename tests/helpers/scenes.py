@@ -10,7 +10,7 @@ from django.contrib.auth.models import Permission
 from django.core.cache import cache
 from django.utils import timezone
 
-from keys.models import Action, AuditEvent, Outcome
+from keys.models import Action, AuditEvent, MutedReminders, Outcome
 from portal.models import User
 from sandbox import Sandbox
 from tests.helpers.oidc_provider import Provider, settings_for
@@ -181,6 +181,24 @@ def keys_are_hidden(stage: Stage) -> None:
 def asks_for_no_page(stage: Stage) -> None:
     stage.page.evaluate("() => void htmx.ajax('GET', '/nowhere/', '#main')")
     stage.page.locator("#notices [data-notice=error]").wait_for()
+
+
+def keys_of_acme_and_ben(stage: Stage) -> None:
+    keys_of_acme(stage)
+    ben_is_known(stage)
+
+
+def others_turn_them_off(stage: Stage) -> None:
+    MutedReminders.objects.all().delete()
+    ben, consumer = User.objects.get(email=BEN), {"environment": "production", "consumer": "acme"}
+    for email in (BEN, "carla.fernandez-quintero@acme.test", "dev+ci@acme.test"):
+        MutedReminders.objects.create(user=ben, email=email, **consumer)
+
+
+def nobody_else_has_them_on(stage: Stage) -> None:
+    """Since the page was opened."""
+    ben = User.objects.get(email=BEN)
+    MutedReminders.objects.create(user=ben, email=BEN, environment="production", consumer="globex")
 
 
 def too_large(stage: Stage) -> None:
@@ -404,6 +422,22 @@ HISTORY = Scene(
     person=ANN,
     prepare=history_of_acme,
 )
+REMINDERS = Scene(
+    "reminders",
+    (
+        state("page", at("/keys/reminders/")),
+        state("off", send(by("/acme/reminders/"))),
+        state("last-one-on", others_turn_them_off, at("/keys/reminders/")),
+        state("refused", at("/keys/reminders/"), nobody_else_has_them_on, send(by("/globex/reminders/"))),
+        state("calendar", at("/keys/reminders/"), send(by("/calendar/"))),
+        state("calendar-made", at("/keys/reminders/")),
+        state("calendar-revoked", send(by("/revoke/"))),
+        state("outage", DOWN, at("/keys/reminders/")),
+        state("none", calm, no_consumers, at("/keys/reminders/")),
+    ),
+    person=ANN,
+    prepare=keys_of_acme_and_ben,
+)
 ODD = Scene(
     "odd",
     (
@@ -422,6 +456,7 @@ SUPPORT = Scene(
         state("refused", at("/keys/production/acme/create/")),
         state("closed", at(EMAIL)),
         state("history", at("/keys/production/activity/")),
+        state("reminders", at("/keys/production/reminders/")),
         state("no-keys", no_consumers, KEYS),
     ),
     person=CLERK,
@@ -479,4 +514,4 @@ SCENES = [
     NO_HISTORY,
     SUPPORT,
 ]
-SCENES += [ODD, COMPANY, CONNECTIONS, ADDRESSES, COLLEAGUE]
+SCENES += [REMINDERS, ODD, COMPANY, CONNECTIONS, ADDRESSES, COLLEAGUE]

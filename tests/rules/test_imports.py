@@ -19,7 +19,7 @@ KEYS = [
     {"access"},
     {"provisioning", "audit", "zuplo"},
     {"http", "service"},
-    {"panels"},
+    {"panels", "reminders"},
     {"web"},
     {"staff"},
     {"admin", "apps", "management", "middleware", "templatetags", "urls"},

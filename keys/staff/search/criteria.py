@@ -7,9 +7,10 @@ from typing import Any
 from django.utils import timezone
 
 from keys.staff.search.fingerprint import Fingerprint
-from keys.staff.search.scan import Finder, Finding, NewAPI
+from keys.staff.search.scan import Finder, Finding
 from keys.staff.search.unreachable import why_unseen
 from keys.types import ApiKey, Consumer
+from keys.zuplo.pages import NewAPI
 
 
 def ending_within(days: int) -> Finder:

@@ -10,12 +10,12 @@ from keys.conf import settings
 from keys.errors import ApiError
 from keys.types import ApiKey, Consumer, Unread
 from keys.zuplo.client import DeveloperAPI, Window, read_entry
+from keys.zuplo.pages import NewAPI, pages
 
 logger = logging.getLogger(__name__)
 
 PAGE = 500
 FINDINGS = 200  # after which no further page is asked for: people read these first
-PAGES_AT_MOST = 2_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,9 +27,6 @@ class Finding:
     words: tuple[str, ...] = ()
     same: int = 0
 
-
-NewAPI = Callable[[], DeveloperAPI]
-"""Makes a client whose deadline begins now, where a scan takes longer than a page may."""
 
 Finder = Callable[[Consumer, Any], Iterable[Finding]]
 """A search criterion: the findings in one consumer, given as read and as on the wire."""
@@ -93,8 +90,6 @@ def scan_all(new_api: NewAPI, stretch: ScanResult, finder: Finder) -> Iterator[F
 
 
 def _pages(new_api: NewAPI, stretch: ScanResult, finder: Finder) -> Iterator[Window[tuple[str, list[Finding]]]]:
-    """Offset pagination, bounded, and ended by a page that brings nothing new."""
-
     def decode(data: Any) -> tuple[str, list[Finding]]:
         entry = read_entry(data)
         if isinstance(entry, Unread):
@@ -103,15 +98,7 @@ def _pages(new_api: NewAPI, stretch: ScanResult, finder: Finder) -> Iterator[Win
         stretch.partly += bool(entry.unread)
         return entry.name, list(finder(entry, data))
 
-    before, offset = set[str](), stretch.begin
-    for _page in range(PAGES_AT_MOST):
-        window = new_api().some_consumers(offset, PAGE, decode=decode)
-        names = {name for name, _findings in window.items}
-        is_new = not names <= before
-        stretch.total, stretch.next = window.total, window.next if is_new else None
-        stretch.looked += len(window.items) if is_new else 0
-        if is_new:
-            yield window
-        if stretch.next is None:
-            return
-        offset, before = stretch.next, names
+    for window in pages(new_api, stretch.begin, PAGE, decode, lambda found: found[0]):
+        stretch.total, stretch.next = window.total, window.next
+        stretch.looked += len(window.items)
+        yield window
