@@ -21,6 +21,15 @@ STAND_IN = "\ufffd"
 """Shown in the place of what is harmful."""
 
 
+class Secret(str):
+    """Secret text: the value of a key, which is hidden wherever its `repr` is asked for, as in tracebacks and logs."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "'[key removed]'"
+
+
 SHORTEST_SECRET = 8  # characters; less would be found in words that are no secret
 
 fetched_keys: ContextVar[set[str] | None] = ContextVar("fetched_keys", default=None)

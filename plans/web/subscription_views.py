@@ -12,7 +12,7 @@ from keys.errors import ChangedMeanwhile
 from keys.http import Request
 from keys.models import PLANNING, Action
 from keys.types import Consumer
-from keys.web.views import require_form
+from keys.web.views import require_form, undone
 from plans.models import PlanRequest, RequestState
 from plans.service.subscriptions import Subscriptions, Wish, mark, way_to
 from plans.types import Direction, Subscription
@@ -71,10 +71,10 @@ def change_to(request: Request, ring: Subscriptions, name: str, plan: str) -> Ht
     if form.is_valid():
         token, seen = form.cleaned_data["token"], form.cleaned_data["seen"]
         if old is None and seen in {"", mark(None)}:
-            ring.subscribe(name, plan, token=token)
+            change = ring.subscribe(name, plan, token=token)
         else:
-            ring.change_plan(name, plan, seen=seen, token=token, at_once=form.at_once)
-        return done(request, back_of(ring, name), _changed(wish))
+            change = ring.change_plan(name, plan, seen=seen, token=token, at_once=form.at_once)
+        return done(request, back_of(ring, name), undone() if change.is_gone else _changed(wish))
     action = Action.CHANGE_PLAN if old else Action.START_PLAN
     ring.check_right(action)
     ring.check_proof(action)
@@ -95,8 +95,9 @@ def cancel(request: Request, ring: Subscriptions, name: str) -> HttpResponse:
     consumer, subscription = _running(ring, name)
     form = CancelForm(post_data(request), url=request.path, expected=subscription.plan_name)
     if form.is_valid():
-        ring.cancel_plan(name, seen=form.cleaned_data["seen"], token=form.cleaned_data["token"])
-        return done(request, back_of(ring, name), _("The plan is canceled. All managers get an e-mail."))
+        change = ring.cancel_plan(name, seen=form.cleaned_data["seen"], token=form.cleaned_data["token"])
+        words = undone() if change.is_gone else _("The plan is canceled. All managers get an e-mail.")
+        return done(request, back_of(ring, name), words)
     ring.check_right(Action.CANCEL_PLAN)
     ring.check_proof(Action.CANCEL_PLAN)
     form.initial["seen"] = mark(subscription)
@@ -110,8 +111,9 @@ def resume(request: Request, ring: Subscriptions, name: str) -> HttpResponse:
     form = SeenForm(request.POST, url=request.path)
     if not form.is_valid():
         raise ChangedMeanwhile("a form that was not sent whole")
-    ring.resume_plan(name, seen=form.cleaned_data["seen"], token=form.cleaned_data["token"])
-    return done(request, back_of(ring, name), _("The plan goes on as before."))
+    change = ring.resume_plan(name, seen=form.cleaned_data["seen"], token=form.cleaned_data["token"])
+    words = undone() if change.is_gone else _("The plan goes on as before.")
+    return done(request, back_of(ring, name), words)
 
 
 def _running(ring: Subscriptions, name: str) -> tuple[Consumer, Subscription]:
