@@ -239,11 +239,11 @@ class Subscriptions(KeyRing):
 
 def _still_stands(event: AuditEvent, now: Subscription | None) -> bool:
     """True if the plan is as a change made it, or is to become so."""
-    if event.action == Action.CANCEL_PLAN:
-        return now is None or now.is_canceled
-    if now is None or event.action == Action.RESUME_PLAN:
-        return now is not None and not now.is_canceled and not now.next_plan
-    return event.facts["plan"] == now.plan_key or event.facts["plan_name"] == now.next_plan
+    if now is None or event.action == Action.CANCEL_PLAN:
+        return (now is None or now.is_canceled) and event.action == Action.CANCEL_PLAN
+    if event.action == Action.RESUME_PLAN:
+        return not now.is_canceled and not now.next_plan
+    return now.plan_key == event.facts["plan"] or now.next_plan == str(event.facts["plan_name"])
 
 
 def check_payment(old: Subscription | None) -> None:
