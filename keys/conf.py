@@ -32,6 +32,7 @@ DEFAULTS: dict[str, Any] = {
     "KEYS_TIME_ZONE_COOKIE": "timezone",
     "KEYS_LONGEST_DAYS": 3650,
     "KEYS_SHOW_METADATA": [],
+    "KEYS_FORMAT": "",  # regular expression of keys of the operator's own format, beside Zuplo's
     "KEYS_PANELS": "",
     "GATEWAY_URL": "",
     "GATEWAY_TEST_PATH": "",

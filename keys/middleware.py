@@ -1,9 +1,8 @@
 """Middleware of the keys app: no key in a URL, and error pages for failed key operations."""
 
 import logging
-import re
 from collections.abc import Callable
-from urllib.parse import urlencode
+from urllib.parse import parse_qsl, urlencode
 
 from django.http import HttpResponse, HttpResponseRedirect
 from django.shortcuts import render, resolve_url
@@ -38,10 +37,10 @@ def no_key_in_url(get_response: Callable[[Request], HttpResponse]) -> Callable[[
     """Redirect a search for a pasted key to one for its last characters: browsers and proxies keep URLs."""
 
     def middleware(request: Request) -> HttpResponse:
-        typed = re.sub("%5f", "_", request.META.get("QUERY_STRING", ""), flags=re.IGNORECASE)  # some programs quote it
-        query = ends_for_keys(typed)
+        typed = parse_qsl(request.META.get("QUERY_STRING", ""), keep_blank_values=True)
+        query = [(ends_for_keys(name), ends_for_keys(value)) for name, value in typed]
         if query != typed and request.method in {"GET", "HEAD"}:
-            return HttpResponseRedirect(f"{escape_leading_slashes(request.path)}?{query}")
+            return HttpResponseRedirect(f"{escape_leading_slashes(request.path)}?{urlencode(query)}")
         return get_response(request)
 
     return middleware

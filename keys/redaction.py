@@ -1,19 +1,18 @@
 """Redaction: take keys out of free text, and make upstream text safe to show."""
 
+import functools
 import html
 import json
 import re
 import unicodedata
 from contextvars import ContextVar
 
+from keys.conf import settings
+
 TEXT_LIMIT = 500
-
-
-_KEY_SHAPED = re.compile(r"zpka_[0-9A-Za-z_]{8,}")
-
 CALENDAR_TOKEN = "calendar_"  # noqa: S105, how such a token begins
 _CALENDAR_SHAPED = re.compile(rf"{CALENDAR_TOKEN}[0-9A-Za-z_-]{{8,}}")
-
+ZUPLO_FORMAT = "zpka_[0-9A-Za-z_]{8,}"
 
 # Letters of a script, though Unicode calls them format characters: the soft hyphen, what joins or parts letters in
 # Persian and in India (and holds emoji together), and signs that stand before numbers in Arabic, Syriac and Kaithi.
@@ -22,6 +21,15 @@ _NEEDED = frozenset("\u00ad\u200c\u200d\u06dd\u070f\u0890\u0891\u08e2\U000110bd\
 )
 STAND_IN = "\ufffd"
 """Shown in the place of what is harmful."""
+
+
+class Secret(str):
+    """Secret text: the value of a key, which is hidden wherever its `repr` is asked for, as in tracebacks and logs."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "'[key removed]'"
 
 
 SHORTEST_SECRET = 8  # characters; less would be found in words that are no secret
@@ -51,7 +59,9 @@ def looks_masked(value: str) -> bool:
 
 def without_keys(text: str) -> str:
     """Redact: the text without anything shaped like a key. People paste them where everybody reads."""
-    return _KEY_SHAPED.sub("zpka_[removed]", text)
+    return _key_shaped(settings.KEYS_FORMAT).sub(
+        lambda found: "zpka_[removed]" if found[0].startswith("zpka_") else "[key removed]", text
+    )
 
 
 def without_calendar_tokens(text: str) -> str:
@@ -61,7 +71,12 @@ def without_calendar_tokens(text: str) -> str:
 
 def ends_for_keys(text: str) -> str:
     """Mask: the text with no more of a pasted key than lists show."""
-    return _KEY_SHAPED.sub(lambda found: ending_of(found[0]), text)
+    return _key_shaped(settings.KEYS_FORMAT).sub(lambda found: ending_of(found[0]), text)
+
+
+@functools.cache
+def _key_shaped(own_format: str) -> re.Pattern[str]:
+    return re.compile("|".join(f"(?:{one})" for one in (ZUPLO_FORMAT, own_format) if one))
 
 
 def harmless(text: str, *, is_address: bool = False) -> str:

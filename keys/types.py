@@ -16,7 +16,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from keys.errors import NotFound, OddAnswer
-from keys.redaction import ending_of, harmless, looks_masked, remember_fetched, without_keys
+from keys.redaction import Secret, ending_of, harmless, looks_masked, remember_fetched, without_keys
 
 SOON = timedelta(days=7)
 KEYS_IN_A_LIST = 1000  # of one consumer, the newest; others are found by their label or last characters
@@ -117,7 +117,7 @@ class FullKey:
         if not VALUE.fullmatch(value):
             raise OddAnswer("a key's value is not usable")
         remember_fetched(value)
-        return cls(key, value)
+        return cls(key, Secret(value))
 
 
 @dataclass(frozen=True, slots=True)

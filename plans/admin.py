@@ -15,6 +15,7 @@ from django.views.decorators.http import require_safe
 
 from keys.audit.csv_export import csv_response
 from keys.conf import settings
+from keys.staff.fields import KEYLESS
 from plans import words
 from plans.models import Invitation, Plan, PlanFeature, PlanRecord, PlanRequest, RequestState
 from plans.sources.portal import plan_of
@@ -25,6 +26,8 @@ from plans.staff.forms import FindForm
 class OnlyWithPlans(admin.ModelAdmin):
     """Not to be seen while PLANS is off."""
 
+    formfield_overrides = KEYLESS
+
     def has_module_permission(self, request: HttpRequest) -> bool:
         return settings.PLANS != "off" and super().has_module_permission(request)
 
@@ -32,6 +35,7 @@ class OnlyWithPlans(admin.ModelAdmin):
 class FeatureInline(admin.TabularInline):
     model = PlanFeature
     extra = 0
+    formfield_overrides = KEYLESS
     fields = ("name", "key", "limit", "is_soft", "words", "order")
 
 

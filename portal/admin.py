@@ -24,6 +24,7 @@ from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_http_methods
 
 from keys.access import PERMISSIONS, Right
+from keys.staff.fields import KEYLESS
 from portal.accounts import mfa
 from portal.models import OutgoingMail, User
 from portal.support import impersonation, views
@@ -98,6 +99,7 @@ class SecondFactorInline(ReadOnlyInline):
 class UserAdmin(admin.ModelAdmin):
     """Users, without a password field: a colleague who sets one could sign in as the customer, unseen."""
 
+    formfield_overrides = KEYLESS
     list_display = ("email", "is_active", "is_staff", "last_login")
     list_filter = ("is_active", "is_staff", "is_superuser", "groups")
     search_fields = ("email", "emailaddress__email")
@@ -172,6 +174,8 @@ def _may_touch(request: HttpRequest, person: User | None) -> bool:
 @admin.register(Group)
 class SuperuserGroupAdmin(GroupAdmin):
     """Groups, changed by superusers alone: who may change a group could raise the own rights by it."""
+
+    formfield_overrides = KEYLESS
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return bool(request.user.is_superuser)

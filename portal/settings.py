@@ -143,6 +143,7 @@ KEYS_TIME_ZONES = "portal.languages.time_zones_of"
 KEYS_TIME_ZONE_COOKIE = "timezone" if DEBUG else "__Host-timezone"
 KEYS_LONGEST_DAYS = number("KEYS_LONGEST_DAYS", 3650)
 KEYS_SHOW_METADATA = names("KEYS_SHOW_METADATA")
+KEYS_FORMAT = environment.key_format("KEYS_FORMAT")  # found in texts and logs beside Zuplo's own
 
 # Plans: none, those that Zuplo keeps (a preview API), or the portal's own from Django admin
 
@@ -291,6 +292,7 @@ ACCOUNT_ADAPTER = "portal.accounts.adapter.AccountAdapter"
 ACCOUNT_FORMS = {
     "login": "portal.accounts.forms.SignInForm",
     "signup": "portal.accounts.forms.SignUpForm",
+    "request_login_code": "portal.accounts.forms.CodeRequestForm",
     "reset_password": "portal.accounts.email_codes.ResetForm",
     "confirm_login_code": "portal.accounts.email_codes.LoginCodeForm",
     "confirm_email_verification_code": "portal.accounts.email_codes.ProofCodeForm",

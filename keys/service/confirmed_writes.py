@@ -12,7 +12,7 @@ from django.utils.dateparse import parse_datetime
 
 from keys.access import same_address
 from keys.errors import ApiError, ApiRefused, NotFound, OddAnswer, OutcomeUnknown
-from keys.models import AuditEvent
+from keys.models import Action, AuditEvent
 from keys.tolerance import (
     composed,
     may_be_end,
@@ -74,13 +74,17 @@ def kept(
 
 
 def end_key(api: DeveloperAPI, key: ApiKey, at: datetime) -> ApiKey:
-    """Give a key an end: the key as it is kept. A service may round the end; that it is another than before tells."""
+    """Give a key an end: the key as it is kept. A service may round the end; that it is another than before tells.
+
+    An answer tells by itself: what was rounded before may be rounded to the same end again.
+    """
     return kept(
         api,
         key.consumer,
         lambda: api.end_key(key.consumer, key.id, at),
         lambda now: now.key(key.id),
         lambda seen: may_be_new_end(seen.expires_on, at, key.expires_on),
+        lambda answered: may_be_end(answered.expires_on, at),
     )
 
 
@@ -295,6 +299,21 @@ def unended(event: AuditEvent, consumer: Consumer) -> dict[ApiKey, datetime]:
     was = {key_id: at and parse_datetime(at) for key_id, at in event.facts.get("was", {}).items()}
     late = {key: wanted.get(key.id) for key in consumer.keys}
     return {key: at for key, at in late.items() if at and not _ends_by(key, at, was.get(key.id, key.expires_on))}
+
+
+def ends_as_kept(event: AuditEvent, consumer: Consumer) -> Facts:
+    """Facts to correct where the service kept another end than was sent: what is rounded up works until then.
+
+    A key that could not be given its end keeps the one that was wanted, to be finished.
+    """
+    late = {key.id for key in unended(event, consumer)}
+    ends = {key.id: key.expires_on for key in consumer.keys if key.expires_on and key.id not in late}
+    if event.action == Action.CHANGE_END:
+        kept, wanted = ends.get(event.key_id), wanted_end(event.facts)
+        return {"ends": kept.isoformat()} if kept and not same_time(kept, wanted) else {}
+    old = {key_id: parse_datetime(at) for key_id, at in event.facts.get("old", {}).items()}
+    others = {key_id: ends[key_id].isoformat() for key_id, at in old.items() if not same_time(ends.get(key_id, at), at)}
+    return {"old": event.facts["old"] | others} if others else {}
 
 
 def with_value(api: DeveloperAPI, full: FullKey) -> FullKey:

@@ -20,7 +20,7 @@ class Change:
     """Result of a verb: the consumer as it is now, the key concerned, and its value where it is to be shown.
 
     `is_withheld` says that there is a value, which this person may not see. `unended` are old keys that a rotation
-    could not end, and when each was to end. `is_gone` says that the key concerned was deleted since.
+    could not end, and when each was to end. `is_gone` says that what was made was deleted, or undone, since.
     """
 
     event: AuditEvent

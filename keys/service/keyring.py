@@ -276,8 +276,7 @@ class KeyRing:
             told = {"found": found} if found else {}
             log.note(event, key, ends=ends.isoformat(), was=current_ends(key), **told)
             ended = key if is_so else replace(key, expires_on=confirmed_writes.end_key(self.api, key, ends).expires_on)
-            if not is_so and not same_time(ended.expires_on, ends) and ended.expires_on:
-                log.note(event, ends=ended.expires_on.isoformat())  # as it is kept
+            self._note_ends(event, consumer.with_key(ended))
         return Change(event, consumer.with_key(ended), ended, ends=ended.expires_on)
 
     @once
@@ -344,7 +343,10 @@ class KeyRing:
             made = event.facts.get("new", "")
             concerned = made or (event.key_id if event.action != Action.DELETE else "")
             if not made or consumer.lacks_key(made):
-                return Change(event, consumer, is_gone=bool(concerned) and consumer.lacks_key(concerned))
+                if not concerned or consumer.lacks_key(concerned):
+                    return Change(event, consumer, is_gone=bool(concerned))
+                key = consumer.key(concerned)
+                return Change(event, consumer, key, ends=key.expires_on if event.action == Action.CHANGE_END else None)
             if not self.may(Action.REVEAL):
                 change = Change(event, consumer, consumer.key(made), is_withheld=True)
             else:
@@ -424,9 +426,15 @@ class KeyRing:
                 continue
             del failed[key]
             consumer = consumer.with_key(ended)
+        self._note_ends(event, consumer)
         if failed:
             event.outcome = Outcome.PARTLY
         return consumer, failed
+
+    def _note_ends(self, event: AuditEvent, consumer: Consumer) -> None:
+        """Note the ends that the service kept, where it rounds them: mails and the history tell of these."""
+        if facts := confirmed_writes.ends_as_kept(event, consumer):
+            log.note(event, **facts)
 
 
 def check_rotate_all(consumer: Consumer) -> None:

@@ -84,9 +84,9 @@ def _without_manager(consumer: Consumer, event: AuditEvent) -> Consumer:
 
 
 def _changed(consumer: Consumer, event: AuditEvent, change: Callable[[ApiKey], ApiKey]) -> Consumer:
-    if event.key_id not in consumer.key_ids:
-        return consumer
-    return consumer.with_key(change(consumer.key(event.key_id)))
+    """Change the key, unless it is gone, or cannot be read and so is not shown."""
+    known = next((key for key in consumer.keys if key.id == event.key_id), None)
+    return consumer.with_key(change(known)) if known else consumer
 
 
 _AFTER: dict[Action, Callable[[Consumer, AuditEvent], Consumer | None]] = {

@@ -11,6 +11,7 @@ from keys.models import DONE, PLANNING, Action, AuditEvent, Outcome
 from keys.service.confirmed_writes import (
     Facts,
     added_manager,
+    ends_as_kept,
     is_changed,
     is_the_one,
     new_key_among,
@@ -98,6 +99,8 @@ def settle(event: AuditEvent, consumer: Consumer | None) -> bool:
         return False
     now = timezone.now()
     outcome, made = settled(event, consumer, log.keys_made_by_others(event), now)
+    if consumer and outcome == Outcome.DONE:
+        event.facts |= ends_as_kept(event, consumer)
     in_doubt = outcome == Outcome.UNCONFIRMED and now - event.started_at > NOT_DONE_AFTER
     if log.settle(event, outcome, made, in_doubt=in_doubt) and consumer and outcome in DONE:
         notifications.tell_managers(event, consumer)

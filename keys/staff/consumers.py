@@ -23,6 +23,7 @@ from keys.staff.search.unreachable import why_unseen
 from keys.types import Consumer, NewConsumer
 from keys.web.forms import LABEL_LENGTH, OnceForm
 from keys.web.portal_or_admin import ADMIN, page_of, render_here
+from keys.web.views import undone
 from keys.zuplo import bucket_names, gateway
 
 require_form = require_http_methods(["GET", "HEAD", "POST"])
@@ -153,9 +154,8 @@ def add_manager(request: Request, directory: Directory, name: str) -> HttpRespon
     if form.is_valid():
         email = form.cleaned_data["email"]
         change = directory.add_manager(name, email, token=form.cleaned_data["token"])
-        return redirect_with_message(
-            request, directory, change.consumer, _("%(email)s is a manager now.") % {"email": email}
-        )
+        words = undone() if change.is_gone else _("%(email)s is a manager now.") % {"email": email}
+        return redirect_with_message(request, directory, change.consumer, words)
     return render_form(request, directory, "_add_manager", form, consumer=directory.consumer(name))
 
 
@@ -167,9 +167,8 @@ def remove_manager(request: Request, directory: Directory, name: str, manager_id
     if form.is_valid():
         change = directory.remove_manager(name, manager_id, token=form.cleaned_data["token"])
         email = change.event.facts.get("address", "")
-        return redirect_with_message(
-            request, directory, change.consumer, _("%(email)s is no manager any more.") % {"email": email}
-        )
+        words = undone() if change.is_gone else _("%(email)s is no manager any more.") % {"email": email}
+        return redirect_with_message(request, directory, change.consumer, words)
     found = directory.consumer(name)
     return render_form(request, directory, "_remove_manager", form, consumer=found, manager=found.manager(manager_id))
 

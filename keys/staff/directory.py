@@ -160,11 +160,15 @@ class Directory(KeyRing):
         )
 
     def first_result(self, event: AuditEvent) -> Change:
-        """Replay of a deletion: nothing is left to look at."""
+        """Replay: of a deletion nothing is left to look at; whoever was a manager need not be one any more."""
         if event.action == Action.DELETE_CONSUMER and log.is_by(event, self.actor) and event.outcome == Outcome.DONE:
             gone = Consumer(event.consumer, event.facts["title"], managers=(), keys=())
             return Change(event, gone)
-        return super().first_result(event)
+        change = super().first_result(event)
+        if event.action not in {Action.ADD_MANAGER, Action.REMOVE_MANAGER}:
+            return change
+        is_manager = confirmed_writes.added_manager(change.consumer, event.facts.get("address", "")) is not None
+        return replace(change, is_gone=is_manager != (event.action == Action.ADD_MANAGER))
 
 
 def _managers(new: NewConsumer) -> tuple[Manager, ...]:

@@ -8,6 +8,7 @@ from typing import Any, NoReturn
 from django import forms
 from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
+from django.db import models
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
@@ -74,6 +75,7 @@ class MetadataField(KeylessField):
             size = len(json.dumps(found, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode())
         except (ValueError, RecursionError) as problem:
             raise ValidationError(_("This is no JSON: %(problem)s."), "json", {"problem": _where(problem)}) from None
+        keyless(json.dumps(found, ensure_ascii=False))  # also one that was spelled with escapes
         if not isinstance(found, dict):
             raise ValidationError(_('Write a JSON object, as in {"plan": "pro"}.'), "object")
         if _NUL.search(text):  # PostgreSQL keeps none
@@ -106,6 +108,14 @@ class AddressesField(KeylessField):
 
 class AddressField(KeylessField, forms.EmailField):
     default_validators = [keyless, validate_email]
+
+
+KEYLESS: dict[type[models.Field], dict[str, Any]] = {
+    models.CharField: {"form_class": KeylessField},
+    models.TextField: {"form_class": KeylessField},
+    models.EmailField: {"form_class": AddressField},
+}
+"""`formfield_overrides` of an admin for models: no text that is typed there may hold a key."""
 
 
 def plain_address(text: str) -> str:

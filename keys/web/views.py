@@ -202,6 +202,11 @@ def first_key_response(request: Request, ring: KeyRing, change: Change) -> HttpR
     return trigger_client_event(response, "page:stale")
 
 
+def undone() -> str:
+    """Notice for a form that is sent again, when its doing was taken back meanwhile."""
+    return _("That was done when the form was first sent. It has been changed since.")
+
+
 def _post_data(request: Request) -> Any:
     return request.POST if request.method == "POST" else None
 

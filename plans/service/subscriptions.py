@@ -11,7 +11,7 @@ from django.utils.translation import gettext as _
 
 from keys.audit import log
 from keys.conf import settings
-from keys.errors import ApiError, ChangedMeanwhile, NotAllowed, NotFound
+from keys.errors import ApiError, ChangedMeanwhile, DoneBefore, NotAllowed, NotFound
 from keys.models import PLANNING, Action, AuditEvent
 from keys.service.idempotency import Change, once
 from keys.service.keyring import KeyRing
@@ -192,6 +192,17 @@ class Subscriptions(KeyRing):
 
     # What verbs share
 
+    def first_result(self, event: AuditEvent) -> Change:
+        """Replay: what was done to a plan may have been undone since."""
+        change = super().first_result(event)
+        if event.action not in PLANNING:
+            return change
+        try:
+            now = self.source.subscription(change.consumer)
+        except ApiError as problem:
+            raise DoneBefore(f"event {event.pk}: {problem}") from problem
+        return replace(change, is_gone=not _still_stands(event, now))
+
     def _check_immediate(self, plan: Plan) -> None:
         """Raises `NotAllowed` where a plan is to be asked for, or paid first: only its own way leads to it."""
         if way_to(plan) != "start":
@@ -224,6 +235,15 @@ class Subscriptions(KeyRing):
         self.check_right(Action.START_PLAN)
         self._check_immediate(plan)
         self.check_newcomer()
+
+
+def _still_stands(event: AuditEvent, now: Subscription | None) -> bool:
+    """True if the plan is as a change made it, or is to become so."""
+    if now is None or event.action == Action.CANCEL_PLAN:
+        return (now is None or now.is_canceled) and event.action == Action.CANCEL_PLAN
+    if event.action == Action.RESUME_PLAN:
+        return not now.is_canceled and not now.next_plan
+    return now.plan_key == event.facts["plan"] or now.next_plan == str(event.facts["plan_name"])
 
 
 def check_payment(old: Subscription | None) -> None:

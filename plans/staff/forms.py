@@ -9,7 +9,7 @@ from django.utils.translation import gettext_lazy as _
 
 from keys.conf import settings
 from keys.types import NAME
-from keys.web.forms import OnceForm, keyless, readable
+from keys.web.forms import OnceForm, WordsField
 from plans.models import RequestState
 from plans.types import Plan
 
@@ -22,12 +22,11 @@ class AnswerForm(OnceForm):
         widget=forms.RadioSelect,
         choices=[(RequestState.APPROVED, _("Approve")), (RequestState.REFUSED, _("Refuse"))],
     )
-    answer = forms.CharField(
+    answer = WordsField(
         label=_("Answer"),
         required=False,
         max_length=500,
         widget=forms.Textarea(attrs={"rows": 3, "cols": 60}),
-        validators=[readable, keyless],
         help_text=_("Mailed to the customer. Needed to refuse."),
     )
 
@@ -41,10 +40,9 @@ class PlanForm(OnceForm):
 
     seen = forms.CharField(widget=forms.HiddenInput, required=False)
     plan = forms.ChoiceField(label=_("Plan"))
-    reason = forms.CharField(
+    reason = WordsField(
         label=_("Reason"),
         max_length=200,
-        validators=[readable, keyless],
         help_text=_("The customer reads it in the history."),
     )
 

@@ -18,6 +18,7 @@ from keys.conf import settings
 from keys.errors import NotAllowed, NotFound
 from keys.http import Request
 from keys.web.decorators import View, keyring_for
+from keys.web.views import undone
 from plans.models import PlanRequest, RequestState
 from plans.service import requests
 from plans.service.on_behalf import consumer_for
@@ -113,10 +114,11 @@ def change_plan(request: Request, environment: str, name: str) -> HttpResponse:
         ring = keyring_for(request, environment, Subscriptions)
         wanted, seen, token = (form.cleaned_data[field] for field in ("plan", "seen", "token"))
         if old:
-            ring.change_plan(name, wanted, seen=seen, token=token, at_once=True, is_approved=True)
+            change = ring.change_plan(name, wanted, seen=seen, token=token, at_once=True, is_approved=True)
         else:
-            ring.subscribe(name, wanted, token=token, is_approved=True)
-        messages.success(request, _("The plan is changed. All managers get an e-mail."))
+            change = ring.subscribe(name, wanted, token=token, is_approved=True)
+        words = undone() if change.is_gone else _("The plan is changed. All managers get an e-mail.")
+        messages.success(request, words)
         return HttpResponseRedirect(reverse("admin:plans_planrecord_changelist"))
     form.initial = {**form.initial, "seen": mark(old), "plan": old.plan_key if old else ""}
     context = {"consumer": consumer, "subscription": old, "form": form, "title": consumer.title}

@@ -5,7 +5,7 @@ from django.core.exceptions import ValidationError
 from django.http import QueryDict
 from django.utils.translation import gettext_lazy as _
 
-from keys.web.forms import OnceForm, keyless, readable
+from keys.web.forms import KeylessField, OnceForm, readable
 
 NOW, LATER = "now", "later"
 
@@ -28,7 +28,7 @@ class ChangeForm(SeenForm):
 
     def __init__(self, data: QueryDict | None = None, *, url: str = "", asks_when: bool = False) -> None:
         super().__init__(data, url=url)
-        if not asks_when:
+        if not asks_when and "when" not in self.data:  # sent again, it is the same form, whatever is asked by now
             del self.fields["when"]
 
     @property
@@ -40,7 +40,7 @@ class ChangeForm(SeenForm):
 class CancelForm(SeenForm):
     """Done only by whoever types the name of the plan."""
 
-    plan_name = forms.CharField(label=_("Name of the plan"), max_length=600)
+    plan_name = KeylessField(label=_("Name of the plan"), max_length=600)
 
     def __init__(self, data: QueryDict | None = None, *, url: str = "", expected: str) -> None:
         super().__init__(data, url=url)
@@ -57,7 +57,7 @@ class CancelForm(SeenForm):
 class RequestForm(OnceForm):
     """Ask for a plan, with a few words for whoever decides."""
 
-    words = forms.CharField(
+    words = KeylessField(
         label=_("Message (optional)"),
         required=False,
         max_length=500,
@@ -67,5 +67,4 @@ class RequestForm(OnceForm):
     def clean_words(self) -> str:
         words: str = " ".join(self.cleaned_data["words"].split())
         readable(words)
-        keyless(words)
         return words

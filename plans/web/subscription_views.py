@@ -11,8 +11,7 @@ from django.views.decorators.http import require_POST, require_safe
 from keys.errors import ChangedMeanwhile
 from keys.http import Request
 from keys.models import PLANNING, Action
-from keys.types import Consumer
-from keys.web.views import require_form
+from keys.web.views import require_form, undone
 from plans.models import PlanRequest, RequestState
 from plans.service.subscriptions import Subscriptions, Wish, mark, way_to
 from plans.types import Direction, Subscription
@@ -71,10 +70,10 @@ def change_to(request: Request, ring: Subscriptions, name: str, plan: str) -> Ht
     if form.is_valid():
         token, seen = form.cleaned_data["token"], form.cleaned_data["seen"]
         if old is None and seen in {"", mark(None)}:
-            ring.subscribe(name, plan, token=token)
+            change = ring.subscribe(name, plan, token=token)
         else:
-            ring.change_plan(name, plan, seen=seen, token=token, at_once=form.at_once)
-        return done(request, back_of(ring, name), _changed(wish))
+            change = ring.change_plan(name, plan, seen=seen, token=token, at_once=form.at_once)
+        return done(request, back_of(ring, name), undone() if change.is_gone else _changed(wish))
     action = Action.CHANGE_PLAN if old else Action.START_PLAN
     ring.check_right(action)
     ring.check_proof(action)
@@ -92,11 +91,17 @@ def change_to(request: Request, ring: Subscriptions, name: str, plan: str) -> Ht
 @require_form
 @with_plans
 def cancel(request: Request, ring: Subscriptions, name: str) -> HttpResponse:
-    consumer, subscription = _running(ring, name)
-    form = CancelForm(post_data(request), url=request.path, expected=subscription.plan_name)
+    consumer, subscription = ring.current(name)
+    data = post_data(request)
+    # A form that is sent again finds no plan any more.
+    expected = subscription.plan_name if subscription else data.get("plan_name", "") if data else ""
+    form = CancelForm(data, url=request.path, expected=expected)
     if form.is_valid():
-        ring.cancel_plan(name, seen=form.cleaned_data["seen"], token=form.cleaned_data["token"])
-        return done(request, back_of(ring, name), _("The plan is canceled. All managers get an e-mail."))
+        change = ring.cancel_plan(name, seen=form.cleaned_data["seen"], token=form.cleaned_data["token"])
+        words = undone() if change.is_gone else _("The plan is canceled. All managers get an e-mail.")
+        return done(request, back_of(ring, name), words)
+    if subscription is None:
+        raise ChangedMeanwhile("there is no plan")
     ring.check_right(Action.CANCEL_PLAN)
     ring.check_proof(Action.CANCEL_PLAN)
     form.initial["seen"] = mark(subscription)
@@ -110,20 +115,15 @@ def resume(request: Request, ring: Subscriptions, name: str) -> HttpResponse:
     form = SeenForm(request.POST, url=request.path)
     if not form.is_valid():
         raise ChangedMeanwhile("a form that was not sent whole")
-    ring.resume_plan(name, seen=form.cleaned_data["seen"], token=form.cleaned_data["token"])
-    return done(request, back_of(ring, name), _("The plan goes on as before."))
-
-
-def _running(ring: Subscriptions, name: str) -> tuple[Consumer, Subscription]:
-    consumer, subscription = ring.current(name)
-    if subscription is None:
-        raise ChangedMeanwhile("there is no plan")
-    return consumer, subscription
+    change = ring.resume_plan(name, seen=form.cleaned_data["seen"], token=form.cleaned_data["token"])
+    words = undone() if change.is_gone else _("The plan goes on as before.")
+    return done(request, back_of(ring, name), words)
 
 
 def _asks_when(wish: Wish) -> bool:
     """Only people can say when, where neither order nor price tells an upgrade, and there is a period to wait for."""
-    return wish.direction == Direction.UNKNOWN and wish.old is not None and wish.old.resets_on is not None
+    old = wish.old if wish.direction == Direction.UNKNOWN else None
+    return old is not None and old.plan_key != wish.plan.key and old.resets_on is not None
 
 
 def _resume_form(subscription: Subscription | None) -> Any:

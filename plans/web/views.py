@@ -54,9 +54,9 @@ def _own(ring: Subscriptions) -> dict[str, Any]:
     own: dict[str, list[str]] = {}
     trouble, count = False, 0
     try:
-        consumers = ring.consumers().consumers
-        count = len(consumers)
-        for consumer in consumers:
+        found = ring.consumers()
+        count, trouble = len(found.consumers), bool(found.unread)
+        for consumer in found.consumers:
             if subscription := ring.source.subscription(consumer):
                 own.setdefault(subscription.plan_key, []).append(consumer.title)
     except ApiError as problem:

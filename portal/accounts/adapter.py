@@ -28,6 +28,7 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from keys import counter
+from keys.web.forms import keyless
 from keys.web.time_zones import time_zone_of
 from portal.accounts import company_domains, email_codes, mail_limits, mfa, user_agents
 from portal.mail import outbox
@@ -52,9 +53,10 @@ class AccountAdapter(DefaultAccountAdapter):
         return bool(settings.LOCAL_SIGN_UP and settings.LOCAL_SIGN_IN)
 
     def clean_email(self, email: str) -> str:
-        """Refuse invisible characters, which Django lets pass within a domain; no mail reaches such an address."""
+        """Refuse a pasted key, and invisible characters, which Django lets pass within a domain."""
         if not email.isprintable():
             raise ValidationError(validate_email.message, validate_email.code)
+        keyless(email)
         return cast(str, super().clean_email(email))
 
     def save_user(self, request: HttpRequest, user: User, form: Any, commit: bool = True) -> User:

@@ -4,11 +4,12 @@ from typing import Any, cast
 
 from allauth.account.adapter import get_adapter
 from allauth.account.fields import PasswordField
-from allauth.account.forms import LoginForm, SignupForm
+from allauth.account.forms import LoginForm, RequestLoginCodeForm, SignupForm
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.utils.translation import gettext_lazy as _
 
+from keys.web.forms import keyless
 from portal.accounts import sessions
 
 
@@ -21,11 +22,23 @@ class SignInForm(LoginForm):
             label=_("Password"), required=False, autocomplete="current-password", show_reset_help=True
         )
 
+    def clean_login(self) -> str:
+        keyless(self.cleaned_data["login"])
+        return cast(str, super().clean_login())
+
     def login(self, request: HttpRequest, redirect_url: str | None = None) -> HttpResponse:
         response: HttpResponse = super().login(request, redirect_url)
         if request.user.is_authenticated:
             sessions.limit(request, request.user)  # allauth gave it a length that each change renews
         return response
+
+
+class CodeRequestForm(RequestLoginCodeForm):
+    """Asks for a mailed code."""
+
+    def clean_email(self) -> str:
+        keyless(self.cleaned_data["email"])
+        return cast(str, super().clean_email())
 
 
 class SignUpForm(SignupForm):

@@ -24,7 +24,7 @@ from django.utils.translation import get_language, override
 from django.utils.translation import gettext as _
 
 from keys import counter
-from keys.redaction import without_keys
+from keys.types import as_shown
 from keys.web.forms import WordsField
 from portal.models import User
 
@@ -136,8 +136,8 @@ class AddPasskeyForm(AddWebAuthnForm):
         return True
 
     def clean_name(self) -> str:
-        """A credential that the device keeps already is not refused for its name."""
-        return without_keys(str(super().clean_name()))
+        """A credential that the device keeps already is not refused for its name, which is cleaned instead."""
+        return as_shown(str(super().clean_name()))
 
 
 class RenamePasskeyForm(EditWebAuthnForm):

@@ -100,6 +100,17 @@ def names(name: str) -> list[str]:
     return [part.strip() for part in text(name).split(",") if part.strip()]
 
 
+def key_format(name: str) -> str:
+    """A regular expression that finds keys, and nothing in ordinary words; it stands among others in one."""
+    value = text(name)
+    try:
+        if value and re.search(f"(?:{value})", "Production server 12, ann@example.com"):
+            wrong(name, "finds a key in ordinary words. Begin it with what all of your keys begin with.")
+    except re.error:
+        wrong(name, "is no regular expression. Write it like acme_[0-9a-f]{32}.")
+    return value
+
+
 def web_address(name: str, default: str = "", *, https: bool = False) -> str:
     """An http(s) URL without its last slash, or "" when not set; with `https`, plain http only to loopback."""
     value = text(name, default).rstrip("/")

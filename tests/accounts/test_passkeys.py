@@ -9,6 +9,7 @@ from django.core.cache import cache
 from django.test import Client
 
 from portal.models import User
+from sandbox.values import mint_key
 from tests.helpers.oidc_provider import Provider, settings_for
 from tests.helpers.people import passes, sign_in, signed_in_as
 from tests.helpers.software_passkey import ADD, LOGIN, REAUTHENTICATE, SECOND, Passkey, options_of, send
@@ -148,6 +149,38 @@ def test_what_no_passkey_answers_is_refused_and_no_failure_of_the_portal(nonsens
     assert ann_client.post(REAUTHENTICATE, {"credential": nonsense}).status_code in {200, 302}
     assert signed_in_as(client) is None
     assert Authenticator.objects.filter(type="webauthn").count() == 1
+
+
+# Its name, which stands in the account and in Django admin
+
+
+KEYS = [mint_key(), "acme-0123456789ab"]
+
+
+@pytest.mark.parametrize("key", KEYS, ids=["of Zuplo", "of its own"])
+def test_the_name_of_a_new_passkey_is_cleaned(key, ann_client, settings):
+    """E2: a passkey that the device keeps by now is not refused for its name."""
+    settings.KEYS_FORMAT = "acme-[0-9a-f]{12}"
+    answer = json.dumps(Passkey().made(options_of(ann_client, ADD)))
+    assert ann_client.post(ADD, {"credential": answer, "name": f"Laptop\u202e {key}" + "x" * 9000}).status_code == 302
+    (name,) = (one.wrap().name for one in Authenticator.objects.filter(type="webauthn"))
+    assert name.startswith("Laptop\ufffd ")
+    assert "removed]" in name
+    assert key not in name
+    assert len(name) < 600
+
+
+@pytest.mark.parametrize("words", [*KEYS, f"Work, {KEYS[0]}", "Lap\u202etop", "x" * 101, "", " "])
+def test_what_a_passkey_cannot_be_called_is_refused(words, passkey, ann_client, settings):
+    """E1, E2: and a key is not shown again."""
+    settings.KEYS_FORMAT = "acme-[0-9a-f]{12}"
+    url = f"/accounts/2fa/webauthn/keys/{Authenticator.objects.get(type='webauthn').pk}/edit/"
+    assert ann_client.post(url, {"name": "Work laptop"}).status_code == 302
+    response = ann_client.post(url, {"name": words})
+    assert response.status_code == 200
+    assert not [key for key in KEYS if key in response.text]
+    assert ("seems to hold a key" in response.text) == any(key in words for key in KEYS)
+    assert Authenticator.objects.get(type="webauthn").wrap().name == "Work laptop"
 
 
 # Nobody is asked for what the account never had

@@ -6,6 +6,7 @@ from django.http import HttpRequest, HttpResponse
 from django.urls import path
 from django.views.decorators.csrf import csrf_exempt
 
+from keys.redaction import remember_fetched
 from portal.urls import handler500
 from portal.urls import urlpatterns as portal_urls
 
@@ -23,8 +24,9 @@ def forbidden(request: HttpRequest) -> HttpResponse:
 
 @csrf_exempt
 def fail_with_secrets(request: HttpRequest) -> HttpResponse:
-    key, token = request.POST["key"], settings.ZUPLO_API_KEY
-    raise RuntimeError(f"{key} {token} Key (email)=({request.GET['manager-email']}) already exists.")
+    key, token, own = request.POST["key"], settings.ZUPLO_API_KEY, request.POST["own"]
+    remember_fetched(own)
+    raise RuntimeError(f"{key} {token} {own} Key (email)=({request.GET['manager-email']}) already exists.")
 
 
 urlpatterns = [

@@ -2,16 +2,31 @@
 
 import uuid
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
+from bs4 import BeautifulSoup
+from django.core import mail
+from django.core.cache import cache
 from django.test import Client
 from django.utils import timezone
 
-from keys.models import AuditEvent, Outcome
+from keys.models import Action, AuditEvent, Outcome
+from keys.times import written as in_words
 from keys.tolerance import composed
 from sandbox import Sandbox
-from tests.helpers.invariants import EVERY_VERB, FirstKey, Said, said, shown_keys, titled, world, written
+from tests.helpers.invariants import (
+    EVERY_VERB,
+    ROTATING,
+    FirstKey,
+    Said,
+    said,
+    shown_keys,
+    titled,
+    words,
+    world,
+    written,
+)
 from tests.helpers.staff import ACME
 from tests.helpers.verbs import Verb, acme, in_time, new_keys
 
@@ -109,6 +124,79 @@ def test_an_end_that_was_near_already_is_not_taken_for_changed(sandbox: Sandbox,
     assert said(response) == Said.HALF
     form = {"ends_on": in_time(hours=1).strftime("%Y-%m-%dT%H:%M"), "token": str(uuid.uuid4())}
     assert said(ann_client.post(url + "end/", form)) == Said.UNKNOWN
+
+
+NOW = [verb for verb in EVERY_VERB if verb.action in ROTATING] + [
+    replace(verb, fields={"ends_on": f"{in_time(minutes=-1):%Y-%m-%dT%H:%M}"})
+    for verb in EVERY_VERB
+    if verb.action == Action.CHANGE_END
+]
+
+
+@pytest.mark.parametrize("verb", NOW, ids=titled)
+@pytest.mark.parametrize("lost", [None, "answer", "look"])
+def test_a_key_that_goes_on_until_midnight_is_not_said_to_have_ended(
+    verb: Verb, lost: str | None, sandbox: Sandbox, ann_client: Client
+) -> None:
+    """G5, H2: in the answer, on the page, in the history, its file and the mails stands the end that was kept."""
+    acme(sandbox)
+    sandbox.set(kept_ends="days")
+    if lost:
+        sandbox.fault("PATCH", "*", "drop", when="after", times=0)
+    if lost == "look":
+        sandbox.fault("GET", "*/consumers/acme", "drop", nth=2, times=0)
+    response = verb.send(ann_client, verb.url(sandbox))
+    assert said(response) == (
+        Said.DONE if lost != "look" else Said.UNKNOWN if verb.action == Action.CHANGE_END else Said.HALF
+    )
+    sandbox.clear_faults()
+    cache.clear()
+    midnight = datetime.fromisoformat(sandbox.keys("acme")[0]["expiresOn"])
+    assert midnight > in_time()
+    event = AuditEvent.objects.get()
+    for text in (words(response), words(ann_client.get("/keys/"))):
+        assert "has ended" not in text
+    if lost == "look" and verb.action in ROTATING:
+        return  # what is left to be finished is told by the next test
+    mails = " ".join(message.body for message in mail.outbox)
+    assert mails
+    assert "The gateway refuses" not in mails
+    event.refresh_from_db()
+    kept = event.facts["ends"] if verb.action == Action.CHANGE_END else max(event.facts["old"].values())
+    assert datetime.fromisoformat(kept) == midnight
+    assert in_words(midnight) in words(ann_client.get("/keys/production/activity/"))
+    if verb.action != Action.ROTATE_ALL:
+        assert in_words(midnight) in mails
+
+
+@pytest.mark.parametrize("verb", [verb for verb in NOW if verb.action in ROTATING], ids=titled)
+def test_a_rotation_of_which_ends_were_kept_otherwise_can_be_finished(
+    verb: Verb, sandbox: Sandbox, ann_client: Client
+) -> None:
+    """G7: what was rounded is rounded to the same end again, and that is done."""
+    acme(sandbox)
+    sandbox.set(kept_ends="days")
+    sandbox.fault("PATCH", "*", "drop", when="after", times=0)
+    sandbox.fault("GET", "*/consumers/acme", "drop", nth=2, times=0)
+    half = verb.send(ann_client, verb.url(sandbox))
+    assert said(half) == Said.HALF
+    sandbox.clear_faults()
+    for offer in BeautifulSoup(half.text, "html.parser").select('form[data-tone="warn"]'):
+        fields = {field["name"]: field["value"] for field in offer.select("input[name]")}
+        for _ in range(2):
+            assert said(ann_client.post(offer["action"], fields)) == Said.DONE
+
+
+def test_a_key_that_ends_tonight_is_rotated_wholly(sandbox: Sandbox, ann_client: Client) -> None:
+    """G7: its end stays, as the service keeps no earlier one."""
+    ends = in_time(days=1).replace(hour=0, minute=0, second=0, microsecond=0).isoformat()
+    sandbox.add_consumer("acme", managers=["ann@acme.test"], keys=[{"description": "CI", "expiresOn": ends}])
+    sandbox.set(kept_ends="days")
+    url, token = f"/keys/production/acme/{sandbox.keys('acme')[0]['id']}/rotate/", str(uuid.uuid4())
+    for _ in range(2):
+        assert said(ann_client.post(url, {"grace": "now", "token": token})) == Said.DONE
+    assert AuditEvent.objects.get(action=Action.ROTATE).outcome == Outcome.DONE
+    assert len(sandbox.keys("acme")) == 2
 
 
 def test_details_that_are_kept_otherwise_are_changed(sandbox: Sandbox, sam_client: Client) -> None:

@@ -187,6 +187,33 @@ def test_a_key_that_cannot_be_read_counts(odd: dict, sandbox: Sandbox, ann_clien
     assert sandbox.keys("acme") == before
 
 
+@pytest.mark.parametrize("verb", CHANGES, ids=by_action)
+@odd_keys
+def test_a_key_that_can_be_read_no_more_after_a_change_hides_no_other(
+    verb: Verb, odd: dict, sandbox: Sandbox, ann_client: Client, log
+) -> None:
+    """G3: our own change is put onto what the list shows, and the key that it was about is not there."""
+    keys = acme(sandbox)
+    assert verb.send(ann_client, verb.url(sandbox)).status_code in {200, 303}
+    page = BeautifulSoup(ann_client.get("/keys/").text, "html.parser")
+    before = {row["data-key"] for row in page.select("[data-key]")}
+    for nth in range(1, 4):
+        sandbox.clear_faults()
+        listed = sandbox.consumer("acme")
+        if len(listed["apiKeys"]) < nth:
+            break
+        entry = listed["apiKeys"][nth - 1]
+        listed["apiKeys"][nth - 1] = {**entry, odd["field"]: odd.get("value")}
+        sandbox.fault("GET", "*/consumers", "wrong_type", body={"data": [listed]}, times=0)
+        log.clear()
+        response = ann_client.get("/keys/")
+        told(response, log, "1 key could not be read")
+        shown = {row["data-key"] for row in BeautifulSoup(response.text, "html.parser").select("[data-key]")}
+        assert before - shown <= {entry["id"]}
+        assert shown <= before
+    assert keys
+
+
 @pytest.mark.parametrize("verb", [verb for verb in CHANGES if verb.name != "rotate-all"], ids=by_action)
 @odd_keys
 def test_what_cannot_be_read_settles_nothing(verb: Verb, odd: dict, sandbox: Sandbox, ann_client: Client) -> None:

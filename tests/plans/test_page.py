@@ -1,5 +1,6 @@
 """The public page of plans: what everybody sees, what is only for some, and what caches may keep."""
 
+import uuid
 from decimal import Decimal
 
 import pytest
@@ -61,6 +62,18 @@ def test_the_page_goes_on_while_ones_own_plans_cannot_be_had(ann_client: Client,
     assert response.status_code == 200
     assert "which plan you have right now" in response.content.decode()
     assert "Your plan" not in str(columns(response))
+
+
+def test_who_cannot_be_judged_is_told(ann_client: Client, sandbox, acme) -> None:
+    """G5: a list without managers does not make a newcomer of whoever has a plan."""
+    sandbox.set(listed_managers="absent")
+    response = ann_client.get("/plans/")
+    assert response.status_code == 200
+    assert "which plan you have right now" in response.text
+    assert ann_client.get("/plans/production/choose/team/").status_code == 502
+    form = {"label": "New", "ends": "90", "token": str(uuid.uuid4())}
+    assert ann_client.post("/plans/production/start/team/", form).status_code == 502
+    assert len(sandbox.consumers()) == 1
 
 
 def test_a_private_plan_is_for_those_who_are_invited(

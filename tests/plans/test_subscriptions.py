@@ -120,6 +120,54 @@ def test_a_downgrade_waits_for_the_end_of_what_is_paid(ann_client: Client, sandb
     assert "The plan changes to Free on" not in ann_client.get(ACME).content.decode()
 
 
+@modes
+def test_of_a_plan_it_is_not_said_again_what_was_undone_since(htmx: bool, ann_client: Client, sandbox, acme) -> None:
+    """G6: Back, and Submit once more; what still stands is said again."""
+
+    def told(path: str, form: dict[str, str]) -> str:
+        response = ann_client.post(path, form, headers={"HX-Request": "true"} if htmx else {})
+        assert response.status_code in {200, 303}, response.text
+        return ann_client.get(ACME).text
+
+    def form(path: str) -> dict[str, str]:
+        return {"token": str(uuid.uuid4())} | seen(ann_client, path)
+
+    cancel, team, free = f"{ACME}cancel/", f"{ACME}change/team/", f"{ACME}change/free/"
+    change = form(team)
+    for _ in range(2):
+        assert "You have the plan Team now." in told(team, change)
+    canceling = form(cancel) | {"plan_name": "Team"}
+    for _ in range(2):
+        assert "The plan is canceled." in told(cancel, canceling)
+    page = told(team, change)
+    assert "You have the plan Team now." not in page
+    assert "It has been changed since." in page
+    start = form(free)
+    for _ in range(2):
+        assert "Free" in told(free, start)
+    assert ann_client.post(cancel, canceling).status_code == 422
+    assert plan_of(sandbox)["plan"] == "free"
+
+
+@modes
+def test_taking_back_a_change_of_plan_is_not_said_again_when_it_was_canceled_since(
+    htmx: bool, ann_client: Client, sandbox
+) -> None:
+    """G6: Back, and Submit once more."""
+    paid(sandbox)
+    assert post(ann_client, f"{ACME}change/free/", htmx).status_code in {200, 303}
+    form = {"token": str(uuid.uuid4())} | seen(ann_client, ACME)
+    for _ in range(2):
+        ann_client.post(f"{ACME}resume/", form)
+        assert "The plan goes on as before." in ann_client.get(ACME).text
+    assert post(ann_client, f"{ACME}cancel/", htmx, plan_name="Pro").status_code in {200, 303}
+    ann_client.get(ACME)
+    ann_client.post(f"{ACME}resume/", form)
+    page = ann_client.get(ACME).text
+    assert "The plan goes on as before." not in page
+    assert "It has been changed since." in page
+
+
 def test_where_nothing_tells_an_upgrade_people_are_asked(ann_client: Client, sandbox) -> None:
     paid(sandbox)
     Plan.objects.filter(key__in=["pro", "team"]).update(order=2)

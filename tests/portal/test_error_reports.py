@@ -18,6 +18,7 @@ from sandbox.values import mint_key
 ROOT = Path(__file__).resolve().parent.parent.parent
 TOKEN = "token-of-the-operator"
 EMAIL = "ann@acme.test"
+OWN = "a-key-of-the-operators-own-format"
 
 # A person whose page breaks with secrets at hand, and an error that is only logged.
 FAILING = """
@@ -30,7 +31,7 @@ from django.test import RequestFactory
 settings.ROOT_URLCONF = "tests.helpers.failing_urls"
 person = RequestFactory(REMOTE_ADDR="203.0.113.7", SERVER_NAME="127.0.0.1", HTTP_COOKIE="device=a-session")
 path = "/fail-with-secrets?manager-email=%s" % sys.argv[2]
-request = person.post(path, {"secret": sys.argv[1], "key": sys.argv[1]})
+request = person.post(path, {"secret": sys.argv[1], "key": sys.argv[1], "own": sys.argv[3]})
 told = []
 get_wsgi_application()(request.environ, lambda status, headers: told.append((status, dict(headers)))).close()
 ((status, headers),) = told
@@ -72,7 +73,7 @@ def sentry() -> Iterator[http.server.ThreadingHTTPServer]:
 def fail(key: str, **environment: str) -> subprocess.CompletedProcess[str]:
     given = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), "DJANGO_SETTINGS_MODULE": "portal.settings"}
     given |= {"ZUPLO_API_URL": "http://127.0.0.1:9", "ZUPLO_ACCOUNT": "a", "ZUPLO_BUCKET": "b", "ZUPLO_API_KEY": TOKEN}
-    command = [sys.executable, "-c", FAILING, key, EMAIL]
+    command = [sys.executable, "-c", FAILING, key, EMAIL, OWN]
     done = subprocess.run(command, cwd=ROOT, env=given | environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     return done
@@ -90,6 +91,7 @@ def test_a_report_says_where_and_nothing_about_whom(sentry):
     (exception,) = broken["exception"]["values"]
     assert exception["type"] == "RuntimeError"
     assert "zpka_[removed]" in exception["value"]
+    assert "[key removed]" in exception["value"]
     assert exception["stacktrace"]["frames"][-1]["function"] == "fail_with_secrets"
     assert broken["request"] == {"method": "POST", "url": "http://127.0.0.1/fail-with-secrets"}
     assert broken["tags"]["request_id"] == done.stdout.strip()
@@ -97,7 +99,7 @@ def test_a_report_says_where_and_nothing_about_whom(sentry):
     assert "[token removed]" in json.dumps(logged["logentry"])
 
     everything = "\n".join(body for _, _, body in sentry.envelopes)
-    for secret in (key[5:37], TOKEN, EMAIL, "ann%40", "a-session", "203.0.113.7", "only a warning", '"vars"'):
+    for secret in (key[5:37], OWN, TOKEN, EMAIL, "ann%40", "a-session", "203.0.113.7", "only a warning", '"vars"'):
         assert secret not in everything
 
 

@@ -147,6 +147,8 @@ def test_production_has_no_default_for_what_matters(name):
         ({"KEYS_REMINDER_DAYS": "30,0"}, "KEYS_REMINDER_DAYS is malformed."),
         ({"KEYS_REMINDER_DAYS": "30 7"}, "KEYS_REMINDER_DAYS is malformed."),
         ({"KEYS_REMINDER_CALLS_PER_SECOND": "0"}, "KEYS_REMINDER_CALLS_PER_SECOND is '0'."),
+        ({"KEYS_FORMAT": "acme_(["}, "KEYS_FORMAT is no regular expression."),
+        ({"KEYS_FORMAT": "acme|[a-z0-9]*"}, "KEYS_FORMAT finds a key in ordinary words."),
         ({"SESSION_HOURS": "1.5"}, "SESSION_HOURS is '1.5'."),
         ({"LOG_LEVEL": "LOUD"}, "LOG_LEVEL must be one of"),
         ({"ZUPLO_API_URL": "http://127.0.0.1:8001"}, "ZUPLO_API_URL is a sandbox on this machine."),

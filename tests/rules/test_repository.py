@@ -82,7 +82,7 @@ def variables_in_the_code() -> set[str]:
     settings = re.sub(
         r'f"OIDC_\{(upper|provider\.upper\(\))\}_', '"OIDC_ACME_', settings
     )  # each provider has its own name in the middle
-    readers = r"""\b(?:text|needed|flag|number|names|web_address)\(\s*"([A-Z_]+)\""""
+    readers = r"""\b(?:text|needed|flag|number|names|web_address|key_format)\(\s*"([A-Z_]+)\""""
     zuplo = re.search(r"_zuplo = \((.*?)\)", settings)[1]
     gunicorn = re.findall(r"""(?:environ\.get|_number)\(["']([A-Z_]+)""", (ROOT / "gunicorn.conf.py").read_text())
     domains = re.findall(r'"([A-Z_]+_DOMAINS)"', settings)

@@ -14,7 +14,7 @@ from django.db import connection
 
 from keys.models import Action, AuditEvent, Outcome
 from sandbox import Sandbox
-from tests.helpers.staff import ACME, LIST, NEW_FIELDS, OWN_VERBS, form_of, permit, post
+from tests.helpers.staff import ACME, LIST, NEW_FIELDS, OWN_VERBS, form_of, manager_id, permit, post
 from tests.helpers.verbs import FULL_KEY, about, acme, ends, in_time
 
 pytestmark = pytest.mark.django_db
@@ -262,6 +262,33 @@ def test_who_manages_already_is_not_added_again(sandbox: Sandbox, sam_client) ->
     assert "ann@acme.test manages this consumer already." in response.text
     assert f'href="{ACME}">Back to acme</a>' in response.text
     assert len(sandbox.consumer("acme")["managers"]) == 2
+
+
+def test_of_a_manager_it_is_not_said_again_what_was_undone_since(sandbox: Sandbox, sam_client) -> None:
+    """G6: Back, and Submit once more."""
+    acme(sandbox)
+    adding = {"token": str(uuid.uuid4()), "email": "zoe@acme.test"}
+    removing = {"token": str(uuid.uuid4())}
+
+    def add(form: dict[str, str]) -> str:
+        return sam_client.post(f"{ACME}managers/add/", form, follow=True).text
+
+    def remove(url: str, form: dict[str, str]) -> str:
+        return sam_client.post(url, form, follow=True).text
+
+    for _ in range(2):
+        assert "zoe@acme.test is a manager now." in add(adding)
+    url = f"{ACME}managers/{manager_id(sandbox, 'zoe@acme.test')}/remove/"
+    for _ in range(2):
+        assert "zoe@acme.test is no manager any more." in remove(url, removing)
+    page = add(adding)
+    assert "is a manager now" not in page
+    assert "It has been changed since." in page
+    assert "zoe@acme.test is a manager now." in add(adding | {"token": str(uuid.uuid4())})
+    page = remove(url, removing)
+    assert "is no manager any more" not in page
+    assert "It has been changed since." in page
+    assert len(sandbox.consumer("acme")["managers"]) == 3
 
 
 def test_a_manager_counts_within_the_own_consumer_only(sandbox: Sandbox, sam_client) -> None:
