@@ -84,7 +84,7 @@ def _refusal(request: HttpRequest, exception: Exception | None, facts: dict[str,
 
 
 def _by_google_or_github(exception: Exception) -> SignInRefused:
-    """What went wrong in allauth's own flow: the code is posted, the person asked for by GET."""
+    """Refusal in allauth's own flow: the code is posted, and the person asked for by GET."""
     if isinstance(exception, OSError):  # as every failure of requests is
         request, response = (getattr(exception, name, None) for name in ("request", "response"))
         stage = "userinfo" if getattr(request, "method", "") == "GET" else "token"
