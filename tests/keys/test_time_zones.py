@@ -132,6 +132,29 @@ def test_an_end_at_the_edge_of_the_calendar_breaks_no_page(sandbox, ann_client, 
     assert ann_client.get(path).status_code == (200 if moment > "2" else 403)
 
 
+@pytest.mark.parametrize(
+    "path",
+    [
+        "keys/auditevent/",
+        "portal/outgoingmail/",
+        "portal/user/",
+        "portal/user/{}/change/",
+        "keys/consumers/production/",
+    ],
+)
+def test_django_admin_says_that_it_is_in_utc(sandbox, sam, sam_client, path):
+    page = in_zone(sam_client, HONOLULU).get(f"/admin/{path.format(sam.pk)}", follow=True)
+    assert page.status_code == 200
+    assert "Times here are in UTC." in page.text
+    assert "HST" not in page.text
+
+
+@pytest.mark.parametrize("verb", ["create/", "rotate-all/", "{}/end/", "{}/rotate/"])
+def test_without_the_cookie_each_form_says_that_it_is_in_utc(sandbox, ann_client, key, verb):
+    path = f"/keys/production/acme/{verb.format(sandbox.keys('acme')[0]['id'])}"
+    assert "UTC" in ann_client.get(path).text
+
+
 # The lowest and the highest
 
 
