@@ -19,7 +19,7 @@ from django.core.cache import cache
 from django.test import Client
 
 from sandbox import Sandbox
-from tests.helpers import oidc_provider, zuplo
+from tests.helpers import oidc_provider, processes, zuplo
 from tests.helpers.people import give_the_id
 
 NOWHERE = "http://127.0.0.1:9"  # nothing listens on the discard port
@@ -233,6 +233,11 @@ NEEDED = {
         "curl, node, go or php is missing. Install Debian's curl, nodejs, golang-go, php-cli and php-curl to run them.",
         all(map(shutil.which, ("curl", "node", "go", "php"))),
         os.environ.get("LANGUAGES") == "required",
+    ),
+    "nginx": (
+        "there is no nginx or openssl. Install Debian's nginx-light and openssl to run them.",
+        processes.NGINX is not None and shutil.which("openssl") is not None,
+        os.environ.get("NGINX") == "required",
     ),
     "providers": (
         "they install real OpenID Connect servers by pip and npm. To run them: PROVIDERS=required make test",

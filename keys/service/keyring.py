@@ -36,7 +36,7 @@ from keys.provisioning import provisioning, rules_for
 from keys.service import confirmed_writes, rate_limits, read_your_writes
 from keys.service.confirmed_writes import Facts
 from keys.service.idempotency import Change, once
-from keys.service.lifetimes import current_ends, renewed_end
+from keys.service.lifetimes import check_last, current_ends, renewed_end
 from keys.service.reconciliation import settle
 from keys.tolerance import same_time
 from keys.types import ApiKey, Consumer, FullKey, Unread, UnreadConsumer, as_shown
@@ -273,6 +273,8 @@ class KeyRing:
             is_so = key.is_ended or same_time(key.expires_on, ends)
             if key.expires_on and ends > key.expires_on and not is_so:
                 raise NotAllowed(_("A key cannot be made to live longer. Create or rotate a key instead."))
+            if not is_so:
+                check_last(ends)
             told = {"found": found} if found else {}
             log.note(event, key, ends=ends.isoformat(), was=current_ends(key), **told)
             ended = key if is_so else replace(key, expires_on=confirmed_writes.end_key(self.api, key, ends).expires_on)

@@ -1,13 +1,25 @@
 """Key lifetimes: how long a key was made for. Its end may have been moved; the audit log knows, the API does not."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from django.db.models import Q
 from django.utils import timezone
 from django.utils.dateparse import parse_datetime
+from django.utils.formats import date_format
+from django.utils.translation import gettext as _
 
+from keys.conf import settings
+from keys.errors import NotAllowed
 from keys.models import DONE, AuditEvent
+from keys.times import local
 from keys.types import ApiKey
+
+
+def check_last(ends: datetime) -> None:
+    """Refuse an end that lies too far ahead, whatever a form let pass. Its last day ends a day later somewhere."""
+    last = timezone.now() + timedelta(days=settings.KEYS_LONGEST_DAYS)
+    if ends > last + timedelta(days=1):
+        raise NotAllowed(_("Keys end on %(day)s at the latest, or never.") % {"day": date_format(local(last))})
 
 
 def renewed_end(key: ApiKey, environment: str) -> datetime | None:

@@ -215,7 +215,7 @@ class EndForm(ZonedForm):
         widget=forms.DateTimeInput({"type": "datetime-local"}, format=MINUTES),
     )
     shown = forms.CharField(widget=forms.HiddenInput, required=False)
-    """The end as it stood when the form was opened. It may be sent again, however far away it is."""
+    """End as the form was opened with, which may be sent again however far away. `check_last` knows if it is so."""
 
     def __init__(self, data: QueryDict | None = None, *, url: str = "") -> None:
         super().__init__(data, url=url)

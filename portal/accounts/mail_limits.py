@@ -2,7 +2,8 @@
 
 Sign-up, sign-in, reset and the proof of an address mail to whoever is typed in. Without a limit over all of them a
 stranger fills a mailbox. One client gets a part of what an address gets, so that it cannot keep its owner out; and
-several cannot either, as a browser in which the owner has signed in before counts by itself.
+several cannot either where the owner is known: a browser that has signed in before, and the networks from which the
+owner is signed in, count by themselves.
 """
 
 import ipaddress
@@ -10,6 +11,7 @@ import logging
 
 from allauth.account.adapter import get_adapter
 from allauth.core.exceptions import ImmediateHttpResponse
+from allauth.usersessions.models import UserSession
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
@@ -39,15 +41,18 @@ ASKED_FOR = {
 
 def check(request: HttpRequest, email: str) -> None:
     """Count one mail that was asked for; raises `ImmediateHttpResponse` with a page if there were too many."""
-    client, mailbox = _client(request), _mailbox(email)
+    client, mailbox = _network(str(get_adapter(request).get_client_ip(request))), _mailbox(email)
     if sessions.is_device_of(request, email):
         counted = [(f"device {mailbox}", settings.CODE_MAILS_TO_ADDRESS_BY_CLIENT)]
     else:
         counted = [
             (f"{client} {mailbox}", settings.CODE_MAILS_TO_ADDRESS_BY_CLIENT),
             (client, settings.CODE_MAILS_BY_CLIENT),
-            (mailbox, settings.CODE_MAILS_TO_ADDRESS),
         ]
+        if _is_signed_in_from(client, email):
+            counted.append((f"networks {mailbox}", settings.CODE_MAILS_TO_ADDRESS_BY_CLIENT))
+        else:
+            counted.append((mailbox, settings.CODE_MAILS_TO_ADDRESS))
     for who, limits in counted:
         for seconds, most in zip((HOUR, DAY), limits, strict=True):
             if counter.count(f"mails:{seconds}:{_digest(who)}", seconds) > most:
@@ -60,12 +65,20 @@ def _too_many(request: HttpRequest, seconds: int) -> HttpResponse:
         words = _("Too many mails were asked for today. Use the newest code you have, or try again tomorrow.")
     else:
         words = _("Too many mails were asked for. Use the newest code you have, or try again in an hour.")
+    if settings.LOCAL_SIGN_IN:
+        words += " " + _("A passkey or a password still works.")
     return render(request, "429.html", {"words": words}, status=429)
 
 
-def _client(request: HttpRequest) -> str:
-    """The client's network: one household or host has a whole /64 of IPv6 (RFC 6177)."""
-    address = str(get_adapter(request).get_client_ip(request))
+def _is_signed_in_from(network: str, email: str) -> bool:
+    """True in a network from which the person with this address is signed in. Known or not, it is one query."""
+    proved = {"user__emailaddress__email": email.lower(), "user__emailaddress__verified": True}
+    addresses = UserSession.objects.filter(**proved).values_list("ip", flat=True).distinct()
+    return any(_network(address) == network for address in addresses)
+
+
+def _network(address: str) -> str:
+    """The network of a client: one household or host has a whole /64 of IPv6 (RFC 6177)."""
     return str(ipaddress.ip_network(f"{address}/64", strict=False)) if ":" in address else address
 
 

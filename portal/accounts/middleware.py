@@ -8,8 +8,9 @@ from allauth.socialaccount.adapter import get_adapter as get_social_adapter
 from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth.views import redirect_to_login
+from django.db import DatabaseError
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed
-from django.shortcuts import redirect, render
+from django.shortcuts import redirect
 from django.urls import ResolverMatch, reverse
 from django.utils.translation import gettext as _
 
@@ -101,13 +102,14 @@ class RequireStepUp:
     def process_exception(self, request: HttpRequest, problem: Exception) -> HttpResponse | None:
         """502 page: a provider that is down, or answers nonsense, is not a failure of the portal."""
         match = request.resolver_match
-        if match is None or match.url_name not in PROVIDERS:
+        if match is None or match.url_name not in PROVIDERS or isinstance(problem, DatabaseError):
             return None
-        if isinstance(problem, SignInRefused):
-            provider = get_social_adapter(request).get_provider(request, match.kwargs["provider_id"])
-            return sso_refusals.page(request, provider.sub_id, provider.name, problem, status=502)
-        logger.error("Signing in by a provider failed: %r", problem, exc_info=problem)
-        return render(request, "socialaccount/authentication_error.html", status=502)
+        if not isinstance(problem, SignInRefused):
+            logger.error("Signing in by a provider failed: %r", problem, exc_info=problem)
+            problem = SignInRefused("answer", "malformed", type(problem).__name__)
+        name = match.kwargs.get("provider_id") or match.url_name.partition("_")[0]
+        provider = get_social_adapter(request).get_provider(request, name)
+        return sso_refusals.page(request, provider.sub_id, provider.name, problem, status=502)
 
     def _admin(self, request: HttpRequest) -> HttpResponse | None:
         if request.user.is_authenticated and mfa.must_set_up_second_factor(request.user):

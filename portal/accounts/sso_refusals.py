@@ -3,6 +3,7 @@
 import logging
 import re
 from typing import Any
+from urllib.parse import unquote_plus
 
 from allauth.core.exceptions import ImmediateHttpResponse
 from allauth.socialaccount.providers.base import AuthError, Provider
@@ -17,7 +18,7 @@ logger = logging.getLogger(__name__)
 
 AGAIN = {"login_required", "interaction_required", "account_selection_required", "consent_required"}
 """The person has something to do at the provider (OpenID Connect Core 1.0, 3.1.2.6)."""
-OUTDATED = {"state_lost", "invalid_grant"}
+OUTDATED = {"state_lost", "invalid_grant", "bad_verification_code"}  # the last one is GitHub's
 LATER = {"unreachable", "temporarily_unavailable", "server_error", "http_500", "http_502", "http_503", "http_504"}
 SETTINGS = {
     "invalid_client",
@@ -27,19 +28,23 @@ SETTINGS = {
     "unsupported_response_type",
     "unsupported_grant_type",
     "access_denied",
+    "incorrect_client_credentials",
+    "redirect_uri_mismatch",
     "http_401",
     "http_403",
     "http_404",
     "issuer_mismatch",
     "nonce_mismatch",
+    "azp_mismatch",
     "sub_mismatch",
+    "invalid_sub",
     "invalid_id_token",
     "invalid_userinfo",
-    "malformed",
     "no_common_method",
     "no_code",
 }
-KNOWN = AGAIN | OUTDATED | LATER | SETTINGS
+MALFORMED = "malformed"
+KNOWN = AGAIN | OUTDATED | LATER | SETTINGS | {MALFORMED}
 """The codes that are shown and counted by name; any other is a stranger's word, and only in the log."""
 
 
@@ -69,16 +74,30 @@ def page(request: HttpRequest, provider_id: str, name: str, refusal: SignInRefus
 def _refusal(request: HttpRequest, exception: Exception | None, facts: dict[str, Any]) -> SignInRefused:
     if isinstance(exception, SignInRefused):
         return exception
-    if isinstance(exception, OSError):  # as every failure of requests is
-        return SignInRefused("token", "unreachable", type(exception).__name__)
-    if exception is not None:  # Google's and GitHub's, of which allauth keeps the answer's bytes
-        code = re.search(r"\berror\"?\s*[=:]\s*\"?(\w+)", str(exception))
-        return SignInRefused("token", code[1] if code else type(exception).__name__)
+    if exception is not None:
+        return _by_google_or_github(exception)
     if error := request.GET.get("error"):
         return SignInRefused("authorization", error, request.GET.get("error_description"))
     if facts.get("state") is None:
         return SignInRefused("state", "state_lost", "Begun in another browser, used before, or too long ago.")
     return SignInRefused("authorization", "no_code")
+
+
+def _by_google_or_github(exception: Exception) -> SignInRefused:
+    """Refusal in allauth's own flow: the code is posted, and the person asked for by GET."""
+    if isinstance(exception, OSError):  # as every failure of requests is
+        request, response = (getattr(exception, name, None) for name in ("request", "response"))
+        stage = "userinfo" if getattr(request, "method", "") == "GET" else "token"
+        code = "unreachable" if response is None else f"http_{response.status_code}"
+        return SignInRefused(stage, code, type(exception).__name__)
+    told = {name: _quoted(name, str(exception)) for name in ("error", "error_description")}
+    return SignInRefused("token", told["error"] or MALFORMED, told["error_description"] or type(exception).__name__)
+
+
+def _quoted(name: str, answer: str) -> str:
+    """A value of the answer that allauth quotes as it came: JSON from Google, a form from GitHub."""
+    found = re.search(rf"\b{name}(?:=|\"\s*:\s*\")([^\"&']+)", answer)
+    return unquote_plus(found[1]) if found else ""
 
 
 def _advice(code: str, provider: str) -> str:
@@ -89,6 +108,8 @@ def _advice(code: str, provider: str) -> str:
         words = _("This sign-in took too long, or was started in another browser. Start again from here.")
     elif code in LATER:
         words = _("%(provider)s isn't answering. Try again in a few minutes.")
+    elif code == MALFORMED:
+        words = _("It did not answer as it should. Try again, or choose another way.")
     else:
         words = _(
             "The portal and %(provider)s don't agree on their settings."

@@ -29,15 +29,15 @@ CLIENT = {"OAUTH_PKCE_ENABLED": True, "APPS": [{"client_id": "portal", "secret":
 
 @dataclass
 class Company:
-    """Answers each path with what it is told to."""
+    """Answers each path with what it is told to; a text as it is, and with a status if that is not 200."""
 
     answers: dict[str, Any] = field(default_factory=dict)
 
-    def lets_in(self, client: Client, name: str) -> HttpResponse:
+    def lets_in(self, client: Client, name: str, answer: str = "code=code") -> HttpResponse:
         leaving = client.post(f"/accounts/{name}/login/")
         target = BeautifulSoup(leaving.text, "html.parser").select_one("main a.button")["href"]
         state = parse_qs(urlsplit(target).query)["state"][0]
-        return client.get(f"/accounts/{name}/login/callback/?code=code&state={state}")
+        return client.get(f"/accounts/{name}/login/callback/?{answer}&state={state}")
 
 
 @pytest.fixture
@@ -49,9 +49,11 @@ def company(settings, monkeypatch) -> Iterator[Company]:
     class Answers(http.server.BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             self.rfile.read(int(self.headers.get("Content-Length") or 0))
-            body = json.dumps(company.answers[self.path]).encode()
-            self.send_response(200)
-            self.send_header("Content-Type", "application/json")
+            found = company.answers[self.path]
+            status, told = found if isinstance(found, tuple) else (200, found)
+            body = told.encode() if isinstance(told, str) else json.dumps(told).encode()
+            self.send_response(status)
+            self.send_header("Content-Type", "text/plain" if isinstance(told, str) else "application/json")
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
             self.wfile.write(body)
@@ -148,3 +150,78 @@ class TestGoogle:
         assert signed_in_as(client) is None
         assert mail.outbox[-1].to == ["kate@acme.test"]
         assert not EmailAddress.objects.filter(verified=True).exists()
+
+
+# Why not
+
+
+def refused(answer: HttpResponse, log, name: str, stage: str, code: str, description: str = "") -> str:
+    """The log says it under the reference of the page, and nothing that was secret."""
+    (line,) = [line for line in log.text.splitlines() if "was refused" in line]
+    assert f"Sign-in by {name} was refused at {stage}: {code}" in line
+    assert description in line
+    assert answer["X-Request-ID"] in line
+    assert "secret" not in log.text
+    return str(answer.text)
+
+
+@pytest.mark.parametrize("name", ["google", "github"])
+class TestRefusals:
+    def test_a_lost_state_is_said(self, company, client, log, name):
+        answer = client.get(f"/accounts/{name}/login/callback/?code=1&state=2")
+        assert "Start again from here" in refused(answer, log, name, "state", "state_lost")
+        assert answer["X-Request-ID"] in answer.text
+
+    def test_turning_back_there_is_noted_and_no_error(self, company, client, log, name):
+        answer = company.lets_in(client, name, "error=access_denied&error_description=The+user+has+denied+it")
+        refused(answer, log, name, "authorization", "access_denied", "The user has denied it")
+        assert "You turned back" in client.get(answer["Location"]).text
+
+    @pytest.mark.parametrize(
+        ("path", "told", "stage", "code", "description", "advice"),
+        [
+            (
+                "/token",
+                (400, {"error": "invalid_grant", "error_description": "Bad Request: used"}),
+                *("token", "invalid_grant", "Bad Request: used", "Start again from here"),
+            ),
+            (
+                "/token",
+                "error=bad_verification_code&error_description=The+code+passed+is+incorrect+or+expired.",
+                *("token", "bad_verification_code", "incorrect or expired.", "Start again from here"),
+            ),
+            (
+                "/token",
+                {"error": "incorrect_client_credentials"},
+                *("token", "incorrect_client_credentials", "", "don&#x27;t agree on their settings"),
+            ),
+            ("/token", (401, "<html>no</html>"), "token", "malformed", "", "did not answer as it should"),
+            ("/token", {}, "token", "malformed", "", "did not answer as it should"),
+        ],
+    )
+    def test_what_its_token_endpoint_says_is_said(
+        self, company, client, log, name, path, told, stage, code, description, advice
+    ):
+        company.answers[path] = told
+        assert advice in refused(company.lets_in(client, name), log, name, stage, code, description)
+        assert signed_in_as(client) is None
+
+    @pytest.mark.parametrize("told", [[], 7, {}, {"id": 7, "email": 5, "verified_email": True}])
+    def test_nonsense_about_the_person_is_explained(self, company, client, log, name, told):
+        company.answers |= {"/user": told, "/userinfo": told, "/emails": [{"email": 5}]}
+        answer = company.lets_in(client, name)
+        assert answer.status_code == 502
+        assert "did not answer as it should" in refused(answer, log, name, "answer", "malformed")
+        assert signed_in_as(client) is None
+
+
+@pytest.mark.parametrize(("status", "advice"), [(503, "isn&#x27;t answering"), (403, "don&#x27;t agree")])
+def test_github_that_does_not_tell_of_the_person_is_said(company, client, log, status, advice):
+    company.answers["/user"] = (status, {"message": "no"})
+    assert advice in refused(company.lets_in(client, "github"), log, "github", "userinfo", f"http_{status}")
+
+
+def test_a_provider_that_is_down_is_said(company, client, log, monkeypatch):
+    monkeypatch.setattr(GitHubOAuth2Adapter, "access_token_url", "http://127.0.0.1:9/token")
+    page = refused(company.lets_in(client, "github"), log, "github", "token", "unreachable", "ConnectionError")
+    assert "isn&#x27;t answering" in page

@@ -4,6 +4,7 @@ import itertools
 
 import pytest
 from django.core import mail
+from django.core.cache import cache
 from django.test import Client
 
 from tests.helpers.people import LOGIN, SIGNUP, STEP_UP_CODE, last_code, passes, sign_in, signed_in_as
@@ -33,6 +34,7 @@ def test_one_client_sends_one_address_only_so_many_mails_over_all_doors(ann, add
     assert statuses[8:] == [429] * 29
     answer = Client().post(LOGIN, {"login": address})
     assert "Too many mails were asked for. Use the newest code you have, or try again in an hour." in answer.text
+    assert "A passkey or a password still works." in answer.text
     assert "Nothing was changed." in answer.text
 
 
@@ -59,9 +61,43 @@ def test_several_strangers_do_not_keep_the_owner_out_where_she_has_signed_in_bef
     client.post("/accounts/logout/")
     for number in range(10):
         asks("ann@acme.test", 4, REMOTE_ADDR=f"192.0.2.{number}")
-    assert Client().post(LOGIN, {"login": "ann@acme.test"}).status_code == 429
+    elsewhere = {"REMOTE_ADDR": "198.51.100.1"}
+    assert Client(**elsewhere).post(LOGIN, {"login": "ann@acme.test"}).status_code == 429
+    client.defaults |= elsewhere
     sign_in(client, "ann@acme.test")
     assert signed_in_as(client) == "ann@acme.test"
+
+
+@pytest.mark.parametrize(("signed_in", "anew"), [("192.0.2.99",) * 2, ("2001:db8::7", "2001:db8::8")])
+def test_nor_in_a_new_browser_where_she_is_signed_in(ann, signed_in, anew):
+    """The network has a share of its own, which strangers elsewhere do not use up."""
+    sign_in(Client(REMOTE_ADDR=signed_in), "ann@acme.test")
+    for number in range(10):
+        asks("ann@acme.test", 4, REMOTE_ADDR=f"192.0.2.{number}")
+    assert Client(REMOTE_ADDR="198.51.100.1").post(LOGIN, {"login": "ann@acme.test"}).status_code == 429
+    browser = Client(REMOTE_ADDR=anew)
+    sign_in(browser, "ann@acme.test")
+    assert signed_in_as(browser) == "ann@acme.test"
+
+
+def test_all_networks_where_somebody_is_signed_in_have_one_share(ann):
+    for number in range(5):
+        sign_in(Client(REMOTE_ADDR=f"203.0.113.{number}"), "ann@acme.test")
+    mail.outbox.clear()
+    cache.clear()
+    for number in range(5):
+        asks("ann@acme.test", 4, REMOTE_ADDR=f"203.0.113.{number}")
+    assert len(mail.outbox) == 8
+    for number in range(10):
+        asks("ann@acme.test", 4, REMOTE_ADDR=f"192.0.2.{number}")
+    assert len(mail.outbox) == 8 + 12
+
+
+def test_a_network_known_for_one_person_counts_as_any_for_others(ann, ben):
+    sign_in(Client(REMOTE_ADDR="192.0.2.99"), "ben@acme.test")
+    for number in range(10):
+        asks("ann@acme.test", 4, REMOTE_ADDR=f"192.0.2.{number}")
+    assert Client(REMOTE_ADDR="192.0.2.99").post(LOGIN, {"login": "ann@acme.test"}).status_code == 429
 
 
 def test_a_browser_known_for_one_person_counts_as_any_for_others(ann, ben, client):

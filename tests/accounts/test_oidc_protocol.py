@@ -8,7 +8,7 @@ from allauth.account.models import EmailAddress
 from django.core import mail
 from django.test import Client
 
-from tests.helpers.odd_provider import BASIC, POST, SECRET, OddProvider, running_odd_provider
+from tests.helpers.odd_provider import BASIC, NULL, POST, SECRET, OddProvider, running_odd_provider
 from tests.helpers.people import PROVE, signed_in_as
 
 pytestmark = pytest.mark.django_db
@@ -106,15 +106,39 @@ def test_an_address_that_only_the_id_token_tells_is_believed_as_one_of_userinfo(
     assert mail.outbox == []
 
 
-@pytest.mark.parametrize("email", [5, True, ["ben@acme.test"], {"value": "ben@acme.test"}])
+@pytest.mark.parametrize("email", [5, True, ["ben@acme.test"], {"value": "ben@acme.test"}, ""])
 def test_an_address_that_is_no_text_is_none(odd, client, email):
     odd.claims, odd.userinfo = ANN, {"email": email, "email_verified": True}
     odd.lets_in(client)
     assert signed_in_as(client) == "ann@acme.test"
 
 
-def test_without_a_userinfo_endpoint_the_id_token_does(odd, client):
-    odd.claims, odd.config = ANN, {"userinfo_endpoint": None}
+@pytest.mark.parametrize("email", [f"{'a' * 300}@acme.test", "ann", "ann@acme.test\0", "ann@acme.test\ud800", 5, []])
+def test_an_address_that_no_mail_could_reach_is_asked_for(odd, client, email):
+    odd.userinfo = {"email": email, "email_verified": True}
+    assert odd.lets_in(client).headers["Location"] == "/accounts/3rdparty/signup/"
+    assert signed_in_as(client) is None
+
+
+@pytest.mark.parametrize("verified", ["true", "false", 1, 1.0, [True], {"value": True}, None])
+def test_only_the_value_true_vouches_for_an_address(odd, client, verified):
+    """A6"""
+    odd.userinfo = ANN | {"email_verified": verified}
+    assert odd.lets_in(client).headers["Location"] == PROVE
+    assert not EmailAddress.objects.filter(verified=True).exists()
+
+
+@pytest.mark.parametrize("number", [42, "42", "☃", None, [], {}, 1e300, "x" * 10_000])
+def test_claims_that_nobody_needs_may_be_anything(odd, client, number):
+    named = dict.fromkeys(("name", "given_name", "family_name", "preferred_username", "picture", "phone"), number)
+    odd.claims, odd.userinfo = named, ANN | named
+    odd.lets_in(client)
+    assert signed_in_as(client) == "ann@acme.test"
+
+
+@pytest.mark.parametrize("endpoint", [{"userinfo_endpoint": None}, {"userinfo_endpoint": NULL}])
+def test_without_a_userinfo_endpoint_the_id_token_does(odd, client, endpoint):
+    odd.claims, odd.config = ANN, endpoint
     odd.lets_in(client)
     assert signed_in_as(client) == "ann@acme.test"
 
@@ -173,13 +197,56 @@ def test_what_is_said_of_one_address_vouches_for_no_other(odd, client, id_token,
         ({"exp": 60}, "expired"),
         ({"sub": None}, "sub"),
         ({"sub": 42}, "Subject"),
+        ({"sub": ["42"]}, "Subject"),
         ({"nbf": 99_999_999_999}, "not yet valid"),
+        ({"exp": [99_999_999_999]}, ""),
+        ({"exp": float("inf")}, ""),
+        ({"iat": {}}, ""),
+        ({"iss": ["x"]}, ""),
+        ({"aud": 7}, ""),
+        ({"aud": {"portal:1": 1}}, ""),
     ],
 )
 def test_an_id_token_for_others_or_another_time_lets_nobody_in(odd, client, log, bent, word):
     odd.claims = bent
     refused(odd.lets_in(client), log, "id_token", "invalid_id_token", word)
     assert signed_in_as(client) is None
+
+
+@pytest.mark.parametrize("sub", ["", "x" * 192, "x" * 100_000, "4\0", "4\n2", "4\ud800"])
+def test_a_number_that_cannot_be_kept_lets_nobody_in(odd, client, log, sub):
+    odd.claims, odd.userinfo = {"sub": sub}, None
+    odd.config = {"userinfo_endpoint": None}
+    refused(odd.lets_in(client), log, "id_token", "invalid_sub", "1 to 191")
+    assert signed_in_as(client) is None
+
+
+def test_the_longest_number_that_can_be_kept_is_one(odd, client):
+    odd.claims, odd.userinfo = {"sub": "☃" * 191}, ANN | {"sub": "☃" * 191}
+    odd.lets_in(client)
+    assert signed_in_as(client) == "ann@acme.test"
+
+
+@pytest.mark.parametrize(
+    "bent",
+    [
+        {"aud": ["portal:1", "another"]},
+        {"aud": ["portal:1", "another"], "azp": "another"},
+        {"aud": "portal:1", "azp": "another"},
+        {"aud": ["portal:1"], "azp": ["portal:1"]},
+    ],
+)
+def test_a_token_made_for_another_client_lets_nobody_in(odd, client, log, bent):
+    """OpenID Connect Core 3.1.3.7"""
+    odd.claims = bent
+    refused(odd.lets_in(client), log, "id_token", "azp_mismatch")
+    assert signed_in_as(client) is None
+
+
+def test_a_token_for_several_that_was_made_for_the_portal_is_good(odd, client):
+    odd.claims = {"aud": ["another", "portal:1"], "azp": "portal:1"}
+    odd.lets_in(client)
+    assert signed_in_as(client) == "ann@acme.test"
 
 
 def test_clocks_may_differ_by_half_a_minute(odd, client, log):
@@ -198,17 +265,58 @@ def test_discovery_of_another_issuer_is_refused_with_what_to_set(odd, client, lo
     refused(client.post("/accounts/oidc/acme/login/"), log, "discovery", "issuer_mismatch", "https://login.acme.test")
 
 
+@pytest.mark.parametrize("address", [7, NULL, "", "http://[", "ftp://acme.test/token", "no address"])
+@pytest.mark.parametrize("name", ["authorization_endpoint", "token_endpoint"])
+def test_discovery_without_a_usable_endpoint_is_refused(odd, client, log, name, address):
+    odd.config = {name: address}
+    refused(client.post("/accounts/oidc/acme/login/"), log, "discovery", "malformed", name)
+
+
+@pytest.mark.parametrize("listed", [NULL, 7, {}, BASIC])
+def test_methods_that_are_no_list_count_as_none(odd, client, listed):
+    odd.config = {"token_endpoint_auth_methods_supported": listed}
+    odd.lets_in(client)
+    assert signed_in_as(client) == "ann@acme.test"
+
+
+@pytest.mark.parametrize("more", [{"expires_in": "soon"}, {"expires_in": [1]}, {"expires_in": 1e300}, {"scope": 7}])
+def test_what_else_the_token_endpoint_says_does_not_matter(odd, client, more):
+    odd.tokens_beside = more
+    odd.lets_in(client)
+    assert signed_in_as(client) == "ann@acme.test"
+
+
+@pytest.mark.parametrize("token", ["", 7, [], "new\nline", "☃", "\ud800"])
+def test_an_access_token_that_cannot_be_sent_on_lets_nobody_in(odd, client, log, token):
+    odd.tokens_beside = {"access_token": token}
+    odd.lets_in(client)
+    assert log.text.count("Sign-in by acme was refused at") == 1
+    assert signed_in_as(client) is None
+
+
 def test_a_last_slash_makes_no_other_issuer(odd, client):
     odd.config, odd.claims = {"issuer": f"{odd.issuer}/"}, {"iss": f"{odd.issuer}/"}
     odd.lets_in(client)
     assert signed_in_as(client) == "ann@acme.test"
 
 
-def test_an_answer_of_another_issuer_is_refused(odd, client, log):
+@pytest.mark.parametrize(
+    ("said", "promised"),
+    [("https://evil.test", True), ("https://evil.test", False), ("", False), (None, True)],
+)
+def test_an_answer_of_another_issuer_is_refused(odd, client, log, said, promised):
     """RFC 9207: the answer of one provider passed on as that of another."""
-    odd.refusal = {"code": "code-of-another", "iss": "https://evil.test"}
+    odd.config = {"authorization_response_iss_parameter_supported": promised}
+    odd.refusal = {"code": "code-of-another"} | ({} if said is None else {"iss": said})
     refused(odd.lets_in(client), log, "authorization", "issuer_mismatch")
     assert odd.tried == []
+
+
+def test_an_answer_that_names_its_issuer_is_good(odd, client):
+    odd.config = {"authorization_response_iss_parameter_supported": True}
+    odd.names_itself = True
+    odd.lets_in(client)
+    assert signed_in_as(client) == "ann@acme.test"
 
 
 # Why not

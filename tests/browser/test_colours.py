@@ -29,3 +29,32 @@ def test_where_nothing_can_be_stored_the_choice_lasts_for_the_page(page: Page) -
     page.get_by_role("button", name="Colours: as the system").click()
     page.get_by_role("button", name="Colours: light").click()
     expect(page.locator("html")).to_have_css("color-scheme", "dark")
+
+
+def test_portal_and_django_admin_keep_their_colours_apart(page: Page, sign_in: Any, sam: Any, sandbox: Any) -> None:
+    """Both kept theirs under the name "theme", and admin complained of "system" and forgot its own."""
+    complaints: list[str] = []
+    page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
+    page.emulate_media(color_scheme="light")
+    sign_in(page, sam)
+
+    def stored() -> Any:
+        return page.evaluate("[localStorage.getItem('portal-theme'), localStorage.getItem('theme')]")
+
+    page.goto("/")
+    for name in ("as the system", "light"):
+        page.get_by_role("button", name=f"Colours: {name}").click()
+    page.goto("/admin/")
+    assert stored() == ["dark", "auto"]
+    expect(page.locator("html")).to_have_attribute("data-theme", "auto")
+    page.locator(".theme-toggle").first.click()
+    expect(page.locator("html")).to_have_attribute("data-theme", "dark")
+    page.locator(".theme-toggle").first.click()
+    expect(page.locator("html")).to_have_attribute("data-theme", "light")
+    page.goto("/")
+    assert stored() == ["dark", "light"]
+    page.get_by_role("button", name="Colours: dark").click()
+    page.goto("/admin/keys/consumers/production/")
+    assert stored() == ["system", "light"]
+    expect(page.locator("html")).to_have_attribute("data-theme", "light")
+    assert complaints == []

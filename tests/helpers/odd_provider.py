@@ -19,6 +19,8 @@ from django.test import Client
 from tests.helpers.oidc_provider import LOGIN, leaves_for
 
 BASIC, POST = "client_secret_basic", "client_secret_post"
+NULL: Any = object()
+"""An entry that is null, and not left out."""
 SECRET = "a secret: of %41 & + signs"
 SIGNING = "only the provider needs to know what it signs with"
 
@@ -32,6 +34,8 @@ class OddProvider:
     userinfo: Any = None  # beside sub; "jwt" in place of JSON, if `signed`; None: sub alone
     signed: bool = False
     refusal: dict[str, str] = field(default_factory=dict)  # sent back instead of a code
+    names_itself: bool = False  # in what it sends back, by RFC 9207
+    tokens_beside: dict[str, Any] = field(default_factory=dict)  # in the answer of the token endpoint
     wants_nonce: bool = False
     nonces: dict[str, str] = field(default_factory=dict)
     tried: list[str] = field(default_factory=list)  # the methods, in order
@@ -51,12 +55,15 @@ class OddProvider:
         names = ("authorization_endpoint", "token_endpoint", "userinfo_endpoint", "jwks_uri")
         found = {name: f"{self.issuer}/{name.partition('_')[0]}" for name in names}
         found |= {"issuer": self.issuer, "token_endpoint_auth_methods_supported": [POST, BASIC]}
-        return {name: value for name, value in (found | self.config).items() if value is not None}
+        wanted = {name: value for name, value in (found | self.config).items() if value is not None}
+        return {name: None if value is NULL else value for name, value in wanted.items()}
 
     def authorized(self, asked: dict[str, str]) -> str:
         answer = self.refusal or {"code": f"code-{len(self.nonces)}"}
         if self.wants_nonce and "nonce" not in asked:
             answer = {"error": "invalid_request", "error_description": "Missing nonce"}
+        if self.names_itself:
+            answer = answer | {"iss": self.issuer}
         self.nonces[answer.get("code", "")] = asked.get("nonce", "")
         return f"{asked['redirect_uri']}?{urlencode(answer | {'state': asked['state']})}"
 
@@ -75,15 +82,21 @@ class OddProvider:
             return 400, {"error": "invalid_grant"}
         now = int(time.time())
         claims = {"iss": self.issuer, "aud": "portal:1", "sub": "42", "iat": now, "exp": now + 60, "nonce": nonce}
-        id_token = jwt.encode(claims | self.claims, SIGNING, algorithm="HS256")
-        return 200, {"access_token": "an-access-token", "token_type": "Bearer", "id_token": id_token}
+        id_token = signed(claims | self.claims)
+        told = {"access_token": "an-access-token", "token_type": "Bearer", "id_token": id_token}
+        return 200, told | self.tokens_beside
 
     def told(self) -> tuple[str, bytes]:
         told = {"sub": "42"} | (self.userinfo or {})
         if not self.signed:
             return "application/json", json.dumps(told).encode()
         claims = {"iss": self.issuer, "aud": "portal:1"} | told
-        return "application/jwt; charset=utf-8", jwt.encode(claims, SIGNING, algorithm="HS256").encode()
+        return "application/jwt; charset=utf-8", signed(claims).encode()
+
+
+def signed(claims: dict[str, Any]) -> str:
+    """A JWT of any claims; `jwt.encode` refuses some of what others send."""
+    return jwt.PyJWS().encode(json.dumps(claims).encode(), SIGNING, algorithm="HS256")
 
 
 class _Handler(http.server.BaseHTTPRequestHandler):

@@ -1,17 +1,49 @@
-"""Helpers of process tests: what people do, and how to wait for what comes of it."""
+"""Helpers of process tests: a portal in production's settings, what people do, and how to wait for what comes of it."""
 
 import json
+import os
+import secrets
+import shutil
 import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import requests
 
-from bench.serving import Portal
+from bench.serving import ROOT, Portal, environment
 
+NGINX = shutil.which("nginx", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
 CSRF = "c" * 32
+PARTS = ("manage.py", "gunicorn.conf.py", "portal", "keys", "plans", "templates", "static", "locale", "bench")
+SECRET = secrets.token_urlsafe(60)
+
+
+def installed(folder: Path, mark: str, **values: str) -> Portal:
+    """A copy of the portal in which each file of ours is another one, in production's settings, not yet started."""
+    root = folder / mark
+    for part in PARTS:
+        copy = shutil.copytree if (ROOT / part).is_dir() else shutil.copy
+        (root / part).parent.mkdir(parents=True, exist_ok=True)
+        copy(ROOT / part, root / part)
+    for file in [*root.glob("static/js/*.js"), *root.glob("static/css/*.css")]:
+        file.write_text(f"{file.read_text()}\n/* {mark} */\n")
+    told = {
+        "DEBUG": "0",
+        "ALLOWED_HOSTS": "127.0.0.1",
+        "TRUSTED_PROXY_COUNT": "1",
+        "SECRET_KEY": SECRET,
+        "EMAIL_URL": "dummymail://",
+        "ZUPLO_ACCOUNT": "none",
+        "ZUPLO_BUCKET": "none",
+        "ZUPLO_API_KEY": "none",
+        "DATABASE_URL": f"sqlite:///{folder}/portal.sqlite3",
+    }
+    portal = Portal(root, environment(folder, **told | values), root=root)
+    portal.manage("collectstatic", "--noinput", "--verbosity=0")
+    return portal
 
 
 def post(person: requests.Session, url: str, form: dict[str, str] | None = None, **options: Any) -> requests.Response:

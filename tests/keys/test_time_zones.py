@@ -13,6 +13,7 @@ from django.utils import timezone
 
 from keys.models import AuditEvent
 from tests.helpers.people import sign_in
+from tests.helpers.staff import ACME, LIST
 
 BERLIN, HONOLULU = "Europe/Berlin", "Pacific/Honolulu"
 MINUTES = "%Y-%m-%dT%H:%M"
@@ -131,6 +132,29 @@ def test_an_end_at_the_edge_of_the_calendar_breaks_no_page(sandbox, ann_client, 
     assert ann_client.get(path).status_code == (200 if moment > "2" else 403)
 
 
+@pytest.mark.parametrize(
+    "path",
+    [
+        "keys/auditevent/",
+        "portal/outgoingmail/",
+        "portal/user/",
+        "portal/user/{}/change/",
+        "keys/consumers/production/",
+    ],
+)
+def test_django_admin_says_that_it_is_in_utc(sandbox, sam, sam_client, path):
+    page = in_zone(sam_client, HONOLULU).get(f"/admin/{path.format(sam.pk)}", follow=True)
+    assert page.status_code == 200
+    assert "Times here are in UTC." in page.text
+    assert "HST" not in page.text
+
+
+@pytest.mark.parametrize("verb", ["create/", "rotate-all/", "{}/end/", "{}/rotate/"])
+def test_without_the_cookie_each_form_says_that_it_is_in_utc(sandbox, ann_client, key, verb):
+    path = f"/keys/production/acme/{verb.format(sandbox.keys('acme')[0]['id'])}"
+    assert "UTC" in ann_client.get(path).text
+
+
 # The lowest and the highest
 
 
@@ -155,6 +179,37 @@ def test_an_end_beyond_the_calendar_is_refused_whatever_the_form_says_it_held(sa
     assert sandbox.keys("acme")[0].get("expiresOn") is None
 
 
+@pytest.mark.parametrize("expires", [None, "2300-01-01T00:00:00.000Z"])
+def test_no_form_that_says_it_held_a_far_end_gives_a_key_one(sandbox, ann_client, sam_client, settings, expires):
+    """A forged `shown`, on the keys page and in Django admin."""
+    settings.KEYS_LONGEST_DAYS = 365
+    sandbox.add_consumer("acme", managers=["ann@acme.test"], keys=[{"description": "CI", "expiresOn": expires}])
+    name = sandbox.keys("acme")[0]["id"]
+    end = f"/keys/production/acme/{name}/end/"
+    in_admin = f"{ACME}{name}"
+    before = sandbox.keys("acme")
+    far = (timezone.now() + timedelta(days=367)).strftime(MINUTES)
+    for ends in (far, "2201-11-24T10:00"):
+        forged = {"ends_on": ends, "shown": ends, "zone": "UTC"}
+        for client, path in ((ann_client, end), (sam_client, f"{in_admin}/end/"), (sam_client, f"{in_admin}/leaked/")):
+            answer = client.post(path, forged | {"when": "later"} | token())
+            assert answer.status_code == 403
+            assert "at the latest, or never." in answer.text
+    assert sandbox.keys("acme") == before
+    last = (timezone.now() + timedelta(days=365)).strftime(MINUTES)
+    assert ann_client.post(end, {"ends_on": last, "shown": last} | token()).status_code == 303
+
+
+def test_a_far_end_saved_unchanged_stays(sandbox, ann_client):
+    keys = [{"description": "CI", "expiresOn": "2300-01-01T00:00:30.000Z"}]
+    sandbox.add_consumer("acme", managers=["ann@acme.test"], keys=keys)
+    path = f"/keys/production/acme/{sandbox.keys('acme')[0]['id']}/end/"
+    page = ann_client.get(path)
+    entry = {name: field(page, name) for name in ("ends_on", "shown", "zone")}
+    assert ann_client.post(path, entry | token()).status_code == 303
+    assert sandbox.keys("acme")[0]["expiresOn"].startswith("2300-01-01T00:00:30")
+
+
 def test_fields_say_their_limits_to_the_browser(ann_client, key):
     form = BeautifulSoup(ann_client.get("/keys/production/acme/create/").text, "html.parser")
     today = timezone.localdate()
@@ -172,7 +227,8 @@ def test_times_for_machines_carry_no_fractions(sandbox, ann_client, sam_client):
     key = f"/keys/production/acme/{sandbox.keys('acme')[0]['id']}/"
     ann_client.post(f"{key}reveal/")
     pages = [ann_client.get(path) for path in ("/keys/", "/keys/activity/", f"{key}rotate/", f"{key}end/")]
-    pages += [sam_client.get("/admin/service/"), sam_client.get("/admin/service/consumer/production/acme/")]
+    pages += [sam_client.get(path) for path in (LIST, ACME, "/admin/keys/auditevent/")]
+    assert {page.status_code for page in pages} == {200}
     told = [
         time["datetime"] for page in pages for time in BeautifulSoup(page.text, "html.parser").select("time[datetime]")
     ]

@@ -1,50 +1,19 @@
 """Two versions behind one balancer, as while a new one is rolled out: a page's files may be asked of the other one."""
 
 import re
-import secrets
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import requests
 
-from bench.serving import ROOT, Portal, environment
+from tests.helpers.processes import installed
 from tests.helpers.round_robin import RoundRobin
-
-PARTS = ("manage.py", "gunicorn.conf.py", "portal", "keys", "plans", "templates", "static", "locale", "bench")
-SECRET = secrets.token_urlsafe(60)
-
-
-def version(folder: Path, mark: str) -> Portal:
-    """A copy of the portal in which each file of ours is another one, in production's settings."""
-    root = folder / mark
-    for part in PARTS:
-        copy = shutil.copytree if (ROOT / part).is_dir() else shutil.copy
-        (root / part).parent.mkdir(parents=True, exist_ok=True)
-        if (ROOT / part).exists():
-            copy(ROOT / part, root / part)
-    for file in [*root.glob("static/js/*.js"), *root.glob("static/css/*.css")]:
-        file.write_text(f"{file.read_text()}\n/* {mark} */\n")
-    told = {
-        "DEBUG": "0",
-        "ALLOWED_HOSTS": "127.0.0.1",
-        "TRUSTED_PROXY_COUNT": "1",
-        "SECRET_KEY": SECRET,
-        "EMAIL_URL": "dummymail://",
-        "ZUPLO_ACCOUNT": "none",
-        "ZUPLO_BUCKET": "none",
-        "ZUPLO_API_KEY": "none",
-        "DATABASE_URL": f"sqlite:///{folder}/portal.sqlite3",
-    }
-    portal = Portal(root, environment(folder, **told), root=root)
-    portal.manage("collectstatic", "--noinput", "--verbosity=0")
-    return portal
 
 
 @pytest.fixture
 def balanced(tmp_path: Path) -> Iterator[RoundRobin]:
-    old, new = version(tmp_path, "old"), version(tmp_path, "new")
+    old, new = installed(tmp_path, "old"), installed(tmp_path, "new")
     new.manage("migrate", "--verbosity=0")
     with old, new, RoundRobin([old.port, new.port]) as balancer:
         yield balancer

@@ -13,6 +13,7 @@ from typing import Any
 from urllib.parse import quote_plus, urlsplit
 
 import jwt
+from allauth.socialaccount import app_settings
 from django.core.cache import cache
 
 from portal.accounts.oidc.refusals import SignInRefused
@@ -42,22 +43,38 @@ def discover(session: Any, issuer: str) -> Claims:
         raise SignInRefused("discovery", "issuer_mismatch", f"It calls itself {told}. Set that as its issuer.")
     for name in ENDPOINTS:
         address = found.get(name)
-        if name not in found and name not in NEEDED:
+        if address is None and name not in NEEDED:
             continue
-        if not isinstance(address, str) or urlsplit(address).scheme not in {"https", urlsplit(issuer).scheme}:
+        if _scheme(address) not in {"https", urlsplit(issuer).scheme}:
             raise SignInRefused("discovery", "malformed", f"{name} is missing, not encrypted, or no address.")
     return found
+
+
+def _scheme(address: object) -> str:
+    try:
+        return urlsplit(address).scheme if isinstance(address, str) else ""
+    except ValueError:
+        return ""
 
 
 def token_auth_methods(config: Claims, chosen: str = "") -> list[str]:
     """The methods to try at the token endpoint, in this order; [] if the provider lists none that the portal speaks."""
     if chosen:
         return [chosen]
-    listed = config.get("token_endpoint_auth_methods_supported", TOKEN_AUTH)
-    return [method for method in TOKEN_AUTH if method in listed]
+    listed = config.get("token_endpoint_auth_methods_supported")
+    return [method for method in TOKEN_AUTH if not isinstance(listed, list) or method in listed]
 
 
 # From the code to the claims
+
+
+def check_issuer(config: Claims, told: str | None) -> None:
+    """Refuse the answer of another issuer (RFC 9207), and one that names none where the provider says that it does."""
+    is_promised = config.get("authorization_response_iss_parameter_supported") is True
+    if told is None and not is_promised:
+        return
+    if told != config["issuer"]:
+        raise SignInRefused("authorization", "issuer_mismatch", "The answer is of another issuer, or names none.")
 
 
 def exchange_code(session: Any, config: Claims, app: Any, data: dict[str, str]) -> Claims:
@@ -83,7 +100,7 @@ def exchange_code(session: Any, config: Claims, app: Any, data: dict[str, str]) 
             break
     if method != worked:
         cache.set(remembered, method, timeout=24 * 60 * 60)
-    if not isinstance(tokens.get("access_token"), str) or not isinstance(tokens.get("id_token"), str):
+    if not all(tokens.get(name) and isinstance(tokens[name], str) for name in ("access_token", "id_token")):
         raise SignInRefused("token", "malformed", "The answer holds no access token or no ID token.")
     return tokens
 
@@ -129,6 +146,12 @@ def read_id_token(config: Claims, client_id: str, token: str, nonce: str) -> Cla
     claims = _decoded("id_token", token, ["iss", "sub", "aud", "exp"], config, client_id)
     if claims.get("nonce") != nonce:
         raise SignInRefused("id_token", "nonce_mismatch", "The ID token is of another sign-in, or names none.")
+    is_for_several = isinstance(claims["aud"], list) and len(claims["aud"]) > 1
+    if claims.get("azp", None if is_for_several else client_id) != client_id:  # Core 3.1.3.7, 4 and 5
+        raise SignInRefused("id_token", "azp_mismatch", "The ID token was made for another client.")
+    longest = app_settings.UID_MAX_LENGTH
+    if not 0 < len(claims["sub"]) <= longest or not claims["sub"].isprintable():
+        raise SignInRefused("id_token", "invalid_sub", f"sub must be text of 1 to {longest} readable characters.")
     return claims
 
 
@@ -175,6 +198,8 @@ def _answering(stage: str) -> Iterator[None]:
         yield
     except OSError as problem:  # every failure of requests is one
         raise SignInRefused(stage, "unreachable", type(problem).__name__) from problem
+    except UnicodeError as problem:  # a token or an address that HTTP cannot carry
+        raise SignInRefused(stage, "malformed", type(problem).__name__) from problem
 
 
 def _object(stage: str, response: Any) -> Claims:
@@ -199,3 +224,5 @@ def _decoded(stage: str, token: str, needed: list[str], config: Claims, client_i
         return jwt.decode(token, options=options, audience=client_id, issuer=config["issuer"], leeway=LEEWAY)
     except jwt.PyJWTError as problem:
         raise SignInRefused(stage, f"invalid_{stage}", str(problem)) from problem
+    except (TypeError, ValueError, ArithmeticError, RecursionError) as problem:  # claims of a type that no token has
+        raise SignInRefused(stage, f"invalid_{stage}", type(problem).__name__) from problem

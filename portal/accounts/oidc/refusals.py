@@ -13,7 +13,8 @@ LONGEST_WORD = 60
 class SignInRefused(OAuth2Error):
     """One step of a sign-in that did not succeed. Holds no token: descriptions lose every long word.
 
-    The stages, in their order: state, discovery, authorization, token, id_token, userinfo.
+    The stages, in their order: state, discovery, authorization, token, id_token, userinfo; "answer" is one of these
+    where allauth does not say which.
     """
 
     def __init__(self, stage: str, code: object, description: object = "") -> None:
