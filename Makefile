@@ -51,10 +51,11 @@ bench: $(VENV)/.dev  ## Measure the pages beside a bare Django page; writes benc
 	$(BIN)/python -m bench.pages --write bench.txt
 
 lock: $(VENV)/.tools  ## Resolve the pinned, hashed dependencies anew
-	$(BIN)/uv pip compile -q --upgrade $(LOCK) pyproject.toml -o requirements.txt
-	$(BIN)/uv pip compile -q --upgrade $(LOCK) pyproject.toml --group dev -o requirements-dev.txt
+	$(BIN)/uv pip compile -q --upgrade $(LOCK) $(EXTRAS) pyproject.toml -o requirements.txt
+	$(BIN)/uv pip compile -q --upgrade $(LOCK) $(EXTRAS) pyproject.toml --group dev -o requirements-dev.txt
 	$(BIN)/uv pip compile -q --upgrade $(LOCK) tests/providers/requirements.in -o tests/providers/requirements.txt
 
+EXTRAS := --extra portal --extra plans
 LOCK := --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate
 
 clean:  ## Forget the demo's data and the virtual environment

@@ -22,6 +22,7 @@ KEYS = [
     {"panels"},
     {"web"},
     {"staff"},
+    {"checks"},
     {"admin", "apps", "management", "middleware", "templatetags", "urls"},
 ]
 PLANS = [
@@ -38,7 +39,7 @@ PORTAL = [
     {"languages", "mail", "observability"},
     {"accounts", "context_processors"},
     {"support"},
-    {"checks", "middleware", "settings", "styleguide", "templatetags", "views"},
+    {"checks", "middleware", "settings", "styleguide", "views"},
     {"admin", "apps", "demo", "management", "urls", "wsgi"},
 ]
 

@@ -8,6 +8,9 @@ Without this file every page still works. */
   const SKELETON_AFTER = 400;
 
   const root = document.documentElement;
+  /** The page; in a host project the part of it that is ours. */
+  const ours = () => document.querySelector("[data-scripted]");
+  const main = () => document.querySelector("[data-main]");
   const dialog = () => document.getElementById("dialog");
   const dialogBody = () => document.getElementById("dialog-body");
   const word = (name) => document.getElementById("words").dataset[name];
@@ -51,7 +54,7 @@ Without this file every page still works. */
     remember("portal-theme", theme);
   }
 
-  showTheme(savedTheme());
+  if (savedTheme() !== "system") showTheme(savedTheme());
 
   /* Notices */
 
@@ -146,8 +149,8 @@ Without this file every page still works. */
     const form = [...document.forms].find((form) => form.getAttribute("action") === opener.action);
     const row = form?.hidden ? form.closest("[data-key]") : form;
     const place = row?.querySelector("[data-hide]") ?? row?.querySelector("button");
-    const others = [opener.neighbour, `consumer-${opener.consumer}`, "main"].map((id) => document.getElementById(id));
-    (place ?? others.find(Boolean)).focus();
+    const others = [opener.neighbour, `consumer-${opener.consumer}`].map((id) => document.getElementById(id));
+    (place ?? others.find(Boolean) ?? main()).focus();
   }
 
   function rememberOpener(form) {
@@ -178,7 +181,7 @@ Without this file every page still works. */
 
   function expect(place) {
     const shape = document.getElementById("skeleton");
-    if (!shape || !place?.matches("#main, #found")) return;
+    if (!shape || !place?.matches("[data-main], #found")) return;
     arrived();
     slow = setTimeout(() => {
       place.setAttribute("aria-busy", "true");
@@ -200,7 +203,7 @@ Without this file every page still works. */
 
   const secure = location.protocol === "https:" ? ";secure" : "";
   const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
-  document.cookie = `${root.dataset.zoneCookie}=${zone};path=/;max-age=31536000;samesite=lax${secure}`;
+  document.cookie = `${document.querySelector("meta[name=time-zone-cookie]").content}=${zone};path=/;max-age=31536000;samesite=lax${secure}`;
 
   const language = root.lang || "en";
   const manner = navigator.languages.find((one) => one.split("-")[0] === language.split("-")[0]) ?? language;
@@ -260,7 +263,7 @@ Without this file every page still works. */
     localise();
     if (dialog().open) return;
     if (isStale) location.reload();
-    if (detail.target.id === "main") document.querySelector("h1").focus();
+    if (detail.target.matches("[data-main]")) main().querySelector("h1").focus();
     else restoreFocus();
   });
 
@@ -268,7 +271,7 @@ Without this file every page still works. */
 
   document.addEventListener("submit", (event) => {
     const form = event.target;
-    if (form.method === "dialog") return;
+    if (form.method === "dialog" || !ours().contains(form)) return;
     const isTwice = form.dataset.busy !== undefined;
     if (isTwice || form.closest("[data-guard]")) {
       event.preventDefault();
@@ -280,6 +283,7 @@ Without this file every page still works. */
   }, true);
 
   document.addEventListener("click", (event) => {
+    if (!ours().contains(event.target)) return;
     const part = (selector) => event.target.closest(selector);
     if (part("[data-theme-switch]")) nextTheme();
     if (part("[data-dismiss]")) part("[data-notice]").remove();
@@ -326,13 +330,13 @@ Without this file every page still works. */
 
   window.addEventListener("pagehide", () => dialogBody()?.replaceChildren());
   window.addEventListener("pageshow", (event) => {
-    if (event.persisted && document.body.hasAttribute("data-private")) location.reload();
+    if (event.persisted && document.querySelector("[data-private]")) location.reload();
     document.querySelectorAll("form[data-busy]").forEach(setIdle);
   });
 
   document.addEventListener("DOMContentLoaded", () => {
-    document.body.removeAttribute("hx-disable"); // Before htmx looks.
-    showTheme(savedTheme());
+    ours().removeAttribute("hx-disable"); // Before htmx looks.
+    if (document.querySelector("[data-theme-switch]")) showTheme(savedTheme());
     timeNotices();
     localise();
   });
