@@ -62,6 +62,7 @@ def embedded(styles: Path) -> str:
     text = re.sub(r"^@layer [\w, ]+;\n", "", text, flags=re.MULTILINE)
     text = re.sub(r"^@font-face \{.*?^\}\n", "", text, flags=re.DOTALL | re.MULTILINE)
     text = re.sub(r"^  :root \{\n    color-scheme: [^;]*;\n", "  :scope {\n", text, flags=re.MULTILINE)
+    text = re.sub(r"^  :root\[data-theme.*?^  \}\n", "", text, flags=re.DOTALL | re.MULTILINE)
     text = re.sub(r"^    --font: [^;]*;\n", "", text, flags=re.MULTILINE)
     return FRAME % textwrap.indent(text, "    ")
 

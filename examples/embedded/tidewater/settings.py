@@ -53,6 +53,7 @@ DATABASES = {
         "NAME": os.environ.get("DATABASE", BASE_DIR / "tidewater.sqlite3"),
     }
 }
+TIME_ZONE = "America/Chicago"
 STATIC_URL = "static/"
 STATICFILES_DIRS = [BASE_DIR / "static"]
 LANGUAGES = [("en", "English"), ("de", "Deutsch")]
