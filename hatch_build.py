@@ -8,6 +8,7 @@ says of plain elements counts; only what is inherited, and custom properties, ge
 import re
 import textwrap
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
@@ -69,7 +70,10 @@ def embedded(styles: Path) -> str:
 
 class EmbeddedStyles(BuildHookInterface):
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
-        made = Path(self.directory) / "embedded.css"
-        made.parent.mkdir(parents=True, exist_ok=True)
+        self.folder = TemporaryDirectory()
+        made = Path(self.folder.name) / "embedded.css"
         made.write_text(embedded(Path(self.root) / STYLES), encoding="utf-8")
         build_data["force_include"][str(made)] = "keys/static/keys/css/embedded.css"
+
+    def finalize(self, version: str, build_data: dict[str, Any], artifact_path: str) -> None:
+        self.folder.cleanup()

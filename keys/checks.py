@@ -8,6 +8,7 @@ from django.apps import apps
 from django.contrib.admin.sites import site
 from django.core.checks import CheckMessage, Error, Warning, register
 from django.core.exceptions import ViewDoesNotExist
+from django.core.validators import slug_re
 from django.shortcuts import resolve_url
 from django.template import Context, NodeList, Template, TemplateDoesNotExist, TemplateSyntaxError
 from django.template.loader import get_template
@@ -46,9 +47,14 @@ def developer_api(**_kwargs: Any) -> Iterator[CheckMessage]:
     if not (isinstance(buckets, dict) and buckets):
         hint = 'Name your environments with their buckets in KEYS: "ZUPLO_BUCKETS": {"production": "zprj-..."}.'
         yield Error("ZUPLO_BUCKETS names no bucket.", hint=hint, id="keys.E002")
-    elif "activity" in buckets:
-        hint = "Give it another name: the history has that address."
-        yield Error("ZUPLO_BUCKETS has an environment called activity.", hint=hint, id="keys.E002")
+        return
+    for name, bucket in buckets.items():
+        if name == "activity" or not slug_re.fullmatch(name):
+            hint = "Give it another name, of letters, digits and hyphens: it is part of addresses, as activity is."
+            yield Error(f"ZUPLO_BUCKETS has an environment called {name}.", hint=hint, id="keys.E002")
+        if not bucket:
+            hint = "Copy its name, zprj-..., from the settings of your Zuplo project."
+            yield Error(f"ZUPLO_BUCKETS has no bucket for {name}.", hint=hint, id="keys.E002")
 
 
 @register()
@@ -62,7 +68,9 @@ def values(**_kwargs: Any) -> Iterator[CheckMessage]:
         elif not _fits(name, value):
             hint = f"Its default is {DEFAULTS[name]!r}."
             kind = type(DEFAULTS[name]).__name__
-            yield Error(f"{name} is a {type(value).__name__}, and must be a {kind}.", hint=hint, id="keys.E004")
+            yield Error(
+                f"{name} must be of type {kind}, and is of type {type(value).__name__}.", hint=hint, id="keys.E004"
+            )
 
 
 def _fits(name: str, value: Any) -> bool:

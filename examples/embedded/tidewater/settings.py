@@ -75,5 +75,5 @@ KEYS = {
     "KEYS_STEP_UP_URL": "prove",
     "GATEWAY_URL": "https://api.tidewater.test",
     "PORTAL_NAME": "Tidewater",
-    "PORTAL_URL": "http://127.0.0.1:8000",
+    "PORTAL_URL": f"http://127.0.0.1:{os.environ.get('PORT', '8000')}",
 }
