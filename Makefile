@@ -41,9 +41,11 @@ lint: $(VENV)/.dev  ## Check style, types and templates
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy portal keys plans sandbox bench
-	$(BIN)/djlint --quiet --lint templates
-	$(BIN)/djhtml --check --tabwidth 2 $$(find templates -name '*.html')
+	$(BIN)/djlint --quiet --lint $(TEMPLATES)
+	$(BIN)/djhtml --check --tabwidth 2 $$(find $(TEMPLATES) -name '*.html')
 	$(BIN)/python manage.py makemigrations --check --dry-run
+
+TEMPLATES := templates keys/templates portal/templates
 
 screenshots: $(VENV)/.dev  ## Take a picture of every page and state, into screenshots/; LANGUAGE=de in German
 	BROWSER=required $(BIN)/python -m pytest tests/browser/screenshots.py

@@ -68,7 +68,7 @@
     document.getElementById("trial")?.replaceChildren(); // It was about another key.
   });
 
-  /* Shortcuts: single letters, which can be switched off, and which nobody needs */
+  /* Shortcuts: single letters, which can be switched off */
 
   /** On a page of one verb there are none. */
   const list = document.getElementById("shortcuts");

@@ -8,9 +8,6 @@ Without this file every page still works. */
   const SKELETON_AFTER = 400;
 
   const root = document.documentElement;
-  /** The page; in a host project the part of it that is ours. */
-  const ours = () => document.querySelector("[data-scripted]");
-  const main = () => document.querySelector("[data-main]");
   const dialog = () => document.getElementById("dialog");
   const dialogBody = () => document.getElementById("dialog-body");
   const word = (name) => document.getElementById("words").dataset[name];
@@ -29,7 +26,7 @@ Without this file every page still works. */
     try {
       localStorage.setItem(name, value);
     } catch {
-      // So be it.
+      // Then not.
     }
   }
 
@@ -41,8 +38,7 @@ Without this file every page still works. */
   const savedTheme = () => THEMES.find((theme) => theme === recall("portal-theme")) ?? "system";
 
   function showTheme(theme) {
-    if (theme === "system") delete root.dataset.theme;
-    else root.dataset.theme = theme;
+    if (theme !== "system") root.dataset.theme = theme;
     for (const button of document.querySelectorAll("[data-theme-switch]")) {
       button.ariaLabel = button.title = button.dataset[`label${theme[0].toUpperCase()}${theme.slice(1)}`];
     }
@@ -50,11 +46,12 @@ Without this file every page still works. */
 
   function nextTheme() {
     const theme = THEMES[(THEMES.indexOf(root.dataset.theme ?? "system") + 1) % THEMES.length];
+    delete root.dataset.theme;
     showTheme(theme);
     remember("portal-theme", theme);
   }
 
-  if (savedTheme() !== "system") showTheme(savedTheme());
+  showTheme(savedTheme());
 
   /* Notices */
 
@@ -150,7 +147,7 @@ Without this file every page still works. */
     const row = form?.hidden ? form.closest("[data-key]") : form;
     const place = row?.querySelector("[data-hide]") ?? row?.querySelector("button");
     const others = [opener.neighbour, `consumer-${opener.consumer}`].map((id) => document.getElementById(id));
-    (place ?? others.find(Boolean) ?? main()).focus();
+    (place ?? others.find(Boolean) ?? document.querySelector("[data-main]")).focus();
   }
 
   function rememberOpener(form) {
@@ -203,7 +200,7 @@ Without this file every page still works. */
 
   const secure = location.protocol === "https:" ? ";secure" : "";
   const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
-  document.cookie = `${document.querySelector("meta[name=time-zone-cookie]").content}=${zone};path=/;max-age=31536000;samesite=lax${secure}`;
+  document.cookie = `${document.querySelector("[name=time-zone-cookie]").content}=${zone};path=/;max-age=31536000;samesite=lax${secure}`;
 
   const language = root.lang || "en";
   const manner = navigator.languages.find((one) => one.split("-")[0] === language.split("-")[0]) ?? language;
@@ -263,7 +260,7 @@ Without this file every page still works. */
     localise();
     if (dialog().open) return;
     if (isStale) location.reload();
-    if (detail.target.matches("[data-main]")) main().querySelector("h1").focus();
+    if (detail.target.matches("[data-main]")) document.querySelector("[data-main] h1").focus();
     else restoreFocus();
   });
 
@@ -271,7 +268,7 @@ Without this file every page still works. */
 
   document.addEventListener("submit", (event) => {
     const form = event.target;
-    if (form.method === "dialog" || !ours().contains(form)) return;
+    if (form.method === "dialog" || !form.closest("[data-scripted]")) return;
     const isTwice = form.dataset.busy !== undefined;
     if (isTwice || form.closest("[data-guard]")) {
       event.preventDefault();
@@ -283,8 +280,8 @@ Without this file every page still works. */
   }, true);
 
   document.addEventListener("click", (event) => {
-    if (!ours().contains(event.target)) return;
     const part = (selector) => event.target.closest(selector);
+    if (!part("[data-scripted]")) return;
     if (part("[data-theme-switch]")) nextTheme();
     if (part("[data-dismiss]")) part("[data-notice]").remove();
     if (part("[data-close]") && dialog().open) {
@@ -335,8 +332,8 @@ Without this file every page still works. */
   });
 
   document.addEventListener("DOMContentLoaded", () => {
-    ours().removeAttribute("hx-disable"); // Before htmx looks.
-    if (document.querySelector("[data-theme-switch]")) showTheme(savedTheme());
+    document.querySelector("[data-scripted]").removeAttribute("hx-disable");
+    showTheme(savedTheme());
     timeNotices();
     localise();
   });
