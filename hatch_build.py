@@ -64,6 +64,8 @@ def embedded(styles: Path) -> str:
     text = re.sub(r"^@font-face \{.*?^\}\n", "", text, flags=re.DOTALL | re.MULTILINE)
     text = re.sub(r"^  :root \{\n    color-scheme: [^;]*;\n", "  :scope {\n", text, flags=re.MULTILINE)
     text = re.sub(r"^  :root\[data-theme.*?^  \}\n", "", text, flags=re.DOTALL | re.MULTILINE)
+    # In a scope a selector begins at its root, unless it says where that stands.
+    text = re.sub(r"^( *)(:root\S*|\[data-js\]) (?![&{])", r"\1\2 :scope ", text, flags=re.MULTILINE)
     text = re.sub(r"^    --font: [^;]*;\n", "", text, flags=re.MULTILINE)
     return FRAME % textwrap.indent(text, "    ")
 

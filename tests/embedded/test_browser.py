@@ -90,3 +90,11 @@ def test_neither_style_reaches_the_other(page: Page) -> None:
     after |= {name: style(page, "main.card", name) for name in ("padding", "maxWidth", "backgroundColor")}
     after |= {name: style(page, "footer .state", name) for name in ("display", "borderRadius", "fontSize")}
     assert before == after
+
+
+def test_what_needs_a_script_is_offered_only_with_one(chromium: Browser, page: Page) -> None:
+    shortcuts = page.get_by_role("button", name="Keyboard shortcuts")
+    expect(shortcuts).to_be_visible()
+    assert style(page, "#notices", "position") == "fixed"
+    page.evaluate("delete document.documentElement.dataset.js")
+    expect(shortcuts).to_be_hidden()

@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 from django.core.checks import CheckMessage, run_checks
 from django.template.loader import get_template
-from django.test import RequestFactory
 
 from keys.access import Actor
 from keys.conf import DEFAULTS
@@ -141,7 +140,7 @@ def test_the_base_template_of_the_documents_shows_all_blocks(templates) -> None:
     (templates / "keys").mkdir()
     (templates / "keys" / "base.html").write_text(example)
     assert found("E012") == []
-    page = get_template("keys/error.html").render({"title": "Here it is"}, RequestFactory().get("/"))
+    page = get_template("keys/error.html").render({"title": "Here it is"})
     assert page.count("Here it is") == 2
     assert "embedded.css" in page
 
