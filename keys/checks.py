@@ -119,7 +119,7 @@ def _middleware() -> Iterator[CheckMessage]:
     if ALL_OF_IT not in listed and not set(listed) >= PARTS:
         hint = f"Add {ALL_OF_IT!r} as the last of MIDDLEWARE."
         yield Error(f"{ALL_OF_IT} is missing.", hint=hint, id="keys.E008")
-    elif ALL_OF_IT in listed and not set(listed[: listed.index(ALL_OF_IT)]) >= BEFORE:
+    elif ALL_OF_IT in listed and BEFORE & set(listed[listed.index(ALL_OF_IT) :]):
         hint = "Put it behind those of sessions, sign-in and messages: as the last of MIDDLEWARE."
         yield Error(f"{ALL_OF_IT} stands too early.", hint=hint, id="keys.E008")
 

@@ -288,9 +288,9 @@ def pytest_terminal_summary(terminalreporter, config: pytest.Config) -> None:
         terminalreporter.write_line(f"{words}: {number}")
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def count(request: pytest.FixtureRequest) -> Counter[str]:
-    """Counter of what one test tries out many times; told at the end of the run."""
+    """Counter of what is tried out many times, and of what else is to be known; told at the end of the run."""
     return request.config.stash[COUNTED]
 
 
