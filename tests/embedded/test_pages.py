@@ -123,7 +123,7 @@ def test_an_outage_does_not_look_like_no_keys(host: Host, acme: Sandbox, htmx: b
 @with_and_without_htmx
 @pytest.mark.parametrize("name", ["mallory", "una"], ids=["stranger", "unproved"])
 def test_a_stranger_finds_nothing(host: Host, acme: Sandbox, htmx: bool, name: str):
-    """Una has typed in Ann's address, and proved nothing."""
+    """A1: Una has typed in Ann's address, and proved nothing."""
     at, value = first_key(acme)
     assert "Acme Inc" not in host.get(name, KEYS, htmx=htmx).text
     acme.clear_journal()
