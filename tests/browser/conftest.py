@@ -6,9 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, expect
 
 from tests.helpers.stage import Scene, Stage
+
+PATIENCE = 30_000  # ms until what a test waits for must be there: a busy machine is no fault of the page's
+expect.set_options(timeout=PATIENCE)
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -46,7 +49,7 @@ def open_page(chromium: Browser, live_server) -> Iterator[Callable[..., Page]]:
     def open_page(*, clipboard: bool = True, **options: Any) -> Page:
         permissions = ["clipboard-read", "clipboard-write"] if clipboard else []
         context = chromium.new_context(**{"base_url": live_server.url, "permissions": permissions} | options)
-        context.set_default_timeout(5_000)
+        context.set_default_timeout(PATIENCE)
         context.on("page", watch.over)
         contexts.append(context)
         return context.new_page()

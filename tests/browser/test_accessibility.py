@@ -25,9 +25,11 @@ RULES = {
     # Else it puts what a stylesheet imports into the page, which the policy forbids; of these rules none looks at that.
     "preload": False,
 }
-RUN = """async ({ rules, part }) => {
+RUN = """async ({ rules, part, width }) => {
+    const frame = () => new Promise(requestAnimationFrame);
+    while (innerWidth !== width) await frame(); // a new size reaches the page later, and may scroll it
     scrollTo(0, 0); // What has slid half under the title that stays would count as small.
-    await new Promise(requestAnimationFrame);
+    await frame();
     await Promise.allSettled(document.getAnimations()
         .filter((animation) => animation.effect.getComputedTiming().iterations !== Infinity)
         .map((animation) => animation.finished));
@@ -58,7 +60,8 @@ def axe(page: Page, part: str = "dialog[open]") -> list[str]:
     """
     if not page.evaluate("() => 'axe' in window"):
         page.evaluate(AXE_SCRIPT)
-    found: list[dict[str, Any]] = page.evaluate(RUN, {"rules": RULES, "part": part})
+    about = {"rules": RULES, "part": part, "width": page.viewport_size["width"]}
+    found: list[dict[str, Any]] = page.evaluate(RUN, about)
     return [f"{rule['id']}: {[node['html'] for node in rule['nodes']]}" for rule in found]
 
 

@@ -69,6 +69,16 @@ def test_a_passkey_is_added_and_signs_in_by_itself(anns_page: Page, sandbox: San
     expect(page.locator(".account")).to_contain_text("This device")
 
 
+def test_a_button_pressed_before_other_scripts_have_come_asks_for_the_passkey(
+    anns_page: Page, sandbox: Sandbox
+) -> None:
+    page = anns_page
+    page.route("**/htmx-2.min*.js", lambda route: None)  # a slow network: deferred scripts run after this one
+    page.goto("/accounts/2fa/webauthn/add/", wait_until="commit")
+    button(page, "Add passkey").click()
+    page.wait_for_url("**/recovery-codes/", wait_until="commit")
+
+
 def test_with_a_passkey_a_mailed_code_alone_does_not_sign_in_any_more(anns_page: Page, sandbox: Sandbox) -> None:
     page = anns_page
     add_passkey(page)

@@ -17,7 +17,7 @@ pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 def page(chromium: Browser, live_server: Any) -> Iterator[Page]:
     """One whose scripts may throw what they like: that they do is what is tried."""
     context = chromium.new_context(base_url=live_server.url)
-    context.set_default_timeout(5_000)
+    context.set_default_timeout(30_000)
     yield context.new_page()
     context.close()
 

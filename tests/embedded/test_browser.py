@@ -8,6 +8,7 @@ from playwright.sync_api import Browser, Page, expect
 from sandbox import Sandbox
 from tests.embedded.conftest import PASSWORD, Host
 
+expect.set_options(timeout=30_000)  # a busy machine is no fault of the page's
 pytestmark = [
     pytest.mark.browser,
     pytest.mark.parametrize("host", ["3.13-newest-django"], indirect=True),
@@ -21,7 +22,7 @@ def page(chromium: Browser, host: Host, acme: Sandbox) -> Iterator[Page]:
     context.add_init_script(VIOLATIONS)
     trouble: list[str] = []
     page = context.new_page()
-    page.set_default_timeout(10_000)
+    page.set_default_timeout(30_000)
     page.on("pageerror", lambda error: trouble.append(str(error)))
     page.on("console", lambda line: trouble.append(line.text) if "Content Security Policy" in line.text else None)
     page.goto("/sign-in/?next=/account/keys/")
@@ -92,7 +93,7 @@ def test_neither_style_reaches_the_other(page: Page) -> None:
     assert before == after
 
 
-def test_what_needs_a_script_is_offered_only_with_one(chromium: Browser, page: Page) -> None:
+def test_what_needs_a_script_is_offered_only_with_one(page: Page) -> None:
     shortcuts = page.get_by_role("button", name="Keyboard shortcuts")
     expect(shortcuts).to_be_visible()
     assert style(page, "#notices", "position") == "fixed"

@@ -54,10 +54,10 @@ hidden field named credential. */
     use(event.target);
   });
 
-  if (!canUsePasskeys) {
-    for (const form of document.querySelectorAll("[data-passkey]")) {
+  document.addEventListener("DOMContentLoaded", () => {
+    for (const form of canUsePasskeys ? [] : document.querySelectorAll("[data-passkey]")) {
       form.querySelector("button").disabled = true;
       for (const words of form.querySelectorAll("[data-too-old]")) words.hidden = false;
     }
-  }
+  });
 }
