@@ -5,13 +5,20 @@ VENV := .venv
 BIN := $(VENV)/bin
 UV := uv==0.13.9
 
-.PHONY: help demo test services pooled nightly lint screenshots messages bench lock clean
+.PHONY: help demo embedded test services pooled nightly lint screenshots messages bench lock clean
 
 help:  ## Say what can be made
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: $(VENV)/.run  ## Run the portal on a sandbox of the Developer API, with sample people and keys
 	@exec $(BIN)/python -m portal.demo --port "$${PORT:-8000}" --sandbox-port "$${SANDBOX_PORT:-8001}"
+
+embedded: $(VENV)/.tools  ## Build the wheel of keys, and run examples/embedded with it on the sandbox
+	@rm -rf .embedded/*.whl .embedded/environment
+	$(BIN)/pip wheel -q --disable-pip-version-check --no-deps --wheel-dir .embedded .
+	$(PYTHON) -m venv .embedded/environment
+	.embedded/environment/bin/pip install -q --disable-pip-version-check .embedded/*.whl
+	@exec examples/embedded/run
 
 test: $(VENV)/.dev  ## Run the tests; the browser tests need Debian's chromium, those of the gateway GATEWAY=required
 	$(BIN)/python -m pytest $(PARALLEL)
@@ -34,9 +41,11 @@ lint: $(VENV)/.dev  ## Check style, types and templates
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy portal keys plans sandbox bench
-	$(BIN)/djlint --quiet --lint templates
-	$(BIN)/djhtml --check --tabwidth 2 $$(find templates -name '*.html')
+	$(BIN)/djlint --quiet --lint $(TEMPLATES)
+	$(BIN)/djhtml --check --tabwidth 2 $$(find $(TEMPLATES) -name '*.html')
 	$(BIN)/python manage.py makemigrations --check --dry-run
+
+TEMPLATES := templates keys/templates portal/templates
 
 screenshots: $(VENV)/.dev  ## Take a picture of every page and state, into screenshots/; LANGUAGE=de in German
 	BROWSER=required $(BIN)/python -m pytest tests/browser/screenshots.py
@@ -45,20 +54,21 @@ messages: $(VENV)/.dev  ## Bring the catalogs up to date with the texts, and com
 	$(BIN)/python manage.py makemessages --all $(FOUND)
 	$(BIN)/python manage.py compilemessages --verbosity=0 --ignore .venv
 
-FOUND := --no-location --no-obsolete --no-wrap --extension html,txt,py $(addprefix --ignore=,.venv tests sandbox bench staticfiles styleguide*)
+FOUND := --no-location --no-obsolete --no-wrap --extension html,txt,py $(addprefix --ignore=,.venv .embedded examples tests sandbox bench staticfiles styleguide*)
 
 bench: $(VENV)/.dev  ## Measure the pages beside a bare Django page; writes bench.txt, takes five minutes
 	$(BIN)/python -m bench.pages --write bench.txt
 
 lock: $(VENV)/.tools  ## Resolve the pinned, hashed dependencies anew
-	$(BIN)/uv pip compile -q --upgrade $(LOCK) pyproject.toml -o requirements.txt
-	$(BIN)/uv pip compile -q --upgrade $(LOCK) pyproject.toml --group dev -o requirements-dev.txt
+	$(BIN)/uv pip compile -q --upgrade $(LOCK) $(EXTRAS) pyproject.toml -o requirements.txt
+	$(BIN)/uv pip compile -q --upgrade $(LOCK) $(EXTRAS) pyproject.toml --group dev -o requirements-dev.txt
 	$(BIN)/uv pip compile -q --upgrade $(LOCK) tests/providers/requirements.in -o tests/providers/requirements.txt
 
+EXTRAS := --extra portal --extra plans
 LOCK := --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate
 
-clean:  ## Forget the demo's data and the virtual environment
-	rm -rf $(VENV) .demo .mypy_cache .pytest_cache .ruff_cache
+clean:  ## Forget the data of demo and example, and the virtual environment
+	rm -rf $(VENV) .demo .embedded .mypy_cache .pytest_cache .ruff_cache
 
 $(VENV)/.tools:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed; set PYTHON."; exit 1; }

@@ -32,7 +32,7 @@ KINDS = {
         b"Content-Type: application/x-www-form-urlencoded\r\nCookie: csrftoken=%s\r\n\r\n" % (b"a" * 32),
         b"a",
     ),
-    "reading": (b"GET /static/fonts/inter-latin-wght-normal.woff2 HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n" * 8, b""),
+    "reading": (b"GET /static/keys/fonts/inter-latin-wght-normal.woff2 HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n" * 8, b""),
 }
 
 

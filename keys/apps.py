@@ -6,4 +6,8 @@ from django.utils.translation import gettext_lazy as _
 
 class KeysConfig(AppConfig):
     name = "keys"
+    default_auto_field = "django.db.models.BigAutoField"  # as the migrations say, whatever the project has
     verbose_name = _("API keys")
+
+    def ready(self) -> None:
+        from keys import checks  # noqa: F401, they register themselves

@@ -18,6 +18,7 @@ DEFAULTS: dict[str, Any] = {
     "KEYS_ACTOR": "keys.web.actor.by_email",
     "KEYS_EMAIL_IS_VERIFIED": "keys.web.actor.nobody_is_verified",
     "KEYS_STEP_UP_URL": "",
+    "KEYS_ADDRESSES_URL": "",  # where people add and prove addresses, for a link to it
     "KEYS_PROVISIONING": "keys.provisioning.Provisioning",
     "KEYS_PER_CONSUMER": 10,
     "KEYS_REVEALS_PER_MINUTE": 30,

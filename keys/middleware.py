@@ -1,15 +1,22 @@
-"""Middleware of the keys app: no key in a URL, and error pages for failed key operations."""
+"""Middleware of the keys app: no key in a URL, error pages for failed key operations, sign-in for whole pages.
 
+A host project takes `KeysMiddleware`, which is all of it; the portal puts each part where its own order wants it.
+"""
+
+import contextlib
 import logging
 from collections.abc import Callable
 from urllib.parse import parse_qsl, urlencode
 
+from django.contrib import messages
 from django.http import HttpResponse, HttpResponseRedirect
 from django.shortcuts import render, resolve_url
 from django.utils.cache import add_never_cache_headers
 from django.utils.http import escape_leading_slashes
+from django.utils.translation import gettext as _
 from django.views.defaults import page_not_found
 from django_htmx.http import HttpResponseClientRedirect
+from django_htmx.middleware import HtmxDetails
 
 from keys.access import INTERRUPTED
 from keys.conf import settings
@@ -61,6 +68,36 @@ class ExplainApiErrors:
         return error_response(request, exception) if isinstance(exception, ApiError) else None
 
 
+class KeysMiddleware(ExplainApiErrors):
+    """All that the app needs in a host project; after the middleware of sessions, sign-in and messages."""
+
+    def __init__(self, get_response: Callable[[Request], HttpResponse]) -> None:
+        super().__init__(no_key_in_url(get_response))
+
+    def __call__(self, request: Request) -> HttpResponse:
+        if not hasattr(request, "htmx"):
+            request.htmx = HtmxDetails(request)
+        return lead_out_of_dialog(request, super().__call__(request))
+
+
+def lead_out_of_dialog(request: Request, response: HttpResponse) -> HttpResponse:
+    """Login redirect for htmx: the whole page goes to sign-in when a fragment was asked for and nobody is signed in.
+
+    Without this htmx follows the redirect and puts the sign-in page inside the dialog or the row. Whoever pressed a
+    button and comes to a form that asks for an address is told why.
+    """
+    if not request.htmx or response.status_code != 302:
+        return response
+    target = response["Location"].partition("?")[0]
+    if target != resolve_url(settings.LOGIN_URL):
+        return response
+    page = "/"
+    with contextlib.suppress(ValueError):  # the browser's word, which may be no address at all
+        page = request.htmx.current_url_abs_path or page
+    messages.warning(request, _("You were signed out, so nothing was changed. Please sign in again."))
+    return HttpResponseClientRedirect(f"{target}?{urlencode({'next': page})}")
+
+
 def redirect_to_step_up(request: Request, error: StepUpNeeded) -> HttpResponse:
     """Step-up redirect of the whole page, never of a dialog; it leads back to where the action is offered again."""
     logger.info("asked for a proof: %s", error)
@@ -88,6 +125,7 @@ def error_response(request: Request, error: ApiError) -> HttpResponse:
         "may_reload": isinstance(error, SHOWN_BY_RELOADING),
         "may_pass": not isinstance(error, NotAllowed),
         "reference": getattr(request, "reference", ""),
+        "portal_support_url": settings.PORTAL_SUPPORT_URL,
     }
     if in_admin(request):
         context |= _where(request, error)

@@ -1,34 +1,18 @@
 """URL routes of the API Keys page and of each verb; the environment is part of all but the first."""
 
-from django.urls import path, register_converter
+from django.urls import path
 
-from keys.types import ID, NAME
-from keys.web import history, reminders, views
+from keys.web import (
+    history,
+    reminders,
+    url_converters,  # noqa: F401, it registers them
+    views,
+)
 
 app_name = "keys"
 
-
-class NameConverter:
-    """A consumer's name; anything else is no address of ours."""
-
-    regex = NAME.pattern
-
-    def to_python(self, value: str) -> str:
-        return value
-
-    def to_url(self, value: str) -> str:
-        return value
-
-
-class IdConverter(NameConverter):
-    regex = ID.pattern
-
-
-register_converter(NameConverter, "name")
-register_converter(IdConverter, "id")
-
-_consumer = "<slug:environment>/<name:name>/"
-_key = _consumer + "<id:key_id>/"
+_consumer = "<slug:environment>/<keys_name:name>/"
+_key = _consumer + "<keys_id:key_id>/"
 
 urlpatterns = [
     path("", views.page, name="page"),

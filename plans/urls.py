@@ -2,12 +2,12 @@
 
 from django.urls import path
 
-from keys import urls as keys_urls  # noqa: F401, it registers the converter of names
+from keys.web import url_converters  # noqa: F401, it registers them
 from plans.web import payment_views, subscription_views, views
 
 app_name = "plans"
 
-_consumer = "<slug:environment>/consumer/<name:name>/"
+_consumer = "<slug:environment>/consumer/<keys_name:name>/"
 
 urlpatterns = [
     path("", views.page, name="page"),

@@ -115,7 +115,7 @@ class UserAdmin(admin.ModelAdmin):
     inlines = (AddressInline, SecondFactorInline)
 
     class Media:
-        css = {"all": ["css/admin.css"]}
+        css = {"all": ["keys/css/admin.css"]}
 
     @admin.display(description=_("second factor"), boolean=True)
     def second_factor(self, person: User) -> bool:

@@ -25,5 +25,4 @@ def site(request: Request) -> dict[str, Any]:
         "has_providers": bool(settings.SOCIALACCOUNT_PROVIDERS),
         "support": request.visit,
         "reference": request.reference,
-        "time_zone_cookie": settings.KEYS_TIME_ZONE_COOKIE,
     }

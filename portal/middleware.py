@@ -3,22 +3,17 @@
 `tests/portal/test_middleware.py` says why it is so.
 """
 
-import contextlib
 import re
 from collections.abc import Callable
-from urllib.parse import urlencode
 
 from django.conf import settings
-from django.contrib import messages
 from django.http import Http404, HttpResponse
-from django.shortcuts import resolve_url
 from django.template.loader import render_to_string
 from django.utils.cache import patch_cache_control, patch_vary_headers
-from django.utils.translation import gettext as _
 from django.views.defaults import page_not_found
-from django_htmx.http import HttpResponseClientRedirect
 
 from keys.http import Request
+from keys.middleware import lead_out_of_dialog
 from portal import proxies
 from portal.context_processors import site
 from portal.observability import metrics
@@ -91,7 +86,7 @@ def error_pages(get_response: GetResponse) -> GetResponse:
     def middleware(request: Request) -> HttpResponse:
         response = get_response(request)
         if request.htmx and response.status_code == 302:
-            return _lead_out_of_dialog(request, response)
+            return lead_out_of_dialog(request, response)
         if response.status_code == 405 and not response.streaming and not response.content:
             response.content = render_to_string("405.html", request=request)
             response["Content-Type"] = "text/html; charset=utf-8"
@@ -100,19 +95,3 @@ def error_pages(get_response: GetResponse) -> GetResponse:
         return response
 
     return middleware
-
-
-def _lead_out_of_dialog(request: Request, response: HttpResponse) -> HttpResponse:
-    """Login redirect for htmx: the whole page goes to sign-in when a fragment was asked for and nobody is signed in.
-
-    Without this htmx follows the redirect and puts the sign-in page inside the dialog or the row. Whoever pressed a
-    button and comes to a form that asks for an address is told why.
-    """
-    target = response["Location"].partition("?")[0]
-    if target != resolve_url(settings.LOGIN_URL):
-        return response
-    page = "/"
-    with contextlib.suppress(ValueError):  # the browser's word, which may be no address at all
-        page = request.htmx.current_url_abs_path or page
-    messages.warning(request, _("You were signed out, so nothing was changed. Please sign in again."))
-    return HttpResponseClientRedirect(f"{target}?{urlencode({'next': page})}")

@@ -229,7 +229,8 @@ TEMPLATES = [
                 "django.contrib.messages.context_processors.messages",
                 "portal.context_processors.site",
             ],
-            "builtins": ["portal.templatetags.portal", "keys.templatetags.keys"],
+            "builtins": ["keys.templatetags.keys"],
+            "libraries": {"portal": "keys.templatetags.memoised"},  # templates of operators may still load it
         },
     },
 ]
@@ -347,6 +348,7 @@ CODE_MAILS_BY_CLIENT = (_mails, 4 * _mails)
 # A proof for what matters is asked for by the portal itself: allauth would let people without a password through.
 STEP_UP_MINUTES = number("STEP_UP_MINUTES", 120)
 KEYS_STEP_UP_URL = "step_up"
+KEYS_ADDRESSES_URL = "account_email"
 # Passkeys, an authenticator app, recovery codes
 MFA_ADAPTER = "portal.accounts.mfa.MFAAdapter"
 MFA_FORMS = {

@@ -17,6 +17,7 @@ from django.conf import settings as django_settings
 from django.contrib.auth import get_user_model
 from django.core.cache import cache
 from django.test import Client
+from playwright.sync_api import Browser, sync_playwright
 
 from sandbox import Sandbox
 from tests.helpers import oidc_provider, processes, zuplo
@@ -219,6 +220,11 @@ NEEDED = {
         CHROMIUM.exists(),
         os.environ.get("BROWSER") == "required",
     ),
+    "embedded": (
+        "they build a wheel, and install it by uv into new environments. To run them: EMBEDDED=required make test",
+        False,
+        os.environ.get("EMBEDDED") == "required",
+    ),
     "gateway": (
         "Zuplo's gateway is not installed. To run them, from npm (700 MB): GATEWAY=required make test",
         zuplo.is_installed(),
@@ -287,9 +293,9 @@ def pytest_terminal_summary(terminalreporter, config: pytest.Config) -> None:
         terminalreporter.write_line(f"{words}: {number}")
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def count(request: pytest.FixtureRequest) -> Counter[str]:
-    """Counter of what one test tries out many times; told at the end of the run."""
+    """Counter of what is tried out many times, and of what else is to be known; told at the end of the run."""
     return request.config.stash[COUNTED]
 
 
@@ -304,3 +310,29 @@ def services() -> dict[str, str]:
 @pytest.fixture(scope="session")
 def chromium_path() -> Path:
     return CHROMIUM
+
+
+# The browser, one for all folders: Playwright runs once in a process
+
+ARGUMENTS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+
+
+@pytest.fixture(scope="session")
+def chromium(chromium_path) -> Iterator[Browser]:
+    # Playwright runs an event loop in this thread, which Django takes for asynchronous code.
+    before = os.environ.get("DJANGO_ALLOW_ASYNC_UNSAFE")
+    os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=str(chromium_path), args=ARGUMENTS)
+        yield browser
+        browser.close()
+    if before is None:
+        del os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"]

@@ -127,7 +127,7 @@ class AuditEventAdmin(admin.ModelAdmin):
     paginator = CappedPaginator
     actions = None
     fields = readonly_fields = COLUMNS
-    change_list_template = "admin/audit_log.html"
+    change_list_template = "admin/keys/audit_log.html"
 
     @admin.display(description=_("who"))
     def who(self, event: AuditEvent) -> SafeString:

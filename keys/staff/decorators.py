@@ -6,6 +6,7 @@ from typing import Any
 
 from django.contrib import admin
 from django.http import HttpRequest, HttpResponseBase
+from django.utils import timezone
 from django_htmx.middleware import HtmxDetails
 
 from keys.access import Staff, staff_rights
@@ -15,6 +16,7 @@ from keys.http import Request
 from keys.models import Action
 from keys.staff.directory import Directory
 from keys.web.decorators import View, keyring_for
+from keys.web.time_zones import time_zone_of
 
 SAFE = {"GET", "HEAD"}
 
@@ -32,7 +34,8 @@ def for_staff(view: View, *, by_script: bool = False) -> View:
         request.staff = Staff(user.pk, user.email, staff_rights(user.has_perm))
         if not by_script:
             request.htmx = HtmxDetails(HttpRequest())
-        return view(request, **parts)
+        with timezone.override(time_zone_of(request)):
+            return view(request, **parts)
 
     return admin.site.admin_view(as_staff)
 

@@ -5,14 +5,14 @@ from django.views.generic import RedirectView
 
 from keys.staff import consumers, leaks, reports
 from keys.staff.decorators import for_staff
-from keys.web import views
+from keys.web import url_converters, views  # noqa: F401, the first registers itself
 
 app_name = "keys"
 
 # The names of environments and of consumers are free, so they stand where nothing else does.
 _all = "consumers/<slug:environment>/"
-_consumer = "consumer/<slug:environment>/<name:name>/"
-_key = _consumer + "<id:key_id>/"
+_consumer = "consumer/<slug:environment>/<keys_name:name>/"
+_key = _consumer + "<keys_id:key_id>/"
 
 urlpatterns = [
     path("consumer/", consumers.first, name="page"),
@@ -26,7 +26,7 @@ urlpatterns = [
     path(_consumer + "change/", consumers.change, name="change_consumer"),
     path(_consumer + "delete/", consumers.delete, name="delete_consumer"),
     path(_consumer + "managers/add/", consumers.add_manager, name="add_manager"),
-    path(_consumer + "managers/<id:manager_id>/remove/", consumers.remove_manager, name="remove_manager"),
+    path(_consumer + "managers/<keys_id:manager_id>/remove/", consumers.remove_manager, name="remove_manager"),
     path(_consumer + "create/", for_staff(views.create), name="create_in"),
     path(_consumer + "rename/", for_staff(views.rename_consumer), name="rename_consumer"),
     path(_consumer + "rotate-all/", for_staff(views.rotate_all), name="rotate_all"),

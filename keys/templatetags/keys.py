@@ -1,4 +1,4 @@
-"""Template library of the keys app: times, the metadata to show, the URL prefix of a key's verbs."""
+"""Template library of the keys app: all that its templates use; they load it themselves, in any project."""
 
 from django import template
 from django.template import Context
@@ -6,9 +6,12 @@ from django.urls import reverse
 
 from keys import refusals, times
 from keys.conf import settings
+from keys.templatetags import memoised
 from keys.types import KEYS_IN_A_LIST, ApiKey, Consumer
 
 register = template.Library()
+register.tags |= memoised.register.tags
+register.filters |= memoised.register.filters
 
 register.filter("exact", times.exact)
 register.filter("rough", times.rough)
@@ -35,3 +38,10 @@ def newest(keys: list[ApiKey]) -> list[ApiKey]:
 def address_of(context: Context, key: ApiKey) -> str:
     """URL prefix of a key's verbs: a page of many keys is slow if it reverses every one."""
     return reverse("keys:copy", args=[context["environment"], key.consumer, key.id]).removesuffix("copy/")
+
+
+@register.simple_tag
+def time_zone_cookie() -> str:
+    """Name of the cookie in which the page's script tells the visitor's time zone."""
+    name: str = settings.KEYS_TIME_ZONE_COOKIE
+    return name

@@ -8,7 +8,7 @@ from typing import Any
 from django.contrib import messages
 from django.core.paginator import Paginator
 from django.http import Http404, HttpResponse, HttpResponseRedirect
-from django.shortcuts import render
+from django.shortcuts import render, resolve_url
 from django.utils.translation import gettext as _
 from django.views.decorators.gzip import gzip_page
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
@@ -51,6 +51,7 @@ def page(request: Request, ring: KeyRing) -> HttpResponse:
         "consumers": consumers,
         "environments": list(settings.ZUPLO_BUCKETS),
         "addresses": ring.actor.emails,
+        "addresses_url": settings.KEYS_ADDRESSES_URL and resolve_url(settings.KEYS_ADDRESSES_URL),
         "is_newcomer": mine.is_empty,
         "panel": panels().for_newcomer(ring) if mine.is_empty and ring.actor.emails else "",
         "unread": mine.unread,

@@ -47,7 +47,7 @@ def test_a_key_is_made_and_shown_on_pages_of_their_own(
     page: Page, sign_in: Any, ann: Any, sandbox: Sandbox, happens: Any
 ) -> None:
     acme(sandbox)
-    page.route(re.compile(r"/static/js/site\."), happens)
+    page.route(re.compile(r"/static/keys/js/site\."), happens)
     sign_in(page, ann)
     page.goto("/keys/")
     page.get_by_role("button", name="Create key").click()
@@ -64,7 +64,7 @@ def test_copy_leads_to_a_page_and_no_button_is_dead(
 ) -> None:
     """Where the file that copies does not run, though the other one does."""
     acme(sandbox)
-    page.route(re.compile(r"/static/js/copy\."), happens)
+    page.route(re.compile(r"/static/keys/js/copy\."), happens)
     sign_in(page, ann)
     page.goto("/keys/")
     expect(page.locator("[data-copy-from]:visible")).to_have_count(0)

@@ -28,7 +28,7 @@ def installed(folder: Path, mark: str, **values: str) -> Portal:
         copy = shutil.copytree if (ROOT / part).is_dir() else shutil.copy
         (root / part).parent.mkdir(parents=True, exist_ok=True)
         copy(ROOT / part, root / part)
-    for file in [*root.glob("static/js/*.js"), *root.glob("static/css/*.css")]:
+    for file in [*root.glob("static/keys/js/*.js"), *root.glob("static/keys/css/*.css")]:
         file.write_text(f"{file.read_text()}\n/* {mark} */\n")
     told = {
         "DEBUG": "0",

@@ -65,7 +65,7 @@ def test_hex_colours_are_taken_and_all_else_is_the_default(given, used):
 
 
 def test_the_least_favourable_paper_is_the_one_in_the_tokens():
-    tokens = Path("static/css/tokens.css").read_text()
+    tokens = Path("static/keys/css/tokens.css").read_text()
     papers = re.findall(r"--(?:paper|surface|raised|sunken|hover): light-dark\((#\w{6}), (#\w{6})\)", tokens)
     assert len(papers) == 5
     for light, dark in papers:

@@ -136,7 +136,7 @@ def test_a_newcomer_signs_in_as_printed_and_ctrl_c_ends_both_servers(start):
     assert set(re.findall(r'data-consumer="([\w-]+)"', page.text)) == {"acme", "acme-mobile", "globex"}
     assert len(set(re.findall(r'data-key="([\w]+)"', page.text))) == 6
     assert not re.search(r"zpka_[0-9a-f]{32}", page.text)
-    assert ann.get(f"{url}/static/css/tokens.css", timeout=10).status_code == 200
+    assert ann.get(f"{url}/static/keys/css/tokens.css", timeout=10).status_code == 200
     assert sign_in(url, "sam@portal.test", password).get(f"{url}/admin/", timeout=10).status_code == 200
 
     by_code = sign_in(url, "ben@acme.test")

@@ -55,7 +55,7 @@ def answers(ann, sam, client_of, sandbox, settings):
         "alive": visitor.get("/healthz"),
         "ready": visitor.get("/readyz"),
         "theme": visitor.get("/theme.css"),
-        "static file": visitor.get("/static/css/tokens.css"),
+        "static file": visitor.get("/static/keys/css/tokens.css"),
     }
     sandbox.fault("*", "*", "drop", times=0)
     found["outage"] = ann_client.get("/keys/")
@@ -187,7 +187,8 @@ def test_a_request_without_a_session_leads_an_htmx_request_out_of_its_dialog(cli
 
 
 def test_static_files_are_there(client):
-    for name in ("css/tokens.css", "css/base.css", "css/admin.css", "django_htmx/htmx-2.min.js", "admin/css/base.css"):
+    ours = [f"keys/css/{name}.css" for name in ("tokens", "base", "admin")]
+    for name in (*ours, "django_htmx/htmx-2.min.js", "admin/css/base.css"):
         assert finders.find(name), name
         with contextlib.closing(client.get(f"/static/{name}")) as response:
             assert response.status_code == 200, name

@@ -56,7 +56,7 @@ def test_ours_are_few_and_each_has_a_reason_to_be_where_it_is() -> None:
 
 
 @pytest.mark.django_db
-@pytest.mark.parametrize("path", ["/healthz", "/static/css/tokens.css", "/theme.css", "/icon.svg", "/"])
+@pytest.mark.parametrize("path", ["/healthz", "/static/keys/css/tokens.css", "/theme.css", "/icon.svg", "/"])
 def test_what_is_the_same_for_all_opens_no_session(path, ann_client, client, django_assert_num_queries):
     """Nor does it ask for the user, of whoever has a cookie, unless the page names him."""
     with django_assert_num_queries(0):

@@ -271,12 +271,12 @@ def test_environments_keep_their_order():
 
 
 @pytest.mark.parametrize(
-    ("path", "module", "code"), [("nowhere.Rules", "nowhere", "E001"), ("keys.types.Consumer", "", "E002")]
+    ("path", "module", "code"), [("nowhere.Rules", "nowhere", "E005"), ("keys.types.Consumer", "", "E006")]
 )
 def test_provisioning_must_be_there_and_of_the_right_kind(path, module, code):
     done = manage("check", KEYS_PROVISIONING=path)
     assert done.returncode == 1
-    assert f"portal.{code}" in done.stderr
+    assert f"keys.{code}" in done.stderr
     assert path in done.stderr
 
 
@@ -345,7 +345,7 @@ def test_a_web_server_never_starts_in_debug_mode_by_itself():
 def test_a_web_server_does_not_start_on_what_the_checks_find():
     done = python("-c", "import portal.wsgi", DEBUG="1", KEYS_PROVISIONING="nowhere.Rules")
     assert done.returncode == 1
-    assert "portal.E001" in done.stderr
+    assert "keys.E005" in done.stderr
 
 
 def test_only_a_trusted_proxy_says_that_a_request_was_encrypted():

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-STYLES = {path.stem: path.read_text() for path in Path("static/css").glob("*.css")}
+STYLES = {path.stem: path.read_text() for path in Path("static/keys/css").glob("*.css")}
 SET = {name: set(re.findall(r"(--[\w-]+):", text)) for name, text in STYLES.items()}
 USED = {name: set(re.findall(r"var\((--[\w-]+)", text)) for name, text in STYLES.items()}
 COLOURS = set(re.findall(r"(--[\w-]+): light-dark\((?!rgb|0)", STYLES["tokens"])) | {"--on-danger"}
@@ -21,7 +21,7 @@ def layers(text: str) -> list[str]:
 def test_there_are_as_many_files_as_the_house_has_rooms_for() -> None:
     """An application that can be left out brings its own."""
     assert STYLES.keys() - {"plans"} == {"tokens", "base", "components", "keys", "admin"}
-    scripts = {path.name for path in Path("static/js").iterdir()}
+    scripts = {path.name for path in Path("static/keys/js").iterdir()}
     assert scripts == {"site.js", "copy.js", "keys.js", "passkeys.js"}
 
 

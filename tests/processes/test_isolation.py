@@ -25,7 +25,7 @@ def test_a_silent_key_service_holds_up_the_keys_pages_only(serve, stores, upstre
 
     crowd = AtOnce.start([lambda: browser(cookies).get(f"{portal.url}/keys/", timeout=60)] * PEOPLE)
     until(lambda: len(upstream.journal()) >= AT_ONCE)
-    for page in ("/", "/accounts/login/", "/healthz", "/static/css/tokens.css"):
+    for page in ("/", "/accounts/login/", "/healthz", "/static/keys/css/tokens.css"):
         assert requests.get(portal.url + page, timeout=20).status_code == 200
     assert ann.get(f"{portal.url}/", timeout=20).status_code == 200  # signed in, so with a look into the database
     assert crowd.waiting >= AT_ONCE, "those pages came only after the key service was given up"

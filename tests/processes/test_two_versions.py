@@ -31,7 +31,7 @@ def test_whoever_is_asked_has_the_files_of_either_page(balanced: RoundRobin) -> 
                 answer = requests.get(balanced.url + file, headers=headers, timeout=30)
                 assert answer.status_code == 200, file
                 assert answer.headers["Content-Type"].partition(";")[0] in KINDS[file.rpartition(".")[2]], file
-                if file.startswith("/static/js/site."):
+                if file.startswith("/static/keys/js/site."):
                     marks.add((file, answer.text.strip()[-9:]))
                     controls.add(answer.headers["Cache-Control"])
     assert len(marks) == 4, "each of the two files came from each of the two versions"
@@ -41,10 +41,10 @@ def test_whoever_is_asked_has_the_files_of_either_page(balanced: RoundRobin) -> 
 
 def test_what_neither_version_has_is_not_found(balanced: RoundRobin) -> None:
     for name in (
-        "js/nothing.0123456789ab.js",
-        "js/site.js.0123456789ab",
+        "keys/js/nothing.0123456789ab.js",
+        "keys/js/site.js.0123456789ab",
         "../manage.0123456789ab.py",
-        "js/site.xyz.js",
+        "keys/js/site.xyz.js",
     ):
         answer = requests.get(f"{balanced.url}/static/{name}", headers={"X-Forwarded-Proto": "https"}, timeout=30)
         assert answer.status_code == 404, name

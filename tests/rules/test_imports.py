@@ -23,6 +23,7 @@ KEYS = [
     {"panels", "reminders"},
     {"web"},
     {"staff"},
+    {"checks"},
     {"admin", "apps", "management", "middleware", "templatetags", "urls"},
 ]
 PLANS = [
@@ -39,7 +40,7 @@ PORTAL = [
     {"languages", "mail", "observability"},
     {"accounts", "context_processors"},
     {"support"},
-    {"checks", "middleware", "settings", "styleguide", "templatetags", "views"},
+    {"checks", "middleware", "settings", "styleguide", "views"},
     {"admin", "apps", "demo", "management", "urls", "wsgi"},
 ]
 

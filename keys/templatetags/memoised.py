@@ -1,19 +1,24 @@
-"""Template library, built in everywhere: the tags of Django's `i18n` and `static` and of heroicons, memoised.
+"""Memoised template tags: those of Django's `i18n` and `static` and of heroicons, for `{% load keys %}`.
 
 Texts, files, addresses and icons that a template names are the same each time, so they are looked up once for each
-language. To look them up anew took a fifth of a page.
+language (and set of URLs, where a site has several). To look them up anew took a fifth of a page.
 """
 
 from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
 
+from django.conf import STATICFILES_STORAGE_ALIAS
+from django.contrib.staticfiles.storage import StaticFilesStorage
+from django.core.files.storage import storages
 from django.template import Library, Node
 from django.template.base import Parser, Token
 from django.template.context import Context
 from django.template.defaulttags import URLNode, url
 from django.template.loader_tags import do_include
 from django.templatetags import i18n, static
+from django.urls import get_script_prefix, get_urlconf
+from django.utils.module_loading import import_string
 from django.utils.translation import get_language
 from heroicons.templatetags import heroicons
 
@@ -25,18 +30,18 @@ for _draw in (heroicons.heroicon_micro, heroicons.heroicon_mini, heroicons.heroi
 
 
 class MemoisedNode(Node):
-    """Memoised node: the output of another one, kept for each language."""
+    """Memoised node: the output of another one, kept for each language, and place of the site."""
 
     def __init__(self, node: Node) -> None:
         self.node = node
-        self.said: dict[str | None, str] = {}
+        self.said: dict[tuple[str | None, ...], str] = {}
 
     def render(self, context: Context) -> str:
-        language = get_language()
-        if language not in self.said:
+        here = get_language(), get_script_prefix(), get_urlconf()
+        if here not in self.said:
             self.node.origin = self.origin  # which the parser tells the outer node only
-            self.said[language] = self.node.render(context)
-        return self.said[language]
+            self.said[here] = self.node.render(context)
+        return self.said[here]
 
 
 def _memoised_where(names_nothing: Callable[[Any], bool], tag: Callable[[Parser, Token], Node]) -> Any:
@@ -53,7 +58,9 @@ def _is_text(node: i18n.TranslateNode) -> bool:
 
 
 def _is_file(node: static.StaticNode) -> bool:
-    return not (node.path.is_var or node.path.filters or node.varname)
+    """True for a file whose address stays: some storages sign theirs for a time."""
+    kind = import_string(storages.backends[STATICFILES_STORAGE_ALIAS]["BACKEND"])  # type: ignore[index]
+    return issubclass(kind, StaticFilesStorage) and not (node.path.is_var or node.path.filters or node.varname)
 
 
 def _is_address(node: URLNode) -> bool:

@@ -57,7 +57,7 @@
   useLanguage();
   offerKeys();
   for (const told of ["htmx:afterSettle", "htmx:oobAfterSwap"]) document.addEventListener(told, offerKeys);
-  document.addEventListener("htmx:afterSettle", ({ detail }) => detail.target.id === "main" && useLanguage());
+  document.addEventListener("htmx:afterSettle", ({ detail }) => detail.target.matches("[data-main]") && useLanguage());
   document.addEventListener("htmx:configRequest", ({ detail }) => {
     if (detail.elt.matches("[data-of-key]")) detail.path = detail.elt.getAttribute("action");
   });
@@ -68,7 +68,7 @@
     document.getElementById("trial")?.replaceChildren(); // It was about another key.
   });
 
-  /* Shortcuts: single letters, which can be switched off, and which nobody needs */
+  /* Shortcuts: single letters, which can be switched off */
 
   /** On a page of one verb there are none. */
   const list = document.getElementById("shortcuts");
@@ -76,7 +76,7 @@
 
   /** In the consumer where the focus is, or in the first one. */
   function create() {
-    const here = document.activeElement.closest("[data-consumer]") ?? document.getElementById("main");
+    const here = document.activeElement.closest("[data-consumer]") ?? document.querySelector("[data-main]");
     here.querySelector("form[action$='/create/'] button")?.click();
   }
 

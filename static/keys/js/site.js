@@ -26,7 +26,7 @@ Without this file every page still works. */
     try {
       localStorage.setItem(name, value);
     } catch {
-      // So be it.
+      // Then not.
     }
   }
 
@@ -38,8 +38,7 @@ Without this file every page still works. */
   const savedTheme = () => THEMES.find((theme) => theme === recall("portal-theme")) ?? "system";
 
   function showTheme(theme) {
-    if (theme === "system") delete root.dataset.theme;
-    else root.dataset.theme = theme;
+    if (theme !== "system") root.dataset.theme = theme;
     for (const button of document.querySelectorAll("[data-theme-switch]")) {
       button.ariaLabel = button.title = button.dataset[`label${theme[0].toUpperCase()}${theme.slice(1)}`];
     }
@@ -47,6 +46,7 @@ Without this file every page still works. */
 
   function nextTheme() {
     const theme = THEMES[(THEMES.indexOf(root.dataset.theme ?? "system") + 1) % THEMES.length];
+    delete root.dataset.theme;
     showTheme(theme);
     remember("portal-theme", theme);
   }
@@ -146,8 +146,8 @@ Without this file every page still works. */
     const form = [...document.forms].find((form) => form.getAttribute("action") === opener.action);
     const row = form?.hidden ? form.closest("[data-key]") : form;
     const place = row?.querySelector("[data-hide]") ?? row?.querySelector("button");
-    const others = [opener.neighbour, `consumer-${opener.consumer}`, "main"].map((id) => document.getElementById(id));
-    (place ?? others.find(Boolean)).focus();
+    const others = [opener.neighbour, `consumer-${opener.consumer}`].map((id) => document.getElementById(id));
+    (place ?? others.find(Boolean) ?? document.querySelector("[data-main]")).focus();
   }
 
   function rememberOpener(form) {
@@ -178,7 +178,7 @@ Without this file every page still works. */
 
   function expect(place) {
     const shape = document.getElementById("skeleton");
-    if (!shape || !place?.matches("#main, #found")) return;
+    if (!shape || !place?.matches("[data-main], #found")) return;
     arrived();
     slow = setTimeout(() => {
       place.setAttribute("aria-busy", "true");
@@ -200,7 +200,7 @@ Without this file every page still works. */
 
   const secure = location.protocol === "https:" ? ";secure" : "";
   const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
-  document.cookie = `${root.dataset.zoneCookie}=${zone};path=/;max-age=31536000;samesite=lax${secure}`;
+  document.cookie = `${document.querySelector("[name=time-zone-cookie]").content}=${zone};path=/;max-age=31536000;samesite=lax${secure}`;
 
   const language = root.lang || "en";
   const manner = navigator.languages.find((one) => one.split("-")[0] === language.split("-")[0]) ?? language;
@@ -260,7 +260,7 @@ Without this file every page still works. */
     localise();
     if (dialog().open) return;
     if (isStale) location.reload();
-    if (detail.target.id === "main") document.querySelector("h1").focus();
+    if (detail.target.matches("[data-main]")) document.querySelector("[data-main] h1").focus();
     else restoreFocus();
   });
 
@@ -268,7 +268,7 @@ Without this file every page still works. */
 
   document.addEventListener("submit", (event) => {
     const form = event.target;
-    if (form.method === "dialog") return;
+    if (form.method === "dialog" || !form.closest("[data-scripted]")) return;
     const isTwice = form.dataset.busy !== undefined;
     if (isTwice || form.closest("[data-guard]")) {
       event.preventDefault();
@@ -281,6 +281,7 @@ Without this file every page still works. */
 
   document.addEventListener("click", (event) => {
     const part = (selector) => event.target.closest(selector);
+    if (!part("[data-scripted]")) return;
     if (part("[data-theme-switch]")) nextTheme();
     if (part("[data-dismiss]")) part("[data-notice]").remove();
     if (part("[data-close]") && dialog().open) {
@@ -326,12 +327,12 @@ Without this file every page still works. */
 
   window.addEventListener("pagehide", () => dialogBody()?.replaceChildren());
   window.addEventListener("pageshow", (event) => {
-    if (event.persisted && document.body.hasAttribute("data-private")) location.reload();
+    if (event.persisted && document.querySelector("[data-private]")) location.reload();
     document.querySelectorAll("form[data-busy]").forEach(setIdle);
   });
 
   document.addEventListener("DOMContentLoaded", () => {
-    document.body.removeAttribute("hx-disable"); // Before htmx looks.
+    document.querySelector("[data-scripted]").removeAttribute("hx-disable");
     showTheme(savedTheme());
     timeNotices();
     localise();

@@ -1,0 +1,81 @@
+"""Build hook of the wheel: one stylesheet of ours, kept to our part of a host project's page.
+
+In the portal the stylesheets speak of the whole page. In a host project theirs and ours must not meet: so all of ours
+stands in one cascade layer and one scope, the element with the class `api-keys`, and inside it nothing that the host
+says of plain elements counts; only what is inherited, and custom properties, get through.
+"""
+
+import re
+import textwrap
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from hatchling.builders.hooks.plugin.interface import BuildHookInterface
+
+STYLES = Path("static/keys/css")
+FRAME = """/* Made of tokens.css, base.css, components.css and keys.css; see docs/embedding.md for what to map. */
+@layer api-keys {
+  @layer tokens, base, components, keys, site;
+
+  @scope (.api-keys) {
+%s
+    @layer base {
+      :scope {
+        color: var(--ink);
+        font-family: var(--font, inherit);
+        font-size: var(--text-md);
+        font-weight: var(--normal);
+        line-height: 1.5;
+        text-align: start;
+        accent-color: var(--accent);
+      }
+    }
+
+    /* Nothing stays in sight: what the host keeps there would cover it. */
+    @layer site {
+      .page-stays :is(.page-title, .page-tools) {
+        position: static;
+        background: none;
+        box-shadow: none;
+      }
+
+      :scope > .button-link {
+        margin-block-start: var(--space-6);
+      }
+    }
+  }
+}
+
+/* What the host says of plain elements stands in no layer, and would win over every layer. */
+.api-keys :not(#\\9#\\9#\\9),
+.api-keys :not(#\\9#\\9#\\9)::before,
+.api-keys :not(#\\9#\\9#\\9)::after {
+  all: revert-layer;
+}
+"""
+
+
+def embedded(styles: Path) -> str:
+    """The stylesheets without what is about a whole page: layers, typeface, colour scheme."""
+    parts = [(styles / f"{name}.css").read_text(encoding="utf-8") for name in ("tokens", "base", "components", "keys")]
+    text = "\n".join(parts)
+    text = re.sub(r"^@layer [\w, ]+;\n", "", text, flags=re.MULTILINE)
+    text = re.sub(r"^@font-face \{.*?^\}\n", "", text, flags=re.DOTALL | re.MULTILINE)
+    text = re.sub(r"^  :root \{\n    color-scheme: [^;]*;\n", "  :scope {\n", text, flags=re.MULTILINE)
+    text = re.sub(r"^  :root\[data-theme.*?^  \}\n", "", text, flags=re.DOTALL | re.MULTILINE)
+    # In a scope a selector begins at its root, unless it says where that stands.
+    text = re.sub(r"^( *)(:root\S*|\[data-js\]) (?![&{])", r"\1\2 :scope ", text, flags=re.MULTILINE)
+    text = re.sub(r"^    --font: [^;]*;\n", "", text, flags=re.MULTILINE)
+    return FRAME % textwrap.indent(text, "    ")
+
+
+class EmbeddedStyles(BuildHookInterface):
+    def initialize(self, version: str, build_data: dict[str, Any]) -> None:
+        self.folder = TemporaryDirectory()
+        made = Path(self.folder.name) / "embedded.css"
+        made.write_text(embedded(Path(self.root) / STYLES), encoding="utf-8")
+        build_data["force_include"][str(made)] = "keys/static/keys/css/embedded.css"
+
+    def finalize(self, version: str, build_data: dict[str, Any], artifact_path: str) -> None:
+        self.folder.cleanup()

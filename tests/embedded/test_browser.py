@@ -1,0 +1,101 @@
+"""A host project in Chromium: its policy holds, and neither side's style breaks the other."""
+
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from sandbox import Sandbox
+from tests.embedded.conftest import PASSWORD, Host
+
+expect.set_options(timeout=30_000)  # a busy machine is no fault of the page's
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.parametrize("host", ["3.13-newest-django"], indirect=True),
+]
+VIOLATIONS = "window.violations = []; addEventListener('securitypolicyviolation', (e) => violations.push(e.blockedURI))"
+
+
+@pytest.fixture
+def page(chromium: Browser, host: Host, acme: Sandbox) -> Iterator[Page]:
+    context = chromium.new_context(base_url=host.url, permissions=["clipboard-read", "clipboard-write"])
+    context.add_init_script(VIOLATIONS)
+    trouble: list[str] = []
+    page = context.new_page()
+    page.set_default_timeout(30_000)
+    page.on("pageerror", lambda error: trouble.append(str(error)))
+    page.on("console", lambda line: trouble.append(line.text) if "Content Security Policy" in line.text else None)
+    page.goto("/sign-in/?next=/account/keys/")
+    page.get_by_label("Username").fill("ann")
+    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_role("main").get_by_role("button", name="Sign in").click()
+    yield page
+    assert page.evaluate("window.violations") == []
+    assert trouble == []
+    context.close()
+
+
+def test_keys_are_revealed_copied_made_and_deleted_in_place(page: Page, acme: Sandbox) -> None:
+    value = acme.keys("acme")[0]["key"]
+    row = page.locator("[data-key]").filter(has_text="Server")
+    row.get_by_role("button", name="Reveal").click()
+    expect(row.locator("[data-value]")).to_have_text(value)
+    row.get_by_role("button", name="Copy").click()
+    expect(page.locator("#notices")).to_contain_text("The key is on the clipboard.")
+    assert page.evaluate("navigator.clipboard.readText()") == value
+    page.get_by_role("button", name="Create key").click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_label("Label").fill("Made here")
+    dialog.get_by_role("button", name="Create key").click()
+    expect(dialog).to_contain_text("Your new key")
+    dialog.get_by_role("button", name="Done").or_(dialog.get_by_role("link", name="Done")).click()
+    made = page.locator("[data-key]").filter(has_text="Made here")
+    expect(made).to_be_visible()
+    made.get_by_role("button", name="Delete").click()
+    dialog.get_by_role("button", name="Delete key").click()
+    expect(made).to_have_count(0)
+    assert [key["description"] for key in acme.keys("acme")] == ["Server", "Laptop"]
+
+
+def test_another_environment_comes_in_the_hosts_page(page: Page, acme: Sandbox) -> None:
+    acme.add_consumer("trial", label="Trial", managers=["ann@acme.test"], bucket=acme.buckets[1], keys=[{}])
+    page.get_by_role("link", name="preview").click()
+    expect(page.get_by_role("heading", name="Trial")).to_be_visible()
+    expect(page).to_have_url(f"{page.url.partition('/account')[0]}/account/keys/preview/")
+    expect(page.get_by_role("navigation").first).to_contain_text("Stations")
+
+
+def style(page: Page, selector: str, name: str) -> str:
+    answer: str = page.locator(selector).first.evaluate("(element, name) => getComputedStyle(element)[name]", name)
+    return answer
+
+
+def test_neither_style_reaches_the_other(page: Page) -> None:
+    """The host's buttons are uppercase, its headings in small capitals; both use the classes button, card and state."""
+    theirs = ("header .button", ".api-keys [data-copy] .button")
+    assert [style(page, button, "textTransform") for button in theirs] == ["uppercase", "none"]
+    assert [style(page, heading, "fontVariantCaps") for heading in ("header h1", ".api-keys h1")] == [
+        "small-caps",
+        "normal",
+    ]
+    assert style(page, ".api-keys svg", "width") != style(page, "header h1", "fontSize")
+    assert style(page, ".api-keys code", "backgroundColor") == "rgba(0, 0, 0, 0)"
+    assert [style(page, part, "fontFamily") for part in ("header .button", ".api-keys .key strong")] == [
+        style(page, "body", "fontFamily")
+    ] * 2
+    before = {name: style(page, "header .button", name) for name in ("padding", "border", "minHeight", "boxShadow")}
+    before |= {name: style(page, "main.card", name) for name in ("padding", "maxWidth", "backgroundColor")}
+    before |= {name: style(page, "footer .state", name) for name in ("display", "borderRadius", "fontSize")}
+    page.evaluate("document.querySelector('link[href*=embedded]').disabled = true")
+    after = {name: style(page, "header .button", name) for name in ("padding", "border", "minHeight", "boxShadow")}
+    after |= {name: style(page, "main.card", name) for name in ("padding", "maxWidth", "backgroundColor")}
+    after |= {name: style(page, "footer .state", name) for name in ("display", "borderRadius", "fontSize")}
+    assert before == after
+
+
+def test_what_needs_a_script_is_offered_only_with_one(page: Page) -> None:
+    shortcuts = page.get_by_role("button", name="Keyboard shortcuts")
+    expect(shortcuts).to_be_visible()
+    assert style(page, "#notices", "position") == "fixed"
+    page.evaluate("delete document.documentElement.dataset.js")
+    expect(shortcuts).to_be_hidden()

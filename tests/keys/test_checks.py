@@ -1,0 +1,168 @@
+"""System checks of the keys app: each names what is wrong in a host project, and the cure."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.core.checks import CheckMessage, run_checks
+from django.template.loader import get_template
+
+from keys.access import Actor
+from keys.conf import DEFAULTS
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+PARTS = {"keys.middleware.no_key_in_url", "keys.middleware.ExplainApiErrors"}
+
+
+@pytest.fixture
+def host(settings):
+    """A project like those of others: `KEYS`, the one middleware, and no setting by our names beside it."""
+    settings.MIDDLEWARE = [*(one for one in settings.MIDDLEWARE if one not in PARTS), "keys.middleware.KeysMiddleware"]
+    return settings
+
+
+def found(number: str) -> list[CheckMessage]:
+    return [message for message in run_checks() if message.id == f"keys.{number}"]
+
+
+def test_the_portal_has_nothing_to_mend() -> None:
+    assert [message for message in run_checks() if (message.id or "").startswith("keys.")] == []
+
+
+def test_nor_has_a_project_with_the_one_middleware(host) -> None:
+    test_the_portal_has_nothing_to_mend()
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "number", "words", "cure"),
+    [
+        ("ZUPLO_ACCOUNT", "", "E001", "ZUPLO_ACCOUNT is not set", "Zuplo account"),
+        ("ZUPLO_API_KEY", "", "E001", "ZUPLO_API_KEY is not set", "from the environment"),
+        ("ZUPLO_BUCKETS", {}, "E002", "names no bucket", '"production": "zprj-..."'),
+        ("ZUPLO_BUCKETS", {"production": ""}, "E002", "has no bucket for production", "zprj-"),
+        ("ZUPLO_BUCKETS", {"activity": "zprj-x"}, "E002", "environment called activity", "another name"),
+        ("ZUPLO_BUCKETS", {"live now": "zprj-x"}, "E002", "environment called live now", "another name"),
+        ("KEYS", {"KEYS_ACTR": "a.b"}, "E003", "KEYS_ACTR, which nobody reads", "KEYS_ACTOR?"),
+        (
+            "KEYS",
+            {"KEYS_PER_CONSUMER": "10"},
+            "E004",
+            "KEYS_PER_CONSUMER must be of type int, and is of type str",
+            "default is 10",
+        ),
+        ("KEYS", {"KEYS_MAIL_MANAGERS": 0}, "E004", "KEYS_MAIL_MANAGERS must be of type bool", "default is True"),
+        ("KEYS_ACTOR", "nowhere.actor", "E005", "KEYS_ACTOR names nowhere.actor", "dotted path"),
+        ("KEYS_EMAIL_IS_VERIFIED", "keys.nothing", "E005", "KEYS_EMAIL_IS_VERIFIED names keys.nothing", "dotted path"),
+        ("KEYS_PANELS", "plans.nowhere.Panels", "E005", "KEYS_PANELS names", "dotted path"),
+        ("KEYS_LANGUAGES", "keys.conf.DEFAULTS", "E006", "cannot be called", "a function or a class"),
+        ("KEYS_PROVISIONING", "keys.types.Consumer", "E006", "no keys.provisioning.Provisioning", "Derive"),
+        ("MIDDLEWARE", [], "E008", "KeysMiddleware is missing", "as the last of MIDDLEWARE"),
+        ("ROOT_URLCONF", "django.contrib.auth.urls", "E009", "no address keys:page", 'include("keys.urls")'),
+        ("ROOT_URLCONF", "django.contrib.auth.urls", "E009", "no address service:page", 'namespace="service"'),
+        ("KEYS_STEP_UP_URL", "nowhere", "E010", "KEYS_STEP_UP_URL is 'nowhere'", "name of a URL pattern"),
+        ("KEYS_ADDRESSES_URL", "nowhere", "E010", "KEYS_ADDRESSES_URL is 'nowhere'", "begins with /"),
+        ("PORTAL_URL", "", "E011", "mails would link to nowhere", "KEYS_MAIL_MANAGERS"),
+    ],
+)
+def test_what_is_wrong_is_named_with_its_cure(host, name: str, value: Any, number: str, words: str, cure: str) -> None:
+    setattr(host, name, value)
+    told = found(number)
+    assert any(words in message.msg and cure in (message.hint or "") for message in told), told
+
+
+def test_the_middleware_stands_behind_sign_in(host) -> None:
+    host.MIDDLEWARE = [host.MIDDLEWARE[-1], *host.MIDDLEWARE[:-1]]
+    (message,) = found("E008")
+    assert "too early" in message.msg
+
+
+def test_an_app_that_is_needed_is_named(host) -> None:
+    host.INSTALLED_APPS = [one for one in host.INSTALLED_APPS if one != "django_htmx"]
+    (message,) = found("E007")
+    assert "'django_htmx'" in (message.hint or "")
+
+
+def test_addresses_that_nobody_vouches_for_are_warned_of(host) -> None:
+    host.KEYS_ACTOR = "keys.web.actor.by_email"
+    (message,) = found("W001")
+    assert "KEYS_EMAIL_IS_VERIFIED" in (message.hint or "")
+    host.KEYS = {"KEYS_EMAIL_IS_VERIFIED": lambda user: user.is_active}
+    assert run_checks() == []
+
+
+def test_a_function_may_stand_for_its_path(host) -> None:
+    host.KEYS = {"KEYS_ACTOR": lambda request: Actor(request.user.pk, ())}
+    del host.KEYS_ACTOR
+    assert run_checks() == []
+
+
+@pytest.fixture
+def templates(host, tmp_path):
+    """A host project's own templates, before all others."""
+    (options,) = host.TEMPLATES
+    host.TEMPLATES = [options | {"DIRS": [tmp_path, *options["DIRS"]]}]
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("base", "missing"),
+    [
+        ("<html>{% block extra_head %}{% endblock %}</html>", "keys_content, keys_dialogs"),
+        ("{% block content %}{% endblock %}", "keys_head"),
+        ("<html></html>", "keys_content, keys_dialogs, keys_head"),
+    ],
+)
+def test_a_base_template_without_our_blocks_is_named(templates, base: str, missing: str) -> None:
+    (templates / "base.html").write_text(base)
+    (templates / "keys").mkdir()
+    (templates / "keys" / "base.html").write_text(
+        '{% extends "base.html" %}'
+        "{% block extra_head %}{% block keys_head %}{% endblock %}{% endblock %}"
+        "{% block content %}{% block keys_content %}{% endblock %}{% block keys_dialogs %}{% endblock %}{% endblock %}"
+    )
+    (message,) = found("E012")
+    assert missing in message.msg
+    assert "{% block extra_head %}" in (message.hint or "")
+
+
+def test_a_project_may_draw_its_own_shell_around_ours(templates) -> None:
+    """Under the same name it may also extend the one that comes along, to change one block."""
+    (templates / "keys").mkdir()
+    (templates / "keys" / "base.html").write_text('{% extends "keys/base.html" %}{% block title_site %}{% endblock %}')
+    assert found("E012") == []
+
+
+def test_the_base_template_of_the_documents_shows_all_blocks(templates) -> None:
+    (example,) = re.findall(r"```django\n(.*?)```", (ROOT / "docs" / "embedding.md").read_text(), re.DOTALL)
+    blocks = [f"{{% block {name} %}}{{% endblock %}}" for name in ("page_title", "head", "body")]
+    (templates / "layout.html").write_text("".join(blocks))
+    (templates / "keys").mkdir()
+    (templates / "keys" / "base.html").write_text(example)
+    assert found("E012") == []
+    page = get_template("keys/error.html").render({"title": "Here it is"})
+    assert page.count("Here it is") == 2
+    assert "embedded.css" in page
+
+
+def test_the_documents_name_every_setting() -> None:
+    page = (ROOT / "docs" / "embedding.md").read_text()
+    named = {
+        name for line in re.findall(r"^\| (`[A-Z_`, ]+`) \|", page, re.MULTILINE) for name in re.findall(r"\w+", line)
+    }
+    assert named == set(DEFAULTS)
+
+
+def test_a_missing_base_template_is_named(templates) -> None:
+    (templates / "keys").mkdir()
+    (templates / "keys" / "base.html").write_text('{% extends "layout.html" %}')
+    (message,) = found("E012")
+    assert "layout.html" in message.msg
+
+
+def test_a_context_processor_that_is_needed_is_named(host) -> None:
+    (options,) = host.TEMPLATES
+    left = [one for one in options["OPTIONS"]["context_processors"] if not one.endswith(".messages")]
+    host.TEMPLATES = [options | {"OPTIONS": options["OPTIONS"] | {"context_processors": left}}]
+    (message,) = found("E013")
+    assert "django.contrib.messages.context_processors.messages" in message.msg
