@@ -52,7 +52,7 @@ screenshots: $(VENV)/.dev  ## Take a picture of every page and state, into scree
 
 messages: $(VENV)/.dev  ## Bring the catalogs up to date with the texts, and compile them; needs Debian's gettext
 	$(BIN)/python manage.py makemessages --all $(FOUND)
-	$(BIN)/python manage.py compilemessages --verbosity=0 --ignore .venv
+	$(BIN)/python manage.py compilemessages --verbosity=0 --ignore .venv --ignore .pytest_cache
 
 FOUND := --no-location --no-obsolete --no-wrap --extension html,txt,py $(addprefix --ignore=,.venv .embedded examples tests sandbox bench staticfiles styleguide*)
 
