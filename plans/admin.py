@@ -16,7 +16,7 @@ from django.views.decorators.http import require_safe
 from keys.audit.csv_export import csv_response
 from keys.conf import settings
 from plans import words
-from plans.models import Invitation, Plan, PlanFeature, PlanRecord, PlanRequest, RequestState
+from plans.models import Invitation, PaymentIssue, Plan, PlanFeature, PlanRecord, PlanRequest, RequestState
 from plans.sources.portal import plan_of
 from plans.staff import views
 from plans.staff.forms import FindForm
@@ -159,3 +159,27 @@ class PlanRecordAdmin(ReadOnly):
         columns = ("consumer", "environment", "plan_key", "used_percent", "used_feature", "looked_at", "ends_at")
         rows = records.values_list(*columns).iterator(chunk_size=500)
         return csv_response("subscriptions", columns, (["" if cell is None else cell for cell in row] for row in rows))
+
+
+@admin.register(PaymentIssue)
+class PaymentIssueAdmin(OnlyWithPlans):
+    """Each is about a payment at Stripe; what was done about it is done there, and ticked off here."""
+
+    list_display = ("created_at", "kind", "email", "consumer", "plan_name", "stripe_subscription", "is_settled")
+    list_filter = ("is_settled", "kind", "environment")
+    search_fields = ("email", "consumer", "stripe_subscription")
+    readonly_fields = (
+        *("kind", "advice", "stripe_subscription", "plan_name"),
+        *("email", "environment", "consumer", "created_at"),
+    )
+    fields = (*readonly_fields, "is_settled")
+
+    @admin.display(description=_("what to do"))
+    def advice(self, issue: PaymentIssue) -> str:
+        return issue.advice
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False

@@ -200,7 +200,6 @@ class Subscription:
     period_end: datetime | None = None
     changes_on: datetime | None = None
     is_in_free_phase: bool = False
-    is_paid_by_stripe: bool = False
     payment: str = ""
 
     @property

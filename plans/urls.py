@@ -16,6 +16,7 @@ urlpatterns = [
     path("<slug:environment>/choose/<slug:plan>/", views.choose, name="choose"),
     path("<slug:environment>/start/<slug:plan>/", views.start, name="start"),
     path("<slug:environment>/pay/<slug:plan>/", payment_views.pay, name="pay"),
+    path("<slug:environment>/paid/", payment_views.paid, name="paid"),
     path("<slug:environment>/request/<slug:plan>/", views.request_plan, name="request"),
     path("<slug:environment>/withdraw/<int:pk>/", views.withdraw, name="withdraw"),
     path(_consumer, subscription_views.page, name="subscription"),

@@ -25,7 +25,7 @@ from keys.errors import (
     OutcomeUnknown,
 )
 from keys.types import Consumer
-from plans.models import PlanRecord
+from plans.models import PlanRecord, identity
 from plans.periods import Period
 from plans.sources import zuplo_wire as wire
 from plans.sources.base import Source
@@ -70,7 +70,7 @@ class ZuploSource(Source):
 
     def glance(self, consumer: Consumer) -> tuple[Subscription | None, Usage]:
         """By what was kept of the last look at the subscription, its usage alone is asked for."""
-        key = self._key(f"glance:{consumer.name}")
+        key = self._key(f"glance:{identity(consumer)}")
         kept: tuple[Subscription | None, Usage] | None = cache.get(key)
         if kept is None:
             kept = self._glance(consumer)
@@ -78,7 +78,7 @@ class ZuploSource(Source):
         return kept
 
     def _glance(self, consumer: Consumer) -> tuple[Subscription | None, Usage]:
-        record = PlanRecord.of(self.environment, consumer.name)
+        record = PlanRecord.of(self.environment, consumer)
         if not record.customer_id:
             if self._customer_id(consumer):
                 raise NotFound("a subscription that was not looked at so far")
@@ -208,7 +208,7 @@ class ZuploSource(Source):
         except (OddAnswer, OutcomeUnknown, NotFound) as unknown:
             doubt = unknown
         finally:
-            cache.delete(self._key(f"glance:{consumer.name}"))
+            cache.delete(self._key(f"glance:{identity(consumer)}"))
         try:
             there = next((one for one in self._subscriptions(consumer, customer_id) if is_done(one)), None)
         except ApiError:
@@ -218,14 +218,15 @@ class ZuploSource(Source):
         self._remember(consumer, there)
         return there
 
-    # Customers: one for each consumer, under the consumer's name, which is also what usage is counted by
+    # Customers: one for each consumer, under the consumer's id, which no later one has; usage is counted by its name
 
     def _customer_id(self, consumer: Consumer) -> str:
-        record = PlanRecord.of(self.environment, consumer.name)
+        record = PlanRecord.of(self.environment, consumer)
         if record.customer_id:
             return record.customer_id
         # The filter may find every key that holds this text.
-        found = [one for one in self._list("/customers", {"key": consumer.name}) if one.get("key") == consumer.name]
+        key = identity(consumer)
+        found = [one for one in self._list("/customers", {"key": key}) if one.get("key") == key]
         if not found:
             return ""
         customer_id = wire.identity(found[0])
@@ -236,21 +237,24 @@ class ZuploSource(Source):
         address = email or next((manager.email for manager in consumer.managers), "")
         body = {
             "name": consumer.title,
-            "key": consumer.name,
+            "key": identity(consumer),
             "primaryEmail": address,
             "usageAttribution": {"subjectKeys": [consumer.name]},
         }
         doubt: ApiError = OutcomeUnknown("no customer in the answer")
         try:
             made = self._call("POST", "/customers", body=body)
-            if isinstance(made, dict) and made.get("key") == consumer.name:
+            if isinstance(made, dict) and made.get("key") == identity(consumer):
                 customer_id = wire.identity(made)
-                PlanRecord.of(self.environment, consumer.name).keep(customer_id=customer_id)
+                PlanRecord.of(self.environment, consumer).keep(customer_id=customer_id)
                 return customer_id
         except ApiRefused as refusal:
             if refusal.code != 409:
                 raise
-            doubt = refusal
+            doubt = NotAllowed(
+                _("Zuplo still counts for an earlier consumer of this name."),
+                advice=_("Contact support: the plan of that one has to be ended first."),
+            )
         except (OddAnswer, OutcomeUnknown):
             pass
         try:
@@ -270,7 +274,7 @@ class ZuploSource(Source):
         try:
             found = self._subscriptions(consumer, customer_id)
         except NotFound:
-            PlanRecord.of(self.environment, consumer.name).keep(customer_id="", subscription_id="")
+            PlanRecord.of(self.environment, consumer).keep(customer_id="", subscription_id="")
             raise
         coming = min((one for one in found if one.status == Status.SCHEDULED), key=_begins, default=None)
         running = max((one for one in found if one.runs), key=_begins, default=None)
@@ -288,7 +292,7 @@ class ZuploSource(Source):
 
     def _remember(self, consumer: Consumer, subscription: Subscription | None) -> None:
         """Keep what a card says beside usage, so that it can be shown for one call."""
-        record = PlanRecord.of(self.environment, consumer.name)
+        record = PlanRecord.of(self.environment, consumer)
         values: dict[str, Any] = {"plan_key": "", "plan_name": "", "subscription_id": "", "ends_at": None}
         if subscription:
             values = {
@@ -308,7 +312,7 @@ class ZuploSource(Source):
 
     def _note_usage(self, subscription: Subscription, usage: Usage) -> None:
         nearest = usage.nearest
-        PlanRecord.objects.filter(environment=self.environment, consumer=subscription.consumer).update(
+        PlanRecord.objects.filter(environment=self.environment, subscription_id=subscription.id).update(
             used_percent=nearest.percent if nearest else None,
             used_feature=nearest.name if nearest else "",
             looked_at=usage.taken_at,

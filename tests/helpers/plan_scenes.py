@@ -38,7 +38,8 @@ def plans_in_admin(stage: Stage) -> None:
         plan = Plan.objects.create(key=key, name=name, order=order, amount=amount and Decimal(amount))
         PlanFeature.objects.create(plan=plan, key="api_requests", name="API requests", limit=10 ** (order + 3))
     stage.sandbox.add_consumer("acme", label="Acme Inc", managers=[ANN], metadata={"plan": "free"})
-    PlanRecord(environment="production", consumer="acme").keep(plan_key="free", plan_name="Free", used_percent=87)
+    acme = PlanRecord(environment="production", consumer="acme", consumer_id=stage.sandbox.consumer("acme")["id"])
+    acme.keep(plan_key="free", plan_name="Free", used_percent=87, used_feature="API requests")
     PlanRequest.objects.create(
         email=ANN, environment="production", consumer="acme", plan_key="pro", plan_name="Pro", words="We grow"
     )

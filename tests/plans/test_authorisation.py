@@ -21,6 +21,7 @@ PAGES = {
     "/plans/production/choose/partner/": (404, 404),
     "/plans/production/start/free/": (200, 403),
     "/plans/production/request/pro/": (200, 200),
+    "/plans/production/paid/?session=cs_1": (404, 404),
     OF_ACME: (404, 200),
     f"{OF_ACME}change/": (404, 200),
     f"{OF_ACME}change/team/": (404, 200),

@@ -114,7 +114,7 @@ def test_a_newcomer_gets_all_three_in_one_go(htmx: bool, mallory_client: Client,
     assert FULL_KEY.findall(response.content.decode())[0] == consumer["apiKeys"][0]["key"]
     assert running(zuplo, consumer["name"]) == ["free"]
     (customer,) = zuplo.metering.customers()
-    assert customer["key"] == consumer["name"]
+    assert customer["key"] == consumer["id"]
     assert customer["usageAttribution"]["subjectKeys"] == [consumer["name"]]
     assert "<strong>Free</strong>" in mallory_client.get("/keys/").content.decode()
 
@@ -355,3 +355,25 @@ def test_a_feature_that_fits_no_path_is_not_asked_about(zuplo) -> None:
     zuplo.clear_journal()
     assert source.days(subscription, "../customers", now, now) is None
     assert zuplo.journal() == []
+
+
+def test_a_later_consumer_of_the_same_name_inherits_no_plan(ann_client: Client, mallory_client: Client, zuplo) -> None:
+    """Deleted and made again elsewhere, of which the portal hears nothing."""
+    paid(zuplo)
+    ann_client.get(ACME)
+    assert "<strong>Business</strong>" in ann_client.get("/keys/").content.decode()
+    zuplo.remove_consumer("acme")
+    zuplo.add_consumer("acme", managers=["mallory@evil.test"], keys=[{}])
+    assert "No plan" in mallory_client.get(ACME).content.decode()
+    assert "Business" not in mallory_client.get("/keys/").content.decode()
+    assert post(mallory_client, f"{ACME}change/free/").status_code == 303
+    assert "<strong>Free</strong>" in mallory_client.get("/keys/").content.decode()
+    assert len(zuplo.metering.customers()) == 2
+
+
+def test_a_name_that_zuplo_still_counts_for_is_said(ann_client: Client, zuplo) -> None:
+    """OpenMeter, on which it is built, lets a subject belong to one customer only."""
+    zuplo.fault("POST", "*/customers", "status", status=409)
+    response = post(ann_client, f"{ACME}change/free/")
+    assert response.status_code == 403
+    assert "earlier consumer of this name" in response.content.decode()
