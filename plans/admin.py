@@ -3,9 +3,10 @@
 from collections.abc import Sequence
 from typing import Any
 
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.contrib.admin.options import IncorrectLookupParameters
 from django.core.exceptions import PermissionDenied
+from django.db import transaction
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect
@@ -17,6 +18,7 @@ from keys.audit.csv_export import csv_response
 from keys.conf import settings
 from plans import words
 from plans.models import Invitation, PaymentIssue, Plan, PlanFeature, PlanRecord, PlanRequest, RequestState
+from plans.service import invitations
 from plans.sources.portal import plan_of
 from plans.staff import views
 from plans.staff.forms import FindForm
@@ -57,10 +59,38 @@ class PlanAdmin(OnlyWithPlans):
         return {} if obj else {"key": ("name",)}
 
 
+_SENT = _("Zuplo did not take the invitation yet (%(environments)s). Save it again in a minute.")
+_TAKEN_BACK = _("Zuplo may still know an invitation that was taken back (%(environments)s).")
+
+
 @admin.register(Invitation)
 class InvitationAdmin(OnlyWithPlans):
     list_display = ("email", "plan_key", "created_at")
     search_fields = ("email", "plan_key")
+
+    def save_model(self, request: HttpRequest, obj: Invitation, form: Any, change: bool) -> None:
+        """Another address or plan is another invitation: the one before is taken back."""
+        before = Invitation.objects.filter(pk=obj.pk).exclude(email=obj.email, plan_key=obj.plan_key).first()
+        if before:
+            obj.sent = {}
+        super().save_model(request, obj, form, change)
+        transaction.on_commit(lambda: self._tell(request, obj, before))
+
+    def _tell(self, request: HttpRequest, invitation: Invitation, before: Invitation | None) -> None:
+        self._warn(request, invitations.take_back(before) if before else [], _TAKEN_BACK)
+        self._warn(request, invitations.send(invitation), _SENT)
+
+    def delete_model(self, request: HttpRequest, obj: Invitation) -> None:
+        super().delete_model(request, obj)
+        transaction.on_commit(lambda: self._warn(request, invitations.take_back(obj), _TAKEN_BACK))
+
+    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Invitation]) -> None:
+        for invitation in queryset:
+            self.delete_model(request, invitation)
+
+    def _warn(self, request: HttpRequest, environments: list[str], words: Any) -> None:
+        if environments:
+            messages.warning(request, words % {"environments": ", ".join(environments)})
 
 
 class ReadOnly(OnlyWithPlans):

@@ -114,6 +114,8 @@ class Invitation(models.Model):
     email = models.EmailField(_("e-mail address"))
     plan_key = models.CharField(_("plan"), max_length=64, validators=[KEY], help_text=_("The key of the plan."))
     created_at = models.DateTimeField(_("created at"), default=timezone.now, editable=False)
+    sent = models.JSONField(default=dict, editable=False)
+    """The id of the invitation at Zuplo, by environment; "" where none is kept there, or its answer was lost."""
 
     class Meta:
         verbose_name = _("invitation")
@@ -122,6 +124,10 @@ class Invitation(models.Model):
 
     def __str__(self) -> str:
         return f"{self.email}: {self.plan_key}"
+
+    def clean(self) -> None:
+        """People's addresses are looked for in small letters."""
+        self.email = self.email.lower()
 
 
 class PlanRecord(models.Model):

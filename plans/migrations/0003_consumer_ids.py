@@ -15,6 +15,11 @@ class Migration(migrations.Migration):
     ]
 
     operations = [
+        migrations.AddField(
+            model_name="invitation",
+            name="sent",
+            field=models.JSONField(default=dict, editable=False),
+        ),
         migrations.CreateModel(
             name="PaymentIssue",
             fields=[

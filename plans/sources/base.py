@@ -63,6 +63,13 @@ class Source(ABC):
         """The credit that a change would bring; None where none is reckoned."""
         return None
 
+    def invite(self, plan: Plan, email: str) -> str:
+        """Let somebody choose a private plan; the id of the invitation, "" where none is kept but here."""
+        return ""
+
+    def take_back_invitation(self, invite_id: str) -> None:  # noqa: B027, most sources keep none
+        """Take an invitation back that was kept there."""
+
     @abstractmethod
     def subscribe(self, consumer: Consumer, plan: Plan, email: str) -> Subscription:
         """Begin with a plan."""

@@ -55,9 +55,8 @@ class ZuploSource(Source):
         kept: list[Plan] | None = cache.get(self._key("plans"))
         if kept is None:
             configuration = wire.an_object(self._call("GET", "/monetization-configuration"))
-            order = configuration.get("planOrder")
             listed = self._list("/plans", {"status": "active"})
-            kept = [wire.plan(one, order if isinstance(order, list) else []) for one in listed if _is_active(one)]
+            kept = [wire.plan(one, configuration) for one in listed if _is_active(one)]
             kept.sort(key=lambda plan: (plan.order is None, plan.order or 0, plan.monthly or 0))
             cache.set(self._key("plans"), kept, PLANS_SECONDS)
         return kept
@@ -132,6 +131,16 @@ class ZuploSource(Source):
         except ApiError as problem:
             logger.warning("no estimate: %s", problem)
             return None
+
+    # Invitations to private plans
+
+    def invite(self, plan: Plan, email: str) -> str:
+        made = wire.an_object(self._call("POST", "/plan-invites", body={"email": email, "planId": plan.id}))
+        return wire.identity(made)
+
+    def take_back_invitation(self, invite_id: str) -> None:
+        if wire.ULID.fullmatch(invite_id):
+            self._call("DELETE", f"/plan-invites/{invite_id}")
 
     # Changing
 

@@ -5,6 +5,7 @@ import uuid
 from decimal import Decimal
 
 import pytest
+import requests
 from bs4 import BeautifulSoup
 from django.core import mail
 from django.core.cache import cache
@@ -14,7 +15,7 @@ from django.utils import timezone
 from keys.models import Action, AuditEvent, Outcome
 from keys.zuplo.client import DeveloperAPI
 from keys.zuplo.transport import Deadline
-from plans.models import PlanRecord, PlanRequest
+from plans.models import Invitation, PlanRecord, PlanRequest
 from plans.sources.zuplo import ZuploSource
 from plans.types import Subscription
 from sandbox.metering import samples
@@ -377,3 +378,113 @@ def test_a_name_that_zuplo_still_counts_for_is_said(ann_client: Client, zuplo) -
     response = post(ann_client, f"{ACME}change/free/")
     assert response.status_code == 403
     assert "earlier consumer of this name" in response.content.decode()
+
+
+def configure(sandbox, **settings: object) -> None:
+    headers = {"Authorization": f"Bearer {sandbox.token}"}
+    path = f"/v3/metering/{sandbox.metering.bucket_id()}/monetization-configuration"
+    requests.put(sandbox.url + path, json=settings, headers=headers, timeout=10).raise_for_status()
+
+
+@pytest.mark.parametrize(
+    ("wish", "is_told"),
+    [
+        ({"pro": {"visiblePhases": ["default"]}}, False),
+        ({"pro": {"visiblePhases": ["default", "trial"]}}, True),
+        ({"free": {"visiblePhases": ["default"]}}, True),
+        ({"pro": {"visiblePhases": ["of an older version"]}}, True),
+        ({"pro": {"visiblePhases": "default"}}, True),
+        ({"pro": None}, True),
+    ],
+)
+def test_only_visible_phases_are_told_of(wish, is_told: bool, client: Client, zuplo) -> None:
+    configure(zuplo, planSettings=wish)
+    page = client.get("/plans/").content.decode()
+    assert "$49" in page
+    assert ("Free for the first 14 days" in page) == is_told
+
+
+def test_hiding_the_price_that_lasts_makes_no_plan_free(client: Client, ann_client: Client, zuplo) -> None:
+    configure(zuplo, planSettings={"pro": {"visiblePhases": ["trial"]}})
+    assert "$49" in client.get("/plans/").content.decode()
+    assert post(ann_client, f"{ACME}change/pro/").status_code == 302, "it has to be asked for"
+
+
+def test_each_phase_before_the_lasting_one_is_said(client: Client, zuplo) -> None:
+    plan = samples.plan("intro", "Intro", samples.fee("49"), trial=[samples.metered(10)])
+    plan["phases"].insert(1, {"key": "year", "name": "First", "duration": "P3M", "rateCards": [samples.fee("19")]})
+    zuplo.metering.add_plans(plan)
+    words = " ".join(BeautifulSoup(client.get("/plans/").content, "html.parser").get_text(" ").split())
+    assert "Intro $49 a month Free for the first 14 days Then $19 a month for 3 months" in words
+
+
+@pytest.mark.parametrize(
+    ("payment", "words"),
+    [
+        ({"status": "pending", "isFirstPayment": True}, "The first payment has not been made."),
+        ({"status": "failed", "isFirstPayment": False}, "A payment has failed."),
+        ({"status": "pending", "isFirstPayment": False}, ""),
+        ({"status": "paid", "isFirstPayment": True}, ""),
+        ({"status": "of tomorrow", "isFirstPayment": False}, ""),
+    ],
+)
+def test_a_payment_for_which_calls_are_refused_is_said(payment, words: str, ann_client: Client, zuplo) -> None:
+    zuplo.metering.set_payment(paid(zuplo), **payment)
+    for path in (ACME, "/keys/"):
+        cache.clear()
+        page = ann_client.get(path).content.decode()
+        assert words in page
+        assert ("payment has" in page) == bool(words)
+
+
+@pytest.fixture
+def private(zuplo) -> str:
+    """Id of a plan for those who are invited."""
+    plan = samples.plan("partner", "Partner", samples.metered(10**6), metadata={"zuplo_private_plan": "true"})
+    zuplo.metering.add_plans(*samples.three_plans(), plan)
+    source = ZuploSource(DeveloperAPI(zuplo.bucket, Deadline(5)), "production")
+    return next(plan.id for plan in source.plans() if plan.key == "partner")
+
+
+committing = pytest.mark.django_db(transaction=True)  # Zuplo is told once the row is committed
+INVITE = "/admin/plans/invitation/"
+
+
+def invite(client: Client, path: str = f"{INVITE}add/", **fields: str) -> str:
+    response = client.post(path, {"email": "Ann@acme.test", "plan_key": "partner"} | fields)
+    assert response.status_code == 302
+    return client.get(INVITE).content.decode()
+
+
+@committing
+def test_an_invitation_reaches_zuplo_too(ann_client: Client, sam_client: Client, zuplo, private) -> None:
+    assert ann_client.get(f"{ACME}change/partner/").status_code == 404
+    invite(sam_client)
+    assert zuplo.metering.invites() == [("ann@acme.test", private)]
+    assert "Partner" in ann_client.get("/plans/").content.decode()
+    kept = Invitation.objects.get()
+    invite(sam_client, f"{INVITE}{kept.pk}/change/")
+    assert len(zuplo.metering.invites()) == 1, "unchanged, it is not sent again"
+    invite(sam_client, f"{INVITE}{kept.pk}/change/", email="ben@acme.test")
+    assert zuplo.metering.invites() == [("ben@acme.test", private)]
+    sam_client.post(f"{INVITE}{kept.pk}/delete/", {"post": "yes"})
+    assert zuplo.metering.invites() == []
+
+
+@committing
+def test_an_invitation_that_zuplo_did_not_take_is_said_and_sent_by_saving_again(
+    ann_client: Client, sam_client: Client, zuplo, private
+) -> None:
+    zuplo.fault("POST", "*/plan-invites", "status", status=400)
+    assert "Zuplo did not take the invitation yet (production)" in invite(sam_client)
+    assert "Partner" in ann_client.get("/plans/").content.decode(), "the portal's own word is enough to choose it"
+    invite(sam_client, f"{INVITE}{Invitation.objects.get().pk}/change/")
+    assert len(zuplo.metering.invites()) == 1
+
+
+@committing
+def test_an_invitation_whose_answer_was_lost_is_not_sent_twice(sam_client: Client, zuplo, private) -> None:
+    zuplo.fault("POST", "*/plan-invites", "drop", when="after")
+    invite(sam_client)
+    invite(sam_client, f"{INVITE}{Invitation.objects.get().pk}/change/")
+    assert len(zuplo.metering.invites()) == 1
