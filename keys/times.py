@@ -1,7 +1,7 @@
 """Date and time formatting, in the current zone, which is always said; site.js adds the visitor's own manner."""
 
 import re
-from datetime import UTC, datetime, timedelta, tzinfo
+from datetime import UTC, date, datetime, timedelta, tzinfo
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -88,6 +88,11 @@ def day(moment: datetime) -> SafeString:
     return format_html(
         '<time datetime="{}" data-time="day">{}</time>', iso(moment), date_format(local(moment), "DATE_FORMAT")
     )
+
+
+def calendar_day(on: date) -> SafeString:
+    """A day that is the same for everybody, wherever they are, as an element."""
+    return format_html('<time datetime="{}" data-time="date">{}</time>', on.isoformat(), date_format(on, "DATE_FORMAT"))
 
 
 def rough(moment: datetime) -> SafeString:

@@ -10,7 +10,8 @@ from django.db import transaction
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect
-from django.urls import URLPattern, path
+from django.urls import URLPattern, path, reverse
+from django.utils.html import format_html
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_safe
 
@@ -108,7 +109,7 @@ class ReadOnly(OnlyWithPlans):
 
 @admin.register(PlanRequest)
 class PlanRequestAdmin(ReadOnly):
-    list_display = ("created_at", "email", "plan_name", "consumer", "environment", "state")
+    list_display = ("created_at", "state", "email", "plan_name", "consumer", "environment", "answer_link")
     list_filter = ("state", "environment", "plan_key")
     search_fields = ("email", "consumer")
     fields = (
@@ -120,6 +121,14 @@ class PlanRequestAdmin(ReadOnly):
     def has_view_permission(self, request: HttpRequest, obj: PlanRequest | None = None) -> bool:
         may_change = request.user.has_perm("plans.change_planrequest")
         return bool(settings.PLANS != "off" and (may_change or super().has_view_permission(request, obj)))
+
+    @admin.display(description="")
+    def answer_link(self, asked: PlanRequest) -> str:
+        if asked.state != RequestState.OPEN:
+            return ""
+        return format_html(
+            '<a href="{}">{}</a>', reverse("admin:plans_planrequest_answer", args=[asked.pk]), _("Answer")
+        )
 
     def get_urls(self) -> list[URLPattern]:
         view = self.admin_site.admin_view(views.answer)

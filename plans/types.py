@@ -5,7 +5,7 @@ be unknown: never zero, never free.
 """
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from decimal import Decimal
 from enum import StrEnum
 
@@ -306,7 +306,7 @@ UNKNOWN_USAGE = Usage(None)
 class Day:
     """Usage of a feature on one day (UTC)."""
 
-    on: datetime
+    on: date
     used: Decimal
 
 

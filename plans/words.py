@@ -100,7 +100,7 @@ def beginnings(plan: Plan) -> list[str]:
 
 
 def tiers(card: RateCard, currency: str) -> list[str]:
-    """A price of use in sentences, one for each tier; nothing where use costs nothing."""
+    """A price of use in sentences, one for each tier but what is included; nothing where use costs nothing."""
     price = card.price
     if price is None:
         return []
@@ -115,18 +115,23 @@ def tiers(card: RateCard, currency: str) -> list[str]:
             words = {"price": money(price.amount, currency), "number": number(price.quantity)}
             return [_("%(price)s for every %(number)s") % words]
         case PriceKind.TIERED if price.tiers:
-            return _in_tiers(price, currency)
+            return _in_tiers(price, currency, card.entitlement.included if card.entitlement else None)
     return [_("Price: see your contract")]
 
 
-def _in_tiers(price: Price, currency: str) -> list[str]:
+def _in_tiers(price: Price, currency: str, quota: Decimal | None) -> list[str]:
+    """Sentences for the tiers; a first one that is free and as large as the quota is told by the quota."""
     sentences, begin = [], Decimal(0)
-    for tier in price.tiers:
+    for place, tier in enumerate(price.tiers):
+        is_known = tier.flat is not None or tier.unit is not None
+        if not place and tier.up_to and tier.up_to == quota and is_known and not (tier.flat or tier.unit):
+            begin = tier.up_to
+            continue
         costs = [money(tier.flat, currency)] if tier.flat else []
         if tier.unit:
             costs.append(_("%(price)s each") % {"price": money(tier.unit, currency)})
         cost = _(" plus ").join(costs) or _("included")
-        if tier.flat is None and tier.unit is None:
+        if not is_known:
             cost = _("see your contract")
         if tier.up_to is None:
             words = _("Any number: %(cost)s") if not begin else _("Above %(begin)s: %(cost)s")

@@ -118,7 +118,7 @@ class ZuploSource(Source):
         for row in wire.objects(data):
             on, used = wire.moment(row.get("windowStart")), wire.number(row.get("value"))
             if on is not None and used is not None:
-                found.append(Day(on, used))
+                found.append(Day(on.date(), used))
         return found
 
     def estimate(self, subscription: Subscription, plan: Plan, *, at_once: bool) -> Estimate | None:

@@ -2,6 +2,7 @@
 
 import re
 import uuid
+from datetime import date
 from decimal import Decimal
 
 import pytest
@@ -9,15 +10,18 @@ import requests
 from bs4 import BeautifulSoup
 from django.core import mail
 from django.core.cache import cache
+from django.template.loader import render_to_string
 from django.test import Client
 from django.utils import timezone
+from django.utils.translation import override
 
 from keys.models import Action, AuditEvent, Outcome
 from keys.zuplo.client import DeveloperAPI
 from keys.zuplo.transport import Deadline
 from plans.models import Invitation, PlanRecord, PlanRequest
 from plans.sources.zuplo import ZuploSource
-from plans.types import Subscription
+from plans.types import Day, Subscription
+from plans.web.usage import chart
 from sandbox.metering import samples
 from tests.helpers.verbs import FULL_KEY
 
@@ -59,7 +63,7 @@ def test_the_page_says_prices_tier_by_tier_and_asks_once(client: Client, zuplo) 
     page = BeautifulSoup(client.get("/plans/").content, "html.parser").select_one(".plans-table").get_text(" ")
     words = " ".join(page.split())
     assert "Pro Most popular $49 a month Free for the first 14 days For growing teams" in words
-    assert "50,000 a month Up to 50,000: included Above 50,000: $0.002 each" in words
+    assert "50,000 a month Above 50,000: $0.002 each" in words
     assert "Days of history" in words
     zuplo.clear_journal()
     client.get("/plans/")
@@ -260,9 +264,21 @@ def test_usage_by_day_is_drawn_and_stands_in_a_table(ann_client: Client, zuplo) 
     for count in (3, 4):
         zuplo.metering.use(free, count)
     page = BeautifulSoup(ann_client.get(ACME).content, "html.parser")
-    assert "API requests by day: 7 in all" in page.select_one("figure").get_text()
-    assert len(page.select("figure rect")) == 1
-    assert [cell.text for cell in page.select("figure td")] == ["7"]
+    assert "7 in all, 7 on the busiest day" in page.select_one("figure").get_text()
+    assert [bar["height"] for bar in page.select("figure rect")] == ["0"] * 13 + ["127"]
+    assert [cell.text for cell in page.select("figure td")] == ["0"] * 13 + ["7"]
+
+
+@pytest.mark.parametrize(("language", "words"), [("en", "27 Nov 2026"), ("de", "27. Nov. 2026"), ("es", "27 nov 2026")])
+def test_days_of_a_chart_are_written_like_all_others_and_are_the_same_everywhere(language: str, words: str) -> None:
+    """Usage is counted by days in UTC: midnight there is the evening before in America."""
+    drawn = chart("Calls", [Day(date(2026, 11, 27), Decimal(3))], date(2026, 11, 27), date(2026, 11, 27))
+    with override(language), timezone.override("America/Los_Angeles"):
+        page = BeautifulSoup(render_to_string("plans/_chart.html", {"chart": drawn}), "html.parser")
+    shown = page.select_one("tbody time")
+    assert (shown.text, shown["datetime"], shown["data-time"]) == (words, "2026-11-27", "date")
+    assert [time.text for time in page.select(".chart-ends time")] == [words, words]
+    assert page.select_one("title").text.startswith(words)
 
 
 @pytest.mark.parametrize("status", [500, 404, 429])
