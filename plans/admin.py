@@ -109,7 +109,7 @@ class ReadOnly(OnlyWithPlans):
 
 @admin.register(PlanRequest)
 class PlanRequestAdmin(ReadOnly):
-    list_display = ("created_at", "state", "email", "plan_name", "consumer", "environment", "answer_link")
+    list_display = ("created_at", "state", "answer_link", "email", "plan_name", "consumer", "environment")
     list_filter = ("state", "environment", "plan_key")
     search_fields = ("email", "consumer")
     fields = (

@@ -20,6 +20,7 @@ urlpatterns = [
     path("<slug:environment>/request/<slug:plan>/", views.request_plan, name="request"),
     path("<slug:environment>/withdraw/<int:pk>/", views.withdraw, name="withdraw"),
     path(_consumer, subscription_views.page, name="subscription"),
+    path(_consumer + "panel/", subscription_views.panel, name="panel"),
     path(_consumer + "change/", subscription_views.change, name="change"),
     path(_consumer + "change/<slug:plan>/", subscription_views.change_to, name="change_to"),
     path(_consumer + "request/<slug:plan>/", views.request_plan, name="request_for"),

@@ -28,7 +28,7 @@ from keys.types import Consumer
 from plans.models import PlanRecord, identity
 from plans.periods import Period
 from plans.sources import zuplo_wire as wire
-from plans.sources.base import Source
+from plans.sources.base import NotLookedAt, Source
 from plans.types import UNKNOWN_USAGE, Day, Estimate, Plan, Status, Subscription, Usage
 
 logger = logging.getLogger(__name__)
@@ -80,7 +80,7 @@ class ZuploSource(Source):
         record = PlanRecord.of(self.environment, consumer)
         if not record.customer_id:
             if self._customer_id(consumer):
-                raise NotFound("a subscription that was not looked at so far")
+                raise NotLookedAt("a customer whose subscription was not looked at so far")
             return None, UNKNOWN_USAGE
         if not record.subscription_id:
             return self._chosen(consumer, record.customer_id), UNKNOWN_USAGE

@@ -79,11 +79,11 @@ def chart(name: str, days: list[Day], begin: date, end: date) -> Chart:
     dates = [begin + timedelta(days=count) for count in range(number)]
     shown = [Day(on, used.get(on, Decimal(0))) for on in dates]
     highest = max((day.used for day in shown), default=Decimal(0))
-    step = WIDTH // number
     bars = []
     for count, day in enumerate(shown):
         tall = int(day.used * (HEIGHT - 1) / highest) if highest else 0
         tall = max(tall, 2) if day.used else 0
-        bars.append(Bar(day, count * step, HEIGHT - 1 - tall, max(step - 3, 2), tall))
+        left, right = count * WIDTH // number, (count + 1) * WIDTH // number
+        bars.append(Bar(day, left, HEIGHT - 1 - tall, right - left - 3, tall))
     total = sum((day.used for day in shown), Decimal(0))
     return Chart(name, tuple(bars), total, highest, begin, dates[-1])

@@ -23,6 +23,7 @@ PAGES = {
     "/plans/production/request/pro/": (200, 200),
     "/plans/production/paid/?session=cs_1": (404, 404),
     OF_ACME: (404, 200),
+    f"{OF_ACME}panel/": (404, 200),
     f"{OF_ACME}change/": (404, 200),
     f"{OF_ACME}change/team/": (404, 200),
     f"{OF_ACME}request/pro/": (404, 200),

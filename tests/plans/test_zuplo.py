@@ -504,3 +504,19 @@ def test_an_invitation_whose_answer_was_lost_is_not_sent_twice(sam_client: Clien
     invite(sam_client)
     invite(sam_client, f"{INVITE}{Invitation.objects.get().pk}/change/")
     assert len(zuplo.metering.invites()) == 1
+
+
+def test_a_plan_that_was_never_looked_at_is_fetched_by_the_card_itself(ann_client: Client, zuplo) -> None:
+    """So the page costs no more than one further call for each consumer on the first day either."""
+    zuplo.metering.use(zuplo.metering.subscribe("acme", "free"), 1000)
+    zuplo.clear_journal()
+    page = BeautifulSoup(ann_client.get("/keys/").content, "html.parser")
+    assert len([call for call in zuplo.journal() if "/v3/" in call.path]) == 1
+    panel = page.select_one(".plan-panel")
+    assert panel.a.text.startswith("Plan and usage")
+    assert panel["hx-trigger"] == "load"
+    fetched = ann_client.get(panel["hx-get"], headers={"HX-Request": "true"}).content.decode()
+    assert "<strong>Free</strong>" in fetched
+    assert "1,000 of 1,000 used" in fetched
+    cache.clear()
+    assert "1,000 of 1,000 used" in ann_client.get("/keys/").content.decode()
