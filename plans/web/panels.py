@@ -11,6 +11,7 @@ from keys.errors import ApiError
 from keys.panels import Panels
 from keys.service.keyring import KeyRing
 from keys.types import Consumer
+from plans.models import PlanRecord
 from plans.service.subscriptions import Subscriptions
 from plans.sources.base import NotLookedAt
 from plans.types import UNKNOWN_USAGE, Subscription, Usage
@@ -22,6 +23,12 @@ class PlanPanels(Panels):
     def of_consumers(self, ring: KeyRing, consumers: Sequence[Consumer]) -> Mapping[str, SafeString]:
         plans = Subscriptions(ring.actor, ring.environment, ring.api)
         return {consumer.name: panel_of(plans, consumer, plans.source.glance) for consumer in consumers}
+
+    def before_deletion(self, ring: KeyRing, consumer: Consumer) -> SafeString:
+        """A payment, or a subscription at Zuplo, does not end with its consumer."""
+        record = PlanRecord.of(ring.environment, consumer)
+        context = {"payment": record.stripe_subscription, "plan": record.subscription_id and record.plan_name}
+        return render_to_string("plans/_before_deletion.html", context)
 
     def after_change(self, consumer: Consumer) -> SafeString:
         """An empty place, for which htmx keeps what the page has there."""

@@ -345,6 +345,13 @@ def test_other_things_that_are_paid_for_count_again(
     assert plan_of(sandbox) == "team"
 
 
+def test_before_a_consumer_is_deleted_its_payment_is_named(sam_client: Client, sandbox, acme, stripe) -> None:
+    address = "/admin/keys/consumer/production/acme/delete/"
+    assert "would go on paying" not in sam_client.get(address).content.decode()
+    record_of(sandbox).keep(stripe_subscription="sub_1")
+    assert "cancel the subscription sub_1 in Stripe first" in sam_client.get(address).content.decode()
+
+
 def test_the_way_to_stripe_is_limited_like_every_change(ann_client: Client, sandbox, acme, stripe, settings) -> None:
     record_of(sandbox).keep(stripe_customer="cus_1")
     settings.KEYS_CHANGES_PER_MINUTE = 2
