@@ -93,7 +93,11 @@ def _awaited(request: Request, session: str) -> HttpResponse:
     looks = request.GET.get("looks", "")
     number = int(looks) if looks in map(str, range(LOOKS_AT_MOST)) else 0
     again = f"{request.path}?{urlencode({'session': session, 'looks': number + 1})}"
-    return render(request, "plans/awaited.html", {"again": again, "goes_on": number + 1 < LOOKS_AT_MOST})
+    goes_on = number + 1 < LOOKS_AT_MOST
+    response = render(request, "plans/awaited.html", {"again": again, "goes_on": goes_on})
+    if goes_on:
+        response["Refresh"] = f"5; url={again}"
+    return response
 
 
 @require_POST
