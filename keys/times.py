@@ -91,8 +91,10 @@ def day(moment: datetime) -> SafeString:
 
 
 def calendar_day(on: date) -> SafeString:
-    """A day that is the same for everybody, wherever they are, as an element."""
-    return format_html('<time datetime="{}" data-time="date">{}</time>', on.isoformat(), date_format(on, "DATE_FORMAT"))
+    """A day that is the same wherever people are, as an element: by its noon, in whatever zone it is read."""
+    return format_html(
+        '<time datetime="{}T12:00" data-time="day">{}</time>', on.isoformat(), date_format(on, "DATE_FORMAT")
+    )
 
 
 def rough(moment: datetime) -> SafeString:

@@ -206,7 +206,6 @@ Without this file every page still works. */
   const manner = navigator.languages.find((one) => one.split("-")[0] === language.split("-")[0]) ?? language;
   const DAY = { day: "numeric", month: "short", year: "numeric" };
   const day = new Intl.DateTimeFormat(manner, DAY);
-  const date = new Intl.DateTimeFormat(manner, { ...DAY, timeZone: "UTC" });
   const exact = new Intl.DateTimeFormat(manner, { ...DAY, hour: "2-digit", minute: "2-digit", timeZoneName: "short" });
 
   /** "3 days ago" stays; the exact time stands in its tooltip, and behind it for screen readers. */
@@ -215,7 +214,7 @@ Without this file every page still works. */
       const moment = new Date(element.dateTime);
       if (isNaN(moment)) continue;
       element.dataset.local = "";
-      const words = ({ day, date }[element.dataset.time] ?? exact).format(moment);
+      const words = (element.dataset.time === "day" ? day : exact).format(moment);
       const behind = element.querySelector(".visually-hidden");
       if (!behind) element.textContent = words;
       else {

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -114,3 +115,18 @@ def test_a_card_fetches_a_plan_that_was_never_looked_at(
     sign_in(page, ann)
     page.goto("/keys/")
     expect(page.locator(".plan-panel")).to_contain_text("870 of 1,000 used")
+
+
+@pytest.mark.parametrize("zone", ["America/Los_Angeles", "Pacific/Auckland"])
+def test_the_days_of_a_chart_are_the_same_in_every_zone(
+    zone: str, open_page: Callable[..., Page], sign_in: Callable[[Page, Any], None], ann: Any, zuplo: Sandbox
+) -> None:
+    zuplo.add_consumer("acme", label="Acme Inc", managers=["ann@acme.test"])
+    zuplo.metering.use(zuplo.metering.subscribe("acme", "free"), 7)
+    page = open_page(timezone_id=zone, locale="en-GB")
+    sign_in(page, ann)
+    for _visit in range(2):  # by the second one the server knows the zone
+        today = f"{datetime.now(UTC):%-d %b %Y}".replace("Sep", "Sept")
+        page.goto("/plans/production/consumer/acme/")
+        expect(page.locator(".chart-ends")).to_contain_text(f"{today} (UTC)")
+        expect(page.locator("tbody th").last).to_have_text(today, use_inner_text=False)

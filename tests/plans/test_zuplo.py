@@ -276,7 +276,7 @@ def test_days_of_a_chart_are_written_like_all_others_and_are_the_same_everywhere
     with override(language), timezone.override("America/Los_Angeles"):
         page = BeautifulSoup(render_to_string("plans/_chart.html", {"chart": drawn}), "html.parser")
     shown = page.select_one("tbody time")
-    assert (shown.text, shown["datetime"], shown["data-time"]) == (words, "2026-11-27", "date")
+    assert (shown.text, shown["datetime"], shown["data-time"]) == (words, "2026-11-27T12:00", "day")
     assert [time.text for time in page.select(".chart-ends time")] == [words, words]
     assert page.select_one("title").text.startswith(words)
 
