@@ -299,11 +299,13 @@ class PaymentIssue(models.Model):
         """The next step for a colleague."""
         match self.kind:
             case self.Kind.WITHDRAWN_PLAN:
-                words = _("The plan has begun, as it was paid for. To stop it, cancel the subscription there.")
+                words = _("The plan has begun, as it was paid for. To stop it, cancel the subscription in Stripe.")
             case self.Kind.PAID_TWICE:
-                words = _("The newer subscription counts. Cancel this one there, and refund what was paid twice.")
+                words = _("The newer subscription counts. Cancel this one in Stripe, and refund what was paid twice.")
             case self.Kind.CHANGED_BY_STAFF:
-                words = _("The payment goes on as it was. Change or cancel the subscription there, to fit the plan.")
+                words = _(
+                    "The payment goes on as it was. Change or cancel the subscription in Stripe, to fit the plan."
+                )
             case _kind:
-                words = _("Give the customer a plan by hand, or cancel the subscription there and refund it.")
+                words = _("Give the customer a plan by hand, or cancel the subscription in Stripe and refund it.")
         return str(words)
