@@ -19,6 +19,10 @@ class Panels:
         """HTML for the cards of these consumers, by name. They are the person's own."""
         return {}
 
+    def before_deletion(self, ring: KeyRing, consumer: Consumer) -> SafeString:
+        """HTML for whoever is about to delete the consumer: of what goes on without it."""
+        return NOTHING
+
     def after_change(self, consumer: Consumer) -> SafeString:
         """HTML for a card that htmx puts in the place of another; here nothing should be asked of anybody."""
         return NOTHING

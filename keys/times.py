@@ -1,7 +1,7 @@
 """Date and time formatting, in the current zone, which is always said; site.js adds the visitor's own manner."""
 
 import re
-from datetime import UTC, datetime, timedelta, tzinfo
+from datetime import UTC, date, datetime, timedelta, tzinfo
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -87,6 +87,13 @@ def day(moment: datetime) -> SafeString:
     """The day of a moment that nobody needs to know better, as an element."""
     return format_html(
         '<time datetime="{}" data-time="day">{}</time>', iso(moment), date_format(local(moment), "DATE_FORMAT")
+    )
+
+
+def calendar_day(on: date) -> SafeString:
+    """A day that is the same wherever people are, as an element: by its noon, in whatever zone it is read."""
+    return format_html(
+        '<time datetime="{}T12:00" data-time="day">{}</time>', on.isoformat(), date_format(on, "DATE_FORMAT")
     )
 
 

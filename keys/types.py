@@ -38,9 +38,7 @@ class Manager:
 
     @classmethod
     def from_json(cls, data: Any, *, invited: bool = False) -> "Manager":
-        manager_id = _object(data).get("id")
-        if not isinstance(manager_id, str) or not ID.fullmatch(manager_id):
-            manager_id = ""
+        manager_id = _id_if_any(_object(data))
         email = _text(data, "email", is_address=True)
         if not email:
             raise OddAnswer("a manager without an address")
@@ -154,6 +152,8 @@ class Consumer:
     raw_tags: Mapping[str, Any] = field(default_factory=dict, compare=False, repr=False)
     """The tags as they stand upstream, where they may hold what is not shown."""
     unread: tuple[UnreadPart, ...] = ()
+    id: str = field(default="", compare=False)
+    """Tells it from an earlier consumer of the same name; "" where it is not known."""
 
     @classmethod
     def from_json(cls, data: Any) -> "Consumer":
@@ -170,6 +170,7 @@ class Consumer:
             metadata=_map(data, "metadata"),
             raw_tags=_map(data, "tags"),
             unread=odd_keys + odd_managers,
+            id=_id_if_any(data),
         )
 
     @classmethod
@@ -427,6 +428,12 @@ def _match(pattern: re.Pattern[str], data: dict[str, Any], field: str) -> str:
     if not isinstance(value, str) or not pattern.fullmatch(value):
         raise OddAnswer(f"{field} is not usable")
     return value
+
+
+def _id_if_any(data: dict[str, Any]) -> str:
+    """The id, "" where it is absent or cannot be used: most of what is done with an object does without."""
+    value = data.get("id")
+    return value if isinstance(value, str) and ID.fullmatch(value) else ""
 
 
 def _time(data: dict[str, Any], field: str) -> datetime | None:

@@ -3,13 +3,15 @@
 from collections.abc import Sequence
 from typing import Any
 
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.contrib.admin.options import IncorrectLookupParameters
 from django.core.exceptions import PermissionDenied
+from django.db import transaction
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect
-from django.urls import URLPattern, path
+from django.urls import URLPattern, path, reverse
+from django.utils.html import format_html
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_safe
 
@@ -17,7 +19,8 @@ from keys.audit.csv_export import csv_response
 from keys.conf import settings
 from keys.staff.fields import KEYLESS
 from plans import words
-from plans.models import Invitation, Plan, PlanFeature, PlanRecord, PlanRequest, RequestState
+from plans.models import Invitation, PaymentIssue, Plan, PlanFeature, PlanRecord, PlanRequest, RequestState
+from plans.service import invitations
 from plans.sources.portal import plan_of
 from plans.staff import views
 from plans.staff.forms import FindForm
@@ -61,10 +64,38 @@ class PlanAdmin(OnlyWithPlans):
         return {} if obj else {"key": ("name",)}
 
 
+_SENT = _("Zuplo did not take the invitation yet (%(environments)s). Save it again in a minute.")
+_TAKEN_BACK = _("Zuplo may still know an invitation that was taken back (%(environments)s).")
+
+
 @admin.register(Invitation)
 class InvitationAdmin(OnlyWithPlans):
     list_display = ("email", "plan_key", "created_at")
     search_fields = ("email", "plan_key")
+
+    def save_model(self, request: HttpRequest, obj: Invitation, form: Any, change: bool) -> None:
+        """Another address or plan is another invitation: the one before is taken back."""
+        before = Invitation.objects.filter(pk=obj.pk).exclude(email=obj.email, plan_key=obj.plan_key).first()
+        if before:
+            obj.sent = {}
+        super().save_model(request, obj, form, change)
+        transaction.on_commit(lambda: self._tell(request, obj, before))
+
+    def _tell(self, request: HttpRequest, invitation: Invitation, before: Invitation | None) -> None:
+        self._warn(request, invitations.take_back(before) if before else [], _TAKEN_BACK)
+        self._warn(request, invitations.send(invitation), _SENT)
+
+    def delete_model(self, request: HttpRequest, obj: Invitation) -> None:
+        super().delete_model(request, obj)
+        transaction.on_commit(lambda: self._warn(request, invitations.take_back(obj), _TAKEN_BACK))
+
+    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Invitation]) -> None:
+        for invitation in queryset:
+            self.delete_model(request, invitation)
+
+    def _warn(self, request: HttpRequest, environments: list[str], words: Any) -> None:
+        if environments:
+            messages.warning(request, words % {"environments": ", ".join(environments)})
 
 
 class ReadOnly(OnlyWithPlans):
@@ -82,7 +113,7 @@ class ReadOnly(OnlyWithPlans):
 
 @admin.register(PlanRequest)
 class PlanRequestAdmin(ReadOnly):
-    list_display = ("created_at", "email", "plan_name", "consumer", "environment", "state")
+    list_display = ("created_at", "state", "answer_link", "email", "plan_name", "consumer", "environment")
     list_filter = ("state", "environment", "plan_key")
     search_fields = ("email", "consumer")
     fields = (
@@ -94,6 +125,14 @@ class PlanRequestAdmin(ReadOnly):
     def has_view_permission(self, request: HttpRequest, obj: PlanRequest | None = None) -> bool:
         may_change = request.user.has_perm("plans.change_planrequest")
         return bool(settings.PLANS != "off" and (may_change or super().has_view_permission(request, obj)))
+
+    @admin.display(description="")
+    def answer_link(self, asked: PlanRequest) -> str:
+        if asked.state != RequestState.OPEN:
+            return ""
+        return format_html(
+            '<a href="{}">{}</a>', reverse("admin:plans_planrequest_answer", args=[asked.pk]), _("Answer")
+        )
 
     def get_urls(self) -> list[URLPattern]:
         view = self.admin_site.admin_view(views.answer)
@@ -163,3 +202,27 @@ class PlanRecordAdmin(ReadOnly):
         columns = ("consumer", "environment", "plan_key", "used_percent", "used_feature", "looked_at", "ends_at")
         rows = records.values_list(*columns).iterator(chunk_size=500)
         return csv_response("subscriptions", columns, (["" if cell is None else cell for cell in row] for row in rows))
+
+
+@admin.register(PaymentIssue)
+class PaymentIssueAdmin(OnlyWithPlans):
+    """Each is about a payment at Stripe; what was done about it is done there, and ticked off here."""
+
+    list_display = ("created_at", "kind", "email", "consumer", "plan_name", "stripe_subscription", "is_settled")
+    list_filter = ("is_settled", "kind", "environment")
+    search_fields = ("email", "consumer", "stripe_subscription")
+    readonly_fields = (
+        *("kind", "advice", "stripe_subscription", "plan_name"),
+        *("email", "environment", "consumer", "created_at"),
+    )
+    fields = (*readonly_fields, "is_settled")
+
+    @admin.display(description=_("what to do"))
+    def advice(self, issue: PaymentIssue) -> str:
+        return issue.advice
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False

@@ -10,6 +10,8 @@ from django.db import models
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
+from keys.types import Consumer
+
 KEY = RegexValidator(r"^[a-z0-9_-]+\Z", _("Use a-z, 0-9, hyphens and underscores: gateways read it."))
 
 
@@ -112,6 +114,8 @@ class Invitation(models.Model):
     email = models.EmailField(_("e-mail address"))
     plan_key = models.CharField(_("plan"), max_length=64, validators=[KEY], help_text=_("The key of the plan."))
     created_at = models.DateTimeField(_("created at"), default=timezone.now, editable=False)
+    sent = models.JSONField(default=dict, editable=False)
+    """The id of the invitation at Zuplo, by environment; "" where none is kept there, or its answer was lost."""
 
     class Meta:
         verbose_name = _("invitation")
@@ -121,16 +125,22 @@ class Invitation(models.Model):
     def __str__(self) -> str:
         return f"{self.email}: {self.plan_key}"
 
+    def clean(self) -> None:
+        """People's addresses are looked for in small letters."""
+        self.email = self.email.lower()
+
 
 class PlanRecord(models.Model):
     """Plan of a consumer as kept here, beside the truth upstream: since when, until when, and ids of others.
 
-    With `portal` the truth is the consumer's `metadata.plan`; what is here about another plan than that says nothing.
+    It belongs to the consumer of that id: one that is made later under the same name inherits nothing of it. With
+    `portal` the truth is the consumer's `metadata.plan`; what is here about another plan than that says nothing.
     `used_percent` and `used_feature` are as they were last seen, for the list of those that are near their limit.
     """
 
     environment = models.CharField(_("environment"), max_length=64)
     consumer = models.CharField(_("consumer"), max_length=128)
+    consumer_id = models.CharField(max_length=128)
     plan_key = models.CharField(_("plan"), max_length=64, blank=True)
     plan_name = models.CharField(_("name of the plan"), max_length=600, blank=True)
     cadence = models.CharField(max_length=16, blank=True)
@@ -143,8 +153,8 @@ class PlanRecord(models.Model):
     subscription_id = models.CharField(max_length=64, blank=True)
     stripe_customer = models.CharField(max_length=255, blank=True)
     stripe_subscription = models.CharField(max_length=255, blank=True, db_index=True)
-    stripe_changed_at = models.BigIntegerField(default=0)
-    """When Stripe last said something of the subscription, in its seconds since 1970: an older word is not believed."""
+    stripe_plan = models.CharField(max_length=64, blank=True)
+    """The plan that is paid for. A colleague may have given another one: that stays until other things are paid."""
     used_percent = models.PositiveIntegerField(_("used"), null=True, blank=True, db_index=True)
     used_feature = models.CharField(_("feature"), max_length=600, blank=True)
     looked_at = models.DateTimeField(_("looked at"), null=True, blank=True)
@@ -153,22 +163,44 @@ class PlanRecord(models.Model):
         verbose_name = _("subscription")
         verbose_name_plural = _("subscriptions")
         default_permissions = ("view", "change")
-        constraints: ClassVar = [models.UniqueConstraint(fields=["environment", "consumer"], name="plan_record_once")]
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["environment", "consumer_id"], name="plan_record_once")
+        ]
+        indexes: ClassVar = [models.Index(fields=["environment", "consumer"], name="plan_record_by_name")]
 
     def __str__(self) -> str:
         return f"{self.consumer} ({self.environment})"
 
     @classmethod
-    def of(cls, environment: str, consumer: str) -> "PlanRecord":
+    def of(cls, environment: str, consumer: Consumer) -> "PlanRecord":
         """Record of the consumer; an unsaved one where there is none yet."""
-        found = cls.objects.filter(environment=environment, consumer=consumer).first()
-        return found or cls(environment=environment, consumer=consumer)
+        place = {"environment": environment, "consumer_id": identity(consumer)}
+        return cls.objects.filter(**place).first() or cls(consumer=consumer.name, **place)
+
+    def is_of(self, consumer: Consumer) -> bool:
+        """True unless the consumer was deleted, and made again under the same name."""
+        return self.consumer_id == identity(consumer)
 
     def keep(self, **values: object) -> None:
-        """Set these and save, whether the row is there yet or not."""
-        type(self).objects.update_or_create(environment=self.environment, consumer=self.consumer, defaults=values)
+        """Set these and save, whether the row is there yet or not.
+
+        The first row of a consumer takes the place of one that was of an earlier consumer of this name, unless that
+        is still being paid for.
+        """
+        wanted = {"consumer": self.consumer, **values}
+        row, is_new = type(self).objects.update_or_create(
+            environment=self.environment, consumer_id=self.consumer_id, defaults=wanted
+        )
+        if is_new:
+            namesakes = type(self).objects.filter(environment=self.environment, consumer=self.consumer)
+            namesakes.filter(stripe_subscription="").exclude(pk=row.pk).delete()
         for name, value in values.items():
             setattr(self, name, value)
+
+
+def identity(consumer: Consumer) -> str:
+    """Identity of a consumer, which no later one of its name has: its id; where none is told, the name must do."""
+    return consumer.id or consumer.name
 
 
 class RequestState(models.TextChoices):
@@ -228,3 +260,52 @@ class StripeEvent(models.Model):
 
     def __str__(self) -> str:
         return f"{self.kind} {self.id}"
+
+
+class PaymentIssue(models.Model):
+    """Something about a payment that people have to put right at Stripe: each is told once, and stays until settled."""
+
+    class Kind(models.TextChoices):
+        UNKNOWN_PLAN = "unknown-plan", _("Pays for a plan that does not exist here")
+        WITHDRAWN_PLAN = "withdrawn-plan", _("Pays for a plan that was withdrawn")
+        NO_CONSUMER = "no-consumer", _("Pays for a consumer that is gone")
+        NOT_PLACED = "not-placed", _("Paid by a newcomer who cannot be given one consumer with it")
+        PAID_TWICE = "paid-twice", _("Pays twice for one consumer")
+        CHANGED_BY_STAFF = "changed-by-staff", _("Pays for another plan than a colleague has given")
+
+    kind = models.CharField(_("what"), max_length=32, choices=Kind)
+    stripe_subscription = models.CharField(_("Stripe subscription"), max_length=255)
+    email = models.CharField(_("e-mail address"), max_length=320, blank=True)
+    environment = models.CharField(_("environment"), max_length=64, blank=True)
+    consumer = models.CharField(_("consumer"), max_length=128, blank=True)
+    plan_name = models.CharField(_("name of the plan"), max_length=600, blank=True)
+    created_at = models.DateTimeField(_("created at"), default=timezone.now)
+    is_settled = models.BooleanField(_("settled"), default=False)
+
+    class Meta:
+        ordering: ClassVar = ["is_settled", "-created_at"]
+        verbose_name = _("payment issue")
+        verbose_name_plural = _("payment issues")
+        default_permissions = ("view", "change")
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["stripe_subscription", "kind"], name="plan_payment_issue_once")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.stripe_subscription}: {self.get_kind_display()}"
+
+    @property
+    def advice(self) -> str:
+        """The next step for a colleague."""
+        match self.kind:
+            case self.Kind.WITHDRAWN_PLAN:
+                words = _("The plan has begun, as it was paid for. To stop it, cancel the subscription in Stripe.")
+            case self.Kind.PAID_TWICE:
+                words = _("The newer subscription counts. Cancel this one in Stripe, and refund what was paid twice.")
+            case self.Kind.CHANGED_BY_STAFF:
+                words = _(
+                    "The payment goes on as it was. Change or cancel the subscription in Stripe, to fit the plan."
+                )
+            case _kind:
+                words = _("Give the customer a plan by hand, or cancel the subscription in Stripe and refund it.")
+        return str(words)

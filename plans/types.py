@@ -5,7 +5,7 @@ be unknown: never zero, never free.
 """
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from decimal import Decimal
 from enum import StrEnum
 
@@ -116,6 +116,8 @@ class Plan:
     contact_url: str = ""
     contact_label: str = ""
     stripe_price: str = ""
+    hidden_phases: frozenset[str] = frozenset()
+    """Phases before the lasting one that are not to be told of; what a plan costs in the end always is."""
     version: int = 1
     id: str = ""
 
@@ -129,6 +131,11 @@ class Plan:
         """A first phase that costs nothing, before one that does."""
         first = self.phases[0]
         return first if len(self.phases) > 1 and first.is_free and first.duration else None
+
+    @property
+    def first_phases(self) -> tuple[Phase, ...]:
+        """Those before the lasting one, as far as they are to be told of."""
+        return tuple(phase for phase in self.phases[:-1] if phase.key not in self.hidden_phases and phase.duration)
 
     @property
     def is_free(self) -> bool:
@@ -200,8 +207,6 @@ class Subscription:
     period_end: datetime | None = None
     changes_on: datetime | None = None
     is_in_free_phase: bool = False
-    is_paid_by_stripe: bool = False
-    payment: str = ""
 
     @property
     def runs(self) -> bool:
@@ -276,7 +281,11 @@ class Used:
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """How much of a plan was used, and when that was looked at; `features` None is unknown, () is none metered."""
+    """How much of a plan was used, and when that was looked at; `features` None is unknown, () is none metered.
+
+    `payment` says why calls may be refused for all that: "first" while the first payment is to be made, "failed" once
+    a later one has failed.
+    """
 
     features: tuple[Used, ...] | None
     taken_at: datetime | None = None
@@ -297,7 +306,7 @@ UNKNOWN_USAGE = Usage(None)
 class Day:
     """Usage of a feature on one day (UTC)."""
 
-    on: datetime
+    on: date
     used: Decimal
 
 

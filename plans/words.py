@@ -7,7 +7,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from plans.periods import Period
-from plans.types import Entitlement, EntitlementKind, Plan, Price, PriceKind, RateCard
+from plans.types import Entitlement, EntitlementKind, Phase, Plan, Price, PriceKind, RateCard
 
 SIGNS = {"USD": "$", "EUR": "€", "GBP": "£", "JPY": "¥"}
 WITHOUT_CENTS = {"JPY", "KRW", "CLP", "VND"}
@@ -57,9 +57,10 @@ def length(period: Period) -> str:
     return ngettext("%(number)d day", "%(number)d days", days) % {"number": days}
 
 
-def headline(plan: Plan) -> tuple[str, str]:
-    """Price at first sight: "$49" and "a month"; "Free"; or words of the operator's own."""
-    fees = plan.phase.fees
+def headline(plan: Plan, phase: Phase | None = None) -> tuple[str, str]:
+    """Price at first sight, of the lasting phase if none: "$49" and "a month"; "Free"; or the operator's own words."""
+    phase = phase or plan.phase
+    fees = phase.fees
     for card in fees:
         price = card.price
         if price and price.kind == PriceKind.TEXT:
@@ -71,7 +72,7 @@ def headline(plan: Plan) -> tuple[str, str]:
     total = sum((amount for amount in amounts if amount is not None), Decimal(0))
     if total:
         return money(total, plan.currency), every(cadence)
-    used = [card.price for card in plan.phase.features if card.price]
+    used = [card.price for card in phase.features if card.price]
     if any(price.kind == PriceKind.UNKNOWN for price in used):
         return _("See your contract"), ""
     if used:
@@ -81,8 +82,25 @@ def headline(plan: Plan) -> tuple[str, str]:
     return _("Free"), ""
 
 
+def beginnings(plan: Plan) -> list[str]:
+    """A sentence for each phase before the lasting one: free, or at another price, for so long."""
+    sentences = []
+    for number, phase in enumerate(plan.first_phases):
+        if phase.duration is None:
+            continue
+        price, cadence = headline(plan, phase)
+        words = {"length": length(phase.duration), "price": f"{price} {cadence}".strip()}
+        if number:
+            sentences.append(_("Then %(price)s for %(length)s") % words)
+        elif phase.is_free:
+            sentences.append(_("Free for the first %(length)s") % words)
+        else:
+            sentences.append(_("%(price)s for the first %(length)s") % words)
+    return sentences
+
+
 def tiers(card: RateCard, currency: str) -> list[str]:
-    """A price of use in sentences, one for each tier; nothing where use costs nothing."""
+    """A price of use in sentences, one for each tier but what is included; nothing where use costs nothing."""
     price = card.price
     if price is None:
         return []
@@ -97,18 +115,23 @@ def tiers(card: RateCard, currency: str) -> list[str]:
             words = {"price": money(price.amount, currency), "number": number(price.quantity)}
             return [_("%(price)s for every %(number)s") % words]
         case PriceKind.TIERED if price.tiers:
-            return _in_tiers(price, currency)
+            return _in_tiers(price, currency, card.entitlement.included if card.entitlement else None)
     return [_("Price: see your contract")]
 
 
-def _in_tiers(price: Price, currency: str) -> list[str]:
+def _in_tiers(price: Price, currency: str, quota: Decimal | None) -> list[str]:
+    """Sentences for the tiers; a first one that is free and as large as the quota is told by the quota."""
     sentences, begin = [], Decimal(0)
-    for tier in price.tiers:
+    for place, tier in enumerate(price.tiers):
+        is_known = tier.flat is not None or tier.unit is not None
+        if not place and tier.up_to and tier.up_to == quota and is_known and not (tier.flat or tier.unit):
+            begin = tier.up_to
+            continue
         costs = [money(tier.flat, currency)] if tier.flat else []
         if tier.unit:
             costs.append(_("%(price)s each") % {"price": money(tier.unit, currency)})
         cost = _(" plus ").join(costs) or _("included")
-        if tier.flat is None and tier.unit is None:
+        if not is_known:
             cost = _("see your contract")
         if tier.up_to is None:
             words = _("Any number: %(cost)s") if not begin else _("Above %(begin)s: %(cost)s")

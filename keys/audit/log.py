@@ -90,8 +90,8 @@ def note(event: AuditEvent, key: ApiKey | None = None, **facts: Any) -> dict[str
     return facts
 
 
-def note_new_key(event: AuditEvent, key: ApiKey) -> None:
-    note(event, key if event.action == Action.CREATE else None, new=key.id, new_ending=key.ending)
+def note_new_key(event: AuditEvent, key: ApiKey, **facts: Any) -> None:
+    note(event, key if event.action == Action.CREATE else None, new=key.id, new_ending=key.ending, **facts)
 
 
 def recent_changes(actor: Actor, environment: str, consumers: Collection[str]) -> list[AuditEvent]:

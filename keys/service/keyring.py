@@ -221,7 +221,7 @@ class KeyRing:
             facts = confirmed_writes.facts_of_new_key((), label, ends)
             log.note(event, title=new.label, manager=self.actor.email, metadata=dict(new.metadata), **told, **facts)
             consumer, full = confirmed_writes.make_consumer(self.api, new, facts)
-            log.note_new_key(event, full.key)
+            log.note_new_key(event, full.key, consumer_id=consumer.id)
         return Change(event, consumer.with_key(full.key), full.key, full.value)
 
     @once

@@ -30,7 +30,8 @@ def new_consumer(event: AuditEvent) -> Consumer | None:
         return None
     addresses = facts["managers"] if "managers" in facts else [facts["manager"]]
     managers = tuple(Manager(address, invited=facts.get("invited", False)) for address in addresses)
-    return Consumer(event.consumer, facts["title"], managers, (), facts.get("tags", {}), facts.get("metadata", {}))
+    tags, metadata, consumer_id = facts.get("tags", {}), facts.get("metadata", {}), facts.get("consumer_id", "")
+    return Consumer(event.consumer, facts["title"], managers, (), tags, metadata, id=consumer_id)
 
 
 def _with_new_key(consumer: Consumer, event: AuditEvent) -> Consumer:

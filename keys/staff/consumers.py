@@ -14,6 +14,7 @@ from keys import refusals
 from keys.conf import settings
 from keys.http import Request
 from keys.models import Action
+from keys.panels import panels
 from keys.service.idempotency import Change
 from keys.staff.decorators import SAFE, changing, for_staff, with_directory
 from keys.staff.directory import ON_A_PAGE, Directory, FirstKey, sub_of
@@ -143,7 +144,9 @@ def delete(request: Request, directory: Directory, name: str) -> HttpResponse:
             words += " " + refusals.sentence(many=True)
         messages.success(request, words)
         return HttpResponseRedirect(page_of(request, directory.environment), status=303)
-    return render_form(request, directory, "_delete_consumer", form, consumer=directory.consumer(name))
+    consumer = directory.consumer(name)
+    beside = panels().before_deletion(directory, consumer)
+    return render_form(request, directory, "_delete_consumer", form, consumer=consumer, beside=beside)
 
 
 @require_form

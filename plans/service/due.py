@@ -8,7 +8,7 @@ from django.db.models import Q
 from django.utils import timezone
 
 from keys.conf import settings
-from keys.errors import ApiError
+from keys.errors import ApiError, NotFound
 from plans.models import PlanRecord
 from plans.service.on_behalf import subscriptions_for_portal
 
@@ -33,8 +33,13 @@ def _carry_out(record: PlanRecord) -> None:
     ring = subscriptions_for_portal(record.environment)
     moment = record.ends_at or record.changes_at
     token = uuid.uuid5(uuid.UUID(int=record.pk), f"due {moment}")
-    _consumer, subscription = ring.current(record.consumer)
-    if subscription is None or subscription.plan_key != record.plan_key:
+    try:
+        consumer, subscription = ring.current(record.consumer)
+    except NotFound:
+        consumer, subscription = None, None
+    if consumer is None or not record.is_of(consumer):
+        record.delete()  # what it was kept of is gone
+    elif subscription is None or subscription.plan_key != record.plan_key:
         record.keep(ends_at=None, next_plan="", changes_at=None)  # it was changed elsewhere meanwhile
     elif record.ends_at:
         ring.cancel_plan(record.consumer, seen="", token=token, is_due=True)

@@ -1,17 +1,20 @@
 """System actor: changes that the portal makes by itself, and the consumer that a customer needs for a plan."""
 
 import uuid
+from contextlib import suppress
+from dataclasses import replace
 
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from keys.access import Actor, Right, Staff
 from keys.conf import settings
-from keys.errors import NotAllowed, OddAnswer
+from keys.errors import NotAllowed, NotFound, OddAnswer
+from keys.models import OPEN, Action, AuditEvent
 from keys.provisioning import provisioning
 from keys.service.keyring import KeyRing
-from keys.staff.directory import Directory
-from keys.types import NewConsumer
+from keys.staff.directory import Directory, FirstKey
+from keys.types import Consumer
 from keys.zuplo.client import DeveloperAPI
 from keys.zuplo.transport import Deadline
 from plans.service.subscriptions import Subscriptions
@@ -33,8 +36,12 @@ def subscriptions_for_portal(environment: str, reference: str = "") -> Subscript
     return Subscriptions(portal_actor(reference), environment, api)
 
 
-def consumer_for(ring: Subscriptions, customer: Actor, plan: Plan, *, token: uuid.UUID) -> str:
-    """The one consumer of a customer, made with the plan if there is none; the same token makes no second one."""
+def consumer_for(ring: Subscriptions, customer: Actor, plan: Plan, *, first: FirstKey, token: uuid.UUID) -> Consumer:
+    """The one consumer of a customer, made with the plan and a first key if there is none.
+
+    The same token makes no second one; raises `NotAllowed` where it cannot be told which one is meant.
+    """
+    _settle_earlier(ring, token)
     found = KeyRing(customer, ring.environment, ring.api).consumers()
     theirs = found.consumers
     if found.unread:
@@ -42,9 +49,26 @@ def consumer_for(ring: Subscriptions, customer: Actor, plan: Plan, *, token: uui
     if len(theirs) > 1:
         raise NotAllowed(_("The customer has several consumers by now. Change the plan of the right one by hand."))
     if theirs:
-        return theirs[0].name
+        return theirs[0]
     new = provisioning().new_consumer(customer)
-    metadata = {**new.metadata, **ring.source.metadata_of_new(plan)}
-    made = NewConsumer(new.name, new.label, new.managers, new.tags, metadata)
+    made = replace(new, metadata={**new.metadata, **ring.source.metadata_of_new(plan)})
     directory = Directory(ring.actor, ring.environment, ring.api)
-    return directory.create_consumer(made, None, token=uuid.uuid5(token, "consumer")).consumer.name
+    key = first if _can_be_shown(directory) else None
+    return directory.create_consumer(made, key, token=uuid.uuid5(token, "consumer")).consumer
+
+
+def _can_be_shown(directory: Directory) -> bool:
+    """False where a key is shown only to whoever makes it: then the customer makes the first one."""
+    try:
+        directory.check_right(Action.CREATE)
+    except NotAllowed:
+        return False
+    return True
+
+
+def _settle_earlier(ring: Subscriptions, token: uuid.UUID) -> None:
+    """Look for the consumer of an earlier try whose answer was lost: if it surely was not made, another try may."""
+    events = AuditEvent.objects.filter(token=uuid.uuid5(token, "consumer"), outcome__in=OPEN)
+    for name in events.values_list("consumer", flat=True):
+        with suppress(NotFound):
+            ring.consumer(name)

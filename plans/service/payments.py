@@ -1,4 +1,4 @@
-"""Payment by Stripe: Checkout and the customer portal, and what its messages mean for a consumer's plan.
+"""Payment by Stripe: what its messages mean for a consumer's plan.
 
 Stripe tells things late, twice and out of order. So a message only says that something happened to a subscription: what
 it is now is asked for, and the consumer's plan made to fit. https://docs.stripe.com/webhooks#event-ordering
@@ -7,19 +7,22 @@ it is now is asked for, and the consumer's plan made to fit. https://docs.stripe
 import logging
 import uuid
 from collections.abc import Mapping
-from datetime import UTC, datetime
-from functools import cache
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import stripe
-from django.urls import reverse
+from django.utils import timezone
+from django.utils.dateparse import parse_datetime
 
 from keys.access import Actor
 from keys.conf import settings
-from keys.errors import ApiUnavailable
-from keys.types import NAME
+from keys.errors import ApiUnavailable, NotAllowed, NotFound
+from keys.staff.directory import FirstKey
+from keys.types import NAME, Consumer
+from plans.models import PaymentIssue, PlanRecord
 from plans.models import Plan as PlanRow
-from plans.models import PlanRecord
+from plans.service import issues
+from plans.service.checkout import client
 from plans.service.on_behalf import consumer_for, subscriptions_for_portal
 from plans.service.subscriptions import Subscriptions
 from plans.sources.portal import plan_of
@@ -27,85 +30,27 @@ from plans.types import Plan
 
 logger = logging.getLogger(__name__)
 
-SECONDS = 4
+Facts = Mapping[str, Any]
+Kind = PaymentIssue.Kind
+
+LOOKS_AT_MOST = 3
 RUNNING = {"active", "trialing", "past_due"}
 OVER = {"canceled", "unpaid", "incomplete_expired"}
-ABOUT_SUBSCRIPTIONS = ("customer.subscription.", "checkout.session.completed", "invoice.pay")
+ABOUT_SUBSCRIPTIONS = ("customer.subscription.", "checkout.session.completed", "invoice.paid", "invoice.payment_")
 
 
-@cache
-def _client_of(key: str, url: str) -> stripe.StripeClient:
-    # By itself it waits for 80 seconds, and sends nothing a second time.
-    http = stripe.RequestsClient(timeout=SECONDS)
-    return stripe.StripeClient(key, base_addresses={"api": url}, max_network_retries=1, http_client=http)
-
-
-def _client() -> stripe.StripeClient:
-    return _client_of(settings.STRIPE_API_KEY, settings.STRIPE_API_URL)
-
-
-def checkout_url(ring: Subscriptions, plan: Plan, consumer: str, *, token: uuid.UUID) -> str:
-    """Where the person pays for the plan; one click is one payment, however often it is sent."""
-    facts = {
-        "environment": ring.environment,
-        "consumer": consumer,
-        "plan": plan.key,
-        "email": ring.actor.email,
-        "user": str(ring.actor.user_id),
-    }
-    record = PlanRecord.of(ring.environment, consumer) if consumer else None
-    known = {"customer": record.stripe_customer} if record and record.stripe_customer else {}
-    trial = plan.trial.duration.days if plan.trial and plan.trial.duration else 0
-    back = settings.PORTAL_URL + reverse("plans:page")
-    if consumer:
-        back = settings.PORTAL_URL + reverse("plans:subscription", args=[ring.environment, consumer])
-    wish: dict[str, Any] = {
-        "mode": "subscription",
-        "line_items": [{"price": plan.stripe_price, "quantity": 1}],
-        "success_url": back + "?paid=1",
-        "cancel_url": back,
-        "client_reference_id": f"{ring.environment}/{consumer or ring.actor.user_id}",
-        "metadata": facts,
-        "subscription_data": {"metadata": facts} | ({"trial_period_days": trial} if trial else {}),
-    } | (known or {"customer_email": ring.actor.email})
-    return _url(_client().v1.checkout.sessions.create, wish, token)
-
-
-def portal_url(record: PlanRecord, *, token: uuid.UUID) -> str:
-    """Where the person changes or ends what is paid, sees invoices and gives another card."""
-    back = settings.PORTAL_URL + reverse("plans:subscription", args=[record.environment, record.consumer])
-    return _url(
-        _client().v1.billing_portal.sessions.create, {"customer": record.stripe_customer, "return_url": back}, token
-    )
-
-
-def _url(create: Any, wish: dict[str, Any], token: uuid.UUID) -> str:
-    try:
-        session = create(params=wish, options={"idempotency_key": f"portal-{token}"})
-    except stripe.StripeError as problem:
-        logger.warning("Stripe did not make a session: %s", type(problem).__name__)
-        raise ApiUnavailable("Stripe made no session") from None
-    url = session.url or ""
-    if not url.startswith(("https://", f"{settings.STRIPE_API_URL}/")):
-        raise ApiUnavailable("Stripe names no page")
-    return str(url)
-
-
-# What Stripe says
-
-
-def read_message(body: bytes, signature: str) -> Mapping[str, Any] | None:
+def read_message(body: bytes, signature: str) -> Facts | None:
     """A message of Stripe's, by the library's own check of its signature; None for a forged or an old one."""
     try:
         event = stripe.Webhook.construct_event(body, signature, settings.STRIPE_WEBHOOK_SECRET)
     except (ValueError, stripe.SignatureVerificationError) as problem:
         logger.warning("a message that Stripe did not sign: %s", type(problem).__name__)
         return None
-    told: Mapping[str, Any] = event.to_dict()
+    told: Facts = event.to_dict()
     return told
 
 
-def subscription_in(message: Mapping[str, Any]) -> str:
+def subscription_in(message: Facts) -> str:
     """The id of the subscription that a message is about; "" where it is about none."""
     kind, thing = str(message.get("type") or ""), (message.get("data") or {}).get("object") or {}
     if not kind.startswith(ABOUT_SUBSCRIPTIONS):
@@ -117,74 +62,151 @@ def subscription_in(message: Mapping[str, Any]) -> str:
     return found if isinstance(found, str) else str(found.get("id") or "")
 
 
-def bring_up_to_date(subscription_id: str, message_id: str, reference: str = "") -> None:
+def bring_up_to_date(subscription_id: str, message_id: str, reference: str = "") -> Consumer | None:
     """Make the plan of the consumer that pays fit what Stripe says now; raises `ApiError` to be tried again.
 
-    A message that comes again repeats nothing; another one may well ask for the same change as one before it.
+    A message that comes again repeats nothing; another one may well ask for the same change as one before it. Of two
+    that are dealt with at once, the last one to write has looked at Stripe after writing, so the newest state stands.
     """
+    now, consumer = _ask(subscription_id), None
+    for _look in range(LOOKS_AT_MOST):
+        consumer = _fit(now, message_id, reference)
+        seen, now = now, _ask(subscription_id)
+        if now == seen:
+            break
+    return consumer
+
+
+def _ask(subscription_id: str) -> Facts:
     try:
-        now = _client().v1.subscriptions.retrieve(subscription_id).to_dict()
+        found: Facts = client().v1.subscriptions.retrieve(subscription_id).to_dict()
     except stripe.StripeError as problem:
         raise ApiUnavailable(f"Stripe: {type(problem).__name__}") from None
+    return found
+
+
+def _fit(now: Facts, message_id: str, reference: str) -> Consumer | None:
+    """The consumer that pays, with the plan that it pays for; None where nothing could be given or taken."""
     facts = now.get("metadata") or {}
-    environment, consumer = str(facts.get("environment") or ""), str(facts.get("consumer") or "")
-    if environment not in settings.ZUPLO_BUCKETS or (consumer and not NAME.fullmatch(consumer)):
-        logger.warning("Stripe's subscription %s belongs to nothing here", subscription_id)
-        return
+    environment, name = str(facts.get("environment") or ""), str(facts.get("consumer") or "")
+    if environment not in settings.ZUPLO_BUCKETS or (name and not NAME.fullmatch(name)):
+        logger.warning("Stripe's subscription %s belongs to nothing here", now["id"])
+        return None
     ring = subscriptions_for_portal(environment, reference)
-    if not consumer:
-        known = PlanRecord.objects.filter(environment=environment, stripe_subscription=subscription_id).first()
-        consumer = known.consumer if known else ""
-    if now.get("status") in OVER and consumer:
-        _take(ring, consumer, now)  # whatever became of the plan meanwhile
-    elif now.get("status") in RUNNING:
-        row = _plan_of(now)
-        if row is None:
-            logger.warning("Stripe's subscription %s pays for no plan that is known here", subscription_id)
-            return
-        plan = plan_of(row)
-        if not consumer:
-            token = uuid.uuid5(uuid.UUID(int=1), subscription_id)
-            customer = Actor(_number(facts.get("user")), (str(facts.get("email") or ""),))
-            consumer = consumer_for(ring, customer, ring.choosable(plan.key), token=token)
-        _give(ring, consumer, plan, now, token=uuid.uuid5(uuid.UUID(int=1), f"{now['id']} {message_id}"))
+    if now.get("status") in OVER:
+        issues.settle(now["id"])
+        return _take(ring, now)
+    return _give(ring, now, message_id) if now.get("status") in RUNNING else None
 
 
-def _give(ring: Subscriptions, name: str, plan: Plan, now: Mapping[str, Any], *, token: uuid.UUID) -> None:
-    begin, end = _period(now)
-    _consumer, old = ring.current(name)
-    paid_so_far = PlanRecord.of(ring.environment, name).stripe_subscription
-    if paid_so_far not in {"", now["id"]}:
-        logger.warning("%s pays twice at Stripe: by %s and by %s", name, paid_so_far, now["id"])
+def _give(ring: Subscriptions, now: Facts, message_id: str) -> Consumer | None:
+    row, facts = _plan_of(now), now.get("metadata") or {}
+    about = {
+        "email": str(facts.get("email") or "")[:320],
+        "environment": ring.environment,
+        "consumer": str(facts.get("consumer") or ""),
+        "plan_name": row.name if row else str(facts.get("plan") or "")[:600],
+    }
+    if row is None:
+        issues.report(Kind.UNKNOWN_PLAN, now["id"], **about)
+        return None
+    plan = plan_of(row)
+    try:
+        consumer = _consumer_of(ring, now, plan)
+    except NotAllowed:
+        issues.report(Kind.NOT_PLACED, now["id"], **about)
+        return None
+    except NotFound:
+        issues.report(Kind.NO_CONSUMER, now["id"], **about)
+        return None
+    record = PlanRecord.of(ring.environment, consumer)
+    if record.stripe_subscription not in {"", now["id"]}:
+        other = _ask(record.stripe_subscription)
+        if other.get("status") in RUNNING:
+            older, newer = sorted((other, now), key=lambda one: one.get("created") or 0)
+            issues.report(Kind.PAID_TWICE, older["id"], **about)
+            if now["id"] != newer["id"]:
+                return consumer
+    is_news = (record.stripe_subscription, record.stripe_plan) != (now["id"], plan.key)
+    if is_news:
+        _give_plan(ring, consumer, plan, token=uuid.uuid5(uuid.UUID(int=1), f"{now['id']} {message_id}"))
+        if not row.is_active:
+            issues.report(Kind.WITHDRAWN_PLAN, now["id"], **about)
+    _keep(PlanRecord.of(ring.environment, consumer), plan, now)
+    return consumer
+
+
+def _give_plan(ring: Subscriptions, consumer: Consumer, plan: Plan, *, token: uuid.UUID) -> None:
+    old = ring.source.subscription(consumer)
     if old is None:
-        ring.subscribe(name, plan.key, token=token, is_approved=True)
+        ring.subscribe(consumer.name, plan.key, token=token, is_approved=True)
     elif old.plan_key != plan.key:
-        ring.change_plan(name, plan.key, seen="", token=token, at_once=True, is_approved=True)
+        ring.change_plan(consumer.name, plan.key, seen="", token=token, at_once=True, is_approved=True)
+
+
+def _keep(record: PlanRecord, plan: Plan, now: Facts) -> None:
+    """Note the payment, and of the plan that it is for its dates; a colleague may have given another one since."""
+    begin, end = _period(now)
     is_ending = now.get("cancel_at_period_end") or now.get("cancel_at")
-    PlanRecord.of(ring.environment, name).keep(
-        plan_key=plan.key,
-        plan_name=plan.name,
-        started_at=begin,
-        ends_at=_moment(now.get("cancel_at")) or end if is_ending else None,
-        next_plan="",
-        changes_at=None,
+    dates = {
+        "plan_name": plan.name,
+        "started_at": begin,
+        "ends_at": _moment(now.get("cancel_at")) or end if is_ending else None,
+        "next_plan": "",
+        "changes_at": None,
+    }
+    record.keep(
+        **({"plan_key": plan.key, **dates} if record.plan_key in {"", plan.key} else {}),
         stripe_customer=str(now.get("customer") or ""),
         stripe_subscription=str(now["id"]),
+        stripe_plan=plan.key,
     )
 
 
-def _take(ring: Subscriptions, name: str, now: Mapping[str, Any]) -> None:
-    """End the plan that is paid no more, unless another subscription pays for it by now."""
-    record = PlanRecord.of(ring.environment, name)
-    if record.stripe_subscription != now["id"]:
-        return
-    _consumer, old = ring.current(name)
-    if old and old.plan_key == record.plan_key:
-        ring.cancel_plan(name, seen="", token=uuid.uuid5(uuid.UUID(int=1), f"{now['id']} over"), is_due=True)
-    record.keep(stripe_subscription="", ends_at=None)
+def _take(ring: Subscriptions, now: Facts) -> Consumer | None:
+    """End the plan that is paid no more, unless another subscription pays for it, or a colleague gave another one."""
+    record = PlanRecord.objects.filter(environment=ring.environment, stripe_subscription=now["id"]).first()
+    if record is None:
+        return None
+    try:
+        consumer, old = ring.current(record.consumer)
+    except NotFound:
+        consumer, old = None, None
+    if consumer is None or not record.is_of(consumer):
+        record.delete()
+        return None
+    if old and old.plan_key == record.stripe_plan:
+        ring.cancel_plan(consumer.name, seen="", token=uuid.uuid5(uuid.UUID(int=1), f"{now['id']} over"), is_due=True)
+    record.keep(stripe_subscription="", stripe_plan="", ends_at=None)
+    return consumer
 
 
-def _plan_of(now: Mapping[str, Any]) -> PlanRow | None:
+def _consumer_of(ring: Subscriptions, now: Facts, plan: Plan) -> Consumer:
+    """The very consumer that the payment was begun for, or that its newcomer got; raises `NotFound` if it is gone."""
+    facts = now.get("metadata") or {}
+    known = PlanRecord.objects.filter(environment=ring.environment, stripe_subscription=now["id"]).first()
+    name, whose = str(facts.get("consumer") or ""), str(facts.get("consumer_id") or "")
+    if known:
+        name, whose = known.consumer, known.consumer_id
+    if not name:
+        token = uuid.uuid5(uuid.UUID(int=1), str(now["id"]))
+        customer = Actor(_number(facts.get("user")), (str(facts.get("email") or ""),))
+        return consumer_for(ring, customer, plan, first=_first_key(facts), token=token)
+    consumer = ring.consumer(name)
+    if not PlanRecord(consumer_id=whose).is_of(consumer):
+        raise NotFound("a later consumer of the same name")
+    return consumer
+
+
+def _first_key(facts: Facts) -> FirstKey:
+    """As the newcomer wished it: its lifetime is a number of days, or an end; "" is for ever."""
+    lifetime = str(facts.get("key_lifetime") or "")
+    days = _number(lifetime)
+    ends = timezone.now() + timedelta(days=days) if 0 < days < 10_000 else parse_datetime(lifetime)
+    return FirstKey(str(facts.get("key_label") or ""), ends)
+
+
+def _plan_of(now: Facts) -> PlanRow | None:
     """By the price that is paid, which the customer portal may have changed; else by what was chosen.
 
     Also one that nobody can choose any more: who pays for it keeps it.
@@ -196,7 +218,7 @@ def _plan_of(now: Mapping[str, Any]) -> PlanRow | None:
     return found or PlanRow.objects.filter(key=chosen).first()
 
 
-def _period(now: Mapping[str, Any]) -> tuple[datetime | None, datetime | None]:
+def _period(now: Facts) -> tuple[datetime | None, datetime | None]:
     """It stands on the items, since Stripe's versions of 2025; before it stood on the subscription."""
     items = (now.get("items") or {}).get("data") or [{}]
     holder = items[0] if items[0].get("current_period_start") else now

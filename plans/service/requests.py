@@ -1,27 +1,23 @@
 """Requests for plans: asked by customers, answered by colleagues in Django admin, with mails to both sides."""
 
-import logging
 from typing import Any
 
-from django.core.mail import EmailMessage, get_connection
 from django.db import IntegrityError, transaction
-from django.template.loader import render_to_string
 from django.urls import reverse
 from django.utils import timezone
-from django.utils.module_loading import import_string
-from django.utils.translation import get_language, override
 from django.utils.translation import gettext as _
 
+from keys.access import Actor, same_address
 from keys.conf import settings
 from keys.errors import NotAllowed, NotFound
 from keys.models import Action
+from keys.service import rate_limits
 from keys.service.keyring import SUPPORT_MAY_NOT
 from keys.types import Consumer
 from plans.models import PlanRequest, RequestState
+from plans.service import mails
 from plans.service.subscriptions import Subscriptions
 from plans.types import Plan
-
-logger = logging.getLogger(__name__)
 
 
 def check(ring: Subscriptions, consumer: Consumer | None, plan: Plan) -> None:
@@ -37,6 +33,7 @@ def check(ring: Subscriptions, consumer: Consumer | None, plan: Plan) -> None:
 
 def ask(ring: Subscriptions, consumer: Consumer | None, plan: Plan, words: str) -> PlanRequest:
     """Put a request into the queue; one that waits already is replaced by this one, never doubled."""
+    rate_limits.count(ring.actor, Action.START_PLAN)
     what = {
         "user_id": ring.actor.user_id,
         "plan_key": plan.key,
@@ -44,8 +41,9 @@ def ask(ring: Subscriptions, consumer: Consumer | None, plan: Plan, words: str) 
         "words": words,
         "created_at": timezone.now(),
     }
+    email = _address_of(ring.actor, consumer)
     place: dict[str, Any] = {
-        "email": ring.actor.email,
+        "email": email,
         "environment": ring.environment,
         "consumer": consumer.name if consumer else "",
         "state": RequestState.OPEN,
@@ -56,15 +54,23 @@ def ask(ring: Subscriptions, consumer: Consumer | None, plan: Plan, words: str) 
     except IntegrityError:  # sent twice at the same moment: the other one is there now
         asked, is_new = PlanRequest.objects.get(**place), False
     if is_new:
-        _tell([ring.actor.email], "plans/mails/asked", asked)
-        _tell(settings.PLAN_REQUESTS_TO, "plans/mails/new_request", asked, path=_admin_page(asked))
+        mails.send([email], "asked", reverse("plans:page"), asked=asked)
+        admin_page = reverse("admin:plans_planrequest_change", args=[asked.pk])
+        mails.send(settings.PLAN_REQUESTS_TO, "new_request", admin_page, asked=asked)
     return asked
+
+
+def _address_of(actor: Actor, consumer: Consumer | None) -> str:
+    """The address by which the person manages the consumer."""
+    managers = consumer.managers if consumer else ()
+    return next((email for email in actor.emails for one in managers if same_address(one.email, email)), actor.email)
 
 
 def withdraw(ring: Subscriptions, pk: int) -> None:
     """Take one's own request back; raises `NotFound` for what is not one's own, or answered."""
     if not ring.may(Action.START_PLAN):
         raise NotAllowed(SUPPORT_MAY_NOT)
+    rate_limits.count(ring.actor, Action.START_PLAN)
     own = PlanRequest.objects.filter(
         pk=pk, email__in=ring.actor.emails, environment=ring.environment, state=RequestState.OPEN
     )
@@ -72,8 +78,11 @@ def withdraw(ring: Subscriptions, pk: int) -> None:
         raise NotFound("no open request of this person")
 
 
-def answer(asked: PlanRequest, state: RequestState, *, sentence: str, by: str) -> None:
-    """Close a request and tell the person; raises `NotFound` if somebody else was quicker."""
+def answer(asked: PlanRequest, state: RequestState, *, sentence: str, by: str, consumer: str = "") -> None:
+    """Close a request and tell the person; raises `NotFound` if somebody else was quicker.
+
+    `consumer` is the one that the person has with it, where it was made for that.
+    """
     said = {"state": state, "answer": sentence, "answered_at": timezone.now(), "answered_by": by}
     if not PlanRequest.objects.filter(pk=asked.pk, state=RequestState.OPEN).update(**said):
         raise NotFound("answered meanwhile")
@@ -81,28 +90,18 @@ def answer(asked: PlanRequest, state: RequestState, *, sentence: str, by: str) -
     path = reverse("plans:page")
     if asked.consumer:
         path = reverse("plans:subscription", args=[asked.environment, asked.consumer])
-    name = "approved" if state == RequestState.APPROVED else "refused"
-    _tell([asked.email], f"plans/mails/{name}", asked, path=path)
+    elif consumer:
+        path = reverse("keys:environment", args=[asked.environment])
+    mails.send([asked.email], _MAILS[state], path, asked=asked, consumer=consumer)
 
 
-def _admin_page(asked: PlanRequest) -> str:
-    return reverse("admin:plans_planrequest_change", args=[asked.pk])
+def is_askers(asked: PlanRequest, consumer: Consumer) -> bool:
+    """True while the address by which the person asked is among the managers."""
+    return any(same_address(manager.email, asked.email) for manager in consumer.managers)
 
 
-def _tell(addresses: list[str], template: str, asked: PlanRequest, path: str = "") -> None:
-    """Mail each address in its own language. Trouble with a mail fails and repeats nothing."""
-    languages = import_string(settings.KEYS_LANGUAGES)(addresses)
-    context: dict[str, Any] = {
-        "asked": asked,
-        "portal_name": settings.PORTAL_NAME,
-        "page": settings.PORTAL_URL + (path or reverse("plans:page")),
-    }
-    mails = []
-    for address in addresses:
-        with override(languages.get(address.lower()) or get_language()):
-            subject, _newline, body = render_to_string(f"{template}.txt", context).partition("\n")
-        mails.append(EmailMessage(subject.strip(), body.lstrip(), to=[address]))
-    try:
-        get_connection().send_messages(mails)
-    except Exception:
-        logger.exception("plan request %s: nobody could be told", asked.pk)
+_MAILS = {
+    RequestState.APPROVED: "approved",
+    RequestState.REFUSED: "refused",
+    RequestState.WITHDRAWN: "closed",
+}

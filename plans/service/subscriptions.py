@@ -110,7 +110,7 @@ class Subscriptions(KeyRing):
             label=label, ends=ends, token=token, metadata=metadata, plan=plan.key, plan_name=plan.name
         )
         if metadata:
-            if PlanRecord.of(self.environment, change.consumer.name).plan_key != plan.key:
+            if PlanRecord.of(self.environment, change.consumer).plan_key != plan.key:
                 self.source.begun(change.consumer, plan)
             return Start(change, plan, has_begun=True)
         try:
@@ -124,9 +124,7 @@ class Subscriptions(KeyRing):
         """Begin with a plan, for a consumer that has none."""
         with self._recorded(Action.START_PLAN, name, token=token) as event:
             consumer = self._locked(event)
-            plan = self.choosable(plan_key)
-            if not is_approved:
-                self._check_immediate(plan)
+            plan = self._plan(plan_key, is_approved=is_approved)
             if self.source.subscription(consumer):
                 raise ChangedMeanwhile("there is a plan already")
             self._note(event, consumer, plan)
@@ -147,13 +145,11 @@ class Subscriptions(KeyRing):
         """Another plan; raises `ChangedMeanwhile` if the one to be changed is not the one that was `seen`."""
         with self._recorded(Action.CHANGE_PLAN, name, token=token) as event:
             consumer = self._locked(event)
-            plan, old = self.choosable(plan_key), self.source.subscription(consumer)
-            if not is_approved:
-                self._check_immediate(plan)
+            plan, old = self._plan(plan_key, is_approved=is_approved), self.source.subscription(consumer)
             if old is None or seen not in {"", mark(old)}:
                 raise ChangedMeanwhile("the plan is another one than was seen")
             if not is_approved:
-                check_payment(old)
+                self.check_payment(consumer)
             if old.plan_key == plan.key and not old.next_plan:
                 raise NotAllowed(_("This is the plan that you have."))
             when = None if is_approved and at_once else self.wish(old, plan, at_once=at_once).when
@@ -170,7 +166,7 @@ class Subscriptions(KeyRing):
             if old is None or seen not in {"", mark(old)}:
                 raise ChangedMeanwhile("the plan is another one than was seen")
             if not is_due:
-                check_payment(old)
+                self.check_payment(consumer)
             at_once = is_due or old.is_in_free_phase or old.resets_on is None
             wanted = {"metadata": self.source.wanted(consumer, "")} if at_once else {}
             log.note(event, plan=old.plan_key, plan_name=old.plan_name, **self._facts(consumer, old, wanted))
@@ -185,7 +181,7 @@ class Subscriptions(KeyRing):
             old = self.source.subscription(consumer)
             if old is None or seen not in {"", mark(old)} or not (old.is_canceled or old.next_plan):
                 raise ChangedMeanwhile("there is nothing to take back")
-            check_payment(old)
+            self.check_payment(consumer)
             log.note(event, plan=old.plan_key, plan_name=old.plan_name, **self._facts(consumer, old, {}))
             self.source.resume(consumer, old)
         return Change(event, consumer)
@@ -202,6 +198,25 @@ class Subscriptions(KeyRing):
         except ApiError as problem:
             raise DoneBefore(f"event {event.pk}: {problem}") from problem
         return replace(change, is_gone=not _still_stands(event, now))
+
+    def _plan(self, key: str, *, is_approved: bool) -> Plan:
+        """The plan of that key, if it may begin here; what was approved or paid for also after it was withdrawn."""
+        if is_approved and (approved := self.source.plan(key)):
+            return approved
+        plan = self.choosable(key)
+        if not is_approved:
+            self._check_immediate(plan)
+        return plan
+
+    def pays_by_stripe(self, consumer: Consumer) -> bool:
+        return bool(PlanRecord.of(self.environment, consumer).stripe_subscription)
+
+    def check_payment(self, consumer: Consumer) -> None:
+        """Raises `NotAllowed` where Stripe is paid for a plan: changed or bought anew here, it would be paid on."""
+        if self.pays_by_stripe(consumer):
+            raise NotAllowed(
+                _("This plan is paid by Stripe."), advice=_("Change or cancel it under “Manage payment” on its page.")
+            )
 
     def _check_immediate(self, plan: Plan) -> None:
         """Raises `NotAllowed` where a plan is to be asked for, or paid first: only its own way leads to it."""
@@ -244,14 +259,6 @@ def _still_stands(event: AuditEvent, now: Subscription | None) -> bool:
     if event.action == Action.RESUME_PLAN:
         return not now.is_canceled and not now.next_plan
     return now.plan_key == event.facts["plan"] or now.next_plan == str(event.facts["plan_name"])
-
-
-def check_payment(old: Subscription | None) -> None:
-    """Raises `NotAllowed` where a plan is being paid by Stripe: changed or bought anew here, it would be paid on."""
-    if old and old.is_paid_by_stripe:
-        raise NotAllowed(
-            _("This plan is paid by Stripe."), advice=_("Change or cancel it under “Manage payment” on its page.")
-        )
 
 
 def mark(subscription: Subscription | None) -> str:

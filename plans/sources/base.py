@@ -8,9 +8,14 @@ from abc import ABC, abstractmethod
 from datetime import datetime
 from typing import Any
 
+from keys.errors import ApiError
 from keys.types import Consumer
 from keys.zuplo.client import DeveloperAPI
 from plans.types import UNKNOWN_USAGE, Day, Direction, Estimate, Plan, Subscription, Usage
+
+
+class NotLookedAt(ApiError):
+    """There may be a plan, and to tell would take more calls than a card among others may cost."""
 
 
 class Source(ABC):
@@ -51,7 +56,10 @@ class Source(ABC):
         return UNKNOWN_USAGE
 
     def glance(self, consumer: Consumer) -> tuple[Subscription | None, Usage]:
-        """Plan and usage for a card among others: for at most one call, and as of half a minute ago if need be."""
+        """Plan and usage for a card among others: for at most one call, and as of half a minute ago if need be.
+
+        Raises `NotLookedAt` where one call does not do.
+        """
         subscription = self.subscription(consumer)
         return subscription, self.usage(subscription) if subscription else UNKNOWN_USAGE
 
@@ -62,6 +70,13 @@ class Source(ABC):
     def estimate(self, subscription: Subscription, plan: Plan, *, at_once: bool) -> Estimate | None:
         """The credit that a change would bring; None where none is reckoned."""
         return None
+
+    def invite(self, plan: Plan, email: str) -> str:
+        """Let somebody choose a private plan; the id of the invitation, "" where none is kept but here."""
+        return ""
+
+    def take_back_invitation(self, invite_id: str) -> None:  # noqa: B027, most sources keep none
+        """Take an invitation back that was kept there."""
 
     @abstractmethod
     def subscribe(self, consumer: Consumer, plan: Plan, email: str) -> Subscription:

@@ -83,18 +83,22 @@ class PortalSource(Source):
         rows = models.Plan.objects.filter(is_active=True).prefetch_related("features")
         return list(map(plan_of, rows))
 
+    def plan(self, key: str) -> Plan | None:
+        """Also one that nobody can choose any more: who has it keeps it."""
+        row = models.Plan.objects.filter(key=key).prefetch_related("features").first()
+        return plan_of(row) if row else None
+
     def metadata_of_new(self, plan: Plan) -> dict[str, Any]:
         return {PLAN: plan.key}
 
     def subscription(self, consumer: Consumer) -> Subscription | None:
-        return self._told(consumer, PlanRecord.of(self.environment, consumer.name))
+        return self._told(consumer, PlanRecord.of(self.environment, consumer))
 
     def _told(self, consumer: Consumer, record: PlanRecord) -> Subscription | None:
         key = _key_of(consumer)
         if not key:
             return None
-        row = models.Plan.objects.filter(key=key).prefetch_related("features").first()
-        plan = plan_of(row) if row else None
+        plan = self.plan(key)
         is_ours = record.plan_key == key
         following = models.Plan.objects.filter(key=record.next_plan).first() if is_ours and record.next_plan else None
         return Subscription(
@@ -109,7 +113,6 @@ class PortalSource(Source):
             cadence=plan.cadence if plan else None,
             next_plan=following.name if following else "",
             changes_on=record.changes_at if following else None,
-            is_paid_by_stripe=bool(is_ours and record.stripe_subscription),
             is_in_free_phase=bool(plan and self._is_free_now(plan, record if is_ours else None)),
         )
 
@@ -125,12 +128,12 @@ class PortalSource(Source):
     def change(self, consumer: Consumer, old: Subscription, plan: Plan, *, at_once: bool) -> Subscription:
         if at_once or old.resets_on is None:
             return self._set(consumer, plan)
-        record = PlanRecord.of(self.environment, consumer.name)
+        record = PlanRecord.of(self.environment, consumer)
         record.keep(next_plan=plan.key, changes_at=old.resets_on, ends_at=None)
         return self._required(consumer, record)
 
     def cancel(self, consumer: Consumer, old: Subscription, *, at_once: bool) -> Subscription:
-        record = PlanRecord.of(self.environment, consumer.name)
+        record = PlanRecord.of(self.environment, consumer)
         if at_once:
             self._write(consumer, "")
             record.keep(plan_key="", plan_name="", started_at=None, ends_at=None, next_plan="", changes_at=None)
@@ -139,7 +142,7 @@ class PortalSource(Source):
         return self._required(consumer, record)
 
     def resume(self, consumer: Consumer, old: Subscription) -> Subscription:
-        record = PlanRecord.of(self.environment, consumer.name)
+        record = PlanRecord.of(self.environment, consumer)
         record.keep(ends_at=None, next_plan="", changes_at=None)
         return self._required(consumer, record)
 
@@ -150,7 +153,7 @@ class PortalSource(Source):
 
     def begun(self, consumer: Consumer, plan: Plan) -> None:
         """Note since when the plan runs: its periods are counted from there."""
-        PlanRecord.of(self.environment, consumer.name).keep(
+        PlanRecord.of(self.environment, consumer).keep(
             plan_key=plan.key,
             plan_name=plan.name,
             cadence=str(plan.cadence),
@@ -163,7 +166,7 @@ class PortalSource(Source):
     def _set(self, consumer: Consumer, plan: Plan) -> Subscription:
         changed = self._write(consumer, plan.key)
         self.begun(consumer, plan)
-        return self._required(changed, PlanRecord.of(self.environment, consumer.name))
+        return self._required(changed, PlanRecord.of(self.environment, consumer))
 
     def _write(self, consumer: Consumer, plan_key: str) -> Consumer:
         wanted = self.wanted(consumer, plan_key)

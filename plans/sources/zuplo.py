@@ -25,10 +25,10 @@ from keys.errors import (
     OutcomeUnknown,
 )
 from keys.types import Consumer
-from plans.models import PlanRecord
+from plans.models import PlanRecord, identity
 from plans.periods import Period
 from plans.sources import zuplo_wire as wire
-from plans.sources.base import Source
+from plans.sources.base import NotLookedAt, Source
 from plans.types import UNKNOWN_USAGE, Day, Estimate, Plan, Status, Subscription, Usage
 
 logger = logging.getLogger(__name__)
@@ -55,9 +55,8 @@ class ZuploSource(Source):
         kept: list[Plan] | None = cache.get(self._key("plans"))
         if kept is None:
             configuration = wire.an_object(self._call("GET", "/monetization-configuration"))
-            order = configuration.get("planOrder")
             listed = self._list("/plans", {"status": "active"})
-            kept = [wire.plan(one, order if isinstance(order, list) else []) for one in listed if _is_active(one)]
+            kept = [wire.plan(one, configuration) for one in listed if _is_active(one)]
             kept.sort(key=lambda plan: (plan.order is None, plan.order or 0, plan.monthly or 0))
             cache.set(self._key("plans"), kept, PLANS_SECONDS)
         return kept
@@ -70,7 +69,7 @@ class ZuploSource(Source):
 
     def glance(self, consumer: Consumer) -> tuple[Subscription | None, Usage]:
         """By what was kept of the last look at the subscription, its usage alone is asked for."""
-        key = self._key(f"glance:{consumer.name}")
+        key = self._key(f"glance:{identity(consumer)}")
         kept: tuple[Subscription | None, Usage] | None = cache.get(key)
         if kept is None:
             kept = self._glance(consumer)
@@ -78,10 +77,10 @@ class ZuploSource(Source):
         return kept
 
     def _glance(self, consumer: Consumer) -> tuple[Subscription | None, Usage]:
-        record = PlanRecord.of(self.environment, consumer.name)
+        record = PlanRecord.of(self.environment, consumer)
         if not record.customer_id:
             if self._customer_id(consumer):
-                raise NotFound("a subscription that was not looked at so far")
+                raise NotLookedAt("a customer whose subscription was not looked at so far")
             return None, UNKNOWN_USAGE
         if not record.subscription_id:
             return self._chosen(consumer, record.customer_id), UNKNOWN_USAGE
@@ -119,7 +118,7 @@ class ZuploSource(Source):
         for row in wire.objects(data):
             on, used = wire.moment(row.get("windowStart")), wire.number(row.get("value"))
             if on is not None and used is not None:
-                found.append(Day(on, used))
+                found.append(Day(on.date(), used))
         return found
 
     def estimate(self, subscription: Subscription, plan: Plan, *, at_once: bool) -> Estimate | None:
@@ -132,6 +131,16 @@ class ZuploSource(Source):
         except ApiError as problem:
             logger.warning("no estimate: %s", problem)
             return None
+
+    # Invitations to private plans
+
+    def invite(self, plan: Plan, email: str) -> str:
+        made = wire.an_object(self._call("POST", "/plan-invites", body={"email": email, "planId": plan.id}))
+        return wire.identity(made)
+
+    def take_back_invitation(self, invite_id: str) -> None:
+        if wire.ULID.fullmatch(invite_id):
+            self._call("DELETE", f"/plan-invites/{invite_id}")
 
     # Changing
 
@@ -208,7 +217,7 @@ class ZuploSource(Source):
         except (OddAnswer, OutcomeUnknown, NotFound) as unknown:
             doubt = unknown
         finally:
-            cache.delete(self._key(f"glance:{consumer.name}"))
+            cache.delete(self._key(f"glance:{identity(consumer)}"))
         try:
             there = next((one for one in self._subscriptions(consumer, customer_id) if is_done(one)), None)
         except ApiError:
@@ -218,14 +227,15 @@ class ZuploSource(Source):
         self._remember(consumer, there)
         return there
 
-    # Customers: one for each consumer, under the consumer's name, which is also what usage is counted by
+    # Customers: one for each consumer, under the consumer's id, which no later one has; usage is counted by its name
 
     def _customer_id(self, consumer: Consumer) -> str:
-        record = PlanRecord.of(self.environment, consumer.name)
+        record = PlanRecord.of(self.environment, consumer)
         if record.customer_id:
             return record.customer_id
         # The filter may find every key that holds this text.
-        found = [one for one in self._list("/customers", {"key": consumer.name}) if one.get("key") == consumer.name]
+        key = identity(consumer)
+        found = [one for one in self._list("/customers", {"key": key}) if one.get("key") == key]
         if not found:
             return ""
         customer_id = wire.identity(found[0])
@@ -236,21 +246,24 @@ class ZuploSource(Source):
         address = email or next((manager.email for manager in consumer.managers), "")
         body = {
             "name": consumer.title,
-            "key": consumer.name,
+            "key": identity(consumer),
             "primaryEmail": address,
             "usageAttribution": {"subjectKeys": [consumer.name]},
         }
         doubt: ApiError = OutcomeUnknown("no customer in the answer")
         try:
             made = self._call("POST", "/customers", body=body)
-            if isinstance(made, dict) and made.get("key") == consumer.name:
+            if isinstance(made, dict) and made.get("key") == identity(consumer):
                 customer_id = wire.identity(made)
-                PlanRecord.of(self.environment, consumer.name).keep(customer_id=customer_id)
+                PlanRecord.of(self.environment, consumer).keep(customer_id=customer_id)
                 return customer_id
         except ApiRefused as refusal:
             if refusal.code != 409:
                 raise
-            doubt = refusal
+            doubt = NotAllowed(
+                _("Zuplo still counts for an earlier consumer of this name."),
+                advice=_("Contact support: the plan of that one has to be ended first."),
+            )
         except (OddAnswer, OutcomeUnknown):
             pass
         try:
@@ -270,7 +283,7 @@ class ZuploSource(Source):
         try:
             found = self._subscriptions(consumer, customer_id)
         except NotFound:
-            PlanRecord.of(self.environment, consumer.name).keep(customer_id="", subscription_id="")
+            PlanRecord.of(self.environment, consumer).keep(customer_id="", subscription_id="")
             raise
         coming = min((one for one in found if one.status == Status.SCHEDULED), key=_begins, default=None)
         running = max((one for one in found if one.runs), key=_begins, default=None)
@@ -288,7 +301,7 @@ class ZuploSource(Source):
 
     def _remember(self, consumer: Consumer, subscription: Subscription | None) -> None:
         """Keep what a card says beside usage, so that it can be shown for one call."""
-        record = PlanRecord.of(self.environment, consumer.name)
+        record = PlanRecord.of(self.environment, consumer)
         values: dict[str, Any] = {"plan_key": "", "plan_name": "", "subscription_id": "", "ends_at": None}
         if subscription:
             values = {
@@ -308,7 +321,7 @@ class ZuploSource(Source):
 
     def _note_usage(self, subscription: Subscription, usage: Usage) -> None:
         nearest = usage.nearest
-        PlanRecord.objects.filter(environment=self.environment, consumer=subscription.consumer).update(
+        PlanRecord.objects.filter(environment=self.environment, subscription_id=subscription.id).update(
             used_percent=nearest.percent if nearest else None,
             used_feature=nearest.name if nearest else "",
             looked_at=usage.taken_at,

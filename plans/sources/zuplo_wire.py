@@ -6,7 +6,7 @@ of an unknown kind is kept as unknown: a price that cannot be read must never lo
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any
@@ -176,7 +176,16 @@ def phase(data: Mapping[str, Any]) -> Phase:
     return Phase(text(data.get("key")), text(data.get("name")), period(data.get("duration")), cards)
 
 
-def plan(data: Any, order: list[Any]) -> Plan:
+def hidden_phases(settings: Any, phases: Iterable[Phase]) -> frozenset[str]:
+    """All but the `visiblePhases` that the configuration names for a plan; none where it names none of the plan's."""
+    visible = settings.get("visiblePhases") if isinstance(settings, dict) else None
+    keys = {phase.key for phase in phases}
+    named = keys.intersection(one for one in visible if isinstance(one, str)) if isinstance(visible, list) else set()
+    return frozenset(keys - named) if named else frozenset()
+
+
+def plan(data: Any, configuration: Mapping[str, Any]) -> Plan:
+    """The monetization configuration tells the order of plans, and which of their phases are to be seen."""
     data = an_object(data)
     key, metadata = data.get("key"), data.get("metadata")
     if not isinstance(key, str) or not KEY.fullmatch(key):
@@ -187,7 +196,7 @@ def plan(data: Any, order: list[Any]) -> Plan:
         raise OddAnswer("a plan without phases")
     contact = metadata.get("contactUrl")
     is_custom = is_set(metadata.get("isCustom")) and isinstance(contact, str) and CONTACT.fullmatch(contact)
-    version = data.get("version")
+    version, order, settings = data.get("version"), configuration.get("planOrder"), configuration.get("planSettings")
     return Plan(
         key=key,
         name=text(data.get("name")) or key,
@@ -195,11 +204,12 @@ def plan(data: Any, order: list[Any]) -> Plan:
         description=text(data.get("description")),
         currency=text(data.get("currency"))[:3].upper(),
         cadence=period(data.get("billingCadence")) or MONTH,
-        order=order.index(key) if key in order else None,
+        order=order.index(key) if isinstance(order, list) and key in order else None,
         is_private=is_set(metadata.get("zuplo_private_plan")),
         is_popular=is_set(metadata.get("zuplo_most_popular")),
         contact_url=contact if is_custom and isinstance(contact, str) else "",
         contact_label=text(metadata.get("contactLabel"))[:60],
+        hidden_phases=hidden_phases(settings.get(key) if isinstance(settings, dict) else None, phases),
         version=version if isinstance(version, int) else 1,
         id=text(data.get("id")),
     )
@@ -283,8 +293,13 @@ def used(key: str, data: Mapping[str, Any], plan: Plan | None) -> Used | None:
 
 
 def payment(data: Any) -> str:
+    """Trouble with a payment for which the gateway refuses calls, as it was seen to judge: "first", "failed", or ""."""
     found = data.get("paymentStatus") if isinstance(data, dict) else None
-    return text(found.get("status")) if isinstance(found, dict) else ""
+    if not isinstance(found, dict) or not text(found.get("status")):
+        return ""
+    if found.get("isFirstPayment") is True:
+        return "" if found["status"] in {"paid", "not_required"} else "first"
+    return "failed" if found["status"] in {"failed", "uncollectible"} else ""
 
 
 def estimate(data: Any) -> Estimate | None:

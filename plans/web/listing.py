@@ -22,13 +22,16 @@ class Cell:
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One plan. `way` is how it is got, see `way_to`; `own` are the titles of one's consumers that have it."""
+    """One plan. `way` is how it is got, see `way_to`; `own` are the titles of one's consumers that have it.
+
+    `beginnings` are sentences about what comes before the price that lasts.
+    """
 
     plan: Plan
     price: str
     every: str
     notes: tuple[str, ...]
-    trial: str
+    beginnings: tuple[str, ...]
     way: str
     own: tuple[str, ...]
     is_popular: bool
@@ -72,7 +75,6 @@ def listing(plans: Iterable[Plan], own: dict[str, Collection[str]] | None = None
 
 def _column(plan: Plan, names: dict[str, str], own: tuple[str, ...]) -> Column:
     price, every = words.headline(plan)
-    trial = plan.trial
     return Column(
         plan=plan,
         price=price,
@@ -83,7 +85,7 @@ def _column(plan: Plan, names: dict[str, str], own: tuple[str, ...]) -> Column:
             if card.price and card.price.kind not in {PriceKind.FLAT, PriceKind.TEXT, PriceKind.UNKNOWN}
             for sentence in words.tiers(card, plan.currency)
         ),
-        trial=words.length(trial.duration) if trial and trial.duration else "",
+        beginnings=tuple(words.beginnings(plan)),
         way=way_to(plan),
         own=own,
         is_popular=plan.is_popular,

@@ -1,49 +1,103 @@
-"""Views of payment: to Stripe's Checkout and customer portal by a page of ours, and its messages (webhook)."""
+"""Views of payment: to Stripe's Checkout and customer portal by a page of ours, and back; and its webhook."""
 
+import logging
 import uuid
+from urllib.parse import urlencode
 
-from django.http import Http404, HttpResponse, HttpResponseBadRequest
+from django.contrib import messages
+from django.http import Http404, HttpResponse, HttpResponseBadRequest, HttpResponseRedirect
 from django.shortcuts import render
 from django.urls import reverse
+from django.utils.translation import gettext as _
 from django.views.decorators.csrf import csrf_exempt
-from django.views.decorators.http import require_POST
+from django.views.decorators.http import require_POST, require_safe
 from django_htmx.http import HttpResponseClientRedirect
 
 from keys.conf import settings
 from keys.errors import ApiError, NotFound
 from keys.http import Request
 from keys.models import Action
-from keys.web.forms import OnceForm
+from keys.web.forms import NEVER, ON_A_DATE, CreateForm, OnceForm
 from keys.web.views import require_form
-from plans.models import PlanRecord, StripeEvent
-from plans.service import payments
-from plans.service.subscriptions import Subscriptions, check_payment, way_to
+from plans.models import StripeEvent
+from plans.service import checkout, payments
+from plans.service.subscriptions import Subscriptions, way_to
 from plans.sources import has_plans
 from plans.web.decorators import with_plans
 from plans.web.listing import listing
 from plans.web.views import back_of, post_data, render_form
 
+logger = logging.getLogger(__name__)
+
+LOOKS_AT_MOST = 20
+
 
 @require_form
 @with_plans
 def pay(request: Request, ring: Subscriptions, plan: str, name: str = "") -> HttpResponse:
-    """Lead to Stripe's Checkout; the plan begins when Stripe says that it is paid."""
+    """Lead to Stripe's Checkout; the plan begins when Stripe says that it is paid, a newcomer's with a first key."""
     chosen = ring.choosable(plan)
     if way_to(chosen) != "pay":
         raise NotFound("nothing that is paid by Stripe")
     ring.check_right(Action.START_PLAN)
     ring.check_proof(Action.START_PLAN)
-    consumer = None
-    if name:
-        consumer, old = ring.current(name)
-        check_payment(old)
+    consumer = ring.consumer(name) if name else None
+    if consumer:
+        ring.check_payment(consumer)
     else:
         ring.check_newcomer()
-    form = OnceForm(post_data(request), url=request.path)
+    form = (OnceForm if consumer else CreateForm)(post_data(request), url=request.path)
     if form.is_valid():
-        return _leave(request, payments.checkout_url(ring, chosen, name, token=form.cleaned_data["token"]))
+        wish = _first_key(form) if isinstance(form, CreateForm) else {}
+        token = form.cleaned_data["token"]
+        return _leave(request, checkout.checkout_url(ring, chosen, consumer, token=token, **wish))
     context = {"plan": chosen, "column": listing([chosen]).columns[0], "consumer": consumer}
     return render_form(request, ring, "plans/_pay.html", form, back=back_of(ring, name), **context)
+
+
+def _first_key(form: CreateForm) -> dict[str, str]:
+    """The key that a newcomer gets once the plan is paid, in words that are the same each time the form is sent."""
+    ends: str = form.cleaned_data["ends"]
+    if ends == ON_A_DATE and form.key_ends:
+        ends = form.key_ends.isoformat()
+    return {"key_label": form.cleaned_data["label"], "key_lifetime": "" if ends == NEVER else ends}
+
+
+@require_safe
+@with_plans
+def paid(request: Request, ring: Subscriptions) -> HttpResponse:
+    """Back from Checkout: begin what is paid, if Stripe's message has not done so yet; else say that it is awaited."""
+    if not settings.STRIPE_API_KEY:
+        raise Http404
+    ring.check_right(Action.START_PLAN)
+    session, payment, consumer = request.GET.get("session", ""), None, None
+    try:
+        payment = checkout.finished_payment(ring, session)
+        if payment.subscription_id:
+            consumer = payments.bring_up_to_date(payment.subscription_id, session, ring.actor.reference)
+    except NotFound:
+        raise
+    except ApiError as problem:
+        logger.warning("a payment is awaited: %s", problem)
+    if payment is None or consumer is None:
+        return _awaited(request, session)
+    if payment.is_newcomers:
+        messages.success(request, _("Thank you. Your plan has begun, and your first key is here."))
+        return HttpResponseRedirect(reverse("keys:environment", args=[ring.environment]), status=303)
+    messages.success(request, _("Thank you. Your plan has begun. It counts from the next call on."))
+    return HttpResponseRedirect(back_of(ring, consumer.name), status=303)
+
+
+def _awaited(request: Request, session: str) -> HttpResponse:
+    """A page that looks again by itself, so many times."""
+    looks = request.GET.get("looks", "")
+    number = int(looks) if looks in map(str, range(LOOKS_AT_MOST)) else 0
+    again = f"{request.path}?{urlencode({'session': session, 'looks': number + 1})}"
+    goes_on = number + 1 < LOOKS_AT_MOST
+    response = render(request, "plans/awaited.html", {"again": again, "goes_on": goes_on})
+    if goes_on:
+        response["Refresh"] = f"5; url={again}"
+    return response
 
 
 @require_POST
@@ -52,11 +106,7 @@ def manage(request: Request, ring: Subscriptions, name: str) -> HttpResponse:
     """Lead to Stripe's customer portal, where what is paid is changed and ended."""
     ring.check_right(Action.CHANGE_PLAN)
     ring.check_proof(Action.CHANGE_PLAN)
-    ring.consumer(name)
-    record = PlanRecord.of(ring.environment, name)
-    if not record.stripe_customer:
-        raise NotFound("nothing that is paid by Stripe")
-    return _leave(request, payments.portal_url(record, token=uuid.uuid4()))
+    return _leave(request, checkout.portal_url(ring, ring.consumer(name), token=uuid.uuid4()))
 
 
 def _leave(request: Request, target: str) -> HttpResponse:

@@ -18,6 +18,7 @@ from plans.types import Direction, Subscription
 from plans.web.decorators import with_plans
 from plans.web.forms import CancelForm, ChangeForm, SeenForm
 from plans.web.listing import listing
+from plans.web.panels import panel_of, whole_look
 from plans.web.usage import usage_of
 from plans.web.views import back_of, done, post_data, render_form
 
@@ -40,9 +41,16 @@ def page(request: Request, ring: Subscriptions, name: str) -> HttpResponse:
             environment=ring.environment, consumer=consumer.name, state=RequestState.OPEN
         ),
         "emails": ring.actor.emails,
-        "is_paid": "paid" in request.GET,
+        "is_paying": ring.pays_by_stripe(consumer),
     }
     return render(request, "plans/subscription.html", context | usage_of(ring, subscription))
+
+
+@require_safe
+@with_plans
+def panel(request: Request, ring: Subscriptions, name: str) -> HttpResponse:
+    """The panel of one card of the API Keys page, where a glance did not do."""
+    return HttpResponse(panel_of(ring, ring.consumer(name), whole_look(ring)))
 
 
 @require_safe

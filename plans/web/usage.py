@@ -2,7 +2,7 @@
 
 import logging
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -19,7 +19,7 @@ DAYS_AT_MOST = 31
 WIDTH, HEIGHT = 620, 128
 """Of the drawing, in its own units; the bars stand on its lower edge."""
 DAYS_AT_LEAST = 14
-"""For so many days there is room, so that a single bar is no wall."""
+"""So many days are shown of a plan that is younger too, so that a single bar is no wall."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,12 +35,14 @@ class Bar:
 
 @dataclass(frozen=True, slots=True)
 class Chart:
-    """Usage of one feature by day; `total` is over all days shown."""
+    """Usage of one feature by day; `total` is over all days shown, `highest` that of the day with most."""
 
     name: str
     bars: tuple[Bar, ...]
     total: Decimal
-    begin: datetime
+    highest: Decimal
+    begin: date
+    end: date
     width: int = WIDTH
     height: int = HEIGHT
 
@@ -61,27 +63,27 @@ def usage_of(ring: Subscriptions, subscription: Subscription | None) -> dict[str
 
 def _chart(ring: Subscriptions, subscription: Subscription, one: Used) -> Chart | None:
     now = timezone.now()
-    begin = max(subscription.active_from or now - timedelta(days=DAYS_AT_MOST), now - timedelta(days=DAYS_AT_MOST - 1))
+    first, youngest = (now - timedelta(days=days - 1) for days in (DAYS_AT_MOST, DAYS_AT_LEAST))
+    begin = min(max(subscription.active_from or first, first), youngest)
     begin = datetime.combine(begin.astimezone(UTC).date(), datetime.min.time(), UTC)
     days = ring.source.days(subscription, one.key, begin, now)
-    return None if days is None else chart(one.name, days, begin, now)
+    return None if days is None else chart(one.name, days, begin.date(), now.astimezone(UTC).date())
 
 
-def chart(name: str, days: list[Day], begin: datetime, end: datetime) -> Chart:
+def chart(name: str, days: list[Day], begin: date, end: date) -> Chart:
     """A bar for each day, also for those without use."""
-    used: dict[Any, Decimal] = {}
+    used: dict[date, Decimal] = {}
     for day in days:
-        used[day.on.date()] = used.get(day.on.date(), Decimal(0)) + day.used
-    number = max(1, min(DAYS_AT_MOST, (end.date() - begin.date()).days + 1))
-    shown = [
-        Day(begin + timedelta(days=count), used.get((begin + timedelta(days=count)).date(), Decimal(0)))
-        for count in range(number)
-    ]
+        used[day.on] = used.get(day.on, Decimal(0)) + day.used
+    number = max(1, min(DAYS_AT_MOST, (end - begin).days + 1))
+    dates = [begin + timedelta(days=count) for count in range(number)]
+    shown = [Day(on, used.get(on, Decimal(0))) for on in dates]
     highest = max((day.used for day in shown), default=Decimal(0))
-    step = WIDTH // max(number, DAYS_AT_LEAST)
     bars = []
     for count, day in enumerate(shown):
-        tall = int(day.used * (HEIGHT - 8) / highest) if highest else 0
+        tall = int(day.used * (HEIGHT - 1) / highest) if highest else 0
         tall = max(tall, 2) if day.used else 0
-        bars.append(Bar(day, count * step, HEIGHT - 1 - tall, max(step - 3, 2), tall))
-    return Chart(name, tuple(bars), sum((day.used for day in shown), Decimal(0)), begin)
+        left, right = count * WIDTH // number, (count + 1) * WIDTH // number
+        bars.append(Bar(day, left, HEIGHT - 1 - tall, right - left - 3, tall))
+    total = sum((day.used for day in shown), Decimal(0))
+    return Chart(name, tuple(bars), total, highest, begin, dates[-1])

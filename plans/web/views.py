@@ -40,7 +40,7 @@ def page(request: Request, environment: str | None = None) -> HttpResponse:
     context: dict[str, Any] = {"environment": environment, "environments": list(settings.ZUPLO_BUCKETS)}
     if request.user.is_authenticated:
         ring = keyring_for(request, environment, Subscriptions)
-        return render(request, "plans/page.html", context | _own(ring) | {"is_paid": "paid" in request.GET})
+        return render(request, "plans/page.html", context | _own(ring))
     plans = [plan for plan in source_for(api_for(environment), environment).plans() if not plan.is_private]
     response = render(request, "plans/page.html", context | {"listing": listing(plans)})
     patch_vary_headers(response, ["Cookie", "Accept-Language"])

@@ -88,7 +88,8 @@ class Metering:
         """Subscribe the consumer's customer, made if need be, to a plan; the subscription's id. A running one ends."""
         with self._database.writing() as store:
             pk = self._bucket(store, bucket)["pk"]
-            key = customer or consumer
+            known = store.one("SELECT id FROM consumers WHERE bucket = ? AND name = ?", pk, consumer)
+            key = customer or (known["id"] if known else consumer)
             owner = store.one("SELECT * FROM customers WHERE bucket = ? AND key = ?", pk, key)
             if owner is None:
                 columns = {"key": key, "name": key, "primary_email": email, "subjects": [consumer]}

@@ -2,7 +2,7 @@
 
 from decimal import Decimal
 
-from plans.models import Plan, PlanFeature, PlanRecord, PlanRequest
+from plans.models import PaymentIssue, Plan, PlanFeature, PlanRecord, PlanRequest
 from portal.models import User
 from sandbox.metering import samples
 from tests.helpers.stage import Scene, Stage, at, enters, fault, setting, state
@@ -38,7 +38,12 @@ def plans_in_admin(stage: Stage) -> None:
         plan = Plan.objects.create(key=key, name=name, order=order, amount=amount and Decimal(amount))
         PlanFeature.objects.create(plan=plan, key="api_requests", name="API requests", limit=10 ** (order + 3))
     stage.sandbox.add_consumer("acme", label="Acme Inc", managers=[ANN], metadata={"plan": "free"})
-    PlanRecord(environment="production", consumer="acme").keep(plan_key="free", plan_name="Free", used_percent=87)
+    acme = PlanRecord(environment="production", consumer="acme", consumer_id=stage.sandbox.consumer("acme")["id"])
+    acme.keep(plan_key="free", plan_name="Free", used_percent=87, used_feature="API requests")
+    acme.keep(stripe_subscription="sub_1", stripe_plan="team")
+    PaymentIssue.objects.create(
+        kind=PaymentIssue.Kind.WITHDRAWN_PLAN, stripe_subscription="sub_1", email=ANN, consumer="acme", plan_name="Team"
+    )
     PlanRequest.objects.create(
         email=ANN, environment="production", consumer="acme", plan_key="pro", plan_name="Pro", words="We grow"
     )
@@ -94,6 +99,8 @@ ADMIN = Scene(
         state("answer-refused", enters("#content form", answer="")),
         state("subscriptions", at("/admin/plans/planrecord/")),
         state("plan", at("/admin/plans/planrecord/plan/production/acme/")),
+        state("issues", at("/admin/plans/paymentissue/")),
+        state("issue", lambda stage: stage.page.goto(_issue())),
     ),
     person=CLERK,
     prepare=plans_in_admin,
@@ -102,6 +109,10 @@ ADMIN = Scene(
 
 def _answer() -> str:
     return f"/admin/plans/planrequest/{PlanRequest.objects.get().pk}/answer/"
+
+
+def _issue() -> str:
+    return f"/admin/plans/paymentissue/{PaymentIssue.objects.get().pk}/change/"
 
 
 SCENES = [VISITOR, NEWCOMER, MANAGER]

@@ -7,7 +7,7 @@ import contextlib
 import json
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -29,6 +29,8 @@ class StripeServer:
     subscriptions: dict[str, dict[str, Any]] = field(default_factory=dict)
     failing: int = 0
     """So many next calls are answered with 500."""
+    after_next_read: Callable[[], object] | None = None
+    """Done once, behind the back of whoever has just read something."""
 
     def subscription(self, key: str, *, price: str, status: str = "active", **more: Any) -> dict[str, Any]:
         """Begin or change one; its facts are those of the last checkout unless given."""
@@ -40,13 +42,21 @@ class StripeServer:
             "object": "subscription",
             "status": status,
             "customer": "cus_1",
+            "created": len(self.subscriptions),
             "cancel_at_period_end": False,
             "cancel_at": None,
             "items": {"object": "list", "data": [item | period]},
             "metadata": self.facts(),
         }
+        known["created"] = self.subscriptions.get(key, known)["created"]
         self.subscriptions[key] = known | more
         return self.subscriptions[key]
+
+    def finish(self, subscription: str) -> str:
+        """Mark the last checkout as paid, by which the subscription began; its id, which people come back with."""
+        session = list(self.sessions.values())[-1]
+        session |= {"status": "complete", "subscription": subscription, "metadata": self.facts()}
+        return str(session["id"])
 
     def facts(self) -> dict[str, str]:
         """The metadata of the last checkout."""
@@ -74,12 +84,18 @@ def running() -> Iterator[StripeServer]:
             kind = "checkout.session" if "checkout" in self.path else "billing_portal.session"
             number = len(state.sessions) + 1
             session = {"id": f"cs_{number}", "object": kind, "url": f"https://checkout.stripe.com/c/{number}"}
+            session |= {"status": "open", "subscription": None, "metadata": state.facts()}
             self.answer(state.sessions.setdefault(key, session))
 
         def do_GET(self) -> None:
             state.asked.append((self.path, {}, ""))
-            known = state.subscriptions.get(self.path.partition("?")[0].rpartition("/")[2])
+            name = self.path.partition("?")[0].rpartition("/")[2]
+            sessions = {session["id"]: session for session in state.sessions.values()}
+            known = state.subscriptions.get(name) or sessions.get(name)
             self.answer(known or {"error": {"type": "invalid_request_error"}}, 200 if known else 404)
+            if change := state.after_next_read:
+                state.after_next_read = None
+                change()
 
         def answer(self, thing: dict[str, Any], status: int = 200) -> None:
             if state.failing:

@@ -1,16 +1,29 @@
 """Plans of the portal's own: Free, Pro and Scale to choose, one by invitation; and Ann's consumer acme."""
 
+import uuid
+from collections.abc import Iterator
 from decimal import Decimal
 
 import pytest
+from django.test import Client
 
-from plans.models import Plan, PlanFeature
+from plans.models import Plan, PlanFeature, PlanRecord
+from tests.helpers import stripe_server
+from tests.helpers.stripe_server import StripeServer
+
+ACME = "/plans/production/consumer/acme/"
+PRO, TEAM = "price_pro", "price_team"
 
 
 def make_plan(key: str, *, limit: int | None = None, **values) -> Plan:
     plan = Plan.objects.create(key=key, name=values.pop("name", key.capitalize()), **values)
     PlanFeature.objects.create(plan=plan, key="api_requests", name="API requests", limit=limit, order=1)
     return plan
+
+
+def record_of(sandbox, name: str = "acme") -> PlanRecord:
+    """Record of the consumer's plan, to be set up by a test."""
+    return PlanRecord(environment="production", consumer=name, consumer_id=sandbox.consumer(name)["id"])
 
 
 @pytest.fixture
@@ -39,3 +52,28 @@ def acme(sandbox) -> str:
         keys=[{"description": "CI"}],
     )
     return "acme"
+
+
+@pytest.fixture
+def stripe(portal_plans, settings) -> Iterator[StripeServer]:
+    """Pro and Team are paid by Stripe."""
+    Plan.objects.filter(key="pro").update(stripe_price=PRO)
+    Plan.objects.filter(key="team").update(stripe_price=TEAM, amount=99, order=3)
+    with stripe_server.running() as server:
+        settings.STRIPE_API_KEY, settings.STRIPE_WEBHOOK_SECRET = stripe_server.KEY, stripe_server.SECRET
+        settings.STRIPE_API_URL = server.url
+        yield server
+
+
+def pay(client: Client, where: str = f"{ACME}pay/pro/", token: str = "", htmx: bool = False, **fields: str):
+    form = {"token": token or str(uuid.uuid4())} | fields
+    return client.post(where, form, headers={"HX-Request": "true"} if htmx else {})
+
+
+def tell(client: Client, message: tuple[bytes, str]):
+    body, signature = message
+    return client.post("/plans/stripe/webhook/", body, "application/json", headers={"Stripe-Signature": signature})
+
+
+def plan_of(sandbox, name: str = "acme") -> str:
+    return sandbox.consumer(name)["metadata"].get("plan", "")

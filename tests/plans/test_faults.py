@@ -193,6 +193,7 @@ def told(response: HttpResponse, verb: Verb, now: State) -> None:
 PAGES = [
     ("/plans/", ("GET */plans", "GET */monetization-configuration", "GET */consumers", LOOK)),
     ("/keys/", ("GET */access", LOOK)),
+    (ACME + "panel/", (GATE, LOOK, "GET */access", "GET */customers")),
     (ACME, (GATE, LOOK, "GET */access", "POST */query", "GET */plans")),
     (ACME + "change/team/", (LOOK, "POST */estimate-credit")),
 ]

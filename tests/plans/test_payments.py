@@ -2,45 +2,21 @@
 
 import re
 import uuid
-from collections.abc import Iterator
 from datetime import timedelta
+from io import StringIO
 
 import pytest
+from django.core import mail
+from django.core.management import call_command
 from django.test import Client
 from django.utils import timezone
 
 from keys.models import Action, AuditEvent
-from plans.models import Plan, PlanRecord, StripeEvent
+from plans.models import PaymentIssue, Plan, PlanRecord, StripeEvent
 from tests.helpers import stripe_server
-from tests.helpers.stripe_server import StripeServer
+from tests.plans.conftest import ACME, PRO, TEAM, pay, plan_of, record_of, tell
 
 pytestmark = pytest.mark.usefixtures("portal_plans")
-ACME = "/plans/production/consumer/acme/"
-PRO, TEAM = "price_pro", "price_team"
-
-
-@pytest.fixture
-def stripe(settings) -> Iterator[StripeServer]:
-    """Pro and Team are paid by Stripe."""
-    Plan.objects.filter(key="pro").update(stripe_price=PRO)
-    Plan.objects.filter(key="team").update(stripe_price=TEAM, amount=99, order=3)
-    with stripe_server.running() as server:
-        settings.STRIPE_API_KEY, settings.STRIPE_WEBHOOK_SECRET = stripe_server.KEY, stripe_server.SECRET
-        settings.STRIPE_API_URL = server.url
-        yield server
-
-
-def pay(client: Client, where: str = f"{ACME}pay/pro/", token: str = "", htmx: bool = False):
-    return client.post(where, {"token": token or str(uuid.uuid4())}, headers={"HX-Request": "true"} if htmx else {})
-
-
-def tell(client: Client, message: tuple[bytes, str]):
-    body, signature = message
-    return client.post("/plans/stripe/webhook/", body, "application/json", headers={"Stripe-Signature": signature})
-
-
-def plan_of(sandbox, name: str = "acme") -> str:
-    return sandbox.consumer(name)["metadata"].get("plan", "")
 
 
 @pytest.mark.parametrize("htmx", [False, True], ids=["page", "htmx"])
@@ -81,19 +57,6 @@ def test_what_is_paid_begins_and_what_is_not_ends(client: Client, ann_client: Cl
     assert plan_of(sandbox) == ""
 
 
-def test_a_newcomer_who_pays_gets_a_consumer_once(client: Client, ann_client: Client, sandbox, stripe) -> None:
-    assert ann_client.get("/plans/production/choose/pro/")["Location"] == "/plans/production/pay/pro/"
-    pay(ann_client, "/plans/production/pay/pro/")
-    subscription = stripe.subscription("sub_1", price=PRO)
-    for number in range(3):
-        message = stripe.message("customer.subscription.updated", subscription, number=number)
-        assert tell(client, message).status_code == 200
-    (consumer,) = sandbox.consumers()
-    assert consumer["metadata"] == {"plan": "pro"}
-    assert [manager["email"] for manager in consumer["managers"]] == ["ann@acme.test"]
-    assert "<strong>Pro</strong>" in ann_client.get("/keys/").content.decode()
-
-
 def test_forged_and_old_messages_do_nothing(client: Client, ann_client: Client, sandbox, acme, stripe) -> None:
     pay(ann_client)
     subscription = stripe.subscription("sub_1", price=PRO)
@@ -114,7 +77,7 @@ def test_a_message_that_comes_twice_is_dealt_with_once(
     message = stripe.message("customer.subscription.created", stripe.subscription("sub_1", price=PRO))
     for _time in range(3):
         assert tell(client, message).status_code == 200
-    assert len([path for path, _form, _key in stripe.asked if "subscriptions/" in path]) == 1
+    assert len([path for path, _form, _key in stripe.asked if "subscriptions/" in path]) == 2, "before and after"
     assert AuditEvent.objects.filter(action=Action.CHANGE_PLAN).count() == 1
 
 
@@ -237,3 +200,168 @@ def test_a_plan_taken_off_the_list_is_kept_and_ended_by_who_pays(
     stripe.subscription("sub_1", price=PRO, status="canceled", metadata=paid["metadata"])
     assert tell(client, stripe.message("customer.subscription.deleted", paid, number=3)).status_code == 200
     assert plan_of(sandbox) == ""
+
+
+def test_a_state_that_is_old_by_the_time_it_is_written_is_put_right(
+    client: Client, ann_client: Client, sandbox, acme, stripe
+) -> None:
+    """Two messages are dealt with at once: the one that asked first writes last."""
+    pay(ann_client)
+    begun = stripe.subscription("sub_1", price=PRO)
+    stripe.after_next_read = lambda: stripe.subscription(
+        "sub_1", price=PRO, status="canceled", metadata=begun["metadata"]
+    )
+    assert tell(client, stripe.message("customer.subscription.created", begun)).status_code == 200
+    assert plan_of(sandbox) == ""
+
+
+def test_of_two_payments_the_newer_one_counts_whichever_is_heard_of_last(
+    client: Client, ann_client: Client, sandbox, acme, stripe
+) -> None:
+    pay(ann_client)
+    old, new = stripe.subscription("sub_1", price=PRO), stripe.subscription("sub_2", price=TEAM)
+    mail.outbox.clear()
+    for number, subscription in enumerate((old, new, old, new)):
+        assert tell(client, stripe.message("invoice.paid", {"subscription": subscription["id"]}, number=number))
+    assert plan_of(sandbox) == "team"
+    issue = PaymentIssue.objects.get()
+    assert (issue.kind, issue.stripe_subscription) == (PaymentIssue.Kind.PAID_TWICE, "sub_1")
+    assert len([one for one in mail.outbox if one.to == ["sales@acme.test"]]) == 1
+    over = stripe.subscription("sub_1", price=PRO, status="canceled", metadata=old["metadata"])
+    tell(client, stripe.message("customer.subscription.deleted", over, number=9))
+    issue.refresh_from_db()
+    assert issue.is_settled
+    assert plan_of(sandbox) == "team"
+
+
+# Money that nobody asked for any more
+
+
+@pytest.mark.parametrize("is_withdrawn", [True, False], ids=["withdrawn", "deleted"])
+def test_a_plan_that_went_away_while_it_was_paid_for_is_a_matter_for_people(
+    is_withdrawn: bool, client: Client, ann_client: Client, sam_client: Client, sandbox, acme, stripe
+) -> None:
+    """One that is only withdrawn is given, as it was paid for."""
+    pay(ann_client)
+    mail.outbox.clear()
+    if is_withdrawn:
+        Plan.objects.filter(key="pro").update(is_active=False)
+    else:
+        Plan.objects.filter(key="pro").delete()
+    subscription = stripe.subscription("sub_1", price=PRO)
+    for number in range(3):
+        message = stripe.message("customer.subscription.updated", subscription, number=number)
+        assert tell(client, message).status_code == 200
+    assert plan_of(sandbox) == ("pro" if is_withdrawn else "free")
+    (told,) = [one for one in mail.outbox if one.to == ["sales@acme.test"]]
+    assert "sub_1" in told.body
+    assert "ann@acme.test" in told.body
+    issue = PaymentIssue.objects.get()
+    page = sam_client.get(f"/admin/plans/paymentissue/{issue.pk}/change/").content.decode()
+    assert ("as it was paid for" if is_withdrawn else "refund it") in page
+    assert sam_client.post(f"/admin/plans/paymentissue/{issue.pk}/change/", {"is_settled": "on"}).status_code == 302
+    issue.refresh_from_db()
+    assert issue.is_settled
+
+
+def test_a_later_consumer_of_the_same_name_inherits_no_payment(
+    client: Client, ann_client: Client, mallory_client: Client, sandbox, acme, stripe
+) -> None:
+    """Deleted and made again elsewhere, of which the portal hears nothing."""
+    pay(ann_client)
+    subscription = stripe.subscription("sub_1", price=PRO)
+    tell(client, stripe.message("customer.subscription.created", subscription))
+    sandbox.remove_consumer("acme")
+    sandbox.add_consumer("acme", managers=["mallory@evil.test"], metadata={"plan": "free"})
+    assert "Manage payment" not in mallory_client.get(ACME).content.decode()
+    assert mallory_client.post(f"{ACME}payment/").status_code == 404
+    asked = len(stripe.asked)
+    assert pay(mallory_client).status_code == 200
+    assert "customer" not in stripe.asked[asked][1]
+    mail.outbox.clear()
+    for number in (7, 8):
+        renewed = stripe.message("invoice.paid", {"subscription": "sub_1"}, number=number)
+        assert tell(client, renewed).status_code == 200
+    assert plan_of(sandbox) == "free"
+    assert PaymentIssue.objects.get().kind == PaymentIssue.Kind.NO_CONSUMER
+    assert [one.to for one in mail.outbox] == [["sales@acme.test"]]
+    over = stripe.subscription("sub_1", price=PRO, status="canceled", metadata=subscription["metadata"])
+    assert tell(client, stripe.message("customer.subscription.deleted", over, number=9)).status_code == 200
+    assert plan_of(sandbox) == "free"
+    assert not PlanRecord.objects.filter(stripe_subscription="sub_1").exists()
+
+
+def test_a_payment_for_a_consumer_that_is_gone_is_a_matter_for_people(
+    client: Client, ann_client: Client, sandbox, acme, stripe
+) -> None:
+    pay(ann_client)
+    subscription = stripe.subscription("sub_1", price=PRO)
+    sandbox.remove_consumer("acme")
+    assert tell(client, stripe.message("customer.subscription.created", subscription)).status_code == 200
+    assert PaymentIssue.objects.get().kind == PaymentIssue.Kind.NO_CONSUMER
+    assert sandbox.consumers() == []
+
+
+CHANGE_ACME = "/admin/plans/planrecord/plan/production/acme/"
+
+
+def test_the_plan_that_staff_give_to_somebody_who_pays_stays_and_the_payment_is_theirs_to_end(
+    client: Client, ann_client: Client, sam_client: Client, sandbox, acme, stripe
+) -> None:
+    pay(ann_client)
+    paid = stripe.subscription("sub_1", price=PRO)
+    tell(client, stripe.message("customer.subscription.created", paid))
+    assert "The customer pays for pro by Stripe (sub_1)." in sam_client.get(CHANGE_ACME).content.decode()
+    form = {"token": str(uuid.uuid4()), "plan": "partner", "reason": "Contract 4711"}
+    assert sam_client.post(CHANGE_ACME, form).status_code == 302
+    issue = PaymentIssue.objects.get()
+    assert (issue.kind, issue.consumer) == (PaymentIssue.Kind.CHANGED_BY_STAFF, "acme")
+    for number, kind in enumerate(("invoice.paid", "customer.subscription.updated"), 10):
+        thing = paid if kind.startswith("customer") else {"subscription": "sub_1"}
+        tell(client, stripe.message(kind, thing, number=number))
+    assert plan_of(sandbox) == "partner", "a renewal is no other wish"
+    assert "Manage payment" in ann_client.get(ACME).content.decode()
+    over = stripe.subscription("sub_1", price=PRO, status="canceled", metadata=paid["metadata"])
+    tell(client, stripe.message("customer.subscription.deleted", over, number=20))
+    assert plan_of(sandbox) == "partner"
+    assert "Manage payment" not in ann_client.get(ACME).content.decode()
+    issue.refresh_from_db()
+    assert issue.is_settled
+
+
+def test_other_things_that_are_paid_for_count_again(
+    client: Client, ann_client: Client, sam_client: Client, sandbox, acme, stripe
+) -> None:
+    pay(ann_client)
+    paid = stripe.subscription("sub_1", price=PRO)
+    tell(client, stripe.message("customer.subscription.created", paid))
+    for plan, is_settled in (("partner", False), ("pro", True), ("partner", False)):
+        form = {"token": str(uuid.uuid4()), "plan": plan, "reason": "Contract 4711"}
+        assert sam_client.post(CHANGE_ACME, form).status_code == 302
+        assert PaymentIssue.objects.get().is_settled == is_settled
+    tell(client, stripe.message("invoice.paid", {"subscription": "sub_1"}, number=7))
+    other = stripe.subscription("sub_1", price=TEAM, metadata=paid["metadata"])
+    tell(client, stripe.message("customer.subscription.updated", other, number=8))
+    assert plan_of(sandbox) == "team"
+
+
+def test_before_a_consumer_is_deleted_its_payment_is_named(sam_client: Client, sandbox, acme, stripe) -> None:
+    address = "/admin/keys/consumer/production/acme/delete/"
+    assert "would go on paying" not in sam_client.get(address).content.decode()
+    record_of(sandbox).keep(stripe_subscription="sub_1")
+    assert "cancel the subscription sub_1 in Stripe first" in sam_client.get(address).content.decode()
+
+
+def test_the_way_to_stripe_is_limited_like_every_change(ann_client: Client, sandbox, acme, stripe, settings) -> None:
+    record_of(sandbox).keep(stripe_customer="cus_1")
+    settings.KEYS_CHANGES_PER_MINUTE = 2
+    assert [pay(ann_client).status_code for _time in range(3)] == [200, 200, 429]
+    assert ann_client.post(f"{ACME}payment/").status_code == 429
+    assert len(stripe.asked) == 2
+
+
+def test_old_messages_are_forgotten(sandbox) -> None:
+    for age in (1, 31):
+        StripeEvent.objects.create(id=f"evt_{age}", created_at=timezone.now() - timedelta(days=age))
+    call_command("apply_plans", stdout=StringIO())
+    assert [event.id for event in StripeEvent.objects.all()] == ["evt_1"]

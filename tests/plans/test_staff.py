@@ -13,8 +13,9 @@ from django.test import Client
 from django.utils import timezone
 
 from keys.models import Action, AuditEvent
-from plans.models import Plan, PlanRecord, PlanRequest, RequestState
+from plans.models import PaymentIssue, Plan, PlanRecord, PlanRequest, RequestState
 from tests.helpers.support_visits import grant, start
+from tests.plans.conftest import record_of
 
 pytestmark = pytest.mark.usefixtures("portal_plans")
 
@@ -89,7 +90,44 @@ def test_a_newcomer_who_asked_gets_a_consumer_with_the_plan(ann_client: Client, 
         {"plan": "pro"},
         ["ann@acme.test"],
     )
+    assert [key["description"] for key in consumer["apiKeys"]] == ["First key"]
+    (told,) = [one for one in mail.outbox if "You have the plan Pro now" in one.subject]
+    assert "Your first key is there too" in told.body
+    assert "/keys/production/" in told.body
     assert "<strong>Pro</strong>" in ann_client.get("/keys/").content.decode()
+
+
+@pytest.mark.parametrize("is_gone", [False, True], ids=["removed", "consumer gone"])
+def test_a_request_of_somebody_who_is_no_manager_any_more_is_closed_and_both_sides_told(
+    is_gone: bool, sam_client: Client, sandbox, asked
+) -> None:
+    if is_gone:
+        sandbox.remove_consumer("acme")
+        sandbox.add_consumer("acme", managers=["mallory@evil.test"], metadata={"plan": "free"})
+    else:
+        sandbox.set_managers("acme", ["ben@acme.test"])
+    response = answer(sam_client, asked, "approved", "Welcome")
+    assert "no longer a manager of acme" in sam_client.get(response["Location"]).content.decode()
+    asked.refresh_from_db()
+    assert asked.state == RequestState.WITHDRAWN
+    (told,) = mail.outbox
+    assert (told.to, told.subject) == (["ann@acme.test"], "Your request for the plan Pro is closed")
+    assert sandbox.consumer("acme")["metadata"]["plan"] == "free"
+
+
+def test_a_plan_that_was_withdrawn_since_can_still_be_approved(sam_client: Client, sandbox, asked) -> None:
+    Plan.objects.filter(key="pro").update(is_active=False)
+    assert answer(sam_client, asked, "approved").status_code == 302
+    assert sandbox.consumer("acme")["metadata"]["plan"] == "pro"
+
+
+def test_a_plan_that_is_gone_can_only_be_refused(ann_client: Client, sam_client: Client, sandbox) -> None:
+    ann_client.post("/plans/production/request/pro/", {"token": str(uuid.uuid4())})
+    Plan.objects.filter(key="pro").delete()
+    asked = PlanRequest.objects.get()
+    assert answer(sam_client, asked, "approved").status_code == 403
+    assert answer(sam_client, asked, "refused", "Choose Team").status_code == 302
+    assert sandbox.consumers() == []
 
 
 def test_another_plan_is_given_with_a_reason(sam_client: Client, ann_client: Client, sandbox, acme) -> None:
@@ -108,6 +146,8 @@ ADDRESSES = {
     "/admin/plans/planrequest/{asked}/change/": {"view_planrequest", "change_planrequest"},
     "/admin/plans/planrequest/{asked}/answer/": {"change_planrequest"},
     "/admin/plans/planrecord/": {"view_planrecord", "change_planrecord"},
+    "/admin/plans/paymentissue/": {"view_paymentissue", "change_paymentissue"},
+    "/admin/plans/paymentissue/{issue}/change/": {"view_paymentissue", "change_paymentissue"},
     "/admin/plans/planrecord/export/": {"view_planrecord", "change_planrecord"},
     CHANGE_ACME: {"change_planrecord"},
 }
@@ -115,17 +155,18 @@ ADDRESSES = {
 
 def test_reading_and_changing_are_permissions_apart(clerk, sandbox, asked, subtests) -> None:
     every = set().union(*ADDRESSES.values())
+    issue = PaymentIssue.objects.create(kind=PaymentIssue.Kind.NO_CONSUMER, stripe_subscription="sub_1")
     for address, opened_by in ADDRESSES.items():
         for codename in sorted(every):
             with subtests.test(address=address, may=codename):
-                status = clerk(codename).get(address.format(asked=asked.pk)).status_code
+                status = clerk(codename).get(address.format(asked=asked.pk, issue=issue.pk)).status_code
                 assert status == (200 if codename in opened_by else 403)
 
 
 def test_people_and_strangers_reach_none_of_it(client: Client, ann_client: Client, sandbox, asked) -> None:
     for address in ADDRESSES:
         for somebody in (client, ann_client):
-            assert somebody.get(address.format(asked=asked.pk)).status_code == 302
+            assert somebody.get(address.format(asked=asked.pk, issue=1)).status_code == 302
 
 
 def test_support_sees_a_plan_and_changes_none(make_person, client_of, ann, sandbox, acme) -> None:
@@ -145,7 +186,7 @@ def test_support_sees_a_plan_and_changes_none(make_person, client_of, ann, sandb
 
 def test_csv_of_those_near_their_limit(sam_client: Client, sandbox) -> None:
     for name, used in (("acme", 81), ("globex", 12)):
-        PlanRecord(environment="production", consumer=name).keep(
+        PlanRecord(environment="production", consumer=name, consumer_id=name).keep(
             plan_key="free", used_percent=used, used_feature="=1+1"
         )
     lines = b"".join(sam_client.get("/admin/plans/planrecord/export/?used=80")).decode().splitlines()
@@ -158,10 +199,8 @@ def test_what_is_due_is_carried_out_once(ann_client: Client, sandbox) -> None:
     past = timezone.now() - timedelta(minutes=5)
     for name in ("acme", "globex"):
         sandbox.add_consumer(name, managers=["ann@acme.test"], metadata={"plan": "pro"})
-    PlanRecord(environment="production", consumer="acme").keep(plan_key="pro", ends_at=past, started_at=past)
-    PlanRecord(environment="production", consumer="globex").keep(
-        plan_key="pro", next_plan="free", changes_at=past, started_at=past
-    )
+    record_of(sandbox).keep(plan_key="pro", ends_at=past, started_at=past)
+    record_of(sandbox, "globex").keep(plan_key="pro", next_plan="free", changes_at=past, started_at=past)
     for words in ("2 done.", "0 done."):
         told = StringIO()
         call_command("apply_plans", stdout=told)
@@ -169,3 +208,16 @@ def test_what_is_due_is_carried_out_once(ann_client: Client, sandbox) -> None:
     assert sandbox.consumer("acme")["metadata"] == {}
     assert sandbox.consumer("globex")["metadata"] == {"plan": "free"}
     assert {event.staff_email for event in AuditEvent.objects.all()} == {"API Portal"}
+
+
+def test_what_is_due_of_an_earlier_consumer_of_the_name_is_forgotten(sandbox, acme) -> None:
+    past = timezone.now() - timedelta(minutes=5)
+    record_of(sandbox).keep(plan_key="free", ends_at=past, started_at=past)
+    sandbox.remove_consumer("acme")
+    sandbox.add_consumer("acme", managers=["mallory@evil.test"], metadata={"plan": "free"})
+    sandbox.add_consumer("globex", metadata={"plan": "free"})
+    record_of(sandbox, "globex").keep(plan_key="free", ends_at=past, started_at=past)
+    sandbox.remove_consumer("globex")
+    call_command("apply_plans", stdout=StringIO())
+    assert sandbox.consumer("acme")["metadata"] == {"plan": "free"}
+    assert not PlanRecord.objects.exists()

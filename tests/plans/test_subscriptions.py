@@ -5,14 +5,16 @@ import uuid
 from datetime import timedelta
 
 import pytest
+from allauth.account.models import EmailAddress
 from bs4 import BeautifulSoup
 from django.core import mail
 from django.test import Client
 from django.utils import timezone
 
 from keys.models import Action, AuditEvent, Outcome
-from plans.models import Invitation, Plan, PlanRecord
+from plans.models import Invitation, Plan, PlanRecord, PlanRequest
 from tests.helpers.verbs import FULL_KEY
+from tests.plans.conftest import record_of
 
 pytestmark = pytest.mark.usefixtures("portal_plans")
 
@@ -104,7 +106,7 @@ def paid(sandbox, days: int = 10) -> None:
     Plan.objects.filter(key="pro").update(trial_days=0)
     sandbox.add_consumer("acme", label="Acme Inc", managers=["ann@acme.test"], metadata={"plan": "pro"})
     began = timezone.now() - timedelta(days=days)
-    PlanRecord(environment="production", consumer="acme").keep(plan_key="pro", plan_name="Pro", started_at=began)
+    record_of(sandbox).keep(plan_key="pro", plan_name="Pro", started_at=began)
 
 
 def test_a_downgrade_waits_for_the_end_of_what_is_paid(ann_client: Client, sandbox) -> None:
@@ -297,7 +299,25 @@ def test_each_of_several_consumers_can_get_the_plan_of_another(ann_client: Clien
     assert len(page.select(".plans-table tbody tr:first-child td[data-own]")) == 2
 
 
-def test_back_from_payment_it_is_said_what_comes_next(ann_client: Client, sandbox, acme) -> None:
-    for path in (ACME, "/plans/"):
-        assert "Back from Stripe" in ann_client.get(path + "?paid=1").content.decode()
-        assert "Back from Stripe" not in ann_client.get(path).content.decode()
+def test_who_has_a_withdrawn_plan_keeps_it_and_a_downgrade_from_it_waits(ann_client: Client, sandbox) -> None:
+    paid(sandbox)
+    Plan.objects.filter(key="pro").update(is_active=False)
+    page = ann_client.get(ACME).content.decode()
+    assert "What the plan includes" in page
+    assert "Within 4 hours" in page
+    assert "Downgrade to Free" in ann_client.get(f"{ACME}change/free/").content.decode()
+    assert post(ann_client, f"{ACME}change/free/").status_code == 303
+    assert plan_of(sandbox)["plan"] == "pro"
+
+
+def test_requests_are_limited_like_every_change(ann_client: Client, sandbox, acme, settings) -> None:
+    settings.KEYS_CHANGES_PER_MINUTE = 1
+    assert [post(ann_client, f"{ACME}request/pro/").status_code for _time in range(2)] == [303, 429]
+
+
+def test_whoever_manages_by_a_second_address_asks_by_it(make_person, client_of, sandbox, acme) -> None:
+    person = make_person("eve@home.test")
+    EmailAddress.objects.create(user=person, email="eve@acme.test", verified=True)
+    sandbox.set_managers("acme", ["eve@acme.test"])
+    post(client_of(person), f"{ACME}request/pro/")
+    assert PlanRequest.objects.get().email == "eve@acme.test"

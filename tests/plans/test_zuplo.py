@@ -2,21 +2,26 @@
 
 import re
 import uuid
+from datetime import date
 from decimal import Decimal
 
 import pytest
+import requests
 from bs4 import BeautifulSoup
 from django.core import mail
 from django.core.cache import cache
+from django.template.loader import render_to_string
 from django.test import Client
 from django.utils import timezone
+from django.utils.translation import override
 
 from keys.models import Action, AuditEvent, Outcome
 from keys.zuplo.client import DeveloperAPI
 from keys.zuplo.transport import Deadline
-from plans.models import PlanRecord, PlanRequest
+from plans.models import Invitation, PlanRecord, PlanRequest
 from plans.sources.zuplo import ZuploSource
-from plans.types import Subscription
+from plans.types import Day, Subscription
+from plans.web.usage import chart
 from sandbox.metering import samples
 from tests.helpers.verbs import FULL_KEY
 
@@ -58,7 +63,7 @@ def test_the_page_says_prices_tier_by_tier_and_asks_once(client: Client, zuplo) 
     page = BeautifulSoup(client.get("/plans/").content, "html.parser").select_one(".plans-table").get_text(" ")
     words = " ".join(page.split())
     assert "Pro Most popular $49 a month Free for the first 14 days For growing teams" in words
-    assert "50,000 a month Up to 50,000: included Above 50,000: $0.002 each" in words
+    assert "50,000 a month Above 50,000: $0.002 each" in words
     assert "Days of history" in words
     zuplo.clear_journal()
     client.get("/plans/")
@@ -114,7 +119,7 @@ def test_a_newcomer_gets_all_three_in_one_go(htmx: bool, mallory_client: Client,
     assert FULL_KEY.findall(response.content.decode())[0] == consumer["apiKeys"][0]["key"]
     assert running(zuplo, consumer["name"]) == ["free"]
     (customer,) = zuplo.metering.customers()
-    assert customer["key"] == consumer["name"]
+    assert customer["key"] == consumer["id"]
     assert customer["usageAttribution"]["subjectKeys"] == [consumer["name"]]
     assert "<strong>Free</strong>" in mallory_client.get("/keys/").content.decode()
 
@@ -259,9 +264,21 @@ def test_usage_by_day_is_drawn_and_stands_in_a_table(ann_client: Client, zuplo) 
     for count in (3, 4):
         zuplo.metering.use(free, count)
     page = BeautifulSoup(ann_client.get(ACME).content, "html.parser")
-    assert "API requests by day: 7 in all" in page.select_one("figure").get_text()
-    assert len(page.select("figure rect")) == 1
-    assert [cell.text for cell in page.select("figure td")] == ["7"]
+    assert "7 in all, 7 on the busiest day" in page.select_one("figure").get_text()
+    assert [bar["height"] for bar in page.select("figure rect")] == ["0"] * 13 + ["127"]
+    assert [cell.text for cell in page.select("figure td")] == ["0"] * 13 + ["7"]
+
+
+@pytest.mark.parametrize(("language", "words"), [("en", "27 Nov 2026"), ("de", "27. Nov. 2026"), ("es", "27 nov 2026")])
+def test_days_of_a_chart_are_written_like_all_others_and_are_the_same_everywhere(language: str, words: str) -> None:
+    """Usage is counted by days in UTC: midnight there is the evening before in America."""
+    drawn = chart("Calls", [Day(date(2026, 11, 27), Decimal(3))], date(2026, 11, 27), date(2026, 11, 27))
+    with override(language), timezone.override("America/Los_Angeles"):
+        page = BeautifulSoup(render_to_string("plans/_chart.html", {"chart": drawn}), "html.parser")
+    shown = page.select_one("tbody time")
+    assert (shown.text, shown["datetime"], shown["data-time"]) == (words, "2026-11-27T12:00", "day")
+    assert [time.text for time in page.select(".chart-ends time")] == [words, words]
+    assert page.select_one("title").text.startswith(words)
 
 
 @pytest.mark.parametrize("status", [500, 404, 429])
@@ -355,3 +372,151 @@ def test_a_feature_that_fits_no_path_is_not_asked_about(zuplo) -> None:
     zuplo.clear_journal()
     assert source.days(subscription, "../customers", now, now) is None
     assert zuplo.journal() == []
+
+
+def test_a_later_consumer_of_the_same_name_inherits_no_plan(ann_client: Client, mallory_client: Client, zuplo) -> None:
+    """Deleted and made again elsewhere, of which the portal hears nothing."""
+    paid(zuplo)
+    ann_client.get(ACME)
+    assert "<strong>Business</strong>" in ann_client.get("/keys/").content.decode()
+    zuplo.remove_consumer("acme")
+    zuplo.add_consumer("acme", managers=["mallory@evil.test"], keys=[{}])
+    assert "No plan" in mallory_client.get(ACME).content.decode()
+    assert "Business" not in mallory_client.get("/keys/").content.decode()
+    assert post(mallory_client, f"{ACME}change/free/").status_code == 303
+    assert "<strong>Free</strong>" in mallory_client.get("/keys/").content.decode()
+    assert len(zuplo.metering.customers()) == 2
+
+
+def test_a_name_that_zuplo_still_counts_for_is_said(ann_client: Client, zuplo) -> None:
+    """OpenMeter, on which it is built, lets a subject belong to one customer only."""
+    zuplo.fault("POST", "*/customers", "status", status=409)
+    response = post(ann_client, f"{ACME}change/free/")
+    assert response.status_code == 403
+    assert "earlier consumer of this name" in response.content.decode()
+
+
+def configure(sandbox, **settings: object) -> None:
+    headers = {"Authorization": f"Bearer {sandbox.token}"}
+    path = f"/v3/metering/{sandbox.metering.bucket_id()}/monetization-configuration"
+    requests.put(sandbox.url + path, json=settings, headers=headers, timeout=10).raise_for_status()
+
+
+@pytest.mark.parametrize(
+    ("wish", "is_told"),
+    [
+        ({"pro": {"visiblePhases": ["default"]}}, False),
+        ({"pro": {"visiblePhases": ["default", "trial"]}}, True),
+        ({"free": {"visiblePhases": ["default"]}}, True),
+        ({"pro": {"visiblePhases": ["of an older version"]}}, True),
+        ({"pro": {"visiblePhases": "default"}}, True),
+        ({"pro": None}, True),
+    ],
+)
+def test_only_visible_phases_are_told_of(wish, is_told: bool, client: Client, zuplo) -> None:
+    configure(zuplo, planSettings=wish)
+    page = client.get("/plans/").content.decode()
+    assert "$49" in page
+    assert ("Free for the first 14 days" in page) == is_told
+
+
+def test_hiding_the_price_that_lasts_makes_no_plan_free(client: Client, ann_client: Client, zuplo) -> None:
+    configure(zuplo, planSettings={"pro": {"visiblePhases": ["trial"]}})
+    assert "$49" in client.get("/plans/").content.decode()
+    assert post(ann_client, f"{ACME}change/pro/").status_code == 302, "it has to be asked for"
+
+
+def test_each_phase_before_the_lasting_one_is_said(client: Client, zuplo) -> None:
+    plan = samples.plan("intro", "Intro", samples.fee("49"), trial=[samples.metered(10)])
+    plan["phases"].insert(1, {"key": "year", "name": "First", "duration": "P3M", "rateCards": [samples.fee("19")]})
+    zuplo.metering.add_plans(plan)
+    words = " ".join(BeautifulSoup(client.get("/plans/").content, "html.parser").get_text(" ").split())
+    assert "Intro $49 a month Free for the first 14 days Then $19 a month for 3 months" in words
+
+
+@pytest.mark.parametrize(
+    ("payment", "words"),
+    [
+        ({"status": "pending", "isFirstPayment": True}, "The first payment has not been made."),
+        ({"status": "failed", "isFirstPayment": False}, "A payment has failed."),
+        ({"status": "pending", "isFirstPayment": False}, ""),
+        ({"status": "paid", "isFirstPayment": True}, ""),
+        ({"status": "of tomorrow", "isFirstPayment": False}, ""),
+    ],
+)
+def test_a_payment_for_which_calls_are_refused_is_said(payment, words: str, ann_client: Client, zuplo) -> None:
+    zuplo.metering.set_payment(paid(zuplo), **payment)
+    for path in (ACME, "/keys/"):
+        cache.clear()
+        page = ann_client.get(path).content.decode()
+        assert words in page
+        assert ("payment has" in page) == bool(words)
+
+
+@pytest.fixture
+def private(zuplo) -> str:
+    """Id of a plan for those who are invited."""
+    plan = samples.plan("partner", "Partner", samples.metered(10**6), metadata={"zuplo_private_plan": "true"})
+    zuplo.metering.add_plans(*samples.three_plans(), plan)
+    source = ZuploSource(DeveloperAPI(zuplo.bucket, Deadline(5)), "production")
+    return next(plan.id for plan in source.plans() if plan.key == "partner")
+
+
+committing = pytest.mark.django_db(transaction=True)  # Zuplo is told once the row is committed
+INVITE = "/admin/plans/invitation/"
+
+
+def invite(client: Client, path: str = f"{INVITE}add/", **fields: str) -> str:
+    response = client.post(path, {"email": "Ann@acme.test", "plan_key": "partner"} | fields)
+    assert response.status_code == 302
+    return client.get(INVITE).content.decode()
+
+
+@committing
+def test_an_invitation_reaches_zuplo_too(ann_client: Client, sam_client: Client, zuplo, private) -> None:
+    assert ann_client.get(f"{ACME}change/partner/").status_code == 404
+    invite(sam_client)
+    assert zuplo.metering.invites() == [("ann@acme.test", private)]
+    assert "Partner" in ann_client.get("/plans/").content.decode()
+    kept = Invitation.objects.get()
+    invite(sam_client, f"{INVITE}{kept.pk}/change/")
+    assert len(zuplo.metering.invites()) == 1, "unchanged, it is not sent again"
+    invite(sam_client, f"{INVITE}{kept.pk}/change/", email="ben@acme.test")
+    assert zuplo.metering.invites() == [("ben@acme.test", private)]
+    sam_client.post(f"{INVITE}{kept.pk}/delete/", {"post": "yes"})
+    assert zuplo.metering.invites() == []
+
+
+@committing
+def test_an_invitation_that_zuplo_did_not_take_is_said_and_sent_by_saving_again(
+    ann_client: Client, sam_client: Client, zuplo, private
+) -> None:
+    zuplo.fault("POST", "*/plan-invites", "status", status=400)
+    assert "Zuplo did not take the invitation yet (production)" in invite(sam_client)
+    assert "Partner" in ann_client.get("/plans/").content.decode(), "the portal's own word is enough to choose it"
+    invite(sam_client, f"{INVITE}{Invitation.objects.get().pk}/change/")
+    assert len(zuplo.metering.invites()) == 1
+
+
+@committing
+def test_an_invitation_whose_answer_was_lost_is_not_sent_twice(sam_client: Client, zuplo, private) -> None:
+    zuplo.fault("POST", "*/plan-invites", "drop", when="after")
+    invite(sam_client)
+    invite(sam_client, f"{INVITE}{Invitation.objects.get().pk}/change/")
+    assert len(zuplo.metering.invites()) == 1
+
+
+def test_a_plan_that_was_never_looked_at_is_fetched_by_the_card_itself(ann_client: Client, zuplo) -> None:
+    """So the page costs no more than one further call for each consumer on the first day either."""
+    zuplo.metering.use(zuplo.metering.subscribe("acme", "free"), 1000)
+    zuplo.clear_journal()
+    page = BeautifulSoup(ann_client.get("/keys/").content, "html.parser")
+    assert len([call for call in zuplo.journal() if "/v3/" in call.path]) == 1
+    panel = page.select_one(".plan-panel")
+    assert panel.a.text.startswith("Plan and usage")
+    assert panel["hx-trigger"] == "load"
+    fetched = ann_client.get(panel["hx-get"], headers={"HX-Request": "true"}).content.decode()
+    assert "<strong>Free</strong>" in fetched
+    assert "1,000 of 1,000 used" in fetched
+    cache.clear()
+    assert "1,000 of 1,000 used" in ann_client.get("/keys/").content.decode()

@@ -1,11 +1,20 @@
-"""manage.py apply_plans: end and change the plans whose time has come. Run it every minute, by a timer."""
+"""manage.py apply_plans: end and change the plans whose time has come. Run it every minute, by a timer.
 
+It also forgets old messages of Stripe's.
+"""
+
+from datetime import timedelta
 from typing import Any
 
 from django.core.management.base import BaseCommand
+from django.utils import timezone
 
 from keys.conf import settings
+from plans.models import StripeEvent
 from plans.service.due import carry_out
+
+REPEATED_FOR = timedelta(days=30)
+"""Long past the three days for which Stripe sends a message again."""
 
 
 class Command(BaseCommand):
@@ -21,4 +30,5 @@ class Command(BaseCommand):
                 done += 1
             else:
                 self.stderr.write(f"{record}: {outcome}")
+        StripeEvent.objects.filter(created_at__lt=timezone.now() - REPEATED_FOR).delete()
         self.stdout.write(f"{done} done.")
