@@ -239,7 +239,6 @@ VISITOR = Scene(
         state("sign-up-code", at(SIGNUP), enters(by(SIGNUP), email="new@acme.test")),
         state("code", cookies_are_lost, at(LOGIN), enters(by(LOGIN), login=BEN)),
         state("code-wrong", enters(CONFIRM, code=WRONG)),
-        state("code-asked-for", cookies_are_lost, at("/accounts/login/code/")),
         state("password-reset", cookies_are_lost, at(RESET)),
         state("password-reset-code", enters(by(RESET), email=BEN)),
         state("password-reset-new", enters(by("/reset/confirm/"), code=last_code)),

@@ -15,7 +15,7 @@ from django.core.management import CommandError, call_command
 from django.test import Client
 
 from portal.models import User
-from tests.helpers.people import CONFIRM, LOGIN, PROVE, SIGNUP, last_code, signed_in_as
+from tests.helpers.people import CONFIRM, LOGIN, SIGNUP, last_code, signed_in_as
 from tests.portal.test_settings import PRODUCTION, settings_of
 
 pytestmark = pytest.mark.django_db
@@ -137,7 +137,7 @@ def test_whoever_waits_with_the_admins_unproved_address_gets_nothing(client):
     stranger.post(SIGNUP, {"email": "boss@acme.test"})
     code = last_code()
     create_admin("boss@acme.test")
-    stranger.post(PROVE, {"code": code})
+    stranger.post(CONFIRM, {"code": code})
     assert signed_in_as(stranger) is None
     assert User.objects.count() == 1
 
