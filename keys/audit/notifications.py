@@ -1,6 +1,7 @@
 """Notification mails: the managers of a consumer hear what was done to its keys, so that nobody does it unseen."""
 
 import logging
+import re
 from datetime import datetime
 from typing import Any
 
@@ -39,9 +40,9 @@ MANAGERS_AT_MOST = 50
 def tell_managers(event: AuditEvent, consumer: Consumer) -> None:
     """Mail every manager. The change has been made: trouble with the mails neither fails, repeats nor hides it.
 
-    That a key has leaked is mailed wherever a colleague asks for it.
+    That a key has leaked is mailed wherever a colleague asks for it, and an invitation always.
     """
-    if event.action not in TOLD or not (settings.KEYS_MAIL_MANAGERS or "found" in event.facts):
+    if event.action not in TOLD:
         return
     try:
         get_connection().send_messages(_mails(event, consumer))
@@ -100,18 +101,39 @@ def _has_ended_a_key(event: AuditEvent) -> bool:
 def _mail(address: str, language: str | None, context: dict[str, Any]) -> EmailMessage:
     """One mail, in the manager's own language; in that of whoever made the change where it is not known."""
     event = context["event"]
-    has_leaked = "found" in event.facts
     with override(language):
-        what = _("A key has leaked") if has_leaked else Action(event.action).label
-        subject = _("%(title)s: %(what)s") % {"title": context["consumer"].title, "what": what}
-        body = render_to_string("keys/leak_mail.txt" if has_leaked else "keys/mail.txt", context)
+        template, subject = "keys/mail.txt", _("%(title)s: %(what)s")
+        told = {"title": context["consumer"].title, "what": Action(event.action).label, "who": event.who}
+        if "found" in event.facts:
+            template, told["what"] = "keys/leak_mail.txt", _("A key has leaked")
+        elif address in _invited(event):
+            template, told["title"] = "keys/invitation_mail.txt", _title_for_strangers(context["consumer"])
+            subject = _("%(who)s gives you access to the API keys of %(title)s")
+            context = context | told | {"address": address, "page": page_of_consumer(event.environment, event.consumer)}
+        body = render_to_string(template, context)
+        subject = subject % told
     return EmailMessage(subject, body, to=[address], headers={"Content-Language": language} if language else None)
 
 
 def _addresses(event: AuditEvent, consumer: Consumer) -> list[str]:
     """The managers, and who is one no more. What upstream calls a manager's address need not be one."""
-    removed = [event.facts["address"]] if event.action == Action.REMOVE_MANAGER else []
-    return list(filter(is_address, removed)) + managers_to_tell(consumer)
+    concerned = [event.facts["address"]] if event.action == Action.REMOVE_MANAGER else _invited(event)
+    if not settings.KEYS_MAIL_MANAGERS and "found" not in event.facts:
+        return _invited(event)
+    return list(dict.fromkeys([*filter(is_address, concerned), *managers_to_tell(consumer)]))
+
+
+def _invited(event: AuditEvent) -> list[str]:
+    return [event.facts["address"]] if event.action == Action.ADD_MANAGER else []
+
+
+def _title_for_strangers(consumer: Consumer) -> str:
+    """The title, unless it may hold a link: its managers choose it, and whom it is mailed to."""
+    return consumer.name if re.search(r"[:/@]|\w\.\w", consumer.title) else consumer.title
+
+
+def page_of_consumer(environment: str, name: str) -> str:
+    return str(settings.PORTAL_URL + reverse("keys:consumer", args=[environment, name]))
 
 
 def managers_to_tell(consumer: Consumer) -> list[str]:

@@ -12,6 +12,7 @@ from allauth.core.ratelimit import respond_429
 from django.conf import settings
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from portal.accounts import sessions
@@ -67,6 +68,13 @@ def make_account(request: HttpRequest, email: str) -> User | None:
     user = cast(User, form.save(request))
     user_signed_up.send(User, request=request, user=user)
     return user
+
+
+def sign_in_trouble(email: str) -> str:
+    """Why such an address may not lead in, told by its domain alone: nothing is said of who has an account."""
+    if domain_is_welcome(email):
+        return ""
+    return gettext("New accounts are for addresses of certain companies only, and this is none of them.")
 
 
 def domain_is_welcome(email: str) -> bool:
