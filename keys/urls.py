@@ -36,6 +36,7 @@ urlpatterns = [
     path("<slug:environment>/", views.page, name="environment"),
     path("<slug:environment>/activity/", history.page, name="activity_in"),
     path("<slug:environment>/activity.csv", history.export, name="activity_csv"),
+    path("<slug:environment>/ask/", views.ask_for_access, name="ask"),
     path("<slug:environment>/create/", views.create, name="create"),
     path(_consumer, views.page, name="consumer"),
     path(_consumer + "people/", views.people, name="people"),

@@ -5,6 +5,7 @@ import re
 from datetime import datetime
 from typing import Any
 
+from django.core import signing
 from django.core.exceptions import ValidationError
 from django.core.mail import EmailMessage, get_connection
 from django.core.validators import validate_email
@@ -121,6 +122,44 @@ def _addresses(event: AuditEvent, consumer: Consumer) -> list[str]:
     if not settings.KEYS_MAIL_MANAGERS and "found" not in event.facts:
         return _invited(event)
     return list(dict.fromkeys([*filter(is_address, concerned), *managers_to_tell(consumer)]))
+
+
+REQUEST = "keys.access-request"
+REQUEST_SECONDS = 14 * 24 * 60 * 60
+
+
+def ask_managers(environment: str, consumer: Consumer, address: str) -> None:
+    """Mail every manager that somebody asks for access, with a link to the form in which that address stands."""
+    addresses = managers_to_tell(consumer)
+    languages = import_string(settings.KEYS_LANGUAGES)(addresses)
+    form = settings.PORTAL_URL + reverse("keys:add_manager", args=[environment, consumer.name])
+    context = {
+        "address": address,
+        "consumer": consumer,
+        "portal_name": settings.PORTAL_NAME,
+        "portal_url": settings.PORTAL_URL,
+        "portal_support_url": settings.PORTAL_SUPPORT_URL,
+        "page": f"{form}?for={signing.dumps(address, salt=REQUEST)}",
+    }
+    mails = []
+    for manager in addresses:
+        language = languages.get(manager.lower()) or get_language()
+        with override(language):
+            subject = _("%(who)s asks for access to %(title)s") % {"who": address, "title": consumer.title}
+            body = render_to_string("keys/access_request_mail.txt", context)
+        mails.append(EmailMessage(subject, body, to=[manager], headers={"Content-Language": language}))
+    try:
+        get_connection().send_messages(mails)
+    except Exception:
+        logger.exception("managers of %s could not be asked for access", consumer.name)
+
+
+def address_asked_for(signed: str) -> str:
+    """The address in a link of such a mail; "" where it is none of ours, or old."""
+    try:
+        return str(signing.loads(signed, salt=REQUEST, max_age=REQUEST_SECONDS))
+    except signing.BadSignature:
+        return ""
 
 
 def _invited(event: AuditEvent) -> list[str]:

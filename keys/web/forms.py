@@ -251,6 +251,14 @@ class ManagerForm(OnceForm):
         return address
 
 
+class AccessRequestForm(forms.Form):
+    consumer = WordsField(
+        label=_("Name of the consumer, or the last 4 characters of a key"),
+        max_length=128,
+        widget=forms.TextInput({"autocomplete": "off", "autocapitalize": "none", "spellcheck": "false"}),
+    )
+
+
 def plain_address(text: str) -> str:
     """The address with its ASCII letters in lower case, as accounts have it; others are left as they are."""
     return "".join(sign.lower() if sign.isascii() else sign for sign in text.strip())

@@ -16,12 +16,14 @@ from django_htmx.http import HttpResponseClientRedirect, trigger_client_event
 
 from keys import refusals
 from keys.access import may_see
+from keys.audit.notifications import address_asked_for
 from keys.conf import settings
 from keys.errors import NotFound
 from keys.http import Request
 from keys.models import Action
 from keys.panels import panels
 from keys.provisioning import rules_for
+from keys.service import access_requests
 from keys.service.idempotency import Change
 from keys.service.keyring import KeyRing, check_rotate_all, require_live
 from keys.service.lifetimes import renewed_end
@@ -31,6 +33,7 @@ from keys.types import Consumer
 from keys.web.decorators import allowed, with_keyring
 from keys.web.forms import (
     LABEL_LENGTH,
+    AccessRequestForm,
     CreateForm,
     EndForm,
     LabelForm,
@@ -67,6 +70,7 @@ def page(request: Request, ring: KeyRing, name: str = "") -> HttpResponse:
         "environments": list(settings.ZUPLO_BUCKETS),
         "addresses": ring.actor.emails,
         "is_newcomer": mine.is_empty,
+        "access_form": AccessRequestForm() if mine.is_empty and access_requests.may_ask(ring.actor) else None,
         "panel": panels().for_newcomer(ring) if mine.is_empty and ring.actor.emails else "",
         "unread": mine.unread,
         "words": words,
@@ -222,6 +226,7 @@ def people(request: Request, ring: KeyRing, name: str) -> HttpResponse:
 @allowed(Action.ADD_MANAGER)
 def add_manager(request: Request, ring: KeyRing, name: str) -> HttpResponse:
     form = ManagerForm(_post_data(request), url=request.path)
+    form.initial["email"] = address_asked_for(request.GET.get("for", ""))
     if form.is_valid():
         email = form.cleaned_data["email"]
         change = ring.add_manager(name, email, token=form.cleaned_data["token"])
@@ -247,6 +252,19 @@ def remove_manager(request: Request, ring: KeyRing, name: str, manager_id: str) 
     without = replace(consumer, managers=tuple(one for one in consumer.managers if one != manager))
     leaves = not may_see(ring.actor, without)
     return _dialog(request, ring, "keys/_remove_manager.html", form, consumer=consumer, manager=manager, leaves=leaves)
+
+
+@require_POST
+@with_keyring
+def ask_for_access(request: Request, ring: KeyRing) -> HttpResponse:
+    """The answer is the same whether there is such a consumer or not."""
+    form = AccessRequestForm(request.POST)
+    if form.is_valid():
+        access_requests.ask(ring, form.cleaned_data["consumer"])
+        messages.success(request, _("If that is right, the people with access are mailed. They can let you in."))
+    for problem in form.errors.get("consumer", []):
+        messages.error(request, str(problem))
+    return HttpResponseRedirect(page_of(request, ring.environment), status=303)
 
 
 def _people(request: Request, ring: KeyRing, consumer: Consumer, form: ManagerForm) -> HttpResponse:

@@ -278,6 +278,8 @@ NEWCOMER = Scene(
     (
         state("home", at("/")),
         state("no-keys", KEYS),
+        state("ask-for-access", click("details.fold > summary")),
+        state("asked", enters(by("/ask/"), consumer="acme")),
         state("first-key", ask(by("/create/"))),
         state("first-key-made", fill(f"{DIALOG} [name=label]", "Server"), ask(DIALOG, NEW_KEY)),
     ),

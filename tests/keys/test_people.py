@@ -1,9 +1,10 @@
-"""People on a consumer: who they are, one more, one less, and what may not be told or done."""
+"""People on a consumer: who they are, one more, one less, who asks for access; and what may not be told or done."""
 
 import re
 import uuid
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from bs4 import BeautifulSoup
@@ -45,6 +46,12 @@ def states(client: Client, url: str = URL) -> dict[str, str]:
     return {row["data-person"]: " ".join(row.get_text(" ").split()) for row in page.select("[data-person]")}
 
 
+def without_tokens(response) -> str:
+    """The page without what differs in every answer: CSRF tokens and the reference."""
+    page = re.sub(r'name="csrfmiddlewaretoken" value="\w+"', "", response.text)
+    return page.replace(response["X-Request-ID"], "")
+
+
 # Looking
 
 
@@ -81,7 +88,7 @@ def test_it_says_who_is_active_invited_or_cannot_sign_in(
 
 
 def test_nothing_is_said_of_who_has_an_account(sandbox: Sandbox, ann_client: Client, make_person) -> None:
-    """A7: neither in the list nor by what adding answers."""
+    """A7, C9: neither in the list nor by what adding answers."""
     others = ["has@acme.test", "has-not@acme.test", "shut@acme.test"]
     sandbox.add_consumer("acme", managers=["ann@acme.test", *others])
     make_person("has@acme.test")
@@ -359,4 +366,130 @@ def test_strangers_tries_are_not_told_to_the_managers(
     acme(sandbox)
     verb.send(mallory_client, verb.url(sandbox))
     assert "mallory" not in ann_client.get("/keys/activity/").text
+    assert mail.outbox == []
+
+
+# Asking for access
+
+
+ASK = "/keys/production/ask/"
+
+
+def asks(client: Client, words: str):
+    return client.post(ASK, {"consumer": words}, follow=True)
+
+
+@pytest.mark.parametrize("by", ["name", "ending"])
+def test_who_asks_for_access_is_let_in_by_a_manager(
+    by: str, sandbox: Sandbox, ann_client: Client, mallory_client: Client
+) -> None:
+    """Her address stands in the form already, to which one mail leads each manager."""
+    key = acme(sandbox)[0]["key"]
+    assert ASK in mallory_client.get("/keys/").text
+    answer = asks(mallory_client, "acme" if by == "name" else key[-4:].upper())
+    assert "If that is right, the people with access are mailed." in answer.text
+    assert sorted(message.to for message in mail.outbox) == [["ann@acme.test"], ["ben@acme.test"]]
+    message = mail.outbox[0]
+    assert message.subject == "mallory@evil.test asks for access to Acme Inc"
+    (link,) = re.findall(r"^http://127.0.0.1:8000(/keys/\S+)$", message.body, re.MULTILINE)
+    assert "mallory" not in link
+    form = BeautifulSoup(ann_client.get(link).content, "html.parser").select_one("[name=email]")
+    assert form["value"] == "mallory@evil.test"
+    assert managers(sandbox) == ["ann@acme.test", "ben@acme.test"]
+    send(ann_client, ADD, email=form["value"])
+    assert 'data-consumer="acme"' in mallory_client.get("/keys/").text
+
+
+def test_the_link_survives_the_sign_in_and_the_proof(
+    sandbox: Sandbox, ann, client: Client, mallory_client: Client
+) -> None:
+    acme(sandbox)
+    asks(mallory_client, "acme")
+    (link,) = re.findall(r"^http://127.0.0.1:8000(/keys/\S+)$", mail.outbox[0].body, re.MULTILINE)
+    to_sign_in = client.get(link)["Location"]
+    assert parse_qs(urlsplit(to_sign_in).query)["next"] == [link]
+    client.force_login(ann)
+    passes(client, proof=999)
+    assert parse_qs(urlsplit(client.get(link)["Location"]).query)["next"] == [link]
+
+
+@pytest.mark.parametrize("words", ["nobody", "0000", "no such thing", "..", "acme/keys", "globex"])
+def test_whether_it_exists_is_not_told(words: str, sandbox: Sandbox, mallory_client: Client) -> None:
+    """C5, C9: the same page after the same calls; one that cannot be read looks like none."""
+    acme(sandbox)
+    sandbox.add_consumer("org.example", label="globex", managers=["ann@acme.test"])
+    right = asks(mallory_client, "acme")
+    calls = [(call.method, "consumers" in call.path) for call in sandbox.journal()]
+    sandbox.clear_journal()
+    wrong = asks(mallory_client, words)
+    assert without_tokens(right) == without_tokens(wrong)
+    if re.fullmatch(r"[a-z]+", words):
+        assert [(call.method, "consumers" in call.path) for call in sandbox.journal()] == calls
+    assert len(mail.outbox) == 2
+
+
+def test_an_ending_that_two_consumers_have_asks_nobody(sandbox: Sandbox, mallory_client: Client) -> None:
+    """Else strangers' managers would be told of somebody who is none of their business."""
+    ending = acme(sandbox)[0]["key"][-4:]
+    sandbox.add_consumer(ending, managers=["eve@other.test"])
+    asks(mallory_client, ending)
+    assert mail.outbox == []
+
+
+def test_the_same_person_is_told_of_once_a_day_and_asks_five_times(sandbox: Sandbox, mallory_client: Client) -> None:
+    acme(sandbox)
+    answers = [asks(mallory_client, "acme") for _ in range(6)]
+    assert len(mail.outbox) == 2
+    assert [answer.status_code for answer in answers] == [200] * 5 + [403]
+    assert "asked often enough" in answers[-1].text
+
+
+def test_many_strangers_do_not_fill_the_managers_mailboxes(sandbox: Sandbox, make_person, client_of: ClientOf) -> None:
+    acme(sandbox)
+    for number in range(7):
+        asks(client_of(make_person(f"m{number}@evil.test")), "acme")
+    assert len(mail.outbox) == 2 * 5
+
+
+def test_nothing_is_told_of_an_address_that_is_not_proved(sandbox: Sandbox, make_person, client_of: ClientOf) -> None:
+    """A1"""
+    acme(sandbox)
+    client = client_of(make_person("boss@acme.test", verified=False))
+    assert ASK not in client.get("/keys/").text
+    assert asks(client, "acme").status_code == 403
+    assert mail.outbox == []
+    assert sandbox.journal() == []
+
+
+def test_where_only_staff_gives_access_managers_are_not_asked(
+    sandbox: Sandbox, mallory_client: Client, settings
+) -> None:
+    settings.KEYS_MANAGED_BY = "staff"
+    acme(sandbox)
+    assert ASK not in mallory_client.get("/keys/").text
+    assert asks(mallory_client, "acme").status_code == 403
+    assert mail.outbox == []
+
+
+def test_a_pasted_key_goes_nowhere(sandbox: Sandbox, mallory_client: Client) -> None:
+    """E2"""
+    key = acme(sandbox)[0]["key"]
+    answer = asks(mallory_client, key)
+    assert "This seems to hold a key." in answer.text
+    assert key not in answer.text
+    assert mail.outbox == []
+
+
+@pytest.mark.parametrize("signed", ["", "x", "ImV2aWxAZXZpbC50ZXN0Ig:1x:y"])
+def test_a_link_of_somebody_else_fills_in_nothing(signed: str, sandbox: Sandbox, ann_client: Client) -> None:
+    acme(sandbox)
+    page = BeautifulSoup(ann_client.get(ADD, {"for": signed}).content, "html.parser")
+    assert not page.select_one("[name=email]").get("value")
+
+
+def test_an_outage_is_explained_to_who_asks(sandbox: Sandbox, mallory_client: Client) -> None:
+    """H1"""
+    acme(sandbox)
+    sandbox.fault("GET", "*", "drop", times=0)
+    assert asks(mallory_client, "acme").status_code == 503
     assert mail.outbox == []

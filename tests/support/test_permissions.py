@@ -131,7 +131,7 @@ def test_with_the_further_permission_keys_can_be_changed_and_are_not_shown(
 
 @pytest.mark.parametrize("verb", PEOPLE, ids=by_action)
 def test_no_permission_changes_who_has_access(verb: Verb, changing, sandbox):
-    """D2: it is seen, with nothing to press, and never done in a customer's name."""
+    """D2, C9: it is seen, with nothing to press, and never done in a customer's name."""
     before = sandbox.consumer("acme")["managers"]
     page = changing.get("/keys/production/acme/people/")
     assert page.status_code == 200
