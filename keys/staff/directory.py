@@ -14,7 +14,7 @@ from keys.models import Action, AuditEvent, Outcome
 from keys.service import confirmed_writes
 from keys.service.idempotency import Change, once
 from keys.service.keyring import KeyRing
-from keys.staff.search.scan import Finder, ScanResult, look_through
+from keys.staff.search.scan import Finder, ScanResult, look_if_small, look_through
 from keys.types import Consumer, Manager, NewConsumer, Unread
 from keys.zuplo.client import Window, read_entry
 
@@ -68,6 +68,10 @@ class Directory(KeyRing):
     def look_through(self, begin: int, finder: Finder) -> ScanResult:
         self.check_view()
         return look_through(self.api, begin, finder)
+
+    def look_if_small(self, finder: Finder) -> ScanResult | None:
+        self.check_view()
+        return look_if_small(self.api, finder)
 
     # Changing
 

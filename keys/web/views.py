@@ -8,7 +8,7 @@ from typing import Any
 from django.contrib import messages
 from django.core.paginator import Paginator
 from django.http import Http404, HttpResponse, HttpResponseRedirect
-from django.shortcuts import render
+from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
 from django.views.decorators.gzip import gzip_page
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
@@ -42,7 +42,7 @@ from keys.web.forms import (
     RotateAllForm,
     RotateForm,
 )
-from keys.web.portal_or_admin import in_admin, page_of, render_here
+from keys.web.portal_or_admin import in_admin, is_colleague_elsewhere, page_of, render_here
 from keys.zuplo import gateway
 
 CONSUMERS_ON_A_PAGE = 25
@@ -57,6 +57,8 @@ require_form = require_http_methods(["GET", "HEAD", "POST"])
 def page(request: Request, ring: KeyRing, name: str = "") -> HttpResponse:
     """All consumers of the person, or the one that is named: invitations lead to it."""
     mine, words = ring.consumers(), request.GET.get("find", "").strip()[:LABEL_LENGTH]
+    if mine.is_empty and is_colleague_elsewhere(request):
+        return redirect("admin:index")
     found = [consumer for consumer in mine.consumers if consumer.matches(words) and name in {"", consumer.name}]
     if name and not found:
         raise NotFound("absent, or not this person's")
