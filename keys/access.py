@@ -105,6 +105,11 @@ def has_right(actor: Actor, right: Right) -> bool:
     return actor.staff is None or right in actor.staff.rights
 
 
+def may_change_managers(actor: Actor) -> bool:
+    """Support on a visit gives nobody access in a customer's name, and takes it from nobody."""
+    return has_right(actor, Right.CHANGE) and (actor.staff is None or actor.in_admin)
+
+
 def is_fresh(actor: Actor, now: datetime, minutes: int) -> bool:
     """True if the last step-up or sign-in is younger than so many minutes; False if nobody knows when it was."""
     return actor.proved_at is not None and now - actor.proved_at < timedelta(minutes=minutes)

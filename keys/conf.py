@@ -21,6 +21,10 @@ DEFAULTS: dict[str, Any] = {
     "KEYS_ADDRESSES_URL": "",  # where people add and prove addresses, for a link to it
     "KEYS_PROVISIONING": "keys.provisioning.Provisioning",
     "KEYS_PER_CONSUMER": 10,
+    "KEYS_MANAGED_BY": "managers",
+    "KEYS_MANAGERS_PER_CONSUMER": 20,
+    "KEYS_INVITATIONS_PER_DAY": 50,
+    "KEYS_SIGN_IN_TROUBLE": "keys.conf.no_sign_in_trouble",
     "KEYS_REVEALS_PER_MINUTE": 30,
     "KEYS_CHANGES_PER_MINUTE": 20,
     "KEYS_PAGE_SECONDS": 9.5,  # for all that a page asks of the Developer API
@@ -68,6 +72,11 @@ def language_of_the_site(_addresses: list[str]) -> dict[str, str]:
 def time_zone_of_the_site(_addresses: list[str]) -> dict[str, str]:
     """The time zones of people by address, where the host project knows none: mails tell times in UTC."""
     return {}
+
+
+def no_sign_in_trouble(_address: str) -> str:
+    """Why nobody can sign in with such an address, where the host project knows a reason; never by its accounts."""
+    return ""
 
 
 def from_environment(environment: Mapping[str, str]) -> dict[str, Any]:

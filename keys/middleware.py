@@ -102,7 +102,7 @@ def redirect_to_step_up(request: Request, error: StepUpNeeded) -> HttpResponse:
     """Step-up redirect of the whole page, never of a dialog; it leads back to where the action is offered again."""
     logger.info("asked for a proof: %s", error)
     request.session[INTERRUPTED] = str(error.wish)
-    back = request.path
+    back = request.get_full_path() if request.method == "GET" else request.path
     match = request.resolver_match
     if match and match.url_name in {"reveal", "copy", "try"}:  # these have no form to come back to
         back = page_of(request, match.kwargs["environment"], match.kwargs["name"])

@@ -10,7 +10,7 @@ from django.utils.translation import ngettext
 from keys.access import Actor
 from keys.conf import settings
 from keys.errors import NotAllowed
-from keys.types import Consumer, NewConsumer
+from keys.types import Consumer, Manager, NewConsumer
 
 
 class Provisioning:
@@ -42,6 +42,39 @@ class Provisioning:
                 advice=_("Wait until they end, or delete those that you no longer need, and try again."),
             )
 
+    def may_change_managers(self, actor: Actor, consumer: Consumer) -> None:
+        """Raise `NotAllowed` to refuse adding and removing managers; by default every manager may."""
+        if settings.KEYS_MANAGED_BY == "staff":
+            raise NotAllowed(
+                _("Who has access to %(title)s is changed by our team.") % {"title": consumer.title},
+                advice=_("Write to support, and say who should have access."),
+            )
+
+    def may_add_manager(self, actor: Actor, consumer: Consumer) -> None:
+        """The same, and a limit for each consumer."""
+        self.may_change_managers(actor, consumer)
+        limit = settings.KEYS_MANAGERS_PER_CONSUMER
+        if len(consumer.managers) >= limit:
+            raise NotAllowed(
+                ngettext(
+                    "%(title)s has reached its limit of %(limit)d person.",
+                    "%(title)s has reached its limit of %(limit)d people.",
+                    limit,
+                )
+                % {"title": consumer.title, "limit": limit},
+                advice=_("Remove somebody who no longer needs access, and try again."),
+            )
+
+    def may_remove_manager(self, actor: Actor, consumer: Consumer, manager: Manager) -> None:
+        """The same, and the last one stays: nobody could see the keys any more."""
+        self.may_change_managers(actor, consumer)
+        if all(other == manager for other in consumer.managers):
+            raise NotAllowed(
+                _("%(email)s is the last person with access to %(title)s.")
+                % {"email": manager.email, "title": consumer.title},
+                advice=_("Give somebody else access first."),
+            )
+
     def new_consumer(self, actor: Actor) -> NewConsumer:
         """The consumer made with a newcomer's first key; tags and metadata reach the gateway's policies."""
         return NewConsumer(
@@ -66,6 +99,15 @@ class StaffProvisioning(Provisioning):
         pass
 
     def may_rotate(self, actor: Actor, consumer: Consumer) -> None:
+        pass
+
+    def may_change_managers(self, actor: Actor, consumer: Consumer) -> None:
+        pass
+
+    def may_add_manager(self, actor: Actor, consumer: Consumer) -> None:
+        pass
+
+    def may_remove_manager(self, actor: Actor, consumer: Consumer, manager: Manager) -> None:
         pass
 
 

@@ -12,16 +12,18 @@ from allauth.mfa.models import Authenticator
 from allauth.socialaccount.models import SocialAccount, SocialApp, SocialToken
 from allauth.usersessions.models import UserSession
 from django.conf import settings
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.contrib.auth.admin import GroupAdmin
 from django.contrib.auth.models import Group
+from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
 from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html_join
 from django.utils.http import urlencode
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
-from django.views.decorators.http import require_http_methods
+from django.views.decorators.http import require_http_methods, require_safe
 
 from keys.access import PERMISSIONS, Right
 from keys.staff.fields import KEYLESS
@@ -123,7 +125,24 @@ class UserAdmin(admin.ModelAdmin):
 
     def get_urls(self) -> list[URLPattern]:
         view = self.admin_site.admin_view(require_http_methods(["GET", "HEAD", "POST"])(views.page))
-        return [path("<int:pk>/support/", view, name="portal_user_support"), *super().get_urls()]
+        of_address = self.admin_site.admin_view(require_safe(self.of_address))
+        return [
+            path("<int:pk>/support/", view, name="portal_user_support"),
+            path("of-address/", of_address, name="portal_user_of_address"),
+            *super().get_urls(),
+        ]
+
+    def of_address(self, request: HttpRequest) -> HttpResponse:
+        """Redirect to the person who has proved an address, or to the visit of support; to a search if nobody has."""
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        email = request.GET.get("email", "").lower()
+        person = User.objects.filter(emailaddress__email=email, emailaddress__verified=True).first()
+        if person is None:
+            messages.warning(request, _("No account has proved %(email)s.") % {"email": email})
+            return redirect(f"{reverse('admin:portal_user_changelist')}?{urlencode({'q': email})}")
+        place = "support" if "support" in request.GET else "change"
+        return redirect(f"admin:portal_user_{place}", person.pk)
 
     def change_view(self, request: HttpRequest, object_id: str, *args: Any, **kwargs: Any) -> HttpResponse:
         """User page with links to support and to the audit log, for whoever may go there."""

@@ -130,6 +130,12 @@ ZUPLO_BUCKETS = environment.environments("zprj-demo-production" if _sandbox else
 
 KEYS_PROVISIONING = text("KEYS_PROVISIONING", "keys.provisioning.Provisioning")
 KEYS_PER_CONSUMER = number("KEYS_PER_CONSUMER", 10)
+KEYS_MANAGED_BY = text("KEYS_MANAGED_BY", "managers")
+if KEYS_MANAGED_BY not in {"managers", "staff"}:
+    wrong("KEYS_MANAGED_BY", "must be managers or staff.")
+KEYS_MANAGERS_PER_CONSUMER = number("KEYS_MANAGERS_PER_CONSUMER", 20)
+KEYS_INVITATIONS_PER_DAY = number("KEYS_INVITATIONS_PER_DAY", 50)
+KEYS_SIGN_IN_TROUBLE = "portal.accounts.forms.sign_in_trouble"
 KEYS_REVEALS_PER_MINUTE = number("KEYS_REVEALS_PER_MINUTE", 30)
 KEYS_CHANGES_PER_MINUTE = number("KEYS_CHANGES_PER_MINUTE", 20)
 KEYS_MAIL_MANAGERS = flag("KEYS_MAIL_MANAGERS", True)
@@ -293,7 +299,6 @@ ACCOUNT_ADAPTER = "portal.accounts.adapter.AccountAdapter"
 ACCOUNT_FORMS = {
     "login": "portal.accounts.forms.SignInForm",
     "signup": "portal.accounts.forms.SignUpForm",
-    "request_login_code": "portal.accounts.forms.CodeRequestForm",
     "reset_password": "portal.accounts.email_codes.ResetForm",
     "confirm_login_code": "portal.accounts.email_codes.LoginCodeForm",
     "confirm_email_verification_code": "portal.accounts.email_codes.ProofCodeForm",

@@ -1,5 +1,6 @@
 """URL routes of the site; `/healthz` and `/readyz` are answered before it, by the health check middleware."""
 
+from allauth.account import views as allauth
 from allauth.account.decorators import secure_admin_login
 from django.contrib import admin
 from django.urls import include, path
@@ -27,6 +28,18 @@ urlpatterns = [
     path("accounts/step-up/", step_up.ask, name="step_up"),
     path("accounts/step-up/code/", step_up.by_code, name="step_up_code"),
     # Under allauth's names and addresses, before allauth.
+    path("accounts/login/", views.keeping_next(allauth.login), name="account_login"),
+    path(
+        "accounts/login/code/confirm/",
+        views.keeping_next(allauth.confirm_login_code),
+        name="account_confirm_login_code",
+    ),
+    path(
+        "accounts/login/code/",
+        RedirectView.as_view(pattern_name="account_login", query_string=True),
+        name="account_request_login_code",
+    ),
+    path("accounts/signup/", views.keeping_next(allauth.signup), name="account_signup"),
     path("accounts/2fa/webauthn/", RedirectView.as_view(pattern_name="mfa_index"), name="mfa_list_webauthn"),
     path("accounts/sessions/", views.devices, name="usersessions_list"),
     path("accounts/sessions/<int:pk>/end/", views.end_device, name="end_device"),

@@ -13,7 +13,7 @@ from django.utils.translation import gettext_lazy as _
 
 from keys.access import Actor
 from keys.green_threads import give_back_connection
-from keys.models import DONE, NOT_DONE, PLANNING, READS, WISHES, Action, AuditEvent, Outcome, VisitEnd
+from keys.models import DONE, MANAGING, NOT_DONE, PLANNING, READS, WISHES, Action, AuditEvent, Outcome, VisitEnd
 from keys.times import local, written
 
 KINDS = {
@@ -21,7 +21,7 @@ KINDS = {
     "made": (_("Created or rotated"), {Action.CREATE, Action.ROTATE, Action.ROTATE_ALL}),
     "ended": (_("Ended or deleted"), {Action.CHANGE_END, Action.DELETE}),
     "named": (_("Labels and details"), {Action.RENAME, Action.RENAME_CONSUMER, Action.CHANGE_CONSUMER}),
-    "managers": (_("Managers"), {Action.ADD_MANAGER, Action.REMOVE_MANAGER}),
+    "managers": (_("Managers"), MANAGING),
     "plans": (_("Plans"), PLANNING),
     "consumers": (_("Consumers made or deleted"), {Action.CREATE_CONSUMER, Action.DELETE_CONSUMER}),
     "reminders": (

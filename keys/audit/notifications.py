@@ -1,10 +1,12 @@
 """Notification mails: the managers of a consumer hear what was done to its keys, so that nobody does it unseen."""
 
 import logging
+import re
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
 
+from django.core import signing
 from django.core.exceptions import ValidationError
 from django.core.mail import EmailMessage, get_connection
 from django.core.validators import validate_email
@@ -40,7 +42,7 @@ MANAGERS_AT_MOST = 50
 def tell_managers(event: AuditEvent, consumer: Consumer) -> None:
     """Mail every manager. The change has been made: trouble with the mails neither fails, repeats nor hides it.
 
-    That a key has leaked is mailed wherever a colleague asks for it.
+    That a key has leaked is mailed wherever a colleague asks for it, and an invitation always.
     """
     if not is_told(event):
         return
@@ -52,11 +54,11 @@ def tell_managers(event: AuditEvent, consumer: Consumer) -> None:
 
 def is_told(event: AuditEvent) -> bool:
     """True if managers are mailed of such an event, once it is done."""
-    return event.action in TOLD and bool(settings.KEYS_MAIL_MANAGERS or "found" in event.facts)
+    return event.action in TOLD and bool(settings.KEYS_MAIL_MANAGERS or "found" in event.facts or _invited(event))
 
 
 def in_their_words(
-    addresses: list[str], write: Callable[[], tuple[str, str]], headers: Mapping[str, str] | None = None
+    addresses: list[str], write: Callable[[str], tuple[str, str]], headers: Mapping[str, str] | None = None
 ) -> list[EmailMessage]:
     """One mail for each address: subject and body are written anew in the language and time zone of its holder.
 
@@ -68,7 +70,7 @@ def in_their_words(
     for address in addresses:
         language = languages.get(address.lower()) or get_language()
         with timezone.override(zone(zones.get(address.lower(), ""))), override(language):
-            subject, body = write()
+            subject, body = write(address)
         named = {"Content-Language": language} if language else {}
         mails.append(EmailMessage(subject, body, to=[address], headers={**(headers or {}), **named}))
     return mails
@@ -87,7 +89,7 @@ def _mails(event: AuditEvent, consumer: Consumer) -> list[EmailMessage]:
         "has_ended": _has_ended_a_key(event),
         "many": event.action in {Action.ROTATE_ALL, Action.DELETE_CONSUMER},
     }
-    return in_their_words(_addresses(event, consumer), lambda: _write(context))
+    return in_their_words(_addresses(event, consumer), lambda address: _write(address, context))
 
 
 def _end_of(event: AuditEvent) -> datetime | None:
@@ -115,18 +117,76 @@ def _has_ended_a_key(event: AuditEvent) -> bool:
     return event.outcome == Outcome.DONE and any(moment <= timezone.now() for moment in moments)
 
 
-def _write(context: dict[str, Any]) -> tuple[str, str]:
+def _write(address: str, context: dict[str, Any]) -> tuple[str, str]:
     event = context["event"]
-    has_leaked = "found" in event.facts
-    what = _("A key has leaked") if has_leaked else Action(event.action).label
-    subject = _("%(title)s: %(what)s") % {"title": context["consumer"].title, "what": what}
-    return subject, render_to_string("keys/leak_mail.txt" if has_leaked else "keys/mail.txt", context)
+    template, subject = "keys/mail.txt", _("%(title)s: %(what)s")
+    told = {"title": context["consumer"].title, "what": Action(event.action).label, "who": event.who}
+    if "found" in event.facts:
+        template, told["what"] = "keys/leak_mail.txt", _("A key has leaked")
+    elif address in _invited(event):
+        template, told["title"] = "keys/invitation_mail.txt", _title_for_strangers(context["consumer"])
+        subject = _("%(who)s gives you access to the API keys of %(title)s")
+        context = context | told | {"address": address, "page": page_of_consumer(event.environment, event.consumer)}
+    return subject % told, render_to_string(template, context)
 
 
 def _addresses(event: AuditEvent, consumer: Consumer) -> list[str]:
     """The managers, and who is one no more. What upstream calls a manager's address need not be one."""
-    removed = [event.facts["address"]] if event.action == Action.REMOVE_MANAGER else []
-    return list(filter(is_address, removed)) + managers_to_tell(consumer)
+    concerned = [event.facts["address"]] if event.action == Action.REMOVE_MANAGER else _invited(event)
+    if not settings.KEYS_MAIL_MANAGERS and "found" not in event.facts:
+        return _invited(event)
+    return list(dict.fromkeys([*filter(is_address, concerned), *managers_to_tell(consumer)]))
+
+
+REQUEST = "keys.access-request"
+REQUEST_SECONDS = 14 * 24 * 60 * 60
+
+
+def ask_managers(environment: str, consumer: Consumer, address: str) -> None:
+    """Mail every manager that somebody asks for access, with a link to the form in which that address stands."""
+    addresses = managers_to_tell(consumer)
+    languages = import_string(settings.KEYS_LANGUAGES)(addresses)
+    form = settings.PORTAL_URL + reverse("keys:add_manager", args=[environment, consumer.name])
+    context = {
+        "address": address,
+        "consumer": consumer,
+        "portal_name": settings.PORTAL_NAME,
+        "portal_url": settings.PORTAL_URL,
+        "portal_support_url": settings.PORTAL_SUPPORT_URL,
+        "page": f"{form}?for={signing.dumps(address, salt=REQUEST)}",
+    }
+    mails = []
+    for manager in addresses:
+        language = languages.get(manager.lower()) or get_language()
+        with override(language):
+            subject = _("%(who)s asks for access to %(title)s") % {"who": address, "title": consumer.title}
+            body = render_to_string("keys/access_request_mail.txt", context)
+        mails.append(EmailMessage(subject, body, to=[manager], headers={"Content-Language": language}))
+    try:
+        get_connection().send_messages(mails)
+    except Exception:
+        logger.exception("managers of %s could not be asked for access", consumer.name)
+
+
+def address_asked_for(signed: str) -> str:
+    """The address in a link of such a mail; "" where it is none of ours, or old."""
+    try:
+        return str(signing.loads(signed, salt=REQUEST, max_age=REQUEST_SECONDS))
+    except signing.BadSignature:
+        return ""
+
+
+def _invited(event: AuditEvent) -> list[str]:
+    return [event.facts["address"]] if event.action == Action.ADD_MANAGER else []
+
+
+def _title_for_strangers(consumer: Consumer) -> str:
+    """The title, unless it may hold a link: its managers choose it, and whom it is mailed to."""
+    return consumer.name if re.search(r"[:/@]|\w\.\w", consumer.title) else consumer.title
+
+
+def page_of_consumer(environment: str, name: str) -> str:
+    return str(settings.PORTAL_URL + reverse("keys:consumer", args=[environment, name]))
 
 
 def managers_to_tell(consumer: Consumer) -> list[str]:

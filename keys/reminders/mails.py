@@ -31,7 +31,7 @@ def mails_about(environment: str, consumer: Consumer, keys: list[ApiKey], recipi
     settings_url = _url("reminders_in", environment)
     return in_their_words(
         recipients,
-        lambda: _write(environment, consumer, keys, settings_url),
+        lambda _address: _write(environment, consumer, keys, settings_url),
         {"List-Unsubscribe": f"<{settings_url}>"},
     )
 

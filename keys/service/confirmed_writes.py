@@ -214,10 +214,15 @@ def delete_consumer(api: DeveloperAPI, name: str) -> None:
         raise
 
 
-def add_manager(api: DeveloperAPI, name: str, email: str, sub: str) -> Manager:
+def sub_of(email: str) -> str:
+    """Subject of a manager added by hand, as Zuplo wants one: the portal itself goes by the address alone."""
+    return f"portal|{email}"
+
+
+def add_manager(api: DeveloperAPI, name: str, email: str) -> Manager:
     """The manager, who may have been one already: how that is answered is documented nowhere."""
     try:
-        added = api.add_manager(name, email, sub)
+        added = api.add_manager(name, email, sub_of(email))
     except (OutcomeUnknown, ApiRefused) as doubt:
         there = added_manager(_look(api, name, doubt), email)
         if there is None:

@@ -13,7 +13,17 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from keys.access import Actor, Right, has_right, is_fresh, is_named, may_be_managed, may_manage, may_see
+from keys.access import (
+    Actor,
+    Right,
+    has_right,
+    is_fresh,
+    is_named,
+    may_be_managed,
+    may_change_managers,
+    may_manage,
+    may_see,
+)
 from keys.audit import log
 from keys.conf import settings
 from keys.errors import (
@@ -31,7 +41,7 @@ from keys.errors import (
     StepUpNeeded,
     ValueHidden,
 )
-from keys.models import MAKING, OPEN, READS, WISHES, Action, AuditEvent, Outcome
+from keys.models import MAKING, MANAGING, OPEN, READS, WISHES, Action, AuditEvent, Outcome
 from keys.provisioning import provisioning, rules_for
 from keys.service import confirmed_writes, rate_limits, read_your_writes
 from keys.service.confirmed_writes import Facts
@@ -80,6 +90,8 @@ class KeyRing:
 
     def may(self, action: Action) -> bool:
         """True if this is among what the person may do at all."""
+        if action in MANAGING:
+            return may_change_managers(self.actor)
         return has_right(self.actor, Right.REVEAL if action in READS else Right.CHANGE)
 
     def check_right(self, action: Action) -> None:
@@ -103,6 +115,32 @@ class KeyRing:
         asks = action in WISHES and settings.KEYS_STEP_UP_URL
         if asks and not is_fresh(self.actor, timezone.now(), settings.STEP_UP_MINUTES):
             raise StepUpNeeded(WISHES[action])
+
+    def has_proof(self, action: Action) -> bool:
+        """True if the person need not prove first who is there."""
+        try:
+            self.check_proof(action)
+        except StepUpNeeded:
+            return False
+        return True
+
+    def may_change_managers(self, consumer: Consumer) -> bool:
+        """True if the person may say who has access, as far as the operator's rule goes."""
+        try:
+            self.check_right(Action.REMOVE_MANAGER)
+            rules_for(self.actor).may_change_managers(self.actor, consumer)
+        except NotAllowed:
+            return False
+        return True
+
+    def why_no_manager(self, consumer: Consumer) -> str:
+        """Reason why the person may add no manager, said before anybody tries; "" if there is none."""
+        try:
+            self.check_right(Action.ADD_MANAGER)
+            rules_for(self.actor).may_add_manager(self.actor, consumer)
+        except NotAllowed as refusal:
+            return f"{refusal.text} {refusal.advice}".strip()
+        return ""
 
     # Looking
 
@@ -332,6 +370,39 @@ class KeyRing:
         ends = [key.expires_on for key in consumer.keys if key.id in before.key_ids and key.expires_on]
         return Change(event, consumer, new.key, new.value, max([old_ends, *ends]), unended)
 
+    # Changing who manages a consumer
+
+    @once
+    def add_manager(self, name: str, email: str, *, token: UUID) -> Change:
+        """One more manager, who is invited by mail; raises `NotAllowed` by the operator's rules."""
+        with self._recorded(Action.ADD_MANAGER, name, token=token) as event:
+            consumer = self._locked(event)
+            if confirmed_writes.added_manager(consumer, email):
+                raise NotAllowed(_("%(email)s manages this consumer already.") % {"email": email})
+            rules_for(self.actor).may_add_manager(self.actor, consumer)
+            rate_limits.count_invitation(self.actor)
+            log.note(event, address=email)
+            manager = confirmed_writes.add_manager(self.api, name, email)
+            log.note(event, manager_id=manager.id)
+        return Change(event, replace(consumer, managers=(*consumer.managers, manager)))
+
+    @once
+    def remove_manager(self, name: str, manager_id: str, *, token: UUID) -> Change:
+        """Remove a manager, or leave. Only colleagues remove the last one: then nobody else sees the consumer."""
+        with self._recorded(Action.REMOVE_MANAGER, name, token=token) as event:
+            consumer = self._locked(event)
+            manager = consumer.manager(manager_id)
+            rules_for(self.actor).may_remove_manager(self.actor, consumer, manager)
+            log.note(event, title=consumer.title, address=manager.email, manager_id=manager_id)
+            confirmed_writes.confirmed(
+                self.api,
+                name,
+                lambda: self.api.remove_manager(name, manager_id),
+                lambda now: now.lacks_manager(manager_id),
+            )
+        left = tuple(one for one in consumer.managers if one.id != manager_id)
+        return Change(event, replace(consumer, managers=left))
+
     # What verbs share
 
     def first_result(self, event: AuditEvent) -> Change:
@@ -341,7 +412,7 @@ class KeyRing:
         if event.outcome in OPEN:
             raise OutcomeUnknown(f"event {event.pk} is {event.outcome}")
         try:
-            consumer = self.consumer(event.consumer)
+            consumer = self._changed_by(event)
             made = event.facts.get("new", "")
             concerned = made or (event.key_id if event.action != Action.DELETE else "")
             if not made or consumer.lacks_key(made):
@@ -358,6 +429,15 @@ class KeyRing:
         # An end that was to come long ago is to come now.
         unended = confirmed_writes.unended(event, consumer)
         return replace(change, unended={key: max(at, timezone.now() - A_MOMENT) for key, at in unended.items()})
+
+    def _changed_by(self, event: AuditEvent) -> Consumer:
+        """The consumer as it is now; whoever has left it sees its title, and nothing else."""
+        try:
+            return self.consumer(event.consumer)
+        except NotFound:
+            if event.action == Action.REMOVE_MANAGER:
+                return Consumer(event.consumer, event.facts.get("title", ""), managers=(), keys=())
+            raise
 
     def _value_again(self, name: str, key_id: str) -> str:
         try:

@@ -2,13 +2,15 @@
 
 import time
 
+from django.utils.translation import gettext as _
+
 from keys import counter
 from keys.access import Actor
 from keys.conf import settings
-from keys.errors import RateLimited
+from keys.errors import NotAllowed, RateLimited
 from keys.models import READS, Action
 
-MINUTE, HOUR = 60, 3600
+MINUTE, HOUR, DAY = 60, 3600, 24 * 3600
 CALENDARS_PER_HOUR = 60
 
 
@@ -29,3 +31,12 @@ def _count(kind: str, actor: Actor, limit: int, seconds: int) -> None:
     now = time.time()
     if counter.count(f"keys:limit:{kind}:{actor.user_id}:{int(now // seconds)}", 2 * seconds) > limit:
         raise RateLimited(limit, retry_after=seconds - int(now % seconds))
+
+
+def count_invitation(actor: Actor) -> None:
+    """Count a mail to an address of a customer's choice; raises `NotAllowed` above the limit. Staff have none."""
+    if actor.staff:
+        return
+    if counter.count(f"keys:limit:invitations:{actor.user_id}", DAY) > settings.KEYS_INVITATIONS_PER_DAY:
+        words = _("You have reached the limit of invitations for one day.")
+        raise NotAllowed(words, advice=_("Please try again tomorrow."))

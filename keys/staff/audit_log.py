@@ -116,8 +116,8 @@ class PersonFilter(admin.SimpleListFilter):
 class AuditEventAdmin(admin.ModelAdmin):
     list_display = ("started_at", "who", "what", "about", "reference")
     list_filter = (PersonFilter, "started_at", ByFilter, EnvironmentFilter, "outcome", "action")
-    search_fields = ("email", "staff_email", "consumer", "=key_ending", "=reference")
-    search_help_text = _("A person's address, a consumer, the last four characters of a key, or a reference")
+    search_fields = ("email", "staff_email", "consumer", "key_label", "=key_ending", "=reference")
+    search_help_text = _("A person's address, a consumer, a key's label or last four characters, or a reference")
     ordering = ("-started_at", "-id")
     sortable_by = ()  # by time, newest first: for that there is an index
     list_per_page = 100

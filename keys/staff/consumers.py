@@ -15,14 +15,15 @@ from keys.conf import settings
 from keys.http import Request
 from keys.models import Action
 from keys.panels import panels
+from keys.service import confirmed_writes
 from keys.service.idempotency import Change
 from keys.staff.decorators import SAFE, changing, for_staff, with_directory
-from keys.staff.directory import ON_A_PAGE, Directory, FirstKey, sub_of
+from keys.staff.directory import ON_A_PAGE, Directory, FirstKey
 from keys.staff.fields import as_json
-from keys.staff.forms import ConsumerForm, DeleteForm, FilterForm, ManagerForm, NewConsumerForm
+from keys.staff.forms import ConsumerForm, DeleteForm, FilterForm, NewConsumerForm
 from keys.staff.search.unreachable import why_unseen
 from keys.types import Consumer, NewConsumer
-from keys.web.forms import LABEL_LENGTH, OnceForm
+from keys.web.forms import LABEL_LENGTH, ManagerForm, OnceForm
 from keys.web.portal_or_admin import ADMIN, page_of, render_here
 from keys.web.views import undone
 from keys.zuplo import bucket_names, gateway
@@ -94,7 +95,7 @@ def create(request: Request, directory: Directory) -> HttpResponse:
 
 
 def _new_consumer(wish: dict[str, Any]) -> NewConsumer:
-    added = [{"email": email, "sub": sub_of(email)} for email in wish["managers"]]
+    added = [{"email": email, "sub": confirmed_writes.sub_of(email)} for email in wish["managers"]]
     return NewConsumer(
         name=wish["name"],
         label=wish["label"],

@@ -14,7 +14,7 @@ from keys.models import Action, AuditEvent, Outcome
 from keys.service import confirmed_writes
 from keys.service.idempotency import Change, once
 from keys.service.keyring import KeyRing
-from keys.staff.search.scan import Finder, ScanResult, look_through
+from keys.staff.search.scan import Finder, ScanResult, look_if_small, look_through
 from keys.types import Consumer, Manager, NewConsumer, Unread
 from keys.zuplo.client import Window, read_entry
 
@@ -68,6 +68,10 @@ class Directory(KeyRing):
     def look_through(self, begin: int, finder: Finder) -> ScanResult:
         self.check_view()
         return look_through(self.api, begin, finder)
+
+    def look_if_small(self, finder: Finder) -> ScanResult | None:
+        self.check_view()
+        return look_if_small(self.api, finder)
 
     # Changing
 
@@ -132,34 +136,6 @@ class Directory(KeyRing):
             confirmed_writes.delete_consumer(self.api, name)
         return Change(event, consumer)
 
-    @once
-    def add_manager(self, name: str, email: str, *, token: UUID) -> Change:
-        with self._recorded(Action.ADD_MANAGER, name, token=token) as event:
-            consumer = self._locked(event)
-            if confirmed_writes.added_manager(consumer, email):
-                raise NotAllowed(_("%(email)s manages this consumer already.") % {"email": email})
-            log.note(event, address=email)
-            manager = confirmed_writes.add_manager(self.api, name, email, sub_of(email))
-            log.note(event, manager_id=manager.id)
-        return Change(event, replace(consumer, managers=(*consumer.managers, manager)))
-
-    @once
-    def remove_manager(self, name: str, manager_id: str, *, token: UUID) -> Change:
-        """Remove a manager, also the last one: then nobody but colleagues sees the consumer."""
-        with self._recorded(Action.REMOVE_MANAGER, name, token=token) as event:
-            consumer = self._locked(event)
-            manager = consumer.manager(manager_id)
-            log.note(event, address=manager.email, manager_id=manager_id)
-            confirmed_writes.confirmed(
-                self.api,
-                name,
-                lambda: self.api.remove_manager(name, manager_id),
-                lambda now: now.lacks_manager(manager_id),
-            )
-        return Change(
-            event, replace(consumer, managers=tuple(one for one in consumer.managers if one.id != manager_id))
-        )
-
     def first_result(self, event: AuditEvent) -> Change:
         """Replay: of a deletion nothing is left to look at; whoever was a manager need not be one any more."""
         if event.action == Action.DELETE_CONSUMER and log.is_by(event, self.actor) and event.outcome == Outcome.DONE:
@@ -185,11 +161,6 @@ def _facts(new: NewConsumer, managers: tuple[Manager, ...]) -> dict[str, Any]:
         "managers": [manager.email for manager in managers],
         "invited": any(manager.invited for manager in managers),
     }
-
-
-def sub_of(email: str) -> str:
-    """Subject of a manager added by hand, as Zuplo wants one: the portal itself goes by the address alone."""
-    return f"portal|{email}"
 
 
 def _taken(name: str) -> NotAllowed:

@@ -7,12 +7,11 @@ from typing import Any, NoReturn
 
 from django import forms
 from django.core.exceptions import ValidationError
-from django.core.validators import validate_email
 from django.db import models
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from keys.web.forms import KeylessField, keyless, readable
+from keys.web.forms import AddressField, KeylessField, check_address, keyless, plain_address, readable
 
 # zuplo.com/docs: articles/limits. A kilobyte is read as the smaller of its two meanings.
 TAGS_AT_MOST = 5
@@ -106,10 +105,6 @@ class AddressesField(KeylessField):
         return found
 
 
-class AddressField(KeylessField, forms.EmailField):
-    default_validators = [keyless, validate_email]
-
-
 KEYLESS: dict[type[models.Field], dict[str, Any]] = {
     models.CharField: {"form_class": KeylessField},
     models.TextField: {"form_class": KeylessField},
@@ -118,24 +113,10 @@ KEYLESS: dict[type[models.Field], dict[str, Any]] = {
 """`formfield_overrides` of an admin for models: no text that is typed there may hold a key."""
 
 
-def plain_address(text: str) -> str:
-    """The address with its ASCII letters in lower case, as accounts have it; others are left as they are."""
-    return "".join(sign.lower() if sign.isascii() else sign for sign in text.strip())
-
-
 def as_json(value: Any) -> str:
     """For people to read; what does not show, or turns the direction of writing, is spelled out."""
     text = json.dumps(value, ensure_ascii=False, indent=2)
     return "".join(sign if sign.isprintable() or sign == "\n" else json.dumps(sign)[1:-1] for sign in text)
-
-
-def check_address(address: str) -> None:
-    try:
-        validate_email(address)
-    except ValidationError:
-        raise ValidationError(_("“%(text)s” is not an e-mail address."), "email", {"text": address}) from None
-    if not address.isprintable():  # in an address even what a script needs would be somebody else's
-        raise ValidationError(_("Please leave out control characters and invisible ones."), "unreadable")
 
 
 def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from django.utils.translation import gettext_lazy as _
 
 from keys import refusals
 from keys.redaction import without_keys
-from keys.staff.fields import AddressesField, AddressField, MetadataField, TagsField, check_address, plain_address
+from keys.staff.fields import AddressesField, MetadataField, TagsField
 from keys.staff.search.fingerprint import SHORTEST
 from keys.tolerance import may_be_value
 from keys.types import NAME, Consumer
@@ -127,15 +127,6 @@ class NewConsumerForm(CreateForm):
     @property
     def has_key(self) -> bool:
         return bool(self.cleaned_data.get("ends", NO_KEY) != NO_KEY)
-
-
-class ManagerForm(OnceForm):
-    email = AddressField(label=_("E-mail address"), max_length=254, widget=forms.EmailInput({"autocapitalize": "none"}))
-
-    def clean_email(self) -> str:
-        address = plain_address(self.cleaned_data["email"])
-        check_address(address)
-        return address
 
 
 class DeleteForm(OnceForm):

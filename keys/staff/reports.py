@@ -99,12 +99,14 @@ REPORTS = {
 @require_safe
 @with_directory
 def look(request: Request, directory: Directory, topic: str) -> HttpResponse:
-    """One stretch of a report. Nothing is scanned before it is asked for; each answer says how to go on."""
+    """One stretch of a report; each answer says how to go on. Before it is asked for, only what stands on one page."""
     about, form = _topic(topic), _form(request, topic)
     stretch, is_stopped = None, "stopped" in request.GET
     if form.is_bound and form.is_valid() and not is_stopped:
         finder = about.finder(form.cleaned_data, lambda: directory.api)
         stretch = directory.look_through(offset_of(request), finder)
+    elif not form.is_bound and (usual := _usual_wish(form)) is not None:
+        stretch = directory.look_if_small(about.finder(usual, lambda: directory.api))
     context = page_context(directory) | {
         "title": about.title,
         "topic": topic,
@@ -181,6 +183,12 @@ def _topic(name: str) -> Report:
 def _form(request: Request, topic: str) -> forms.Form:
     form = REPORTS[topic].form
     return form(request.GET) if "from" in request.GET or form.base_fields.keys() & request.GET.keys() else form()
+
+
+def _usual_wish(form: forms.Form) -> Wish | None:
+    """Parameters as the form begins with them; None where it takes some that have to be typed in."""
+    usual = {name: field.initial for name, field in form.fields.items()}
+    return None if None in usual.values() else usual
 
 
 def _wish(form: forms.Form) -> Wish:

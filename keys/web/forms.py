@@ -6,6 +6,7 @@ from typing import Any
 
 from django import forms
 from django.core.exceptions import ValidationError
+from django.core.validators import validate_email
 from django.http import QueryDict
 from django.utils import timezone
 from django.utils.formats import date_format
@@ -74,6 +75,10 @@ class WordsField(KeylessField):
     """Words on one line, which others read in lists, logs and mails."""
 
     default_validators = [readable, keyless]
+
+
+class AddressField(KeylessField, forms.EmailField):
+    default_validators = [keyless, validate_email]
 
 
 class LabelField(WordsField):
@@ -235,6 +240,37 @@ class EndForm(ZonedForm):
         if self.data.get("ends_on") != self.data.get("shown") or ends > LATEST:
             self._check_last(local(ends).date())
         return ends
+
+
+class ManagerForm(OnceForm):
+    email = AddressField(label=_("E-mail address"), max_length=254, widget=forms.EmailInput({"autocapitalize": "none"}))
+
+    def clean_email(self) -> str:
+        address = plain_address(self.cleaned_data["email"])
+        check_address(address)
+        return address
+
+
+class AccessRequestForm(forms.Form):
+    consumer = WordsField(
+        label=_("Name of the consumer, or the last 4 characters of a key"),
+        max_length=128,
+        widget=forms.TextInput({"autocomplete": "off", "autocapitalize": "none", "spellcheck": "false"}),
+    )
+
+
+def plain_address(text: str) -> str:
+    """The address with its ASCII letters in lower case, as accounts have it; others are left as they are."""
+    return "".join(sign.lower() if sign.isascii() else sign for sign in text.strip())
+
+
+def check_address(address: str) -> None:
+    try:
+        validate_email(address)
+    except ValidationError:
+        raise ValidationError(_("“%(text)s” is not an e-mail address."), "email", {"text": address}) from None
+    if not address.isprintable():  # in an address even what a script needs would be somebody else's
+        raise ValidationError(_("Please leave out control characters and invisible ones."), "unreadable")
 
 
 def with_moment(name: Any, moment: str) -> SafeString:

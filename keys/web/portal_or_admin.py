@@ -7,6 +7,8 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
 
+from keys.http import Request
+
 ADMIN = "service"
 """The URL namespace of the API Key Service in Django admin: another instance of `keys`, with the same names."""
 
@@ -21,6 +23,13 @@ def page_of(request: HttpRequest, environment: str, name: str = "") -> str:
         place = f"{ADMIN}:consumer" if name else f"{ADMIN}:environment"
         return reverse(place, args=[environment, name] if name else [environment])
     return reverse("keys:environment", args=[environment]) + (f"#consumer-{name}" if name else "")
+
+
+def is_colleague_elsewhere(request: Request) -> bool:
+    """True for a colleague in the portal, in the own name, at the address where people land after signing in."""
+    is_landing = request.resolver_match is not None and request.resolver_match.view_name == "keys:page"
+    is_staff = getattr(request.user, "is_staff", False)
+    return is_landing and is_staff and getattr(request, "staff", None) is None
 
 
 def render_here(request: HttpRequest, template: str, context: dict[str, Any], status: int = 200) -> HttpResponse:

@@ -8,26 +8,41 @@ from typing import Any
 from django.contrib import messages
 from django.core.paginator import Paginator
 from django.http import Http404, HttpResponse, HttpResponseRedirect
-from django.shortcuts import render, resolve_url
+from django.shortcuts import redirect, render, resolve_url
 from django.utils.translation import gettext as _
 from django.views.decorators.gzip import gzip_page
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
-from django_htmx.http import trigger_client_event
+from django_htmx.http import HttpResponseClientRedirect, trigger_client_event
 
 from keys import refusals
+from keys.access import may_see
+from keys.audit.notifications import address_asked_for
 from keys.conf import settings
+from keys.errors import NotFound
 from keys.http import Request
 from keys.models import Action
 from keys.panels import panels
 from keys.provisioning import rules_for
+from keys.service import access_requests
 from keys.service.idempotency import Change
 from keys.service.keyring import KeyRing, check_rotate_all, require_live
 from keys.service.lifetimes import renewed_end
+from keys.service.people import people_of
 from keys.service.replacements import with_replacements
 from keys.types import Consumer
 from keys.web.decorators import allowed, with_keyring
-from keys.web.forms import LABEL_LENGTH, CreateForm, EndForm, LabelForm, OnceForm, RotateAllForm, RotateForm
-from keys.web.portal_or_admin import in_admin, page_of, render_here
+from keys.web.forms import (
+    LABEL_LENGTH,
+    AccessRequestForm,
+    CreateForm,
+    EndForm,
+    LabelForm,
+    ManagerForm,
+    OnceForm,
+    RotateAllForm,
+    RotateForm,
+)
+from keys.web.portal_or_admin import in_admin, is_colleague_elsewhere, page_of, render_here
 from keys.zuplo import gateway
 
 CONSUMERS_ON_A_PAGE = 25
@@ -39,9 +54,14 @@ require_form = require_http_methods(["GET", "HEAD", "POST"])
 @gzip_page
 @require_safe
 @with_keyring
-def page(request: Request, ring: KeyRing) -> HttpResponse:
+def page(request: Request, ring: KeyRing, name: str = "") -> HttpResponse:
+    """All consumers of the person, or the one that is named: invitations lead to it."""
     mine, words = ring.consumers(), request.GET.get("find", "").strip()[:LABEL_LENGTH]
-    found = [consumer for consumer in mine.consumers if consumer.matches(words)]
+    if mine.is_empty and is_colleague_elsewhere(request):
+        return redirect("admin:index")
+    found = [consumer for consumer in mine.consumers if consumer.matches(words) and name in {"", consumer.name}]
+    if name and not found:
+        raise NotFound("absent, or not this person's")
     consumers = Paginator(found, CONSUMERS_ON_A_PAGE).get_page(request.GET.get("page"))
     cards = _cards(ring, consumers.object_list)
     beside = panels().of_consumers(ring, cards)
@@ -53,6 +73,7 @@ def page(request: Request, ring: KeyRing) -> HttpResponse:
         "addresses": ring.actor.emails,
         "addresses_url": settings.KEYS_ADDRESSES_URL and resolve_url(settings.KEYS_ADDRESSES_URL),
         "is_newcomer": mine.is_empty,
+        "access_form": AccessRequestForm() if mine.is_empty and access_requests.may_ask(ring.actor) else None,
         "panel": panels().for_newcomer(ring) if mine.is_empty and ring.actor.emails else "",
         "unread": mine.unread,
         "words": words,
@@ -192,6 +213,82 @@ def delete(request: Request, ring: KeyRing, name: str, key_id: str) -> HttpRespo
     key = consumer.key(key_id)
     is_last = consumer.live_keys == [key] and not consumer.unread_keys
     return _dialog(request, ring, "keys/_delete.html", form, key=key, last=is_last)
+
+
+# Who manages a consumer
+
+
+@require_safe
+@with_keyring
+def people(request: Request, ring: KeyRing, name: str) -> HttpResponse:
+    return _people(request, ring, ring.consumer(name), ManagerForm())
+
+
+@require_form
+@with_keyring
+@allowed(Action.ADD_MANAGER)
+def add_manager(request: Request, ring: KeyRing, name: str) -> HttpResponse:
+    form = ManagerForm(_post_data(request), url=request.path)
+    form.initial["email"] = address_asked_for(request.GET.get("for", ""))
+    if form.is_valid():
+        email = form.cleaned_data["email"]
+        change = ring.add_manager(name, email, token=form.cleaned_data["token"])
+        notice = _("%(email)s has access now, and is invited by mail.") % {"email": email}
+        return _changed(request, ring, change, notice)
+    return _people(request, ring, ring.consumer(name), form)
+
+
+@require_form
+@with_keyring
+@allowed(Action.REMOVE_MANAGER)
+def remove_manager(request: Request, ring: KeyRing, name: str, manager_id: str) -> HttpResponse:
+    form = OnceForm(_post_data(request), url=request.path)
+    if form.is_valid():
+        change = ring.remove_manager(name, manager_id, token=form.cleaned_data["token"])
+        if not may_see(ring.actor, change.consumer):
+            return _left(request, ring, change.consumer)
+        email = change.event.facts["address"]
+        return _changed(request, ring, change, _("%(email)s has no access any more.") % {"email": email})
+    consumer = ring.consumer(name)
+    manager = consumer.manager(manager_id)
+    rules_for(ring.actor).may_remove_manager(ring.actor, consumer, manager)
+    without = replace(consumer, managers=tuple(one for one in consumer.managers if one != manager))
+    leaves = not may_see(ring.actor, without)
+    return _dialog(request, ring, "keys/_remove_manager.html", form, consumer=consumer, manager=manager, leaves=leaves)
+
+
+@require_POST
+@with_keyring
+def ask_for_access(request: Request, ring: KeyRing) -> HttpResponse:
+    """The answer is the same whether there is such a consumer or not."""
+    form = AccessRequestForm(request.POST)
+    if form.is_valid():
+        access_requests.ask(ring, form.cleaned_data["consumer"])
+        messages.success(request, _("If that is right, the people with access are mailed. They can let you in."))
+    for problem in form.errors.get("consumer", []):
+        messages.error(request, str(problem))
+    return HttpResponseRedirect(page_of(request, ring.environment), status=303)
+
+
+def _people(request: Request, ring: KeyRing, consumer: Consumer, form: ManagerForm) -> HttpResponse:
+    return _dialog(
+        request,
+        ring,
+        "keys/_people.html",
+        form,
+        consumer=consumer,
+        people=people_of(ring.actor, ring.environment, consumer),
+        may_remove=ring.may_change_managers(consumer),
+        why_not=ring.why_no_manager(consumer),
+        has_proof=ring.has_proof(Action.ADD_MANAGER),
+    )
+
+
+def _left(request: Request, ring: KeyRing, consumer: Consumer) -> HttpResponse:
+    """Redirect of somebody who has left, to what is still theirs."""
+    messages.success(request, _("You have no access to %(title)s any more.") % {"title": consumer.title})
+    page = page_of(request, ring.environment)
+    return HttpResponseClientRedirect(page) if request.htmx else HttpResponseRedirect(page, status=303)
 
 
 # What views share, also those of other apps

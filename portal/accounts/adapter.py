@@ -186,7 +186,6 @@ def mail_context(context: dict[str, Any]) -> dict[str, Any]:
         "portal_name": settings.PORTAL_NAME,
         "portal_url": settings.PORTAL_URL,
         "portal_support_url": settings.PORTAL_SUPPORT_URL,
-        "sign_up_is_open": settings.LOCAL_SIGN_UP and settings.LOCAL_SIGN_IN,
         "browser": user_agents.device_name(str(context.get("user_agent", ""))),
     }
 

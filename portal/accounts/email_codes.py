@@ -52,6 +52,12 @@ class LoginCodeForm(_CountsAttempts, ConfirmLoginCodeForm):
         stages = session[LOGIN]["state"]["stages"]
         return cast(dict[str, Any], stages["login_by_code"]["data"])
 
+    def clean_code(self) -> str:
+        code = super().clean_code()
+        if not User.objects.filter(pk=self.state_in(context.request.session)["user_id"]).exists():
+            raise get_adapter().validation_error("incorrect_code")  # deleted since, or made anew for an admin
+        return code
+
 
 class ProofCodeForm(_CountsAttempts, ConfirmEmailVerificationCodeForm):
     def state_in(self, session: Any) -> dict[str, Any]:

@@ -46,7 +46,6 @@ WHILE_SIGNING_UP = "account_email_verification_sent"
 
 LOCAL = {
     "account_signup",
-    "account_request_login_code",
     "account_confirm_login_code",
     "account_reset_password",
     "account_confirm_password_reset_code",
@@ -60,7 +59,6 @@ LOCAL = {
 ASKING_FOR = {
     "account_login": "login",
     "account_signup": "email",
-    "account_request_login_code": "email",
     "account_reset_password": "email",
 }
 """Forms that ask who somebody is, each with the field that says it."""

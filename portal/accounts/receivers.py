@@ -54,6 +54,7 @@ def claim_account_on_first_confirmation(request: HttpRequest, email_address: Ema
         if user.pk not in came_by and not provider_addresses.had_an_owner(user):
             remove_unproved_credentials(user)
             email_codes.bind_reset(request)  # the proof may have been that of a reset, which goes on
+            request.session[sessions.SIGNED_UP] = user.pk  # who begins here has no other device to be warned of
     elif request.session.get(BY_CREDENTIAL) != user.pk:
         email_address.delete()
         request.session.flush()

@@ -1,10 +1,13 @@
 """Account views that allauth has not, or not as the portal needs them."""
 
+import functools
 import re
+from collections.abc import Callable
 from typing import Any
 
 from allauth.account.adapter import get_adapter
 from allauth.account.models import EmailAddress
+from allauth.account.utils import get_next_redirect_url
 from allauth.socialaccount.adapter import get_adapter as get_social_adapter
 from allauth.socialaccount.models import SocialAccount
 from allauth.usersessions.adapter import get_adapter as get_sessions_adapter
@@ -15,6 +18,8 @@ from django.contrib.auth import logout
 from django.contrib.auth.decorators import login_required
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
+from django.utils.http import urlencode
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
@@ -23,6 +28,22 @@ from portal.accounts.user_agents import device_name
 from portal.models import User
 
 page = require_http_methods(["GET", "HEAD", "POST"])
+STEPS = ("account_login", "account_signup", "account_confirm_login_code", "account_request_login_code")
+"""Steps of a sign-in, which lead to each other."""
+
+
+def keeping_next(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
+    """View decorator: `next` goes along where allauth leads to a code asked for before, or back to the beginning."""
+
+    @functools.wraps(view)
+    def kept(request: HttpRequest) -> HttpResponse:
+        response = view(request)
+        target = get_next_redirect_url(request)
+        if target and response.headers.get("Location", "") in map(reverse, STEPS):
+            response.headers["Location"] += "?" + urlencode({"next": target})
+        return response
+
+    return kept
 
 
 @login_required

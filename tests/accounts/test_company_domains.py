@@ -19,7 +19,6 @@ FORMS = [
     (SIGN_IN, {"login": "{}"}),
     (SIGN_IN, {"login": "{}", "password": "open-sesame"}),
     (SIGNUP, {"email": "{}"}),
-    ("/accounts/login/code/", {"email": "{}"}),
     ("/accounts/password/reset/", {"email": "{}"}),
 ]
 PARTNER = "/accounts/oidc/partner/login/"

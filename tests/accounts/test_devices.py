@@ -12,7 +12,7 @@ from django.test import Client
 from keys.models import AuditEvent, Outcome
 from portal.accounts.user_agents import device_name
 from portal.models import User
-from tests.helpers.people import PROVE, SIGNUP, last_code, sign_in, signed_in_as
+from tests.helpers.people import CONFIRM, SIGNUP, last_code, sign_in, signed_in_as
 from tests.helpers.verbs import acme
 
 pytestmark = pytest.mark.django_db
@@ -75,7 +75,7 @@ def test_a_new_device_is_mailed_once(ann):
 
 def test_signing_up_is_no_news_of_a_new_device(client):
     client.post(SIGNUP, {"email": "new@startup.test"})
-    client.post(PROVE, {"code": last_code()})
+    client.post(CONFIRM, {"code": last_code()})
     assert signed_in_as(client) == "new@startup.test"
     assert len(mail.outbox) == 1
 
@@ -131,6 +131,6 @@ def test_whoever_takes_up_the_address_again_is_somebody_new(ann, ann_client, cli
     before = ann.pk
     ann_client.post("/accounts/delete/", {"sure": "yes"})
     client.post(SIGNUP, {"email": "ann@acme.test"})
-    client.post(PROVE, {"code": last_code()})
+    client.post(CONFIRM, {"code": last_code()})
     assert signed_in_as(client) == "ann@acme.test"
     assert User.objects.get().pk != before

@@ -15,7 +15,6 @@ from portal.models import User
 from tests.helpers.people import (
     CONFIRM,
     LOGIN,
-    PROVE,
     SIGNUP,
     STEP_UP_CODE,
     WRONG,
@@ -33,11 +32,11 @@ RESET, RESET_CONFIRM, RESET_COMPLETE = (f"/accounts/password/reset/{step}" for s
 NEW = {"password1": "another-one-99", "password2": "another-one-99"}
 ASKED = [
     (LOGIN, {"login": "ann@acme.test"}, CONFIRM),
-    (SIGNUP, {"email": "new@startup.test"}, PROVE),
+    (LOGIN, {"login": "new@startup.test"}, CONFIRM),
     (RESET, {"email": "ann@acme.test"}, RESET_CONFIRM),
     (STEP_UP_CODE, {"action": "send"}, STEP_UP_CODE),
 ]
-KINDS = ["login", "proof", "reset", "step-up"]
+KINDS = ["login", "first", "reset", "step-up"]
 every_kind = pytest.mark.parametrize(("start", "entry", "page"), ASKED, ids=KINDS)
 
 

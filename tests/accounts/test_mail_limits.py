@@ -10,8 +10,8 @@ from django.test import Client
 from tests.helpers.people import LOGIN, SIGNUP, STEP_UP_CODE, last_code, passes, sign_in, signed_in_as
 
 pytestmark = pytest.mark.django_db
-RESET, CODE = "/accounts/password/reset/", "/accounts/login/code/"
-DOORS = [(SIGNUP, "email"), (LOGIN, "login"), (CODE, "email"), (RESET, "email")]
+RESET = "/accounts/password/reset/"
+DOORS = [(SIGNUP, "email"), (LOGIN, "login"), (RESET, "email")]
 
 
 @pytest.fixture(autouse=True)

@@ -7,7 +7,7 @@ from allauth.mfa.totp.internal.auth import TOTP, generate_totp_secret
 from django.core.cache import cache
 from django.test import Client
 
-from tests.helpers.people import CONFIRM, LOGIN, PROVE, SIGNUP, STEP_UP, STEP_UP_CODE, last_code, passes
+from tests.helpers.people import CONFIRM, LOGIN, SIGNUP, STEP_UP, STEP_UP_CODE, last_code, passes
 
 pytestmark = pytest.mark.django_db
 
@@ -19,7 +19,7 @@ AWAY = [  # what is done first, and then with `next`; {code} is the last one tha
     (((LOGIN, {"login": "ann@acme.test"}),), CONFIRM, {"code": "{code}"}),
     ((), "/accounts/login/code/", {"email": "ann@acme.test"}),
     ((), SIGNUP, {"email": "new@startup.test"}),
-    (((SIGNUP, {"email": "new@startup.test"}),), PROVE, {"code": "{code}"}),
+    (((SIGNUP, {"email": "new@startup.test"}),), CONFIRM, {"code": "{code}"}),
     ((), "/accounts/password/reset/", {"email": "ann@acme.test"}),
     (
         (("/accounts/password/reset/", {"email": "ann@acme.test"}),),

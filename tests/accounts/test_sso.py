@@ -206,7 +206,7 @@ def test_whoever_signed_up_with_the_address_does_not_keep_the_vouched_one_out(pr
     client.post(CONFIRM, {"code": last_code()})
     assert signed_in_as(client) == "victim@acme.test"
     assert SocialAccount.objects.get().uid == "42"
-    stranger.post(PROVE, {"code": "ABCD-EFGH"})
+    stranger.post(CONFIRM, {"code": "ABCD-EFGH"})
     assert signed_in_as(stranger) is None
 
 

@@ -13,11 +13,11 @@ from keys.access import Actor, is_fresh
 from keys.models import WISHES, Action, AuditEvent
 from portal.accounts import step_up
 from tests.helpers.people import STEP_UP, STEP_UP_CODE, WRONG, code_of_app, last_code, passes, sign_in, signed_in_as
-from tests.helpers.verbs import FULL_KEY, VERBS, Verb, acme, by_action
+from tests.helpers.verbs import FULL_KEY, PEOPLE, VERBS, Verb, acme, by_action
 
 pytestmark = pytest.mark.django_db
 
-NEEDING = [verb for verb in VERBS if verb.action in WISHES]
+NEEDING = [verb for verb in [*VERBS, *PEOPLE] if verb.action in WISHES]
 every_verb = pytest.mark.parametrize("verb", NEEDING, ids=by_action)
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 

@@ -13,7 +13,7 @@ from django.http import HttpResponse
 
 from keys.models import Action, AuditEvent, Outcome
 from sandbox import Call, Sandbox
-from tests.helpers.verbs import FULL_KEY, VERBS, State, Verb, about, ends, in_time, named, new_keys
+from tests.helpers.verbs import FULL_KEY, PEOPLE, VERBS, State, Verb, about, ends, in_time, named, new_keys
 
 # The verbs, with rotations that end the old keys at once: then a wrong word about them is wrong at once.
 
@@ -42,7 +42,7 @@ def _at_once(verb: Verb) -> Verb:
 
 _CREATE = next(verb for verb in VERBS if verb.action == Action.CREATE)
 FIRST_KEY = FirstKey("create", Action.CREATE, ["GET consumers", "POST consumers"], _CREATE.done, _CREATE.fields, False)
-EVERY_VERB = [*map(_at_once, VERBS), FIRST_KEY]
+EVERY_VERB = [*map(_at_once, VERBS), FIRST_KEY, *PEOPLE]
 ROTATING = {Action.ROTATE, Action.ROTATE_ALL}
 
 
@@ -55,23 +55,25 @@ def titled(verb: Verb) -> str:
 
 @dataclass(frozen=True)
 class World:
-    """All that is worth losing: the label of each consumer, and its keys, oldest first."""
+    """All that is worth losing: the label of each consumer, its keys, oldest first, and who manages it."""
 
     labels: dict[str, str | None]
     keys_of: dict[str, State]
+    managers_of: dict[str, set[str]]
 
     @property
     def keys(self) -> State:
         return [key for keys in self.keys_of.values() for key in keys]
 
     def with_keys(self, change: Callable[[State], State]) -> "World":
-        return World(self.labels, {name: change(keys) for name, keys in self.keys_of.items()})
+        return replace(self, keys_of={name: change(keys) for name, keys in self.keys_of.items()})
 
 
 def world(sandbox: Sandbox) -> World:
     consumers = sandbox.consumers()
     labels = {consumer["name"]: consumer["description"] for consumer in consumers}
-    return World(labels, {consumer["name"]: consumer["apiKeys"] for consumer in consumers})
+    managers = {consumer["name"]: {one["email"] for one in consumer["managers"]} for consumer in consumers}
+    return World(labels, {consumer["name"]: consumer["apiKeys"] for consumer in consumers}, managers)
 
 
 def works(key: dict[str, Any]) -> bool:
@@ -90,6 +92,10 @@ def written(calls: list[Call]) -> list[Call]:
 def is_done(verb: Verb, before: World, after: World) -> bool:
     if verb.action == Action.RENAME_CONSUMER:
         return after.keys == before.keys and after.labels["acme"] == verb.fields["label"]
+    if verb.action == Action.ADD_MANAGER:
+        return after.keys == before.keys and "zoe@acme.test" in after.managers_of["acme"]
+    if verb.action == Action.REMOVE_MANAGER:
+        return after.keys == before.keys and after.managers_of["acme"] == {"ann@acme.test"}
     try:
         return verb.done(before.keys, after.keys)
     except ValueError:  # more or fewer keys than there should be

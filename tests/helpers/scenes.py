@@ -116,6 +116,21 @@ def history_of_acme(stage: Stage) -> None:
         AuditEvent.objects.create(action=action, **common | facts)
 
 
+def people_of_acme(stage: Stage) -> None:
+    history_of_acme(stage)
+    people = [ANN, BEN, "carla.fernandez-quintero@acme.test", "no address"]
+    stage.sandbox.set_managers("acme", people)
+    facts = {"address": "carla.fernandez-quintero@acme.test"}
+    AuditEvent.objects.create(
+        action=Action.ADD_MANAGER,
+        environment="production",
+        consumer="acme",
+        outcome=Outcome.DONE,
+        email=BEN,
+        facts=facts,
+    )
+
+
 def a_colleague_who_supports(stage: Stage) -> None:
     stage.make_person(ANN)
     clerk = User.objects.get(email=CLERK)
@@ -257,7 +272,6 @@ VISITOR = Scene(
         state("sign-up-code", at(SIGNUP), enters(by(SIGNUP), email="new@acme.test")),
         state("code", cookies_are_lost, at(LOGIN), enters(by(LOGIN), login=BEN)),
         state("code-wrong", enters(CONFIRM, code=WRONG)),
-        state("code-asked-for", cookies_are_lost, at("/accounts/login/code/")),
         state("password-reset", cookies_are_lost, at(RESET)),
         state("password-reset-code", enters(by(RESET), email=BEN)),
         state("password-reset-new", enters(by("/reset/confirm/"), code=last_code)),
@@ -282,10 +296,32 @@ NEWCOMER = Scene(
     (
         state("home", at("/")),
         state("no-keys", KEYS),
+        state("ask-for-access", click("details.fold > summary")),
+        state("asked", enters(by("/ask/"), consumer="acme")),
         state("first-key", ask(by("/create/"))),
         state("first-key-made", fill(f"{DIALOG} [name=label]", "Server"), ask(DIALOG, NEW_KEY)),
     ),
     person=ANN,
+)
+PEOPLE = Scene(
+    "people",
+    (
+        state("consumer", at("/keys/production/acme/")),
+        state("list", ask(by("/acme/people/"))),
+        state(
+            "refused",
+            fill(f"{DIALOG} [name=email]", "no address"),
+            ask("#dialog form[method=post]", "#dialog .errorlist"),
+        ),
+        state("added", fill(f"{DIALOG} [name=email]", "zoe@acme.test"), ask("#dialog form[method=post]", NOTICE)),
+        state("list-after", ask(by("/acme/people/"))),
+        state("remove", ask("#dialog form[action$='/remove/']:not([method=post])", "#dialog .button-danger-fill")),
+        state("page", at("/keys/production/acme/people/")),
+        state("proof-needed", setting(STEP_UP_MINUTES=0), at("/keys/production/acme/people/")),
+        state("staff-only", setting(KEYS_MANAGED_BY="staff"), at("/keys/production/acme/people/")),
+    ),
+    person=ANN,
+    prepare=people_of_acme,
 )
 UNPROVED = Scene(
     "unproved",
@@ -502,6 +538,7 @@ COLLEAGUE = Scene("colleague", (state("delete", at(DELETE)),), person=CLERK, pre
 SCENES = [
     VISITOR,
     NEWCOMER,
+    PEOPLE,
     UNPROVED,
     MANAGER,
     CROWD,

@@ -157,6 +157,27 @@ VERBS = [
         on_key=False,
     ),
 ]
+
+
+@dataclass(frozen=True)
+class RemoveManager(Verb):
+    def url(self, sandbox: Sandbox, consumer: str = "acme") -> str:
+        ben = next(one["id"] for one in sandbox.consumer("acme")["managers"] if one["email"] == "ben@acme.test")
+        return f"/keys/production/{consumer}/people/{ben}/remove/"
+
+
+PEOPLE = [
+    Verb(
+        "people/add",
+        Action.ADD_MANAGER,
+        [GATE, "POST consumers/acme/managers"],
+        _same,
+        fields={"email": "Zoe@ACME.test"},
+        on_key=False,
+    ),
+    RemoveManager("remove", Action.REMOVE_MANAGER, [GATE, "DELETE consumers/acme/managers/*"], _same, on_key=False),
+]
+"""Verbs on who manages acme; Ben is removed. No key changes by them."""
 TRY = Verb("try", Action.TRY, [GATE, "GET consumers/acme/keys/*"], _same, reads=True)
 """Where the operator has a test route."""
 CHANGES = [verb for verb in VERBS if not verb.reads]

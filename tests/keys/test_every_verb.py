@@ -13,13 +13,13 @@ from keys.models import AuditEvent, Outcome
 from portal.models import User
 from sandbox import Sandbox
 from sandbox.switches import COUNT, SWITCHES
-from tests.helpers.verbs import CHANGES, FULL_KEY, MAKING, VERBS, Verb, acme, by_action, new_keys
+from tests.helpers.verbs import CHANGES, FULL_KEY, MAKING, PEOPLE, VERBS, Verb, acme, by_action, new_keys
 
 ClientOf = Callable[..., Client]
 
 pytestmark = pytest.mark.django_db
-every_verb = pytest.mark.parametrize("verb", VERBS, ids=by_action)
-every_change = pytest.mark.parametrize("verb", CHANGES, ids=by_action)
+every_verb = pytest.mark.parametrize("verb", [*VERBS, *PEOPLE], ids=by_action)
+every_change = pytest.mark.parametrize("verb", [*CHANGES, *PEOPLE], ids=by_action)
 READINGS = [
     (switch.name, value)
     for switch in SWITCHES.values()

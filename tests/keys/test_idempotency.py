@@ -16,10 +16,10 @@ from keys.service.keyring import KeyRing
 from keys.zuplo.client import DeveloperAPI
 from keys.zuplo.transport import Deadline
 from sandbox import Sandbox
-from tests.helpers.verbs import CHANGES, FULL_KEY, MAKING, Verb, acme, by_action, named, new_keys
+from tests.helpers.verbs import CHANGES, FULL_KEY, MAKING, PEOPLE, Verb, acme, by_action, named, new_keys
 
 pytestmark = pytest.mark.django_db
-every_change = pytest.mark.parametrize("verb", CHANGES, ids=by_action)
+every_change = pytest.mark.parametrize("verb", [*CHANGES, *PEOPLE], ids=by_action)
 LOSSES = [("drop", {}), ("status", {"status": 502}), ("status", {"status": 500}), ("not_json", {}), ("truncated", {})]
 
 

@@ -48,7 +48,7 @@ def test_it_shows_the_keys_of_every_consumer_that_lists_the_address(sandbox: San
     assert keys[0]["key"][-4:] in row.get_text()
     assert "Active" in row.get_text()
     assert buttons(row) == ["Copy", "Reveal", "Rotate", "Change end", "Rename", "Delete"]
-    assert buttons(page.select_one("[data-consumer=acme] header")) == ["Rename", "Rotate all", "Create key"]
+    assert buttons(page.select_one("[data-consumer=acme] header")) == ["People", "Rename", "Rotate all", "Create key"]
 
 
 def test_every_verified_address_counts(sandbox: Sandbox, make_person, client_of) -> None:

@@ -56,7 +56,6 @@ def test_every_mail_is_plain_names_the_portal_and_says_what_to_do_if_it_was_not_
         "ip": "192.0.2.1",
         "user_agent": "<b>{{ 7 }}</b>",
         "provider": "Acme SSO",
-        "sign_up_is_open": True,
     }
     subject, body = (render_to_string(f"{name}_{part}.txt", context) for part in ("subject", "message"))
     assert "Acme & Co" in subject

@@ -374,7 +374,6 @@ def test_staff_see_that_a_mail_left_and_never_what_it_says(box, ann, sam_client)
         (LOGIN, "login", {"password": "a-wrong-guess"}),
         (SIGNUP, "email", {}),
         (RESET, "email", {}),
-        ("/accounts/login/code/", "email", {}),
     ],
 )
 def test_known_and_unknown_addresses_take_the_same_time(box_at_once, ann, settings, path, field, more):

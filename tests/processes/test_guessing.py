@@ -37,7 +37,7 @@ def test_codes_for_one_address_are_counted_over_two_processes(serve, postgres_st
 
 CODES = {
     "login": ("/accounts/login/", {"login": "ann@acme.test"}, "/accounts/login/code/confirm/"),
-    "proof": ("/accounts/signup/", {"email": "new@startup.test"}, "/accounts/confirm-email/"),
+    "first": ("/accounts/login/", {"login": "new@startup.test"}, "/accounts/login/code/confirm/"),
     "reset": ("/accounts/password/reset/", {"email": "ann@acme.test"}, "/accounts/password/reset/confirm/"),
     "step-up": ("/accounts/step-up/code/", {"action": "send"}, "/accounts/step-up/code/"),
 }

@@ -55,7 +55,7 @@ def test_a_customers_whole_visit_is_answered_by_two_machines_in_turn(send, balan
     send("/accounts/signup/", email="new@startup.test")
     mail = until(lambda: mail_server.mails and mail_server.mails[0])
     code = re.search(r"^\s*([A-Z0-9]{3,4}-?[A-Z0-9]{3,4})\s*$", mail.get_content(), re.MULTILINE)[1]
-    page = send("/accounts/confirm-email/", code=code)
+    page = send("/accounts/login/code/confirm/", code=code)
     assert "new@startup.test" in page.text
 
     made = send("/keys/production/create/", label="CI", ends="never", token=str(uuid.uuid4()))

@@ -32,7 +32,7 @@ MAY_HOLD_ONE = {
     "WordsForm.words": "the same",
     "AddPasskeyForm.name": "taken out instead: the device keeps the passkey already",
     **dict.fromkeys(
-        ("CodeRequestForm.email", "ProviderSignUpForm.email", "ResetForm.email", "SignUpForm.email"),
+        ("ProviderSignUpForm.email", "ResetForm.email", "SignUpForm.email"),
         "refused by the form as a whole, see below",
     ),
 }

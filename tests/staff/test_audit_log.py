@@ -100,10 +100,10 @@ def test_support_is_named_with_the_customer(browser, ann, sam):
     assert exported(browser)[1]["staff_email"] == "sam@portal.test"
 
 
-@pytest.mark.parametrize("words", ["ann@acme.test", "ann@", "globex", "9z9z", "ref-42"])
+@pytest.mark.parametrize("words", ["ann@acme.test", "ann@", "globex", "build server", "9z9z", "ref-42"])
 def test_it_is_searched_by_person_consumer_key_and_reference(words, browser, ann, ben):
     happened(ben)
-    happened(ann, consumer="globex", key_ending="9z9z", reference="ref-42")
+    happened(ann, consumer="globex", key_label="The build server", key_ending="9z9z", reference="ref-42")
     assert len(listed(browser)) == 2
     (row,) = listed(browser, q=words)
     assert "globex" in row

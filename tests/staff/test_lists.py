@@ -200,11 +200,30 @@ def test_days_have_their_limits(said: str, mixed: Sandbox, sam_client) -> None:
 
 
 @pytest.mark.parametrize("topic", TOPICS)
-def test_nothing_is_looked_through_before_it_is_asked_for(topic: str, mixed: Sandbox, sam_client) -> None:
+def test_a_small_list_is_there_at_once_and_a_search_waits_for_its_words(topic: str, mixed: Sandbox, sam_client) -> None:
     page = sam_client.get(f"{LIST}look/{topic}/")
     assert page.status_code == 200
     assert "Look through all consumers" in page.text
-    assert mixed.journal() == []
+    if topic == "search":
+        assert mixed.journal() == []
+    else:
+        assert "That was the last one." in text(page.text)
+        asked_for = sam_client.get(f"{LIST}look/{topic}/{TOPICS[topic] or '?'}&from=0")
+        assert text(page.text) == text(asked_for.text)
+
+
+def test_of_a_long_list_one_page_is_asked_for_and_none_shown(sandbox: Sandbox, sam_client) -> None:
+    sandbox.seed_consumers(600)
+    page = sam_client.get(f"{LIST}look/never/")
+    assert len(asked(sandbox)) == 1
+    assert "Looked through" not in text(page.text)
+
+
+def test_a_list_that_nobody_asked_for_hides_no_form_in_an_outage(sandbox: Sandbox, sam_client) -> None:
+    sandbox.fault("GET", "*/consumers", "drop", times=0)
+    page = sam_client.get(f"{LIST}look/never/")
+    assert page.status_code == 200
+    assert "Look through all consumers" in page.text
 
 
 def test_a_long_list_stops_and_goes_on(sandbox: Sandbox, sam_client) -> None:

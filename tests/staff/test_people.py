@@ -15,7 +15,9 @@ from django.core.management import CommandError, call_command
 from django.test import Client
 
 from portal.models import User
-from tests.helpers.people import CONFIRM, LOGIN, PROVE, SIGNUP, last_code, signed_in_as
+from tests.helpers.people import CONFIRM, LOGIN, SIGNUP, last_code, signed_in_as
+from tests.helpers.staff import permit
+from tests.helpers.verbs import acme
 from tests.portal.test_settings import PRODUCTION, settings_of
 
 pytestmark = pytest.mark.django_db
@@ -137,7 +139,7 @@ def test_whoever_waits_with_the_admins_unproved_address_gets_nothing(client):
     stranger.post(SIGNUP, {"email": "boss@acme.test"})
     code = last_code()
     create_admin("boss@acme.test")
-    stranger.post(PROVE, {"code": code})
+    stranger.post(CONFIRM, {"code": code})
     assert signed_in_as(stranger) is None
     assert User.objects.count() == 1
 
@@ -223,3 +225,47 @@ def test_a_persons_page_says_what_support_needs_first(ann, sam_client, make_pers
     page = BeautifulSoup(client_of(clerk).get(url).content, "html.parser")
     assert page.select_one(".field-second_factor img")["alt"] == "True"
     assert not page.select(".field-consumers")
+
+
+# From a consumer to its people
+
+
+def of_address(client, email: str, **more: str):
+    return client.get("/admin/portal/user/of-address/", {"email": email} | more)
+
+
+def test_a_managers_address_leads_to_the_person_and_to_support(sandbox, make_person, sam_client):
+    acme(sandbox)
+    ann = make_person("first@acme.test", "ann@acme.test")
+    page = sam_client.get("/admin/keys/consumer/production/acme/").text
+    assert 'href="/admin/portal/user/of-address/?email=ann%40acme.test"' in page
+    assert 'href="/admin/portal/user/of-address/?email=ann%40acme.test&amp;support"' in page
+    assert of_address(sam_client, "ANN@acme.test")["Location"] == f"/admin/portal/user/{ann.pk}/change/"
+    assert of_address(sam_client, "ann@acme.test", support="")["Location"] == f"/admin/portal/user/{ann.pk}/support/"
+
+
+def test_an_address_that_nobody_has_proved_leads_to_a_search(unverified, sam_client):
+    """A1"""
+    answer = sam_client.get("/admin/portal/user/of-address/", {"email": "ann@acme.test"}, follow=True)
+    assert "No account has proved ann@acme.test." in answer.text
+    assert answer.redirect_chain[-1][0] == "/admin/portal/user/?q=ann%40acme.test"
+
+
+def test_who_may_not_see_people_gets_no_way_to_them(sandbox, make_person, client_of):
+    """C8"""
+    acme(sandbox)
+    clerk = permit(make_person("clerk@portal.test"), "view")
+    browser = client_of(clerk)
+    assert "of-address" not in browser.get("/admin/keys/consumer/production/acme/").text
+    assert of_address(browser, "ann@acme.test").status_code == 403
+
+
+def test_a_colleague_who_manages_nothing_lands_in_administration(sandbox, sam, sam_client, ann_client):
+    acme(sandbox)
+    assert sam_client.get("/keys/")["Location"] == "/admin/"
+    assert sam_client.get("/keys/production/").status_code == 200, "where a first key can be made"
+    assert ann_client.get("/keys/").status_code == 200
+    sandbox.add_consumer("own", managers=[sam.email])
+    assert sam_client.get("/keys/").status_code == 200
+    sandbox.fault("GET", "*", "drop", times=0)
+    assert sam_client.get("/keys/").status_code == 503, "an outage is not nothing"

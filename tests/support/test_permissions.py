@@ -10,10 +10,10 @@ from django.urls import URLPattern, URLResolver, get_resolver, reverse
 from keys.models import Action, AuditEvent, Outcome
 from portal.support import middleware
 from tests.helpers.support_visits import buttons, grant, start
-from tests.helpers.verbs import CHANGES, FULL_KEY, MAKING, VERBS, Verb, acme, by_action, named, new_keys
+from tests.helpers.verbs import CHANGES, FULL_KEY, MAKING, PEOPLE, VERBS, Verb, acme, by_action, named, new_keys
 
 pytestmark = pytest.mark.django_db
-every_verb = pytest.mark.parametrize("verb", VERBS, ids=by_action)
+every_verb = pytest.mark.parametrize("verb", [*VERBS, *PEOPLE], ids=by_action)
 
 
 def names_of_pages(resolver: URLResolver, app: str = "") -> set[str]:
@@ -129,6 +129,23 @@ def test_with_the_further_permission_keys_can_be_changed_and_are_not_shown(
         assert "Support (clerk@portal.test)" in message.body
 
 
+@pytest.mark.parametrize("verb", PEOPLE, ids=by_action)
+def test_no_permission_changes_who_has_access(verb: Verb, changing, sandbox):
+    """D2, C9: it is seen, with nothing to press, and never done in a customer's name."""
+    before = sandbox.consumer("acme")["managers"]
+    page = changing.get("/keys/production/acme/people/")
+    assert page.status_code == 200
+    assert "ben@acme.test" in page.text
+    assert "You are here as support" in page.text
+    assert "people/add/" not in page.text
+    assert "/remove/" not in page.text
+    for answer in (changing.get(verb.url(sandbox)), verb.send(changing, verb.url(sandbox))):
+        assert answer.status_code == 403
+    assert sandbox.consumer("acme")["managers"] == before
+    assert mail.outbox == []
+    assert AuditEvent.objects.get(action=verb.action).outcome == Outcome.REFUSED
+
+
 @pytest.mark.parametrize("verb", [verb for verb in VERBS if verb.reads], ids=by_action)
 def test_no_permission_reveals_a_key(verb: Verb, changing, sandbox):
     """D2: not even a superuser's."""
@@ -142,7 +159,7 @@ def test_a_superuser_reveals_nothing_either(sam_client, ann, sandbox):
     acme(sandbox)
     start(sam_client, ann)
     page = sam_client.get("/keys/").text
-    assert buttons(page) == {"Rotate", "Rotate all", "Change end", "Rename", "Delete", "Create key"}
+    assert buttons(page) == {"People", "Rotate", "Rotate all", "Change end", "Rename", "Delete", "Create key"}
     assert "shown once" not in page, "which is true of the bucket, not of who looks"
     assert VERBS[0].send(sam_client, VERBS[0].url(sandbox)).status_code == 403
 

@@ -79,6 +79,20 @@ def look_through(api: DeveloperAPI, begin: int, finder: Finder) -> ScanResult:
     return stretch
 
 
+def look_if_small(api: DeveloperAPI, finder: Finder) -> ScanResult | None:
+    """Scan of all consumers where they stand on one page; None where there are more, or none can be had now."""
+    stretch = ScanResult(0, 0)
+    try:
+        window = next(_pages(lambda: api, stretch, finder), None)
+    except ApiError as trouble:
+        logger.info("a report waits to be asked for: %s", trouble)
+        return None
+    if stretch.next is not None:
+        return None
+    stretch.findings = [finding for _name, findings in window.items for finding in findings] if window else []
+    return stretch
+
+
 def scan_all(new_api: NewAPI, stretch: ScanResult, finder: Finder) -> Iterator[Finding]:
     """Scan to the end, each page with a deadline of its own; raises an `ApiError` where it stops.
 

@@ -4,11 +4,8 @@ from collections.abc import Callable
 
 from django.utils.translation import gettext as _
 
-from keys.audit.notifications import is_address
+from keys.service.people import sign_in_trouble
 from keys.types import Consumer, Manager
-
-# RFC 2606 and 6761: no mail reaches these, so nobody can prove such an address. `.test` is what sandboxes use.
-RESERVED = ("example.com", "example.net", "example.org", "example", "invalid", "localhost", "local")
 
 Finds = Callable[[str, Consumer], bool]
 """True if the Developer API finds this consumer by that address."""
@@ -22,21 +19,11 @@ def why_unseen(consumer: Consumer, finds: Finds) -> list[str]:
         return [_("It has no manager.")]
     reasons = []
     for manager in consumer.managers:
-        reason = _why(manager) or _why_not_found(manager, consumer, finds)
+        reason = sign_in_trouble(manager.email) or _why_not_found(manager, consumer, finds)
         if not reason:
             return []
         reasons.append(reason)
     return reasons
-
-
-def _why(manager: Manager) -> str:
-    if not is_address(manager.email):
-        return _("“%(email)s” is not an e-mail address, so no account can have it.") % {"email": manager.email}
-    domain = manager.email.rpartition("@")[2].lower().rstrip(".")
-    if any(domain == name or domain.endswith(f".{name}") for name in RESERVED):
-        words = _("%(email)s: no mail reaches %(domain)s, so nobody can prove this address.")
-        return words % {"email": manager.email, "domain": domain}
-    return ""
 
 
 def _why_not_found(manager: Manager, consumer: Consumer, finds: Finds) -> str:

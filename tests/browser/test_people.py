@@ -1,0 +1,82 @@
+"""Giving a colleague access as people do it, by two clicks, with and without JavaScript; and the colleague's way in."""
+
+from typing import Any
+
+import pytest
+from django.core import mail
+from playwright.sync_api import Locator, Page, expect
+
+from sandbox import Sandbox
+from tests.helpers.people import last_code
+from tests.helpers.verbs import acme
+
+
+class Clicks:
+    """Counts what is pressed."""
+
+    def __init__(self) -> None:
+        self.count = 0
+
+    def __call__(self, target: Locator) -> None:
+        self.count += 1
+        target.click()
+
+
+@pytest.mark.parametrize("javascript", [True, False])
+def test_a_colleague_gets_access_by_two_clicks(
+    javascript: bool, open_page: Any, sign_in: Any, ann: Any, sandbox: Sandbox
+) -> None:
+    acme(sandbox)
+    page: Page = open_page(java_script_enabled=javascript)
+    sign_in(page, ann)
+    page.goto("/keys/")
+    click = Clicks()
+    click(page.locator("[data-consumer=acme]").get_by_role("button", name="People"))
+    page.get_by_label("E-mail address").fill("zoe@acme.test")
+    click(page.get_by_role("button", name="Give access"))
+    expect(page.locator("[data-notice=success]")).to_contain_text("zoe@acme.test has access now")
+    assert click.count == 2
+    assert "zoe@acme.test" in [one["email"] for one in sandbox.consumer("acme")["managers"]]
+
+    (invitation,) = [message for message in mail.outbox if message.to == ["zoe@acme.test"]]
+    assert "/keys/production/acme/" in invitation.body
+    mail.outbox.clear()
+    zoes: Page = open_page(java_script_enabled=javascript)
+    zoes.goto("/keys/production/acme/")
+    zoes.get_by_label("E-mail address").first.fill("zoe@acme.test")
+    zoes.get_by_role("button", name="Send me a code").click()
+    zoes.get_by_label("Code").fill(last_code())
+    zoes.get_by_label("Code").press("Enter")
+    zoes.wait_for_url("**/keys/production/acme/")
+    expect(zoes.locator("[data-consumer=acme]")).to_be_visible()
+    assert len(mail.outbox) == 1
+
+
+@pytest.mark.parametrize("javascript", [True, False])
+def test_somebody_is_removed_and_one_leaves(
+    javascript: bool, open_page: Any, sign_in: Any, ann: Any, sandbox: Sandbox
+) -> None:
+    acme(sandbox)
+    sandbox.set_managers("acme", ["ann@acme.test", "ben@acme.test", "zoe@acme.test"])
+    page: Page = open_page(java_script_enabled=javascript)
+    sign_in(page, ann)
+    page.goto("/keys/")
+    for name, sees in (("Remove", "ben@acme.test has no access any more"), ("Leave", "You have no access to Acme Inc")):
+        page.locator("[data-consumer=acme]").get_by_role("button", name="People").click()
+        page.get_by_role("button", name=name).first.click()
+        page.get_by_role("button", name=name, exact=True).click()
+        expect(page.locator("[data-notice=success]")).to_contain_text(sees)
+    expect(page.locator("[data-consumer=acme]")).to_have_count(0)
+    assert [one["email"] for one in sandbox.consumer("acme")["managers"]] == ["zoe@acme.test"]
+
+
+def test_the_field_has_the_focus_and_escape_gives_it_back(page: Page, sign_in: Any, ann: Any, sandbox: Sandbox) -> None:
+    acme(sandbox)
+    sign_in(page, ann)
+    page.goto("/keys/")
+    people = page.locator("[data-consumer=acme]").get_by_role("button", name="People")
+    people.focus()
+    page.keyboard.press("Enter")
+    expect(page.get_by_label("E-mail address")).to_be_focused()
+    page.keyboard.press("Escape")
+    expect(people).to_be_focused()

@@ -1,0 +1,495 @@
+"""People on a consumer: who they are, one more, one less, who asks for access; and what may not be told or done."""
+
+import re
+import uuid
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+from bs4 import BeautifulSoup
+from django.core import mail
+from django.db import connection
+from django.test import Client
+
+from keys.audit.notifications import page_of_consumer
+from keys.errors import NotAllowed
+from keys.models import Action, AuditEvent, Outcome
+from keys.provisioning import Provisioning
+from sandbox import Sandbox
+from tests.helpers.people import CONFIRM, LOGIN, last_code, passes, signed_in_as
+from tests.helpers.verbs import PEOPLE, Verb, acme, by_action
+
+ClientOf = Callable[..., Client]
+pytestmark = pytest.mark.django_db
+URL = "/keys/production/acme/people/"
+ADD = URL + "add/"
+every_verb = pytest.mark.parametrize("verb", PEOPLE, ids=by_action)
+
+
+def managers(sandbox: Sandbox, name: str = "acme") -> list[str]:
+    return sorted(one["email"] for one in sandbox.consumer(name)["managers"])
+
+
+def remove_url(sandbox: Sandbox, email: str, name: str = "acme") -> str:
+    (found,) = [one["id"] for one in sandbox.consumer(name)["managers"] if one["email"] == email]
+    return f"/keys/production/{name}/people/{found}/remove/"
+
+
+def send(client: Client, url: str, **fields: str):
+    return client.post(url, {"token": str(uuid.uuid4())} | fields)
+
+
+def states(client: Client, url: str = URL) -> dict[str, str]:
+    """Each person on the page, with what is said of them."""
+    page = BeautifulSoup(client.get(url).content, "html.parser")
+    return {row["data-person"]: " ".join(row.get_text(" ").split()) for row in page.select("[data-person]")}
+
+
+def without_tokens(response) -> str:
+    """The page without what differs in every answer: CSRF tokens and the reference."""
+    page = re.sub(r'name="csrfmiddlewaretoken" value="\w+"', "", response.text)
+    return page.replace(response["X-Request-ID"], "")
+
+
+# Looking
+
+
+def test_each_consumer_has_one_link_to_its_people(sandbox: Sandbox, ann_client: Client) -> None:
+    acme(sandbox)
+    page = BeautifulSoup(ann_client.get("/keys/").content, "html.parser")
+    (form,) = page.select(f"[data-consumer=acme] form[action='{URL}']")
+    assert form["method"] == "get"
+    assert form["hx-get"] == URL
+    fragment = ann_client.get(URL, headers={"HX-Request": "true"}).text
+    assert "<html" not in fragment
+    assert "data-person" in fragment
+    assert "<html" in ann_client.get(URL).text
+
+
+def test_it_says_who_is_active_invited_or_cannot_sign_in(
+    sandbox: Sandbox, ann_client: Client, ben_client: Client
+) -> None:
+    """By the history that managers read, and by the address itself: not by who has an account."""
+    people = ["ann@acme.test", "ben@acme.test", "no address", "kim@mail.example"]
+    sandbox.add_consumer("acme", managers=people, invites=["una@acme.test"])
+    send(ann_client, ADD, email="zoe@acme.test")
+    send(ben_client, ADD, email="eve@acme.test")
+    said = states(ann_client)
+    assert next(iter(said)) == "ann@acme.test"
+    assert "You" in said["ann@acme.test"]
+    assert "Active" in said["ann@acme.test"]
+    assert "Active Last did something here" in said["ben@acme.test"]
+    assert "Invited Invited by ann@acme.test," in said["zoe@acme.test"]
+    assert "Invited Invited by ben@acme.test," in said["eve@acme.test"]
+    assert "Invited" in said["una@acme.test"]
+    assert "Cannot sign in “no address” is not an e-mail address" in said["no address"]
+    assert "Cannot sign in kim@mail.example: no mail reaches mail.example" in said["kim@mail.example"]
+
+
+def test_nothing_is_said_of_who_has_an_account(sandbox: Sandbox, ann_client: Client, make_person) -> None:
+    """A7, C9: neither in the list nor by what adding answers."""
+    others = ["has@acme.test", "has-not@acme.test", "shut@acme.test"]
+    sandbox.add_consumer("acme", managers=["ann@acme.test", *others])
+    make_person("has@acme.test")
+    make_person("shut@acme.test", is_active=False)
+    said = states(ann_client)
+    assert len({said[email].replace(email, "") for email in others}) == 1
+    make_person("known@acme.test")
+    told = []
+    for email in ("known@acme.test", "stranger@acme.test"):
+        answer = ann_client.post(ADD, {"email": email, "token": str(uuid.uuid4())}, follow=True)
+        notice = BeautifulSoup(answer.text.replace(email, ""), "html.parser").select_one("[data-notice=success]")
+        told.append((answer.status_code, notice and notice.get_text()))
+        send(ann_client, remove_url(sandbox, email))
+        ann_client.get("/keys/")  # which says so
+    assert told[0] == told[1]
+
+
+def test_an_address_that_may_have_no_account_is_told_by_its_domain(
+    sandbox: Sandbox, ann_client: Client, settings
+) -> None:
+    settings.SIGN_UP_DOMAINS = ["acme.test"]
+    sandbox.add_consumer("acme", managers=["ann@acme.test", "ben@acme.test", "zoe@home.test"])
+    said = states(ann_client)
+    assert "Cannot sign in New accounts are for addresses of certain companies only" in said["zoe@home.test"]
+    assert "Cannot sign in" not in said["ben@acme.test"]
+
+
+@pytest.mark.parametrize("who", ["mallory", "unverified"])
+@pytest.mark.parametrize("path", [URL, "/keys/production/acme/"])
+def test_a_stranger_does_not_even_learn_that_it_exists(
+    who: str, path: str, sandbox: Sandbox, client_of: ClientOf, request: pytest.FixtureRequest
+) -> None:
+    """C1, C5"""
+    acme(sandbox)
+    client = client_of(request.getfixturevalue(who))
+    theirs, absent = client.get(path), client.get(path.replace("acme", "nobody"))
+    assert theirs.status_code == absent.status_code == 404
+    assert "ben@acme.test" not in theirs.text
+
+
+def test_nobody_signed_in_is_led_through_the_sign_in(sandbox: Sandbox, client: Client) -> None:
+    acme(sandbox)
+    for path in (URL, "/keys/production/acme/"):
+        assert client.get(path)["Location"] == f"{LOGIN}?next={path}"
+    assert sandbox.journal() == []
+
+
+@pytest.mark.parametrize("path", [URL, "/keys/production/acme/"])
+def test_an_outage_does_not_look_like_nobody(path: str, sandbox: Sandbox, ann_client: Client) -> None:
+    """H1"""
+    acme(sandbox)
+    sandbox.fault("GET", "*", "drop", times=0)
+    answer = ann_client.get(path)
+    assert answer.status_code == 503
+    assert 'role="alert"' in answer.text
+
+
+def test_managers_that_cannot_be_read_are_not_passed_over(sandbox: Sandbox, ann_client: Client) -> None:
+    acme(sandbox)
+    sandbox.set_managers("acme", ["ben@acme.test", "ann@acme.test"])  # newest first, so Ben is the last
+    sandbox.fault("GET", "*", "odd_object", object="manager", field="email", value=5, times=0)
+    assert "not all of them could be read" in ann_client.get(URL).text
+
+
+# One more
+
+
+def test_whoever_is_added_is_invited_by_mail_and_signs_in_on_the_consumers_page(
+    sandbox: Sandbox, ann_client: Client, client: Client
+) -> None:
+    """Three clicks: People, the address and Give access; one mail; and one flow for who never was here."""
+    acme(sandbox)
+    assert send(ann_client, ADD, email="Zoe@ACME.test").status_code == 303
+    assert managers(sandbox) == ["ann@acme.test", "ben@acme.test", "zoe@acme.test"]
+    assert sorted(message.to for message in mail.outbox) == [["ann@acme.test"], ["ben@acme.test"], ["zoe@acme.test"]]
+    (invitation,) = [message for message in mail.outbox if message.to == ["zoe@acme.test"]]
+    assert invitation.subject == "ann@acme.test gives you access to the API keys of Acme Inc"
+    assert not re.search(r"^[A-Z]{4}-[A-Z]{4}$", invitation.body, re.MULTILINE)
+    (link,) = re.findall(r"^http://127.0.0.1:8000(/keys/\S+)$", invitation.body, re.MULTILINE)
+    assert link == "/keys/production/acme/"
+    mail.outbox.clear()
+
+    page = client.get(client.get(link)["Location"])
+    wanted = re.search(r'name="next" value="([^"]+)"', page.text)[1]
+    client.post(LOGIN, {"login": "zoe@acme.test", "next": wanted})
+    done = client.post(CONFIRM, {"code": last_code(), "next": wanted}, follow=True)
+    assert done.redirect_chain == [("/keys/production/acme/", 302)]
+    assert 'data-consumer="acme"' in done.text
+    assert signed_in_as(client) == "zoe@acme.test"
+    assert len(mail.outbox) == 1
+    event = AuditEvent.objects.get(action=Action.ADD_MANAGER)
+    assert (event.outcome, event.email, event.facts["address"]) == (Outcome.DONE, "ann@acme.test", "zoe@acme.test")
+    assert "zoe@acme.test" in ann_client.get("/keys/activity/").text
+
+
+def test_the_invited_is_mailed_where_managers_are_not(sandbox: Sandbox, ann_client: Client, settings) -> None:
+    settings.KEYS_MAIL_MANAGERS = False
+    acme(sandbox)
+    send(ann_client, ADD, email="zoe@acme.test")
+    send(ann_client, remove_url(sandbox, "ben@acme.test"))
+    assert [message.to for message in mail.outbox] == [["zoe@acme.test"]]
+
+
+@pytest.mark.parametrize("label", ["Win at evil.test", "https://evil.test/", "See evil.test/now", "a@evil.test"])
+def test_no_link_goes_to_strangers_in_a_label(sandbox: Sandbox, ann_client: Client, label: str) -> None:
+    """F2: its managers choose the label, and whom it is mailed to."""
+    sandbox.add_consumer("mine", label=label, managers=["ann@acme.test"])
+    send(ann_client, "/keys/production/mine/people/add/", email="victim@home.test")
+    (invitation,) = [message for message in mail.outbox if message.to == ["victim@home.test"]]
+    assert "evil.test" not in invitation.subject + invitation.body
+    assert "API keys of mine" in invitation.subject
+
+
+@pytest.mark.parametrize("email", ["", "no address", "zoe@", "zoe@ac\u200bme.test", "zoe@acme.test\nBcc: x@evil.test"])
+def test_what_is_no_address_is_refused_in_the_same_place(sandbox: Sandbox, ann_client: Client, email: str) -> None:
+    before = acme(sandbox)
+    answer = send(ann_client, ADD, email=email)
+    assert answer.status_code == 422
+    assert "errorlist" in answer.text
+    assert "ben@acme.test" in answer.text, "the list is still there"
+    assert sandbox.keys("acme") == before
+    assert mail.outbox == []
+
+
+def test_who_is_there_already_is_not_added_again(sandbox: Sandbox, ann_client: Client) -> None:
+    acme(sandbox)
+    answer = send(ann_client, ADD, email="BEN@acme.test")
+    assert answer.status_code == 403
+    assert "manages this consumer already" in answer.text
+    assert mail.outbox == []
+
+
+def test_there_is_a_limit(sandbox: Sandbox, ann_client: Client, settings) -> None:
+    settings.KEYS_MANAGERS_PER_CONSUMER = 3
+    acme(sandbox)
+    assert send(ann_client, ADD, email="zoe@acme.test").status_code == 303
+    page = ann_client.get(URL).text
+    assert "Acme Inc has reached its limit of 3 people." in page
+    assert ADD not in page
+    assert send(ann_client, ADD, email="eve@acme.test").status_code == 403
+    assert len(managers(sandbox)) == 3
+
+
+def test_nobody_fills_mailboxes_by_adding_and_removing(sandbox: Sandbox, ann_client: Client, settings) -> None:
+    settings.KEYS_INVITATIONS_PER_DAY = 2
+    acme(sandbox)
+    for _ in range(2):
+        send(ann_client, ADD, email="victim@home.test")
+        send(ann_client, remove_url(sandbox, "victim@home.test"))
+    answer = send(ann_client, ADD, email="victim@home.test")
+    assert answer.status_code == 403
+    assert "reached the limit of invitations" in answer.text
+    assert "victim@home.test" not in managers(sandbox)
+
+
+def test_an_old_proof_is_asked_for_before_the_address_is_typed(sandbox: Sandbox, ann_client: Client) -> None:
+    """B5: looking needs none."""
+    acme(sandbox)
+    passes(ann_client, proof=999)
+    page = ann_client.get(URL)
+    assert page.status_code == 200
+    assert 'name="email"' not in page.text
+    asked = ann_client.get(ADD)
+    assert asked["Location"].startswith("/accounts/step-up/")
+    assert send(ann_client, ADD, email="zoe@acme.test")["Location"].startswith("/accounts/step-up/")
+    assert managers(sandbox) == ["ann@acme.test", "ben@acme.test"]
+
+
+# One less
+
+
+def test_whoever_is_removed_sees_nothing_on_the_next_request_and_is_told(
+    sandbox: Sandbox, ann_client: Client, ben_client: Client
+) -> None:
+    acme(sandbox)
+    assert send(ann_client, remove_url(sandbox, "ben@acme.test")).status_code == 303
+    assert managers(sandbox) == ["ann@acme.test"]
+    assert ben_client.get(URL).status_code == 404
+    assert sorted(message.to for message in mail.outbox) == [["ann@acme.test"], ["ben@acme.test"]]
+
+
+@pytest.mark.parametrize("htmx", [False, True], ids=["page", "htmx"])
+def test_whoever_leaves_is_led_to_what_is_left_and_twice_does_no_harm(
+    htmx: bool, sandbox: Sandbox, ben_client: Client
+) -> None:
+    """G6"""
+    acme(sandbox)
+    url, token = remove_url(sandbox, "ben@acme.test"), str(uuid.uuid4())
+    assert "Leave Acme Inc?" in ben_client.get(url).text
+    for _ in range(2):
+        answer = ben_client.post(url, {"token": token}, headers={"HX-Request": "true"} if htmx else {})
+        assert answer["HX-Redirect" if htmx else "Location"] == "/keys/production/"
+        page = ben_client.get("/keys/production/").text
+        assert "You have no access to Acme Inc any more." in page
+        assert 'data-consumer="acme"' not in page
+    assert managers(sandbox) == ["ann@acme.test"]
+    assert AuditEvent.objects.filter(action=Action.REMOVE_MANAGER).count() == 1
+
+
+def test_who_stays_by_another_address_does_not_leave(sandbox: Sandbox, make_person, client_of: ClientOf) -> None:
+    sandbox.add_consumer("acme", managers=["ann@acme.test", "ann@home.test"])
+    client = client_of(make_person("ann@acme.test", "ann@home.test"))
+    url = remove_url(sandbox, "ann@home.test")
+    assert "Remove ann@home.test?" in client.get(url).text
+    assert send(client, url)["Location"] == "/keys/production/#consumer-acme"
+
+
+def test_the_last_one_cannot_go(sandbox: Sandbox, ann_client: Client) -> None:
+    sandbox.add_consumer("acme", label="Acme Inc", managers=["ann@acme.test"])
+    assert "remove/" not in ann_client.get(URL).text
+    url = remove_url(sandbox, "ann@acme.test")
+    for answer in (ann_client.get(url), send(ann_client, url)):
+        assert answer.status_code == 403
+        assert "is the last person with access" in answer.text
+        assert "Give somebody else access first." in answer.text
+    assert managers(sandbox) == ["ann@acme.test"]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_of_two_who_leave_at_once_one_stays(sandbox: Sandbox, ann_client: Client, ben_client: Client) -> None:
+    acme(sandbox)
+    urls = [(ann_client, remove_url(sandbox, "ann@acme.test")), (ben_client, remove_url(sandbox, "ben@acme.test"))]
+
+    def leave(of: tuple[Client, str]) -> int:
+        try:
+            return send(*of).status_code
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(2) as both:
+        assert sorted(both.map(leave, urls)) == [303, 403]
+    assert len(managers(sandbox)) == 1
+
+
+# Who may
+
+
+def test_the_operator_may_keep_it_to_staff(sandbox: Sandbox, ann_client: Client, settings) -> None:
+    settings.KEYS_MANAGED_BY = "staff"
+    acme(sandbox)
+    page = ann_client.get(URL).text
+    assert "Who has access to Acme Inc is changed by our team." in page
+    assert ADD not in page
+    assert "remove/" not in page
+    for verb in PEOPLE:
+        assert verb.send(ann_client, verb.url(sandbox)).status_code == 403
+    assert managers(sandbox) == ["ann@acme.test", "ben@acme.test"]
+
+
+class ByDomain(Provisioning):
+    """A rule of an operator's own."""
+
+    def may_change_managers(self, actor, consumer):
+        if not actor.email.startswith("ann@"):
+            raise NotAllowed("Ask Ann.")
+
+
+def test_the_operator_may_have_a_rule(sandbox: Sandbox, ann_client: Client, ben_client: Client, settings) -> None:
+    settings.KEYS_PROVISIONING = f"{__name__}.ByDomain"
+    acme(sandbox)
+    assert "Ask Ann." in ben_client.get(URL).text
+    assert send(ben_client, ADD, email="zoe@acme.test").status_code == 403
+    assert send(ann_client, ADD, email="zoe@acme.test").status_code == 303
+
+
+def test_the_link_is_that_of_the_portal(settings) -> None:
+    settings.PORTAL_URL = "https://keys.acme.test"
+    assert page_of_consumer("production", "acme") == "https://keys.acme.test/keys/production/acme/"
+
+
+@every_verb
+def test_strangers_tries_are_not_told_to_the_managers(
+    verb: Verb, sandbox: Sandbox, ann_client: Client, mallory_client: Client
+) -> None:
+    acme(sandbox)
+    verb.send(mallory_client, verb.url(sandbox))
+    assert "mallory" not in ann_client.get("/keys/activity/").text
+    assert mail.outbox == []
+
+
+# Asking for access
+
+
+ASK = "/keys/production/ask/"
+
+
+def asks(client: Client, words: str):
+    return client.post(ASK, {"consumer": words}, follow=True)
+
+
+@pytest.mark.parametrize("by", ["name", "ending"])
+def test_who_asks_for_access_is_let_in_by_a_manager(
+    by: str, sandbox: Sandbox, ann_client: Client, mallory_client: Client
+) -> None:
+    """Her address stands in the form already, to which one mail leads each manager."""
+    key = acme(sandbox)[0]["key"]
+    assert ASK in mallory_client.get("/keys/").text
+    answer = asks(mallory_client, "acme" if by == "name" else key[-4:].upper())
+    assert "If that is right, the people with access are mailed." in answer.text
+    assert sorted(message.to for message in mail.outbox) == [["ann@acme.test"], ["ben@acme.test"]]
+    message = mail.outbox[0]
+    assert message.subject == "mallory@evil.test asks for access to Acme Inc"
+    (link,) = re.findall(r"^http://127.0.0.1:8000(/keys/\S+)$", message.body, re.MULTILINE)
+    assert "mallory" not in link
+    form = BeautifulSoup(ann_client.get(link).content, "html.parser").select_one("[name=email]")
+    assert form["value"] == "mallory@evil.test"
+    assert managers(sandbox) == ["ann@acme.test", "ben@acme.test"]
+    send(ann_client, ADD, email=form["value"])
+    assert 'data-consumer="acme"' in mallory_client.get("/keys/").text
+
+
+def test_the_link_survives_the_sign_in_and_the_proof(
+    sandbox: Sandbox, ann, client: Client, mallory_client: Client
+) -> None:
+    acme(sandbox)
+    asks(mallory_client, "acme")
+    (link,) = re.findall(r"^http://127.0.0.1:8000(/keys/\S+)$", mail.outbox[0].body, re.MULTILINE)
+    to_sign_in = client.get(link)["Location"]
+    assert parse_qs(urlsplit(to_sign_in).query)["next"] == [link]
+    client.force_login(ann)
+    passes(client, proof=999)
+    assert parse_qs(urlsplit(client.get(link)["Location"]).query)["next"] == [link]
+
+
+@pytest.mark.parametrize("words", ["nobody", "0000", "no such thing", "..", "acme/keys", "globex"])
+def test_whether_it_exists_is_not_told(words: str, sandbox: Sandbox, mallory_client: Client) -> None:
+    """C5, C9: the same page after the same calls; one that cannot be read looks like none."""
+    acme(sandbox)
+    sandbox.add_consumer("org.example", label="globex", managers=["ann@acme.test"])
+    right = asks(mallory_client, "acme")
+    calls = [(call.method, "consumers" in call.path) for call in sandbox.journal()]
+    sandbox.clear_journal()
+    wrong = asks(mallory_client, words)
+    assert without_tokens(right) == without_tokens(wrong)
+    if re.fullmatch(r"[a-z]+", words):
+        assert [(call.method, "consumers" in call.path) for call in sandbox.journal()] == calls
+    assert len(mail.outbox) == 2
+
+
+def test_an_ending_that_two_consumers_have_asks_nobody(sandbox: Sandbox, mallory_client: Client) -> None:
+    """Else strangers' managers would be told of somebody who is none of their business."""
+    ending = acme(sandbox)[0]["key"][-4:]
+    sandbox.add_consumer(ending, managers=["eve@other.test"])
+    asks(mallory_client, ending)
+    assert mail.outbox == []
+
+
+def test_the_same_person_is_told_of_once_a_day_and_asks_five_times(sandbox: Sandbox, mallory_client: Client) -> None:
+    acme(sandbox)
+    answers = [asks(mallory_client, "acme") for _ in range(6)]
+    assert len(mail.outbox) == 2
+    assert [answer.status_code for answer in answers] == [200] * 5 + [403]
+    assert "asked often enough" in answers[-1].text
+
+
+def test_many_strangers_do_not_fill_the_managers_mailboxes(sandbox: Sandbox, make_person, client_of: ClientOf) -> None:
+    acme(sandbox)
+    for number in range(7):
+        asks(client_of(make_person(f"m{number}@evil.test")), "acme")
+    assert len(mail.outbox) == 2 * 5
+
+
+def test_nothing_is_told_of_an_address_that_is_not_proved(sandbox: Sandbox, make_person, client_of: ClientOf) -> None:
+    """A1"""
+    acme(sandbox)
+    client = client_of(make_person("boss@acme.test", verified=False))
+    assert ASK not in client.get("/keys/").text
+    assert asks(client, "acme").status_code == 403
+    assert mail.outbox == []
+    assert sandbox.journal() == []
+
+
+def test_where_only_staff_gives_access_managers_are_not_asked(
+    sandbox: Sandbox, mallory_client: Client, settings
+) -> None:
+    settings.KEYS_MANAGED_BY = "staff"
+    acme(sandbox)
+    assert ASK not in mallory_client.get("/keys/").text
+    assert asks(mallory_client, "acme").status_code == 403
+    assert mail.outbox == []
+
+
+def test_a_pasted_key_goes_nowhere(sandbox: Sandbox, mallory_client: Client) -> None:
+    """E2"""
+    key = acme(sandbox)[0]["key"]
+    answer = asks(mallory_client, key)
+    assert "This seems to hold a key." in answer.text
+    assert key not in answer.text
+    assert mail.outbox == []
+
+
+@pytest.mark.parametrize("signed", ["", "x", "ImV2aWxAZXZpbC50ZXN0Ig:1x:y"])
+def test_a_link_of_somebody_else_fills_in_nothing(signed: str, sandbox: Sandbox, ann_client: Client) -> None:
+    acme(sandbox)
+    page = BeautifulSoup(ann_client.get(ADD, {"for": signed}).content, "html.parser")
+    assert not page.select_one("[name=email]").get("value")
+
+
+def test_an_outage_is_explained_to_who_asks(sandbox: Sandbox, mallory_client: Client) -> None:
+    """H1"""
+    acme(sandbox)
+    sandbox.fault("GET", "*", "drop", times=0)
+    assert asks(mallory_client, "acme").status_code == 503
+    assert mail.outbox == []
