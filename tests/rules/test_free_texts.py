@@ -116,7 +116,6 @@ def test_every_field_of_django_admin_refuses_a_key(sam, settings) -> None:
     ("url", "field"),
     [
         ("/accounts/login/", "login"),
-        ("/accounts/login/code/", "email"),
         ("/accounts/signup/", "email"),
         ("/accounts/password/reset/", "email"),
         ("/accounts/email/", "email"),
