@@ -303,9 +303,7 @@ class PaymentIssue(models.Model):
             case self.Kind.PAID_TWICE:
                 words = _("The newer subscription counts. Cancel this one in Stripe, and refund what was paid twice.")
             case self.Kind.CHANGED_BY_STAFF:
-                words = _(
-                    "The payment goes on as it was. Change or cancel the subscription in Stripe, to fit the plan."
-                )
+                words = _("The payment goes on as it was. Change or cancel the subscription in Stripe to fit the plan.")
             case _kind:
                 words = _("Give the customer a plan by hand, or cancel the subscription in Stripe and refund it.")
         return str(words)
