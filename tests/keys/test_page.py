@@ -140,7 +140,7 @@ def test_a_newcomer_is_led_to_the_first_key(sandbox: Sandbox, ann_client: Client
     page = page_of(ann_client)
     assert "Create your first key" in page.get_text()
     assert "ann@acme.test" in page.main.get_text()
-    assert buttons(page.main) == ["Create key"]
+    assert buttons(page.main) == ["Create key", "Ask for access"]
 
 
 def test_without_a_proved_address_nothing_is_asked_for(sandbox: Sandbox, unverified, client_of) -> None:
