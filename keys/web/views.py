@@ -4,18 +4,22 @@ import uuid
 from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
+from urllib.parse import urlsplit
 
 from django.contrib import messages
 from django.core.paginator import Paginator
 from django.http import Http404, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
+from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.views.decorators.gzip import gzip_page
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
-from django_htmx.http import trigger_client_event
+from django_htmx.http import HttpResponseClientRedirect, push_url, trigger_client_event
 
 from keys import refusals
+from keys.audit import history
 from keys.conf import settings
+from keys.errors import NotFound
 from keys.http import Request
 from keys.models import Action
 from keys.panels import panels
@@ -27,6 +31,7 @@ from keys.service.replacements import with_replacements
 from keys.types import Consumer
 from keys.web.decorators import allowed, with_keyring
 from keys.web.forms import LABEL_LENGTH, CreateForm, EndForm, LabelForm, OnceForm, RotateAllForm, RotateForm
+from keys.web.history import history_of_key
 from keys.web.portal_or_admin import in_admin, page_of, render_here
 from keys.zuplo import gateway
 
@@ -60,13 +65,41 @@ def page(request: Request, ring: KeyRing) -> HttpResponse:
     return render(request, "keys/page.html", _page_context(ring) | _requests(consumers.object_list) | context)
 
 
+@require_safe
+@with_keyring
+def key_page(request: Request, ring: KeyRing, name: str, key_id: str) -> HttpResponse:
+    """Page of one key, also of one that is gone while its history is kept; for htmx a panel beside the list."""
+    (consumer,) = with_replacements([ring.consumer(name)], ring.environment)
+    events = history.of_key(ring.actor, ring.environment, name, key_id)
+    key = None if consumer.lacks_key(key_id) else consumer.key(key_id)
+    known = (key.label, key.masked) if key else history.last_known(events, key_id)
+    if known is None:
+        raise NotFound(f"{name} never had a key {key_id}, as far as is known")
+    label, masked = known
+    context = {
+        "consumer": consumer,
+        "key": key,
+        "key_id": key_id,
+        "title": label or _("Unnamed key"),
+        "masked": masked,
+        "replaces": consumer.replaces(key) if key else [],
+        "back": page_of(request, ring.environment) + (f"#key-{key_id}" if key else f"#consumer-{name}"),
+    }
+    context |= _page_context(ring) | _requests() | {"first_key": key}
+    context |= history_of_key(request, ring, consumer, events)
+    if request.htmx:
+        return push_url(render(request, "keys/_key_panel.html", context), False)  # the page is still the list's
+    return render(request, "keys/key.html", context)
+
+
 @require_POST
 @with_keyring
 def reveal(request: Request, ring: KeyRing, name: str, key_id: str) -> HttpResponse:
     full = ring.reveal(name, key_id)
     context = _page_context(ring) | {"key": full.key, "value": full.value}
     if request.htmx:
-        return render(request, "keys/_key.html", context)
+        template = "keys/_key_card.html" if request.htmx.target == "key-card" else "keys/_key.html"
+        return render(request, template, context)
     return _revealed(request, ring, **context)
 
 
@@ -272,12 +305,23 @@ def _changed(request: Request, ring: KeyRing, change: Change, notice: str) -> Ht
     """The consumer as it is now for htmx, or back to the page."""
     if change.is_gone:
         notice = _("That was done when the form was first sent. The key has been deleted since.")
-    if request.htmx:
+    own_page = _page_of_its_own(request, ring, change)
+    if request.htmx and not own_page:
         context = _page_context(ring) | {"consumer": _card_again(ring, change.consumer), "notice": notice}
         response = render(request, "keys/_changed.html", context)
         return trigger_client_event(response, "dialog:close")
     messages.success(request, notice)
+    if own_page:
+        return HttpResponseClientRedirect(own_page)
     return HttpResponseRedirect(page_of(request, ring.environment, change.consumer.name), status=303)
+
+
+def _page_of_its_own(request: Request, ring: KeyRing, change: Change) -> str:
+    """URL of the key's own page, if a script asked from there: nothing of the list is there to be put right."""
+    if not request.htmx or not change.event.key_id:
+        return ""
+    url = reverse("keys:key", args=[ring.environment, change.consumer.name, change.event.key_id])
+    return url if urlsplit(request.htmx.current_url_abs_path or "").path == url else ""
 
 
 def _new_key(request: Request, ring: KeyRing, change: Change, *, has_card: bool = True) -> HttpResponse:
