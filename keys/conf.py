@@ -30,6 +30,7 @@ DEFAULTS: dict[str, Any] = {
     "KEYS_TIME_ZONE_COOKIE": "timezone",
     "KEYS_LONGEST_DAYS": 3650,
     "KEYS_SHOW_METADATA": [],
+    "KEYS_VARIABLE": "API_KEY",
     "KEYS_PANELS": "",
     "GATEWAY_URL": "",
     "GATEWAY_TEST_PATH": "",

@@ -139,6 +139,7 @@ KEYS_TIME_ZONES = "portal.languages.time_zones_of"
 KEYS_TIME_ZONE_COOKIE = "timezone" if DEBUG else "__Host-timezone"
 KEYS_LONGEST_DAYS = number("KEYS_LONGEST_DAYS", 3650)
 KEYS_SHOW_METADATA = names("KEYS_SHOW_METADATA")
+KEYS_VARIABLE = text("KEYS_VARIABLE", "API_KEY")
 
 # Plans: none, those that Zuplo keeps (a preview API), or the portal's own from Django admin
 

@@ -188,7 +188,7 @@ class Entry:
 
     @property
     def detail(self) -> str:
-        """The result: the manager concerned, the new label, the new end, or the end of what was replaced."""
+        """The form of a copy, the manager concerned, the new label, the new end, or the end of what was replaced."""
         facts = self.event.facts
         match self.event.action:
             case Action.ROTATE | Action.ROTATE_ALL if self.event.outcome == Outcome.DONE and facts.get("old"):
@@ -196,6 +196,8 @@ class Entry:
                 return gettext("What it replaces works until %(end)s") % {"end": written(last)}
             case Action.ADD_MANAGER | Action.REMOVE_MANAGER:
                 return str(facts.get("address", ""))
+            case Action.COPY:
+                return str(facts.get("form", ""))
             case Action.RENAME | Action.RENAME_CONSUMER:
                 return str(facts.get("label", ""))
             case Action.CREATE | Action.START_PLAN | Action.CHANGE_PLAN | Action.CANCEL_PLAN | Action.RESUME_PLAN:

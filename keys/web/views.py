@@ -7,6 +7,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from django.contrib import messages
+from django.core.exceptions import BadRequest
 from django.core.paginator import Paginator
 from django.http import Http404, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
@@ -31,6 +32,7 @@ from keys.service.replacements import with_replacements
 from keys.types import Consumer
 from keys.web.decorators import allowed, with_keyring
 from keys.web.forms import LABEL_LENGTH, CreateForm, EndForm, LabelForm, OnceForm, RotateAllForm, RotateForm
+from keys.web.hand_over import FORMS
 from keys.web.history import history_of_key
 from keys.web.portal_or_admin import in_admin, page_of, render_here
 from keys.zuplo import gateway
@@ -106,11 +108,16 @@ def reveal(request: Request, ring: KeyRing, name: str, key_id: str) -> HttpRespo
 @require_POST
 @with_keyring
 def copy(request: Request, ring: KeyRing, name: str, key_id: str) -> HttpResponse:
-    """The bare key for the script that puts it on the clipboard; without the script a page to copy from."""
-    full = ring.reveal(name, key_id, action=Action.COPY)
+    """The bare key, or a text with it, for the script that puts it on the clipboard; without the script a page."""
+    wanted = request.POST.get("form", "")
+    if wanted and wanted not in FORMS:
+        raise BadRequest("a form of which there is no text")
+    form = FORMS.get(wanted)
+    full = ring.reveal(name, key_id, action=Action.COPY, **({"form": form.title} if form else {}))
+    text = form.text(full.value) if form else full.value
     if request.htmx:
-        return HttpResponse(full.value, content_type="text/plain; charset=utf-8")
-    return _revealed(request, ring, key=full.key, value=full.value, copying=True)
+        return HttpResponse(text, content_type="text/plain; charset=utf-8")
+    return _revealed(request, ring, key=full.key, value=text, text=form, copying=True)
 
 
 @require_POST
@@ -296,6 +303,7 @@ def _dialog(
 
 def _revealed(request: Request, ring: KeyRing, **context: Any) -> HttpResponse:
     """A page that shows a key for a minute: without the script nothing else takes it away again."""
+    context["hands_over"] = not context.get("text") and not in_admin(request)
     response = _dialog(request, ring, "keys/_revealed.html", **context)
     response["Refresh"] = f"60; url={_back(request, ring)}"
     return response

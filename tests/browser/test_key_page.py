@@ -125,3 +125,45 @@ def test_without_javascript_it_is_a_page_that_says_who_did_what(
     expect(page_without_js.get_by_text("Renamed a key")).to_be_visible()
     button(page_without_js.locator("#main"), "Reveal").click()
     expect(page_without_js.locator(".secret-value")).to_have_value(keys[0]["key"])
+
+
+@pytest.mark.parametrize(("form", "words"), [("env", "API_KEY="), ("kubernetes", "kind: Secret")])
+def test_a_key_is_handed_over_from_the_panel(
+    form: str, words: str, anns_page: Page, keys: list[dict[str, Any]]
+) -> None:
+    label(anns_page, keys[0]).click()
+    panel = anns_page.locator("#dialog")
+    panel.locator(f"#{form}-{keys[0]['id']}").click()
+    button(panel.locator(f".request:has([value={form}])"), "Copy").click()
+    expect(panel.get_by_text("The text is on the clipboard")).to_be_visible()
+    copied = anns_page.evaluate("navigator.clipboard.readText()")
+    assert words in copied
+    assert keys[0]["key"] in copied
+    assert keys[0]["key"] not in anns_page.content()
+
+
+def test_a_new_key_that_was_handed_over_holds_nobody_up(anns_page: Page, sandbox: Sandbox) -> None:
+    anns_page.get_by_role("button", name="Create key").click()
+    dialog = anns_page.locator("#dialog")
+    dialog.get_by_label("Label").fill("Deploy")
+    button(dialog, "Create key").click()
+    expect(dialog.locator(".secret-value")).to_be_visible()
+    anns_page.keyboard.press("Escape")
+    expect(dialog).to_be_visible()
+    button(dialog.locator(".request:has([value=env])"), "Copy").click()
+    expect(dialog.get_by_text("The text is on the clipboard")).to_be_visible()
+    made = next(key for key in sandbox.keys("acme") if key["description"] == "Deploy")
+    assert anns_page.evaluate("navigator.clipboard.readText()") == f"API_KEY={made['key']}\n"
+    anns_page.keyboard.press("Escape")
+    expect(dialog).to_be_hidden()
+
+
+def test_without_javascript_the_text_stands_on_a_page(
+    page_without_js: Page, sign_in: Any, ann: Any, keys: list[dict[str, Any]]
+) -> None:
+    sign_in(page_without_js, ann)
+    page_without_js.goto(f"/keys/production/acme/{keys[0]['id']}/")
+    page_without_js.locator(f"#docker-{keys[0]['id']}").click()
+    button(page_without_js.locator(".request:has([value=docker])"), "Copy").click()
+    text = f"printf %s {keys[0]['key']} | docker secret create api-key -\n"
+    expect(page_without_js.locator(".secret-value")).to_have_value(text)
