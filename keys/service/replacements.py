@@ -1,4 +1,4 @@
-"""What the audit log knows of keys and the Developer API does not: which one replaced which, and which have leaked."""
+"""Rotation pairs and leaks: which key replaced which, and where one was found. The log knows it, the API does not."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace

@@ -48,7 +48,7 @@ def secret_name() -> str:
 
 
 def _in_json(value: str) -> str:
-    """What stands between double quotes in JSON, and so in YAML."""
+    """Escaped, to stand between double quotes in JSON, and so in YAML."""
     return json.dumps(value)[1:-1]
 
 

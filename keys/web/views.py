@@ -30,6 +30,7 @@ from keys.service.keyring import KeyRing, check_rotate_all, require_live
 from keys.service.lifetimes import renewed_end
 from keys.service.replacements import with_replacements
 from keys.types import Consumer
+from keys.web import key_health
 from keys.web.decorators import allowed, with_keyring
 from keys.web.forms import LABEL_LENGTH, CreateForm, EndForm, LabelForm, OnceForm, RotateAllForm, RotateForm
 from keys.web.hand_over import FORMS
@@ -48,11 +49,16 @@ require_form = require_http_methods(["GET", "HEAD", "POST"])
 @with_keyring
 def page(request: Request, ring: KeyRing) -> HttpResponse:
     mine, words = ring.consumers(), request.GET.get("find", "").strip()[:LABEL_LENGTH]
-    found = [consumer for consumer in mine.consumers if consumer.matches(words)]
+    known = with_replacements(mine.consumers, ring.environment)
+    health = key_health.findings(known)
+    only = next((finding for finding in health if finding.name == request.GET.get("only")), None)
+    found = [consumer for consumer in known if consumer.matches(words) and (only is None or only.of(consumer))]
     consumers = Paginator(found, CONSUMERS_ON_A_PAGE).get_page(request.GET.get("page"))
     cards = _cards(ring, consumers.object_list)
     beside = panels().of_consumers(ring, cards)
     cards = [replace(consumer, panel=beside.get(consumer.name, "")) for consumer in cards]
+    if only:
+        cards = [replace(consumer, keys=only.of(consumer)) for consumer in cards]
     consumers.object_list = [consumer.narrowed(words) for consumer in cards]
     context = {
         "consumers": consumers,
@@ -61,6 +67,8 @@ def page(request: Request, ring: KeyRing) -> HttpResponse:
         "is_newcomer": mine.is_empty,
         "panel": panels().for_newcomer(ring) if mine.is_empty and ring.actor.emails else "",
         "unread": mine.unread,
+        "health": health,
+        "only": only,
         "words": words,
         "can_find": words or len(mine.consumers) >= FIND_FROM or any(consumer.has_many_keys for consumer in cards),
     }
@@ -274,14 +282,14 @@ def _refusal_of(change: Change) -> list[str]:
 
 
 def _cards(ring: KeyRing, consumers: Iterable[Consumer]) -> list[Consumer]:
-    """The consumers with what their cards say beside: which key replaced which, and why there may be no more."""
-    paired = with_replacements(consumers, ring.environment)
-    return [replace(consumer, no_more=ring.why_no_more(consumer)) for consumer in paired]
+    """The consumers with what their cards say beside: why there may be no more keys."""
+    return [replace(consumer, no_more=ring.why_no_more(consumer)) for consumer in consumers]
 
 
 def _card_again(ring: KeyRing, consumer: Consumer) -> Consumer:
     """The consumer for a card that takes the place of the one on the page."""
-    return replace(_cards(ring, [consumer])[0], panel=panels().after_change(consumer))
+    paired = with_replacements([consumer], ring.environment)
+    return replace(_cards(ring, paired)[0], panel=panels().after_change(consumer))
 
 
 def _back(request: Request, ring: KeyRing) -> str:

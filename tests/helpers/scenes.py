@@ -444,6 +444,7 @@ KEY = Scene(
     "key",
     (
         state("leaked", KEYS),
+        state("worth-a-look", at("/keys/production/?only=endless")),
         state("panel", click(f"{ROW} strong a"), click("#dialog[open] .key-panel h2")),
         state("panel-revealed", ask("#dialog form[action$='/reveal/']", "[data-revealed]")),
         state("panel-rotate", ask("#dialog form[action$='/rotate/']", "#dialog [name=grace]")),
