@@ -27,7 +27,8 @@
     });
   }
 
-  function offerKeys() {
+  function setUp() {
+    useLanguage();
     const choice = document.querySelector("[data-key-choice]");
     if (!choice) return;
     const before = choice.value;
@@ -54,10 +55,8 @@
     }
   }
 
-  useLanguage();
-  offerKeys();
-  for (const told of ["htmx:afterSettle", "htmx:oobAfterSwap"]) document.addEventListener(told, offerKeys);
-  document.addEventListener("htmx:afterSettle", ({ detail }) => ["main", "dialog-body"].includes(detail.target.id) && useLanguage());
+  setUp();
+  for (const told of ["htmx:afterSettle", "htmx:oobAfterSwap"]) document.addEventListener(told, setUp);
   document.addEventListener("htmx:configRequest", ({ detail }) => {
     if (detail.elt.matches("[data-of-key]")) detail.path = detail.elt.getAttribute("action");
   });

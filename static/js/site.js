@@ -140,25 +140,23 @@ Without this file every page still works. */
     else restoreFocus();
   }
 
-  const placeOf = (element) => element.getAttribute("action") ?? element.getAttribute("href");
-
-  /** To the button or link that was used; else to the next row, or to its consumer. */
+  /** To the button that was used; else to the next row, or to its consumer. */
   function restoreFocus() {
     if (!opener || document.activeElement !== document.body) return;
-    const form = [...document.querySelectorAll("form, a[hx-boost]")].find((form) => placeOf(form) === opener.action);
+    const form = [...document.forms].find((form) => form.getAttribute("action") === opener.action);
     const row = form?.hidden ? form.closest("[data-key]") : form;
-    const place = row?.querySelector("[data-hide]") ?? row?.querySelector("button") ?? (row?.href && row);
+    const place = row?.querySelector("[data-hide]") ?? row?.querySelector("button");
     const others = [opener.neighbour, `consumer-${opener.consumer}`, "main"].map((id) => document.getElementById(id));
     (place ?? others.find(Boolean)).focus();
   }
 
   function rememberOpener(form) {
-    if (form.closest("dialog") || !form.matches("form, a[hx-boost]")) return;
+    if (form.closest("dialog") || !form.matches("form, a")) return;
     const row = form.closest("[data-key]");
     opener = {
-      action: placeOf(form),
+      action: form.getAttribute("action") ?? "",
       consumer: form.closest("[data-consumer]")?.dataset.consumer,
-      neighbour: (row?.nextElementSibling ?? row?.previousElementSibling)?.id,
+      neighbour: (form.href ? row : (row?.nextElementSibling ?? row?.previousElementSibling))?.id,
     };
   }
 

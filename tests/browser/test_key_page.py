@@ -70,7 +70,7 @@ def test_a_change_from_the_panel_shows_in_the_list(anns_page: Page, keys: list[d
     button(dialog, "Save").click()
     expect(label(anns_page, keys[0])).to_have_text("Build")
     expect(dialog).to_be_hidden()
-    expect(label(anns_page, keys[0])).to_be_focused()
+    expect(anns_page.locator(f"[data-key={keys[0]['id']}]")).to_be_focused()
 
 
 def test_its_ready_request_is_copied_with_this_key(anns_page: Page, keys: list[dict[str, Any]], settings: Any) -> None:
