@@ -167,7 +167,9 @@ def rotate(request: Request, ring: KeyRing, name: str, key_id: str) -> HttpRespo
     if form.is_valid():
         change = ring.rotate(name, key_id, old_ends=form.old_ends, token=form.cleaned_data["token"])
         return _new_key(request, ring, change)
-    key = require_live(ring.consumer(name).key(key_id))
+    (consumer,) = with_replacements([ring.consumer(name)], ring.environment)
+    key = require_live(consumer.key(key_id))
+    form.offer_until(key.expires_on)
     return _dialog(request, ring, "keys/_rotate.html", form, key=key, new_key_ends=renewed_end(key, ring.environment))
 
 
