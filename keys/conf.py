@@ -38,6 +38,10 @@ DEFAULTS: dict[str, Any] = {
     "KEYS_LONGEST_DAYS": 3650,
     "KEYS_SHOW_METADATA": [],
     "KEYS_FORMAT": "",  # regular expression of keys of the operator's own format, beside Zuplo's
+    "KEYS_VARIABLE": "API_KEY",
+    "KEYS_WARN_DAYS": 7,
+    "KEYS_WARN_OLD_DAYS": 180,
+    "KEYS_WARN_ENDLESS": True,
     "KEYS_PANELS": "",
     "GATEWAY_URL": "",
     "GATEWAY_TEST_PATH": "",

@@ -57,6 +57,8 @@ class ApiKey:
     expires_on: datetime | None = None
     replaced_by: "ApiKey | None" = field(default=None, compare=False)
     """The key that a rotation made in its place, where that was looked up and is still there."""
+    leaked: str = field(default="", compare=False)
+    """Where it was found, if it was ended as leaked and that was looked up."""
     raw_label: str = field(default="", compare=False, repr=False)
     """The label as it stands upstream, where it may hold what is not shown."""
 
@@ -213,6 +215,14 @@ class Consumer:
     @property
     def ended_keys(self) -> list[ApiKey]:
         return [key for key in self.keys if key.is_ended]
+
+    @property
+    def leaked_keys(self) -> list[ApiKey]:
+        return [key for key in self.keys if key.leaked]
+
+    def replaces(self, key: ApiKey) -> list[ApiKey]:
+        """The keys in whose place a rotation made this one, where that was looked up."""
+        return [old for old in self.keys if old.replaced_by == key]
 
     @property
     def mark(self) -> str:

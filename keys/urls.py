@@ -35,6 +35,7 @@ urlpatterns = [
     path(_consumer + "reminders/", reminders.turn, name="reminders_of"),
     path(_consumer + "rename/", views.rename_consumer, name="rename_consumer"),
     path(_consumer + "rotate-all/", views.rotate_all, name="rotate_all"),
+    path(_key, views.key_page, name="key"),
     path(_key + "reveal/", views.reveal, name="reveal"),
     path(_key + "copy/", views.copy, name="copy"),
     path(_key + "try/", views.try_key, name="try"),

@@ -150,6 +150,10 @@ KEYS_TIME_ZONE_COOKIE = "timezone" if DEBUG else "__Host-timezone"
 KEYS_LONGEST_DAYS = number("KEYS_LONGEST_DAYS", 3650)
 KEYS_SHOW_METADATA = names("KEYS_SHOW_METADATA")
 KEYS_FORMAT = environment.key_format("KEYS_FORMAT")  # found in texts and logs beside Zuplo's own
+KEYS_VARIABLE = text("KEYS_VARIABLE", "API_KEY")
+KEYS_WARN_DAYS = number("KEYS_WARN_DAYS", 7, least=0)
+KEYS_WARN_OLD_DAYS = number("KEYS_WARN_OLD_DAYS", 180, least=0)
+KEYS_WARN_ENDLESS = flag("KEYS_WARN_ENDLESS", True)
 
 # Plans: none, those that Zuplo keeps (a preview API), or the portal's own from Django admin
 

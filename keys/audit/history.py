@@ -7,6 +7,7 @@ from functools import reduce
 from operator import or_
 
 from django.db.models import Max, Q, QuerySet
+from django.urls import reverse
 from django.utils.dateparse import parse_datetime
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
@@ -69,6 +70,8 @@ ICONS = {
     Action.SUPPORT_ENDED: "lifebuoy",
 }
 TONES = {Outcome.DONE: "ok", Outcome.FAILED: "danger", Outcome.REFUSED: "danger"}
+PAST_THE_GATE = ~Q(facts={}) | ~Q(key_ending="") | Q(outcome__in=DONE)
+"""Events whose key or consumer was really there, and the person's."""
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 
@@ -79,8 +82,7 @@ def of_manager(actor: Actor, environment: str, consumers: Collection[str]) -> Qu
     What others only tried counts if it came past the gate: strangers could fill the log otherwise, and would be
     told by name to people who are none of their business.
     """
-    past_the_gate = ~Q(facts={}) | ~Q(key_ending="") | Q(outcome__in=DONE)
-    known = Q(user_id=actor.user_id) | ~Q(staff_email="") | past_the_gate
+    known = Q(user_id=actor.user_id) | ~Q(staff_email="") | PAST_THE_GATE
     theirs = Q(environment=environment, consumer__in=consumers) & known & ~_of_namesakes(environment, consumers)
     own = Q(user_id=actor.user_id, consumer="", environment__in=["", environment])
     return AuditEvent.objects.filter(theirs | own)
@@ -95,6 +97,22 @@ def _of_namesakes(environment: str, consumers: Collection[str]) -> Q:
 
 def of_consumer(actor: Actor, environment: str, consumer: str) -> QuerySet[AuditEvent]:
     return of_manager(actor, environment, [consumer]).filter(environment=environment, consumer=consumer)
+
+
+def of_key(actor: Actor, environment: str, consumer: str, key_id: str) -> QuerySet[AuditEvent]:
+    """Events of one key: its own, and rotations that made or replaced it."""
+    concerned = Q(key_id=key_id) | Q(facts__new=key_id) | Q(facts__old__has_key=key_id)
+    return of_consumer(actor, environment, consumer).filter(concerned)
+
+
+def last_known(events: QuerySet[AuditEvent], key_id: str) -> tuple[str, str] | None:
+    """Label and mask of a key that is gone, as the log has them; None if it does not know that there was one."""
+    event = events.filter(PAST_THE_GATE).first()
+    if event is None:
+        return None
+    if event.facts.get("new") != key_id:
+        return event.key_label, event.masked
+    return event.facts.get("label", ""), f"••••{event.facts.get('new_ending', '')}"
 
 
 def of_kind(events: QuerySet[AuditEvent], kind: str) -> QuerySet[AuditEvent]:
@@ -160,6 +178,20 @@ class Entry:
         return TONES.get(Outcome(self.event.outcome), "warn")
 
     @property
+    def key_page(self) -> str:
+        """URL of the page of the key concerned, where the consumer is the reader's."""
+        return self._page_of(self.event.key_id)
+
+    @property
+    def new_key_page(self) -> str:
+        return self._page_of(self.event.facts.get("new", ""))
+
+    def _page_of(self, key_id: str) -> str:
+        if not key_id or not self.consumer:
+            return ""
+        return reverse("keys:key", args=[self.event.environment, self.event.consumer, key_id])
+
+    @property
     def new_key(self) -> str:
         """The key that takes the place of the one concerned."""
         ending = self.event.facts.get("new_ending", "")
@@ -167,7 +199,7 @@ class Entry:
 
     @property
     def detail(self) -> str:
-        """The result: the manager concerned, the new label, the new end, or the end of what was replaced."""
+        """The form of a copy, the manager concerned, the new label, the new end, or the end of what was replaced."""
         facts = self.event.facts
         match self.event.action:
             case Action.ROTATE | Action.ROTATE_ALL if self.event.outcome == Outcome.DONE and facts.get("old"):
@@ -175,6 +207,8 @@ class Entry:
                 return gettext("What it replaces works until %(end)s") % {"end": written(last)}
             case Action.ADD_MANAGER | Action.REMOVE_MANAGER:
                 return str(facts.get("address", ""))
+            case Action.COPY:
+                return str(facts.get("form", ""))
             case Action.RENAME | Action.RENAME_CONSUMER:
                 return str(facts.get("label", ""))
             case Action.CREATE | Action.START_PLAN | Action.CHANGE_PLAN | Action.CANCEL_PLAN | Action.RESUME_PLAN:

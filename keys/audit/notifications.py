@@ -77,7 +77,8 @@ def in_their_words(
 
 
 def _mails(event: AuditEvent, consumer: Consumer) -> list[EmailMessage]:
-    page = settings.PORTAL_URL + reverse("keys:environment", args=[event.environment])
+    place = ["key", event.consumer, event.key_id] if "found" in event.facts else ["environment"]
+    page = settings.PORTAL_URL + reverse(f"keys:{place[0]}", args=[event.environment, *place[1:]])
     context = {
         "event": event,
         "consumer": consumer,

@@ -198,11 +198,11 @@ class KeyRing:
             logger.exception("the operator's rule failed")
         return ""
 
-    def reveal(self, name: str, key_id: str, *, action: Action = Action.REVEAL) -> FullKey:
-        """The key with its value; raises `ValueHidden` where the API shows only a mask."""
+    def reveal(self, name: str, key_id: str, *, action: Action = Action.REVEAL, **told: str) -> FullKey:
+        """The key with its value; raises `ValueHidden` where the API shows only a mask. What is `told` is noted."""
         with self._recorded(action, name, key_id) as event:
             key = self.consumer(name).key(key_id)
-            log.note(event, key)
+            log.note(event, key, **told)
             full = self._visible(key)
             if not full.value:
                 self._remember_hiding()

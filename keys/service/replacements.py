@@ -1,51 +1,61 @@
-"""Rotation pairs: which key replaced which. The API does not know, but the audit log does."""
+"""Rotation pairs and leaks: which key replaced which, and where one was found. The log knows it, the API does not."""
 
 from collections.abc import Iterable
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
+from django.db.models import Q
 from django.utils.dateparse import parse_datetime
 
 from keys.models import DONE, Action, AuditEvent
-from keys.types import Consumer
+from keys.types import ApiKey, Consumer
 
 LATELY = timedelta(minutes=2)  # "end the old key now" means a minute ago
-ROTATIONS_AT_MOST = 500  # the newest; a key that was replaced long before is a row like any other
+EVENTS_AT_MOST = 500  # the newest; a key that was replaced long before is a row like any other
+_ROTATIONS = Q(action__in=[Action.ROTATE, Action.ROTATE_ALL])
+_LEAKS = Q(action=Action.CHANGE_END, facts__has_key="found")
+
+
+@dataclass(frozen=True, slots=True)
+class _Told:
+    """Of one consumer: the ids of replaced keys with those that replaced them; where leaked ones were found."""
+
+    new: dict[str, str] = field(default_factory=dict)
+    found: dict[str, str] = field(default_factory=dict)
 
 
 def with_replacements(consumers: Iterable[Consumer], environment: str) -> list[Consumer]:
-    """The consumers with each key knowing the one that was made in its place, if that is still there.
+    """The consumers with each key knowing the one made in its place, if that is still there, and where it leaked.
 
-    A key that was replaced has an end; where none has one, the audit log is not asked.
+    A key that was replaced, or has leaked, has an end; where none has one, the audit log is not asked.
     """
     known = list(consumers)
     names = [consumer.name for consumer in known if any(key.expires_on for key in consumer.keys)]
-    made = _replacement_ids(environment, names) if names else {}
-    return [_with_pairs(consumer, made.get(consumer.name, {})) for consumer in known]
+    told = _told(environment, names) if names else {}
+    return [_with_told(consumer, told[consumer.name]) if consumer.name in told else consumer for consumer in known]
 
 
-def _with_pairs(consumer: Consumer, made: dict[str, str]) -> Consumer:
-    if not made:
-        return consumer
+def _with_told(consumer: Consumer, told: _Told) -> Consumer:
     keys = {key.id: key for key in consumer.keys}
-    return replace(
-        consumer, keys=tuple(replace(key, replaced_by=keys.get(made.get(key.id, ""))) for key in consumer.keys)
-    )
+
+    def with_told(key: ApiKey) -> ApiKey:
+        return replace(key, replaced_by=keys.get(told.new.get(key.id, "")), leaked=told.found.get(key.id, ""))
+
+    return replace(consumer, keys=tuple(map(with_told, consumer.keys)))
 
 
-def _replacement_ids(environment: str, names: list[str]) -> dict[str, dict[str, str]]:
-    """For each consumer the ids of replaced keys, and of those that replaced them."""
+def _told(environment: str, names: list[str]) -> dict[str, _Told]:
     events = AuditEvent.objects.filter(
-        environment=environment,
-        consumer__in=names,
-        action__in=[Action.ROTATE, Action.ROTATE_ALL],
-        outcome__in=DONE,
+        _ROTATIONS | _LEAKS, environment=environment, consumer__in=names, outcome__in=DONE
     ).order_by("-started_at")
-    found: dict[str, dict[str, str]] = {}
-    for event in events.only("action", "consumer", "facts", "started_at")[:ROTATIONS_AT_MOST]:
+    told: dict[str, _Told] = {}
+    for event in events.only("action", "consumer", "key_id", "facts", "started_at")[:EVENTS_AT_MOST]:
+        of_consumer = told.setdefault(event.consumer, _Told())
+        if event.action == Action.CHANGE_END:
+            of_consumer.found.setdefault(event.key_id, event.facts["found"])
         for old, at in event.facts.get("old", {}).items():
             ends = parse_datetime(at)
             # Rotating all keys notes those too that had ended long before.
             if ends and (event.action == Action.ROTATE or ends >= event.started_at - LATELY):
-                found.setdefault(event.consumer, {}).setdefault(old, event.facts.get("new", ""))
-    return found
+                of_consumer.new.setdefault(old, event.facts.get("new", ""))
+    return told

@@ -8,6 +8,7 @@ from keys import refusals, times
 from keys.conf import settings
 from keys.templatetags import memoised
 from keys.types import KEYS_IN_A_LIST, ApiKey, Consumer
+from keys.web.hand_over import FORMS, Form
 
 register = template.Library()
 register.tags |= memoised.register.tags
@@ -33,6 +34,12 @@ def shown(consumer: Consumer) -> list[tuple[str, str]]:
 def newest(keys: list[ApiKey]) -> list[ApiKey]:
     """As many as a list shows: each costs a row, and one consumer may have thousands."""
     return keys[:KEYS_IN_A_LIST]
+
+
+@register.simple_tag(name="hand_over")
+def texts_to_hand_over(key: ApiKey) -> list[tuple[Form, str]]:
+    """Each form in which the key can be handed over, with the text as it is before the key is put in."""
+    return [(form, form.preview(key.masked)) for form in FORMS.values()]
 
 
 @register.simple_tag(takes_context=True)

@@ -192,13 +192,29 @@ class RotateForm(OnceForm):
 
     def __init__(self, data: QueryDict | None = None, *, url: str = "") -> None:
         super().__init__(data, url=url)
+        self._offer(list(GRACES))
+
+    def _offer(self, codes: list[str], *last: tuple[str, SafeString]) -> None:
         now = timezone.now()
         field = self.fields["grace"]
         assert isinstance(field, forms.ChoiceField)  # noqa: S101, for the type checker
-        field.choices = [
+        earlier = [
             (code, with_moment(name, exact(now + grace) if grace else refusals.choice()))
             for code, (grace, name) in GRACES.items()
+            if code in codes
         ]
+        field.choices = [*earlier, *last]
+
+    def offer_until(self, end: datetime | None) -> None:
+        """Offer no time later than the key's own end, which comes in the place of the first one that would be."""
+        now = timezone.now()
+        late = [code for code, (grace, _name) in GRACES.items() if grace and end and now + grace >= end]
+        if not late or end is None:
+            return
+        itself = with_moment(_("When it ends by itself"), exact(end))
+        self._offer([code for code in GRACES if code not in late], (late[0], itself))
+        if self.fields["grace"].initial in late:
+            self.initial["grace"] = late[0]
 
     @property
     def old_ends(self) -> datetime:

@@ -23,6 +23,7 @@ from keys.http import Request
 from keys.models import AuditEvent
 from keys.service.keyring import Found, KeyRing
 from keys.times import zone_name
+from keys.types import Consumer
 from keys.web.decorators import with_keyring
 
 ON_A_PAGE = 50
@@ -34,10 +35,7 @@ def page(request: Request, ring: KeyRing) -> HttpResponse:
     visits.end_overdue_visits(user_id=ring.actor.user_id)
     mine, chosen = ring.consumers(), _chosen(request)
     titles = _titles(mine)
-    events = _events(ring, titles, chosen)
-    found = list(history.after_cursor(events, request.GET.get("after", ""))[: ON_A_PAGE + 1])
-    shown = found[:ON_A_PAGE]
-    context = {
+    context = _window(request, ring, titles, _events(ring, titles, chosen)) | {
         "environment": ring.environment,
         "environments": list(settings.ZUPLO_BUCKETS),
         "titles": titles,
@@ -46,12 +44,26 @@ def page(request: Request, ring: KeyRing) -> HttpResponse:
         "by_staff": history.BY_STAFF,
         "chosen": chosen,
         "filters": urlencode(chosen),
-        "entries": list(_entries(ring, titles, shown)),
-        "zone": zone_name(),
-        "is_first": not request.GET.get("after"),
-        "older": history.cursor_of(shown[-1]) if len(found) > len(shown) else "",
     }
     return render(request, "keys/activity.html", context)
+
+
+def history_of_key(request: Request, ring: KeyRing, consumer: Consumer, events: QuerySet[AuditEvent]) -> dict[str, Any]:
+    """Context of the history on a key's own page; the reader manages the consumer."""
+    return _window(request, ring, {consumer.name: consumer.title}, events)
+
+
+def _window(request: Request, ring: KeyRing, titles: dict[str, str], events: QuerySet[AuditEvent]) -> dict[str, Any]:
+    """Context of one page of events, from the place in the query string on."""
+    place = request.GET.get("after", "")
+    found = list(history.after_cursor(events, place)[: ON_A_PAGE + 1])
+    shown = found[:ON_A_PAGE]
+    return {
+        "entries": list(_entries(ring, titles, shown)),
+        "zone": zone_name(),
+        "is_first": not place,
+        "older": history.cursor_of(shown[-1]) if len(found) > len(shown) else "",
+    }
 
 
 @require_safe

@@ -4,18 +4,22 @@ import uuid
 from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
+from urllib.parse import urlsplit
 
 from django.contrib import messages
+from django.core.exceptions import BadRequest
 from django.core.paginator import Paginator
 from django.http import Http404, HttpResponse, HttpResponseRedirect
 from django.shortcuts import redirect, render, resolve_url
+from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.views.decorators.gzip import gzip_page
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
-from django_htmx.http import HttpResponseClientRedirect, trigger_client_event
+from django_htmx.http import HttpResponseClientRedirect, push_url, trigger_client_event
 
 from keys import refusals
 from keys.access import may_see
+from keys.audit import history
 from keys.audit.notifications import address_asked_for
 from keys.conf import settings
 from keys.errors import NotFound
@@ -30,6 +34,7 @@ from keys.service.lifetimes import renewed_end
 from keys.service.people import people_of
 from keys.service.replacements import with_replacements
 from keys.types import Consumer
+from keys.web import key_health
 from keys.web.decorators import allowed, with_keyring
 from keys.web.forms import (
     LABEL_LENGTH,
@@ -42,6 +47,8 @@ from keys.web.forms import (
     RotateAllForm,
     RotateForm,
 )
+from keys.web.hand_over import FORMS
+from keys.web.history import history_of_key
 from keys.web.portal_or_admin import in_admin, is_colleague_elsewhere, page_of, render_here
 from keys.zuplo import gateway
 
@@ -59,13 +66,18 @@ def page(request: Request, ring: KeyRing, name: str = "") -> HttpResponse:
     mine, words = ring.consumers(), request.GET.get("find", "").strip()[:LABEL_LENGTH]
     if mine.is_empty and is_colleague_elsewhere(request):
         return redirect("admin:index")
-    found = [consumer for consumer in mine.consumers if consumer.matches(words) and name in {"", consumer.name}]
-    if name and not found:
+    known = with_replacements([one for one in mine.consumers if name in {"", one.name}], ring.environment)
+    if name and not known:
         raise NotFound("absent, or not this person's")
+    health = key_health.findings(known)
+    only = next((finding for finding in health if finding.name == request.GET.get("only")), None)
+    found = [consumer for consumer in known if consumer.matches(words) and (only is None or only.of(consumer))]
     consumers = Paginator(found, CONSUMERS_ON_A_PAGE).get_page(request.GET.get("page"))
     cards = _cards(ring, consumers.object_list)
     beside = panels().of_consumers(ring, cards)
     cards = [replace(consumer, panel=beside.get(consumer.name, "")) for consumer in cards]
+    if only:
+        cards = [replace(consumer, keys=only.of(consumer)) for consumer in cards]
     consumers.object_list = [consumer.narrowed(words) for consumer in cards]
     context = {
         "consumers": consumers,
@@ -76,10 +88,39 @@ def page(request: Request, ring: KeyRing, name: str = "") -> HttpResponse:
         "access_form": AccessRequestForm() if mine.is_empty and access_requests.may_ask(ring.actor) else None,
         "panel": panels().for_newcomer(ring) if mine.is_empty and ring.actor.emails else "",
         "unread": mine.unread,
+        "health": health,
+        "only": only,
         "words": words,
         "can_find": words or len(mine.consumers) >= FIND_FROM or any(consumer.has_many_keys for consumer in cards),
     }
     return render(request, "keys/page.html", _page_context(ring) | _requests(consumers.object_list) | context)
+
+
+@require_safe
+@with_keyring
+def key_page(request: Request, ring: KeyRing, name: str, key_id: str) -> HttpResponse:
+    """Page of one key, also of one that is gone while its history is kept; for htmx a panel beside the list."""
+    (consumer,) = with_replacements([ring.consumer(name)], ring.environment)
+    events = history.of_key(ring.actor, ring.environment, name, key_id)
+    key = None if consumer.lacks_key(key_id) else consumer.key(key_id)
+    known = (key.label, key.masked) if key else history.last_known(events, key_id)
+    if known is None:
+        raise NotFound(f"{name} never had a key {key_id}, as far as is known")
+    label, masked = known
+    context = {
+        "consumer": consumer,
+        "key": key,
+        "key_id": key_id,
+        "title": label or _("Unnamed key"),
+        "masked": masked,
+        "replaces": consumer.replaces(key) if key else [],
+        "back": page_of(request, ring.environment) + (f"#key-{key_id}" if key else f"#consumer-{name}"),
+    }
+    context |= _page_context(ring) | _requests() | {"first_key": key}
+    context |= history_of_key(request, ring, consumer, events)
+    if request.htmx:
+        return push_url(render(request, "keys/_key_panel.html", context), False)  # the page is still the list's
+    return render(request, "keys/key.html", context)
 
 
 @require_POST
@@ -88,18 +129,24 @@ def reveal(request: Request, ring: KeyRing, name: str, key_id: str) -> HttpRespo
     full = ring.reveal(name, key_id)
     context = _page_context(ring) | {"key": full.key, "value": full.value}
     if request.htmx:
-        return render(request, "keys/_key.html", context)
+        template = "keys/_key_card.html" if request.htmx.target == "key-card" else "keys/_key.html"
+        return render(request, template, context)
     return _revealed(request, ring, **context)
 
 
 @require_POST
 @with_keyring
 def copy(request: Request, ring: KeyRing, name: str, key_id: str) -> HttpResponse:
-    """The bare key for the script that puts it on the clipboard; without the script a page to copy from."""
-    full = ring.reveal(name, key_id, action=Action.COPY)
+    """The bare key, or a text with it, for the script that puts it on the clipboard; without the script a page."""
+    wanted = request.POST.get("form", "")
+    if wanted and wanted not in FORMS:
+        raise BadRequest("a form of which there is no text")
+    form = FORMS.get(wanted)
+    full = ring.reveal(name, key_id, action=Action.COPY, **({"form": form.title} if form else {}))
+    text = form.text(full.value) if form else full.value
     if request.htmx:
-        return HttpResponse(full.value, content_type="text/plain; charset=utf-8")
-    return _revealed(request, ring, key=full.key, value=full.value, copying=True)
+        return HttpResponse(text, content_type="text/plain; charset=utf-8")
+    return _revealed(request, ring, key=full.key, value=text, text=form, copying=True)
 
 
 @require_POST
@@ -141,7 +188,9 @@ def rotate(request: Request, ring: KeyRing, name: str, key_id: str) -> HttpRespo
     if form.is_valid():
         change = ring.rotate(name, key_id, old_ends=form.old_ends, token=form.cleaned_data["token"])
         return _new_key(request, ring, change)
-    key = require_live(ring.consumer(name).key(key_id))
+    (consumer,) = with_replacements([ring.consumer(name)], ring.environment)
+    key = require_live(consumer.key(key_id))
+    form.offer_until(key.expires_on)
     return _dialog(request, ring, "keys/_rotate.html", form, key=key, new_key_ends=renewed_end(key, ring.environment))
 
 
@@ -337,14 +386,14 @@ def _refusal_of(change: Change) -> list[str]:
 
 
 def _cards(ring: KeyRing, consumers: Iterable[Consumer]) -> list[Consumer]:
-    """The consumers with what their cards say beside: which key replaced which, and why there may be no more."""
-    paired = with_replacements(consumers, ring.environment)
-    return [replace(consumer, no_more=ring.why_no_more(consumer)) for consumer in paired]
+    """The consumers with what their cards say beside: why there may be no more keys."""
+    return [replace(consumer, no_more=ring.why_no_more(consumer)) for consumer in consumers]
 
 
 def _card_again(ring: KeyRing, consumer: Consumer) -> Consumer:
     """The consumer for a card that takes the place of the one on the page."""
-    return replace(_cards(ring, [consumer])[0], panel=panels().after_change(consumer))
+    paired = with_replacements([consumer], ring.environment)
+    return replace(_cards(ring, paired)[0], panel=panels().after_change(consumer))
 
 
 def _back(request: Request, ring: KeyRing) -> str:
@@ -366,6 +415,7 @@ def _dialog(
 
 def _revealed(request: Request, ring: KeyRing, **context: Any) -> HttpResponse:
     """A page that shows a key for a minute: without the script nothing else takes it away again."""
+    context["hands_over"] = not context.get("text") and not in_admin(request)
     response = _dialog(request, ring, "keys/_revealed.html", **context)
     response["Refresh"] = f"60; url={_back(request, ring)}"
     return response
@@ -375,12 +425,23 @@ def _changed(request: Request, ring: KeyRing, change: Change, notice: str) -> Ht
     """The consumer as it is now for htmx, or back to the page."""
     if change.is_gone:
         notice = _("That was done when the form was first sent. The key has been deleted since.")
-    if request.htmx:
+    own_page = _page_of_its_own(request, ring, change)
+    if request.htmx and not own_page:
         context = _page_context(ring) | {"consumer": _card_again(ring, change.consumer), "notice": notice}
         response = render(request, "keys/_changed.html", context)
         return trigger_client_event(response, "dialog:close")
     messages.success(request, notice)
+    if own_page:
+        return HttpResponseClientRedirect(own_page)
     return HttpResponseRedirect(page_of(request, ring.environment, change.consumer.name), status=303)
+
+
+def _page_of_its_own(request: Request, ring: KeyRing, change: Change) -> str:
+    """URL of the key's own page, if a script asked from there: nothing of the list is there to be put right."""
+    if not request.htmx or not change.event.key_id:
+        return ""
+    url = reverse("keys:key", args=[ring.environment, change.consumer.name, change.event.key_id])
+    return url if urlsplit(request.htmx.current_url_abs_path or "").path == url else ""
 
 
 def _new_key(request: Request, ring: KeyRing, change: Change, *, has_card: bool = True) -> HttpResponse:

@@ -131,6 +131,26 @@ def people_of_acme(stage: Stage) -> None:
     )
 
 
+def a_key_with_a_past(stage: Stage) -> None:
+    """The first key took the place of the third, and was copied by a colleague; an old one has leaked."""
+    some_keys(stage.sandbox)
+    gateway_plays(stage)
+    ann, key_of = User.objects.get(email=ANN), {key["description"]: key for key in stage.sandbox.keys("acme")}
+    server, laptop, old = (key_of[label] for label in ("Production server", "Laptop", "Old laptop"))
+    rotated = {"new": server["id"], "new_ending": server["key"][-4:], "old": {laptop["id"]: laptop["expiresOn"]}}
+    leaked = {"found": "In a public repository, https://git.test/acme/app/blob/main/deploy.sh", "ends": in_days(-3)}
+    for days, key, action, facts in (
+        (20, laptop, Action.ROTATE, {"user": ann, "email": ANN, "address": "192.0.2.17", "facts": rotated}),
+        (3, server, Action.COPY, {"email": BEN, "address": "2001:db8:85a3:8d3:1319:8a2e:370:7348"}),
+        (2, server, Action.REVEAL, {"user": ann, "email": ANN, "address": "192.0.2.17"}),
+        (3, old, Action.CHANGE_END, {"email": CLERK, "staff_email": CLERK, "facts": leaked}),
+    ):
+        about = {"key_id": key["id"], "key_label": key["description"], "key_ending": key["key"][-4:]}
+        when = {"started_at": timezone.now() - timedelta(days=days), "outcome": Outcome.DONE}
+        common = {"environment": "production", "consumer": "acme"}
+        AuditEvent.objects.create(action=action, **common | about | when | facts)
+
+
 def a_colleague_who_supports(stage: Stage) -> None:
     stage.make_person(ANN)
     clerk = User.objects.get(email=CLERK)
@@ -138,6 +158,22 @@ def a_colleague_who_supports(stage: Stage) -> None:
     clerk.save()
     clerk.user_permissions.set(Permission.objects.filter(codename__in=["view_user", "support_user"]))
     history_of_acme(stage)
+
+
+def page_of_key(label: str) -> Step:
+    def step(stage: Stage) -> None:
+        key = next(key for key in stage.sandbox.keys("acme") if key["description"] == label)
+        stage.page.goto(f"/keys/production/acme/{key['id']}/")
+
+    return step
+
+
+def deleted(stage: Stage) -> None:
+    """The key whose page this is; and the page again."""
+    page = stage.page.url
+    stage.page.goto(f"{page}delete/")
+    send("main form")(stage)
+    stage.page.goto(page)
 
 
 def looks_as_ann(stage: Stage) -> None:
@@ -474,6 +510,24 @@ REMINDERS = Scene(
     person=ANN,
     prepare=keys_of_acme_and_ben,
 )
+KEY = Scene(
+    "key",
+    (
+        state("leaked", KEYS),
+        state("worth-a-look", at("/keys/production/?only=endless")),
+        state("panel", click(f"{ROW} strong a"), click("#dialog[open] .key-panel h2")),
+        state("panel-revealed", ask("#dialog form[action$='/reveal/']", "[data-revealed]")),
+        state("panel-rotate", ask("#dialog form[action$='/rotate/']", "#dialog [name=grace]")),
+        state("page", page_of_key("Production server")),
+        state("page-replaced", page_of_key("Laptop")),
+        state("page-leaked", page_of_key("Old laptop")),
+        state("page-gone", deleted),
+        state("page-not-found", at("/keys/production/acme/nowhere/")),
+        state("page-outage", DOWN, page_of_key("Production server")),
+    ),
+    person=ANN,
+    prepare=a_key_with_a_past,
+)
 ODD = Scene(
     "odd",
     (
@@ -549,6 +603,7 @@ SCENES = [
     DEVICES,
     HISTORY,
     NO_HISTORY,
+    KEY,
     SUPPORT,
 ]
 SCENES += [REMINDERS, ODD, COMPANY, CONNECTIONS, ADDRESSES, COLLEAGUE]

@@ -156,6 +156,7 @@ VERBS = [
         fields={"label": "Acme Ltd"},
         on_key=False,
     ),
+    Verb("copy", Action.COPY, [GATE, "GET consumers/acme/keys/*"], _same, fields={"form": "kubernetes"}, reads=True),
 ]
 
 

@@ -4,7 +4,9 @@ import uuid
 
 import pytest
 from bs4 import BeautifulSoup, Tag
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from pytest_django.fixtures import Settings
 
 from sandbox import Sandbox
@@ -380,3 +382,102 @@ def test_the_page_travels_compressed_and_an_answer_with_a_key_never_does(sandbox
         response = ann_client.post(f"/keys/production/acme/{keys[0]['id']}/{verb}/", headers=accepted)
         assert FULL_KEY.search(response.text)
         assert not response.has_header("Content-Encoding")
+
+
+# The line above the list
+
+
+@pytest.fixture
+def worth_a_look(sandbox: Sandbox) -> dict[str, str]:
+    """One key that ends soon, two that never do, one that is old, and two that are well; the ids by label."""
+    keys = [
+        {"description": "Soon", "expiresOn": in_time(days=3.1).isoformat()},
+        {"description": "Later", "expiresOn": in_time(days=30).isoformat()},
+        {"description": "Endless"},
+        {"description": "Over", "expiresOn": in_time(days=-1).isoformat()},
+    ]
+    sandbox.add_consumer("acme", managers=["ann@acme.test"], keys=keys)
+    old = {"createdOn": in_time(days=-181).isoformat(), "description": "Old", "expiresOn": in_time(days=60).isoformat()}
+    sandbox.add_consumer("globex", managers=["ann@acme.test"], keys=[old, {"description": "Also endless"}])
+    return {key["description"]: key["id"] for name in ("acme", "globex") for key in sandbox.keys(name)}
+
+
+def health(page: BeautifulSoup) -> dict[str, str]:
+    """What the line says, and where it leads."""
+    return {" ".join(link.get_text().split()): link["href"] for link in page.select("[data-health] a")}
+
+
+def test_a_line_says_what_is_worth_a_look_and_leads_to_those_keys(
+    worth_a_look: dict[str, str], sandbox: Sandbox, ann_client: Client
+) -> None:
+    """By links alone, and by no further call or query."""
+    page_of(ann_client)
+    sandbox.clear_journal()
+    page = page_of(ann_client)
+    assert len(sandbox.journal()) == 1
+    leads_to = {
+        "1 key ends in 3 days": {"Soon"},
+        "2 keys never end": {"Endless", "Also endless"},
+        "1 key is older than 180 days": {"Old"},
+    }
+    assert health(page).keys() == leads_to.keys()
+    for words, url in health(page).items():
+        only = page_of(ann_client, url)
+        assert {row["data-key"] for row in only.select("[data-key]")} == {worth_a_look[one] for one in leads_to[words]}
+        assert " ".join(only.select_one("[data-health] [aria-current]").get_text().split()) == words
+        everything = page_of(ann_client, health(only)["Show all keys"])
+        assert {row["data-key"] for row in everything.select("[data-key]")} == set(worth_a_look.values())
+
+
+def test_it_costs_no_query(worth_a_look: dict[str, str], ann_client: Client, settings: Settings) -> None:
+    page_of(ann_client)
+    counted = []
+    for more in ({}, {"KEYS_WARN_DAYS": 0, "KEYS_WARN_OLD_DAYS": 0, "KEYS_WARN_ENDLESS": False}):
+        for name, value in more.items():
+            setattr(settings, name, value)
+        with CaptureQueriesContext(connection) as queries:
+            page = page_of(ann_client)
+        counted.append(len(queries))
+        assert bool(health(page)) is not bool(more)
+    assert counted[0] == counted[1]
+
+
+def test_nothing_stands_there_while_all_is_well(sandbox: Sandbox, ann_client: Client) -> None:
+    well = {"description": "CI", "expiresOn": in_time(days=60).isoformat()}
+    sandbox.add_consumer("acme", managers=["ann@acme.test"], keys=[well])
+    assert page_of(ann_client).select("[data-health]") == []
+    page = page_of(ann_client, "/keys/production/?only=soon")
+    assert len(page.select("[data-key]")) == 1, "a link that is out of date hides nothing"
+
+
+def test_several_that_end_are_told_with_the_first(sandbox: Sandbox, ann_client: Client) -> None:
+    keys = [{"description": "CI", "expiresOn": in_time(days=days).isoformat()} for days in (5.1, 2.1)]
+    sandbox.add_consumer("acme", managers=["ann@acme.test"], keys=keys)
+    assert list(health(page_of(ann_client))) == ["2 keys end soon, the first in 2 days"]
+
+
+def test_what_was_replaced_needs_no_further_look(sandbox: Sandbox, ann_client: Client, settings: Settings) -> None:
+    settings.KEYS_WARN_ENDLESS = False
+    soon = {"createdOn": in_time(days=-200).isoformat(), "expiresOn": in_time(days=3).isoformat()}
+    sandbox.add_consumer("acme", managers=["ann@acme.test"], keys=[soon])
+    assert len(health(page_of(ann_client))) == 2
+    url = f"/keys/production/acme/{sandbox.keys('acme')[0]['id']}/rotate/"
+    ann_client.post(url, {"grace": "24h", "token": uuid.uuid4()})
+    assert health(page_of(ann_client)) == {}
+
+
+def test_the_operator_says_what_is_worth_a_word(
+    worth_a_look: dict[str, str], ann_client: Client, settings: Settings
+) -> None:
+    settings.KEYS_WARN_DAYS, settings.KEYS_WARN_OLD_DAYS, settings.KEYS_WARN_ENDLESS = 40, 0, False
+    assert list(health(page_of(ann_client))) == ["2 keys end soon, the first in 3 days"]
+
+
+def test_all_pages_of_consumers_count(sandbox: Sandbox, ann_client: Client) -> None:
+    for number in range(30):
+        sandbox.add_consumer(f"team-{number:02}", managers=["ann@acme.test"], keys=[{"description": "CI"}])
+    page = page_of(ann_client)
+    assert list(health(page)) == ["30 keys never end"]
+    assert page_of(ann_client, "/keys/production/?only=endless").select_one("a[rel=next]")["href"] == (
+        "?only=endless&page=2"
+    )

@@ -335,3 +335,48 @@ def test_there_must_be_a_key_to_rotate(sandbox: Sandbox, ann_client: Client) -> 
     sandbox.add_consumer("acme", managers=["ann@acme.test"])
     assert rotate(ann_client, "/keys/production/acme/rotate-all/").status_code == 403
     assert sandbox.keys("acme") == []
+
+
+# What the form offers
+
+
+def offered(client, key: dict) -> tuple[list[str], str]:
+    """The codes that can be chosen, and the one that is."""
+    page = BeautifulSoup(client.get(f"/keys/production/acme/{key['id']}/rotate/").content, "html.parser")
+    radios = page.select("[name=grace]")
+    (chosen,) = [radio["value"] for radio in radios if radio.has_attr("checked")]
+    return [radio["value"] for radio in radios], chosen
+
+
+@pytest.mark.parametrize(
+    ("hours", "codes", "chosen"),
+    [
+        (0.5, ["now", "1h"], "1h"),
+        (23, ["now", "1h", "24h"], "24h"),
+        (100, ["now", "1h", "24h", "3d", "7d"], "24h"),
+        (24 * 30, ["now", "1h", "24h", "3d", "7d", "14d"], "24h"),
+        (None, ["now", "1h", "24h", "3d", "7d", "14d"], "24h"),
+    ],
+)
+def test_no_time_is_offered_later_than_the_keys_own_end(
+    hours: float | None, codes: list[str], chosen: str, sandbox, ann_client
+) -> None:
+    """The last choice is that end, which the rotation leaves as it is."""
+    end = hours and in_time(hours=hours)
+    sandbox.add_consumer("acme", managers=["ann@acme.test"], keys=[{"expiresOn": end and end.isoformat()}])
+    (key,) = sandbox.keys("acme")
+    assert offered(ann_client, key) == (codes, chosen)
+    url = f"/keys/production/acme/{key['id']}/rotate/"
+    assert ("When it ends by itself" in ann_client.get(url).text) is (len(codes) < 6)
+    ann_client.post(url, {"grace": codes[-1], "token": str(uuid.uuid4())})
+    if len(codes) < 6:
+        assert sandbox.keys("acme")[0]["expiresOn"] == key["expiresOn"]
+
+
+def test_a_key_that_was_replaced_already_is_said_to_be(sandbox, ann_client) -> None:
+    key = acme(sandbox)[0]
+    url = f"/keys/production/acme/{key['id']}/rotate/"
+    assert "was replaced already" not in ann_client.get(url).text
+    ann_client.post(url, {"grace": "24h", "token": str(uuid.uuid4())})
+    new = sandbox.keys("acme")[-1]
+    assert f"was replaced already, by ••••••••{new['key'][-4:]}" in ann_client.get(url).text

@@ -312,7 +312,8 @@ def test_a_fetched_key_is_in_no_log(
     for logger in LOGGERS:
         caplog.set_level(logging.DEBUG, logger)
     own = "own-format.0123456789/+'<&>\\abc"
-    sinks.sandbox.add_consumer("acme", managers=["ann@acme.test"], keys=[{"description": "CI", "key": own}])
+    managers = ["ann@acme.test", "ben@acme.test"]
+    sinks.sandbox.add_consumer("acme", managers=managers, keys=[{"description": "CI", "key": own}])
     client, url = people["mallory" if verb is FIRST_KEY else "ann"], verb.url(sinks.sandbox)
     for htmx in (False, True):
         sinks.send(verb, client, url, htmx=htmx)

@@ -33,6 +33,7 @@ storage or in the history. Without this file the forms lead to a page to copy fr
     button.dataset.label ??= button.textContent;
     button.textContent = word("copied");
     setTimeout(() => (button.textContent = button.dataset.label), 2_000);
+    window.portal?.release();
   }
 
   /* The key goes from the answer to the clipboard, and is not shown */
@@ -56,7 +57,7 @@ storage or in the history. Without this file the forms lead to a page to copy fr
 
   /** What is copied, and said then: the key itself, or in the ready request that the form names. */
   function filled(form, key) {
-    if (!form.dataset.copy) return { text: key, said: "keyCopied" };
+    if (!form.dataset.copy) return { text: key, said: form.dataset.said ?? "keyCopied" };
     if (!NEEDS_NO_QUOTES.test(key)) return { text: key, said: "onlyTheKey" };
     const code = document.querySelector(form.dataset.copy).cloneNode(true);
     code.querySelector("[data-place]").textContent = key;
@@ -107,7 +108,6 @@ storage or in the history. Without this file the forms lead to a page to copy fr
     try {
       await navigator.clipboard.writeText(source.value ?? source.textContent.trim());
       sayCopied(button);
-      window.portal?.release();
     } catch {
       getSelection().selectAllChildren(source);
       source.select?.();

@@ -9,8 +9,8 @@
   /* Ready requests: in the language that was chosen last */
 
   function useLanguage() {
-    const kept = document.querySelector(`[name=request-language][value="${CSS.escape(recall(LANGUAGE) ?? "")}"]`);
-    if (kept) kept.checked = true;
+    const kept = `[name$=request-language][value="${CSS.escape(recall(LANGUAGE) ?? "")}"]`;
+    for (const choice of document.querySelectorAll(kept)) choice.checked = true;
   }
 
   /* The key: any of those in the rows above that can be copied */
@@ -27,7 +27,8 @@
     });
   }
 
-  function offerKeys() {
+  function setUp() {
+    useLanguage();
     const choice = document.querySelector("[data-key-choice]");
     if (!choice) return;
     const before = choice.value;
@@ -54,15 +55,13 @@
     }
   }
 
-  useLanguage();
-  offerKeys();
-  for (const told of ["htmx:afterSettle", "htmx:oobAfterSwap"]) document.addEventListener(told, offerKeys);
-  document.addEventListener("htmx:afterSettle", ({ detail }) => detail.target.matches("[data-main]") && useLanguage());
+  setUp();
+  for (const told of ["htmx:afterSettle", "htmx:oobAfterSwap"]) document.addEventListener(told, setUp);
   document.addEventListener("htmx:configRequest", ({ detail }) => {
     if (detail.elt.matches("[data-of-key]")) detail.path = detail.elt.getAttribute("action");
   });
   document.addEventListener("change", ({ target }) => {
-    if (target.name === "request-language") remember(LANGUAGE, target.value);
+    if (target.name?.endsWith("request-language")) remember(LANGUAGE, target.value);
     if (!target.matches("[data-key-choice]")) return;
     useKey(target);
     document.getElementById("trial")?.replaceChildren(); // It was about another key.

@@ -151,12 +151,12 @@ Without this file every page still works. */
   }
 
   function rememberOpener(form) {
-    if (form.closest("dialog") || !form.matches("form")) return;
+    if (form.closest("dialog") || !form.matches("form, a")) return;
     const row = form.closest("[data-key]");
     opener = {
-      action: form.getAttribute("action"),
+      action: form.getAttribute("action") ?? "",
       consumer: form.closest("[data-consumer]")?.dataset.consumer,
-      neighbour: (row?.nextElementSibling ?? row?.previousElementSibling)?.id,
+      neighbour: (form.href ? row : (row?.nextElementSibling ?? row?.previousElementSibling))?.id,
     };
   }
 

@@ -1,0 +1,79 @@
+"""Key health: which keys are worth a look, as they end soon, never end or are old; told from a list that was read."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from django.utils import timezone
+from django.utils.translation import ngettext
+
+from keys.conf import settings
+from keys.times import in_words
+from keys.types import ApiKey, Consumer
+
+Rule = Callable[[ApiKey, datetime], bool]
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """Something to say of some keys, in words; the name stands in the URL that leads to them."""
+
+    name: str
+    words: str
+    rule: Rule
+    now: datetime
+
+    def of(self, consumer: Consumer) -> tuple[ApiKey, ...]:
+        return tuple(key for key in consumer.live_keys if _is_open(key) and self.rule(key, self.now))
+
+
+def findings(consumers: Iterable[Consumer]) -> list[Finding]:
+    """Findings about the keys that work, but for those that were replaced or are said to have leaked."""
+    now = timezone.now()
+    keys = [key for consumer in consumers for key in consumer.live_keys if _is_open(key)]
+    found = []
+    for name, (rule, words) in RULES.items():
+        if concerned := [key for key in keys if rule(key, now)]:
+            found.append(Finding(name, words(concerned, now), rule, now))
+    return found
+
+
+def _is_open(key: ApiKey) -> bool:
+    return key.replaced_by is None and not key.leaked
+
+
+def _ends_soon(key: ApiKey, now: datetime) -> bool:
+    return key.expires_on is not None and key.expires_on <= now + timedelta(days=settings.KEYS_WARN_DAYS)
+
+
+def _is_endless(key: ApiKey, _now: datetime) -> bool:
+    return key.expires_on is None and settings.KEYS_WARN_ENDLESS
+
+
+def _is_old(key: ApiKey, now: datetime) -> bool:
+    days = settings.KEYS_WARN_OLD_DAYS
+    return days > 0 and now - key.created_on > timedelta(days=days)
+
+
+def _soon_words(keys: list[ApiKey], now: datetime) -> str:
+    first = in_words(min(key.expires_on for key in keys if key.expires_on), now)
+    words = ngettext("%(number)d key ends %(when)s", "%(number)d keys end soon, the first %(when)s", len(keys))
+    return words % {"number": len(keys), "when": first}
+
+
+def _endless_words(keys: list[ApiKey], _now: datetime) -> str:
+    return ngettext("%(number)d key never ends", "%(number)d keys never end", len(keys)) % {"number": len(keys)}
+
+
+def _old_words(keys: list[ApiKey], _now: datetime) -> str:
+    words = ngettext(
+        "%(number)d key is older than %(days)d days", "%(number)d keys are older than %(days)d days", len(keys)
+    )
+    return words % {"number": len(keys), "days": settings.KEYS_WARN_OLD_DAYS}
+
+
+RULES: dict[str, tuple[Rule, Callable[[list[ApiKey], datetime], str]]] = {
+    "soon": (_ends_soon, _soon_words),
+    "endless": (_is_endless, _endless_words),
+    "old": (_is_old, _old_words),
+}
