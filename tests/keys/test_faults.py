@@ -255,7 +255,7 @@ def test_what_was_deleted_since_is_said_to_be(
     assert said(again) == Said.DONE
     assert written(sandbox.journal()) == []
     text = words(again) if htmx or made else words(client.get("/keys/"))
-    if verb.action != Action.RENAME_CONSUMER:
+    if verb.on_key or made:
         assert "has been deleted since" in text
     assert "Try Reveal on its row" not in text
     assert "The new key never ends" not in text
