@@ -2,11 +2,17 @@
 
 from django import template
 from django.template import Context
+from django.template.base import Parser, Token
+from django.template.loader import render_to_string
 from django.urls import reverse
+from django.utils.safestring import SafeString
+from django.utils.translation import get_language
 
 from keys import refusals, times
 from keys.conf import settings
 from keys.types import KEYS_IN_A_LIST, ApiKey, Consumer
+
+AT, ID = "{at}", "{id}"  # blanks in the stencils of ActionsNode
 
 register = template.Library()
 
@@ -35,3 +41,31 @@ def newest(keys: list[ApiKey]) -> list[ApiKey]:
 def address_of(context: Context, key: ApiKey) -> str:
     """URL prefix of a key's verbs: a page of many keys is slow if it reverses every one."""
     return reverse("keys:copy", args=[context["environment"], key.consumer, key.id]).removesuffix("copy/")
+
+
+class ActionsNode(template.Node):
+    """Stencil: the buttons of a key, rendered once for each language and kind of row; only the id differs."""
+
+    def __init__(self) -> None:
+        self.stencils: dict[tuple[object, ...], str] = {}
+
+    def render(self, context: Context) -> SafeString:
+        key: ApiKey = context["key"]
+        kind = {
+            "can_reveal": bool(context["can_reveal"]),
+            "can_change": bool(context["can_change"]),
+            "is_ended": key.is_ended,
+            "is_due": key.ends_soon and not key.replaced_by,
+            "is_shown": bool(context.get("value")),
+        }
+        which = (get_language(), *kind.values())
+        if which not in self.stencils:
+            self.stencils[which] = render_to_string("keys/_key_actions.html", kind | {"at": AT, "id": ID})
+        # Neither part of an address nor an id holds anything that would have to be escaped.
+        return SafeString(self.stencils[which].replace(AT, address_of(context, key)).replace(ID, key.id))
+
+
+@register.tag
+def key_actions(_parser: Parser, _token: Token) -> ActionsNode:
+    """The verbs of `key`, as `keys/_key_actions.html` draws them."""
+    return ActionsNode()

@@ -16,13 +16,13 @@
   /* The key: any of those in the rows above that can be copied */
 
   function keysInRows() {
-    return [...document.querySelectorAll("[data-key] form[data-copy]")].map((form) => {
-      const row = form.closest("[data-key]");
+    return [...document.querySelectorAll("[data-key] [data-copy]")].map((button) => {
+      const row = button.closest("[data-key]");
       return {
-        url: form.getAttribute("action"),
+        url: button.getAttribute("formaction"),
         label: row.querySelector("strong").textContent,
         masked: row.dataset.masked ?? row.querySelector("[data-value]").textContent,
-        group: form.closest("[data-consumer]").querySelector("h2").textContent,
+        group: button.closest("[data-consumer]").querySelector("h2").textContent,
       };
     });
   }
@@ -49,8 +49,8 @@
     const place = choice.closest("[data-quickstart]");
     if (!option) return;
     for (const text of place.querySelectorAll("[data-place]")) text.textContent = option.dataset.masked;
-    for (const form of place.querySelectorAll("[data-of-key]")) {
-      form.setAttribute("action", option.value.replace(/copy\/$/, `${form.dataset.ofKey}/`));
+    for (const button of place.querySelectorAll("[data-of-key]")) {
+      button.setAttribute("formaction", option.value.replace(/copy\/$/, `${button.dataset.ofKey}/`));
     }
   }
 
@@ -58,9 +58,6 @@
   offerKeys();
   for (const told of ["htmx:afterSettle", "htmx:oobAfterSwap"]) document.addEventListener(told, offerKeys);
   document.addEventListener("htmx:afterSettle", ({ detail }) => detail.target.id === "main" && useLanguage());
-  document.addEventListener("htmx:configRequest", ({ detail }) => {
-    if (detail.elt.matches("[data-of-key]")) detail.path = detail.elt.getAttribute("action");
-  });
   document.addEventListener("change", ({ target }) => {
     if (target.name === "request-language") remember(LANGUAGE, target.value);
     if (!target.matches("[data-key-choice]")) return;
@@ -77,7 +74,7 @@
   /** In the consumer where the focus is, or in the first one. */
   function create() {
     const here = document.activeElement.closest("[data-consumer]") ?? document.getElementById("main");
-    here.querySelector("form[action$='/create/'] button")?.click();
+    here.querySelector("[data-create]")?.click();
   }
 
   function go(step) {

@@ -143,33 +143,34 @@ Without this file every page still works. */
   /** To the button that was used; else to the next row, or to its consumer. */
   function restoreFocus() {
     if (!opener || document.activeElement !== document.body) return;
-    const form = [...document.forms].find((form) => form.getAttribute("action") === opener.action);
-    const row = form?.hidden ? form.closest("[data-key]") : form;
-    const place = row?.querySelector("[data-hide]") ?? row?.querySelector("button");
+    const used = document.querySelector(`[formaction="${opener.action}"], [action="${opener.action}"] button`);
+    const beside = (selector) => used?.closest(".actions")?.querySelector(selector);
     const others = [opener.neighbour, `consumer-${opener.consumer}`, "main"].map((id) => document.getElementById(id));
-    (place ?? others.find(Boolean)).focus();
+    [used, beside("[data-hide]"), beside("[popovertarget]"), ...others].find((place) => place?.checkVisibility()).focus();
   }
 
-  function rememberOpener(form) {
-    if (form.closest("dialog") || !form.matches("form")) return;
-    const row = form.closest("[data-key]");
+  function rememberOpener(part) {
+    if (part.closest("dialog") || !part.matches("form, [formaction]")) return;
+    const row = part.closest("[data-key]");
     opener = {
-      action: form.getAttribute("action"),
-      consumer: form.closest("[data-consumer]")?.dataset.consumer,
+      action: part.getAttribute("formaction") ?? part.getAttribute("action"),
+      consumer: part.closest("[data-consumer]")?.dataset.consumer,
       neighbour: (row?.nextElementSibling ?? row?.previousElementSibling)?.id,
     };
   }
 
-  /* Buttons that are at work */
+  /* Forms that are at work; or buttons with an address of their own, of which many share a form */
 
-  function setBusy(form, button) {
-    form.dataset.busy = "";
-    (button ?? form.querySelector("button"))?.setAttribute("aria-busy", "true");
+  const isBusy = (part) => part.dataset.busy !== undefined;
+
+  function setBusy(part, button = part) {
+    part.dataset.busy = "";
+    button.setAttribute("aria-busy", "true");
   }
 
-  function setIdle(form) {
-    delete form.dataset.busy;
-    for (const button of form.querySelectorAll("[aria-busy]")) button.removeAttribute("aria-busy");
+  function setIdle(part) {
+    delete part.dataset.busy;
+    for (const button of [part, ...part.querySelectorAll("button")]) button.removeAttribute("aria-busy");
   }
 
   /* A page that is slow to come: its shape in its place */
@@ -226,7 +227,14 @@ Without this file every page still works. */
 
   /* What htmx tells */
 
+  document.addEventListener("htmx:confirm", (event) => {
+    if (event.target.matches("button") && isBusy(event.target)) event.preventDefault();
+  });
+  document.addEventListener("htmx:configRequest", ({ detail }) => {
+    detail.path = detail.elt.getAttribute("formaction") ?? detail.path;
+  });
   document.addEventListener("htmx:beforeRequest", ({ detail }) => {
+    if (detail.elt.matches("button")) setBusy(detail.elt);
     rememberOpener(detail.elt);
     expect(detail.target);
   });
@@ -267,16 +275,14 @@ Without this file every page still works. */
   /* What people do */
 
   document.addEventListener("submit", (event) => {
-    const form = event.target;
-    if (form.method === "dialog") return;
-    const isTwice = form.dataset.busy !== undefined;
-    if (isTwice || form.closest("[data-guard]")) {
+    const button = event.submitter ?? event.target.querySelector("button");
+    if (event.target.method === "dialog") return;
+    const part = button?.hasAttribute("formaction") ? button : event.target;
+    if (isBusy(part) || part.closest("[data-guard]")) {
       event.preventDefault();
       event.stopPropagation();
-      if (!isTwice) hint();
-    } else {
-      setBusy(form, event.submitter);
-    }
+      if (!isBusy(part)) hint();
+    } else setBusy(part, button ?? part);
   }, true);
 
   document.addEventListener("click", (event) => {
@@ -327,7 +333,7 @@ Without this file every page still works. */
   window.addEventListener("pagehide", () => dialogBody()?.replaceChildren());
   window.addEventListener("pageshow", (event) => {
     if (event.persisted && document.body.hasAttribute("data-private")) location.reload();
-    document.querySelectorAll("form[data-busy]").forEach(setIdle);
+    document.querySelectorAll("[data-busy]").forEach(setIdle);
   });
 
   document.addEventListener("DOMContentLoaded", () => {
