@@ -4,9 +4,11 @@ from collections.abc import Iterable
 from dataclasses import replace
 from datetime import timedelta
 
+from django.db.models import CharField
 from django.utils.dateparse import parse_datetime
 
 from keys.models import DONE, Action, AuditEvent
+from keys.prepared import Blank, Prepared
 from keys.types import Consumer
 
 LATELY = timedelta(minutes=2)  # "end the old key now" means a minute ago
@@ -35,17 +37,25 @@ def _with_pairs(consumer: Consumer, made: dict[str, str]) -> Consumer:
 
 def _replacement_ids(environment: str, names: list[str]) -> dict[str, dict[str, str]]:
     """For each consumer the ids of replaced keys, and of those that replaced them."""
-    events = AuditEvent.objects.filter(
-        environment=environment,
-        consumer__in=names,
-        action__in=[Action.ROTATE, Action.ROTATE_ALL],
-        outcome__in=DONE,
-    ).order_by("-started_at")
     found: dict[str, dict[str, str]] = {}
-    for event in events.only("action", "consumer", "facts", "started_at")[:ROTATIONS_AT_MOST]:
-        for old, at in event.facts.get("old", {}).items():
+    for action, consumer, facts, started_at in _ROTATIONS.rows(names, environment=environment):
+        for old, at in facts.get("old", {}).items():
             ends = parse_datetime(at)
             # Rotating all keys notes those too that had ended long before.
-            if ends and (event.action == Action.ROTATE or ends >= event.started_at - LATELY):
-                found.setdefault(event.consumer, {}).setdefault(old, event.facts.get("new", ""))
+            if ends and (action == Action.ROTATE or ends >= started_at - LATELY):
+                found.setdefault(consumer, {}).setdefault(old, facts.get("new", ""))
     return found
+
+
+_ROTATIONS = Prepared(
+    lambda names: (
+        AuditEvent.objects.filter(
+            environment=Blank("environment", CharField()),
+            consumer__in=[Blank(name, CharField()) for name in names],
+            action__in=[Action.ROTATE, Action.ROTATE_ALL],
+            outcome__in=DONE,
+        )
+        .order_by("-started_at")
+        .values_list("action", "consumer", "facts", "started_at")[:ROTATIONS_AT_MOST]
+    )
+)

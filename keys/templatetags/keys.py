@@ -1,10 +1,12 @@
 """Template library of the keys app: times, the metadata to show, the URL prefix of a key's verbs."""
 
+from functools import lru_cache
+
 from django import template
 from django.template import Context
 from django.template.base import Parser, Token
 from django.template.loader import render_to_string
-from django.urls import reverse
+from django.urls import get_script_prefix, get_urlconf, reverse
 from django.utils.safestring import SafeString
 from django.utils.translation import get_language
 
@@ -40,7 +42,13 @@ def newest(keys: list[ApiKey]) -> list[ApiKey]:
 @register.simple_tag(takes_context=True)
 def address_of(context: Context, key: ApiKey) -> str:
     """URL prefix of a key's verbs: a page of many keys is slow if it reverses every one."""
-    return reverse("keys:copy", args=[context["environment"], key.consumer, key.id]).removesuffix("copy/")
+    return _prefix(context["environment"], get_urlconf(), get_script_prefix()) + f"{key.consumer}/{key.id}/"
+
+
+@lru_cache(maxsize=64)
+def _prefix(environment: str, _urls: str | None, _mounted_at: str) -> str:
+    """Memoised; the last two are the current ones."""
+    return reverse("keys:environment", args=[environment])
 
 
 class ActionsNode(template.Node):

@@ -3,6 +3,7 @@
 import uuid
 
 import pytest
+from allauth.account.models import EmailAddress
 from bs4 import BeautifulSoup, Tag
 from django.test import Client
 from pytest_django.fixtures import Settings
@@ -72,6 +73,30 @@ def test_rows_say_what_is_not_the_rule(sandbox: Sandbox, ann_client: Client) -> 
     for button in page.select("[data-consumer] [formaction]"):
         is_read = button["formaction"].endswith(("/copy/", "/reveal/"))
         assert button["form"] == ("act" if is_read else "ask")
+
+
+@pytest.mark.parametrize("number", [1, 9])
+def test_the_number_of_queries_does_not_depend_on_that_of_keys(
+    number: int, sandbox: Sandbox, ann_client: Client, django_assert_num_queries
+) -> None:
+    """Session, user, addresses, what was changed lately; and which key replaced which, where one has an end."""
+    keys = [{"description": f"Key {n}", "expiresOn": in_time(days=40).isoformat()} for n in range(number)]
+    sandbox.add_consumer("acme", managers=["ann@acme.test"], keys=keys)
+    with django_assert_num_queries(5):
+        page_of(ann_client)
+
+
+def test_nothing_that_a_query_found_is_kept(sandbox: Sandbox, ann, ann_client: Client) -> None:
+    """Queries are prepared once for each process, for the values of each request."""
+    acme(sandbox)
+    sandbox.add_consumer("home", managers=["ann@home.test"])
+    assert consumers_on(page_of(ann_client)) == ["acme"]
+    address = EmailAddress.objects.create(user=ann, email="ann@home.test", verified=True)
+    assert consumers_on(page_of(ann_client)) == ["acme", "home"]
+    address.delete()
+    assert consumers_on(page_of(ann_client)) == ["acme"]
+    ann_client.session.flush()
+    assert ann_client.get("/keys/").status_code == 302
 
 
 def test_every_verified_address_counts(sandbox: Sandbox, make_person, client_of) -> None:
