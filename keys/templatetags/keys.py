@@ -13,6 +13,7 @@ from django.utils.translation import get_language
 from keys import refusals, times
 from keys.conf import settings
 from keys.types import KEYS_IN_A_LIST, ApiKey, Consumer
+from keys.web import told
 
 AT, ID = "{at}", "{id}"  # blanks in the stencils of ActionsNode
 
@@ -23,6 +24,8 @@ register.filter("rough", times.rough)
 register.filter("written", times.written)
 register.filter("clock", times.clock)
 register.filter("iso", times.iso)
+register.filter("key_facts", told.key_facts)
+register.filter("consumer_facts", told.consumer_facts)
 register.simple_tag(refusals.sentence, name="refusal")
 register.simple_tag(refusals.within, name="gateway_memory")
 
