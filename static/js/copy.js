@@ -49,6 +49,7 @@ storage or in the history. Without this file the forms lead to a page to copy fr
     });
     const elsewhere = response.headers.get("HX-Redirect");
     if (elsewhere) return location.assign(elsewhere);
+    if (response.status === 404 && window.portal?.leave(button)) return;
     const text = await response.text();
     if (response.ok && response.headers.get("Content-Type")?.startsWith("text/plain")) return text;
     throw new Refusal(text);
@@ -70,9 +71,7 @@ storage or in the history. Without this file the forms lead to a page to copy fr
       blob.catch(() => {}); // Whoever waits for the promise itself hears of it.
       try {
         return await navigator.clipboard.write([new ClipboardItem({ "text/plain": blob })]);
-      } catch {
-        // Not every browser takes a promise.
-      }
+      } catch {} // Not every browser takes a promise.
     }
     return navigator.clipboard.writeText(await promise);
   }

@@ -15,26 +15,20 @@
 
   /* The key: any of those in the rows above that can be copied */
 
-  function keysInRows() {
-    return [...document.querySelectorAll("[data-key] [data-copy]")].map((button) => {
-      const row = button.closest("[data-key]");
-      return {
-        url: button.getAttribute("formaction"),
-        label: row.querySelector("strong").textContent,
-        masked: row.dataset.masked ?? row.querySelector("[data-value]").textContent,
-        group: button.closest("[data-consumer]").querySelector("h2").textContent,
-      };
-    });
-  }
 
   function offerKeys() {
     const choice = document.querySelector("[data-key-choice]");
     if (!choice) return;
     const before = choice.value;
-    const keys = keysInRows();
-    choice.closest("[data-quickstart]").hidden = !keys.length;
+    const buttons = document.querySelectorAll("[data-key] [data-copy]");
+    choice.closest("[data-quickstart]").hidden = !buttons.length;
     const groups = new Map();
-    for (const { url, label, masked, group } of keys) {
+    for (const button of buttons) {
+      const url = button.getAttribute("formaction");
+      const row = button.closest("[data-key]");
+      const label = row.querySelector("strong").textContent;
+      const masked = row.dataset.masked ?? row.querySelector("[data-value]").textContent;
+      const group = button.closest("[data-consumer]").querySelector("h2").textContent;
       if (!groups.has(group)) groups.set(group, Object.assign(document.createElement("optgroup"), { label: group }));
       const option = new Option(`${label} ${masked.slice(-8)}`, url, false, url === before);
       option.dataset.masked = masked;

@@ -25,9 +25,7 @@ Without this file every page still works. */
   function remember(name, value) {
     try {
       localStorage.setItem(name, value);
-    } catch {
-      // So be it.
-    }
+    } catch {} // So be it.
   }
 
   /* Colours: as the system, light or dark */
@@ -97,7 +95,7 @@ Without this file every page still works. */
 
   /* The dialog */
 
-  let opener = null; // What the dialog was opened from: {action, consumer, neighbour}.
+  let opener = null; // What the dialog was opened from: {action, consumer, neighbour}, and the key made in it.
   let isStale = false; // An answer was about something that this page does not show yet.
 
   /** A new key that was neither copied nor dismissed on purpose. */
@@ -114,6 +112,7 @@ Without this file every page still works. */
 
   function openDialog() {
     if (!dialog().open) dialog().showModal();
+    if (opener) opener.made = dialogBody().querySelector("[data-made]")?.dataset.made;
     const typed = "input:not([type=hidden], [type=radio], [type=checkbox])";
     const first = ["[aria-invalid=true]", "h2[tabindex]", typed, ":checked", "textarea", "a[data-close]"]
       .map((selector) => dialogBody().querySelector(selector))
@@ -140,13 +139,26 @@ Without this file every page still works. */
     else restoreFocus();
   }
 
-  /** To the button that was used; else to the next row, or to its consumer. */
+  const used = () => document.querySelector(`[formaction="${opener?.action}"], [action="${opener?.action}"] button`);
+
+  /** To the key just made, or the button that was used; else to the next row, or to its consumer. */
   function restoreFocus() {
     if (!opener || document.activeElement !== document.body) return;
-    const used = document.querySelector(`[formaction="${opener.action}"], [action="${opener.action}"] button`);
-    const beside = (selector) => used?.closest(".actions")?.querySelector(selector);
-    const others = [opener.neighbour, `consumer-${opener.consumer}`, "main"].map((id) => document.getElementById(id));
-    [used, beside("[data-hide]"), beside("[popovertarget]"), ...others].find((place) => place?.checkVisibility()).focus();
+    const beside = (selector) => used()?.closest(".actions")?.querySelector(selector);
+    const ids = [opener.made, opener.neighbour, `consumer-${opener.consumer}`, "main"];
+    const places = ids.map((id) => document.getElementById(id));
+    places.splice(1, 0, used(), beside("[data-hide]"), beside("[popovertarget]"));
+    places.find((place) => place?.checkVisibility()).focus();
+  }
+
+  /** A key that is gone, deleted in another tab for instance, leaves the list; false where this is about none. */
+  function leave(part) {
+    const row = (part.closest("#dialog") ? used() : part)?.closest("[data-key]");
+    if (!row) return false;
+    row.remove();
+    closeDialog();
+    notify(word("keyGone"));
+    return true;
   }
 
   function rememberOpener(part) {
@@ -252,7 +264,9 @@ Without this file every page still works. */
 
   // What was said in the dialog was about the answer before.
   document.addEventListener("htmx:beforeSwap", () => document.getElementById("dialog-notices").replaceChildren());
-  document.addEventListener("htmx:responseError", ({ detail }) => notifyOf(detail.xhr.responseText));
+  document.addEventListener("htmx:responseError", ({ detail: { elt, xhr } }) => {
+    if (xhr.status !== 404 || !leave(elt)) notifyOf(xhr.responseText);
+  });
 
   document.addEventListener("htmx:oobBeforeSwap", ({ detail }) => {
     if (detail.target.querySelector(".ended[open]")) detail.fragment.querySelector(".ended")?.setAttribute("open", "");
@@ -343,8 +357,7 @@ Without this file every page still works. */
     localise();
   });
 
-  /** For the scripts of single pages. */
-  // Last, as what is above may fail.
+  // For other scripts; last, as what is above may fail.
   root.dataset.js = "";
-  window.portal = { recall, remember, notify, notifyOf, release, setIdle };
+  window.portal = { recall, remember, notify, notifyOf, release, setIdle, leave };
 }

@@ -1,9 +1,11 @@
 """The API Keys page as people use it: every verb once with the mouse, by keyboard, and without JavaScript."""
 
 import re
+import uuid
 from typing import Any
 
 import pytest
+from django.test import Client
 from playwright.sync_api import Locator, Page, expect
 
 from sandbox import Sandbox
@@ -174,6 +176,7 @@ def test_rotating_makes_a_new_key_and_lets_the_old_one_live_a_day(
     assert about(ends(old), in_time(hours=24))
     button(dialog, "Copy").first.click()
     dialog.get_by_text("Done", exact=True).click()
+    expect(row(anns_page, new)).to_be_focused()
     expect(row(anns_page, old)).to_contain_text("Expires in")
     expect(row(anns_page, new)).to_contain_text("No expiry")
 
@@ -235,6 +238,30 @@ def test_trouble_in_a_dialog_goes_with_the_next_answer(anns_page: Page, sandbox:
     button(dialog, "Create key").click()
     expect(dialog).to_contain_text("Please choose the date.")
     expect(dialog.get_by_role("alert")).to_have_count(0)
+
+
+@pytest.mark.parametrize("verb", ["Copy", "Reveal", "Rename"])
+def test_a_key_that_was_deleted_in_another_tab_leaves_the_list_with_a_quiet_line(
+    anns_page: Page, sandbox: Sandbox, ann_client: Client, keys: list[dict[str, Any]], verb: str
+) -> None:
+    ann_client.post(f"/keys/production/acme/{keys[0]['id']}/delete/", {"token": str(uuid.uuid4())})
+    if verb == "Rename":
+        choose(row(anns_page, keys[0]), verb)
+        anns_page.get_by_label("Label").fill("Build")
+        button(anns_page, "Save").click()
+    else:
+        button(row(anns_page, keys[0]), verb).click()
+    expect(anns_page.get_by_text("This key no longer exists")).to_be_visible()
+    expect(row(anns_page, keys[0])).to_have_count(0)
+    expect(row(anns_page, keys[1])).to_be_visible()
+    expect(anns_page.get_by_role("dialog")).to_be_hidden()
+    expect(anns_page.get_by_role("alert")).to_have_count(0)
+
+
+def test_on_paper_there_is_nothing_to_press(anns_page: Page, keys: list[dict[str, Any]]) -> None:
+    anns_page.emulate_media(media="print")
+    expect(row(anns_page, keys[0]).get_by_text("CI")).to_be_visible()
+    expect(anns_page.get_by_role("button")).to_have_count(0)
 
 
 def test_a_session_that_ended_leads_to_sign_in(anns_page: Page, keys: list[dict[str, Any]]) -> None:
