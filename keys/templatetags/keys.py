@@ -7,6 +7,7 @@ from django.template import Context
 from django.template.base import Parser, Token
 from django.template.loader import render_to_string
 from django.urls import get_script_prefix, get_urlconf, reverse
+from django.utils.html import strip_spaces_between_tags
 from django.utils.safestring import SafeString
 from django.utils.translation import get_language
 
@@ -71,7 +72,8 @@ class ActionsNode(template.Node):
         }
         which = (get_language(), *kind.values())
         if which not in self.stencils:
-            self.stencils[which] = render_to_string("keys/_key_actions.html", kind | {"at": AT, "id": ID})
+            drawn = render_to_string("keys/_key_actions.html", kind | {"at": AT, "id": ID})
+            self.stencils[which] = strip_spaces_between_tags(drawn.strip())
         # Neither part of an address nor an id holds anything that would have to be escaped.
         return SafeString(self.stencils[which].replace(AT, address_of(context, key)).replace(ID, key.id))
 

@@ -283,6 +283,7 @@ MANAGER = Scene(
     (
         state("page", KEYS),
         state("menu", click("[popovertarget=account-menu]")),
+        state("menu-of-a-key", KEYS, click(f"{ROW} .more")),
         state("unfolded", KEYS, click(".ended summary"), click(".consumer-facts summary")),
         state("revealed", KEYS, verb("reveal", "[data-revealed]")),
         state("copied", KEYS, verb("copy", NOTICE)),
