@@ -1,4 +1,4 @@
-"""What a row shows, told back by htmx when a dialog is opened about it, which then need not wait for the key service.
+"""Row facts: what a row shows, told back by htmx so that a dialog about it opens without asking the key service.
 
 Only htmx is believed, for its header can be sent by no link and by no other site. Whatever is told, the dialog says it
 to nobody but whoever sent it, and the verb behind its form asks the key service as ever: who may, and how things stand.
