@@ -28,6 +28,7 @@ from keys.errors import (
     NotAllowed,
     NotFound,
     OutcomeUnknown,
+    RateLimited,
     StepUpNeeded,
 )
 from keys.http import Request
@@ -38,6 +39,9 @@ logger = logging.getLogger(__name__)
 
 SHOWN_BY_RELOADING = (ChangedMeanwhile, ApiRefused, DoneBefore, NotFound, OutcomeUnknown)
 """Errors that the same form, sent once more, would only bring again; their advice is to look at the page."""
+
+OF_THE_PERSON = (ChangedMeanwhile, NotAllowed, NotFound, RateLimited)
+"""Errors that say all there is to know: a reference would send people to support for what they did themselves."""
 
 
 def no_key_in_url(get_response: Callable[[Request], HttpResponse]) -> Callable[[Request], HttpResponse]:
@@ -124,7 +128,7 @@ def error_response(request: Request, error: ApiError) -> HttpResponse:
         "retry_after": error.retry_after,
         "may_reload": isinstance(error, SHOWN_BY_RELOADING),
         "may_pass": not isinstance(error, NotAllowed),
-        "reference": getattr(request, "reference", ""),
+        "reference": "" if isinstance(error, OF_THE_PERSON) else getattr(request, "reference", ""),
         "portal_support_url": settings.PORTAL_SUPPORT_URL,
     }
     if in_admin(request):

@@ -2,6 +2,7 @@
 
 import re
 from datetime import UTC, date, datetime, timedelta, tzinfo
+from functools import lru_cache
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -10,8 +11,8 @@ from django.utils.formats import date_format
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.timesince import timesince
+from django.utils.translation import get_language, npgettext_lazy
 from django.utils.translation import gettext as _
-from django.utils.translation import npgettext_lazy
 
 HALF_A_MINUTE = timedelta(seconds=30)
 UNITS: dict[str, Any] = {
@@ -73,6 +74,12 @@ def clock(moment: datetime) -> str:
 
 
 def _with_zone(moment: datetime, form: str) -> str:
+    return _in_zone(moment, form, timezone.get_current_timezone(), get_language())
+
+
+@lru_cache(maxsize=4096)
+def _in_zone(moment: datetime, form: str, _zone: tzinfo, _language: str | None) -> str:
+    """Memoised: keys are created once and looked at often. The last two are the current ones."""
     here = local(moment)
     name = here.tzname() or ""
     return f"{date_format(here, form)} {name if name[:1].isalpha() else f'UTC{name}'}"

@@ -7,7 +7,9 @@ import re
 from collections.abc import Callable
 
 from django.conf import settings
-from django.http import Http404, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
+from django.middleware import csrf
 from django.template.loader import render_to_string
 from django.utils.cache import patch_cache_control, patch_vary_headers
 from django.views.defaults import page_not_found
@@ -75,6 +77,17 @@ def health_checks(get_response: GetResponse) -> GetResponse:
         return answers.get(request.path_info, get_response)(request)
 
     return middleware
+
+
+class CsrfViewMiddleware(csrf.CsrfViewMiddleware):
+    """Send the CSRF cookie to whoever lacks it, not anew with each page: that shuts the back/forward cache."""
+
+    def process_response(self, request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
+        if request.META.get("CSRF_COOKIE_NEEDS_UPDATE"):
+            has_it = request.COOKIES.get(settings.CSRF_COOKIE_NAME) == request.META["CSRF_COOKIE"]
+            request.META["CSRF_COOKIE_NEEDS_UPDATE"] = not has_it
+            patch_vary_headers(response, ["Cookie"])
+        return super().process_response(request, response)
 
 
 def error_pages(get_response: GetResponse) -> GetResponse:

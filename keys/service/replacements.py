@@ -4,10 +4,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
-from django.db.models import Q
+from django.db.models import CharField, Q
 from django.utils.dateparse import parse_datetime
 
 from keys.models import DONE, Action, AuditEvent
+from keys.prepared import Blank, Prepared
 from keys.types import ApiKey, Consumer
 
 LATELY = timedelta(minutes=2)  # "end the old key now" means a minute ago
@@ -45,17 +46,28 @@ def _with_told(consumer: Consumer, told: _Told) -> Consumer:
 
 
 def _told(environment: str, names: list[str]) -> dict[str, _Told]:
-    events = AuditEvent.objects.filter(
-        _ROTATIONS | _LEAKS, environment=environment, consumer__in=names, outcome__in=DONE
-    ).order_by("-started_at")
     told: dict[str, _Told] = {}
-    for event in events.only("action", "consumer", "key_id", "facts", "started_at")[:EVENTS_AT_MOST]:
-        of_consumer = told.setdefault(event.consumer, _Told())
-        if event.action == Action.CHANGE_END:
-            of_consumer.found.setdefault(event.key_id, event.facts["found"])
-        for old, at in event.facts.get("old", {}).items():
+    for action, consumer, key_id, facts, started_at in _EVENTS.rows(names, environment=environment):
+        of_consumer = told.setdefault(consumer, _Told())
+        if action == Action.CHANGE_END:
+            of_consumer.found.setdefault(key_id, facts["found"])
+        for old, at in facts.get("old", {}).items():
             ends = parse_datetime(at)
             # Rotating all keys notes those too that had ended long before.
-            if ends and (event.action == Action.ROTATE or ends >= event.started_at - LATELY):
-                of_consumer.new.setdefault(old, event.facts.get("new", ""))
+            if ends and (action == Action.ROTATE or ends >= started_at - LATELY):
+                of_consumer.new.setdefault(old, facts.get("new", ""))
     return told
+
+
+_EVENTS = Prepared(
+    lambda names: (
+        AuditEvent.objects.filter(
+            _ROTATIONS | _LEAKS,
+            environment=Blank("environment", CharField()),
+            consumer__in=[Blank(name, CharField()) for name in names],
+            outcome__in=DONE,
+        )
+        .order_by("-started_at")
+        .values_list("action", "consumer", "key_id", "facts", "started_at")[:EVENTS_AT_MOST]
+    )
+)

@@ -1,14 +1,24 @@
 """Template library of the keys app: all that its templates use; they load it themselves, in any project."""
 
+from functools import lru_cache
+
 from django import template
 from django.template import Context
-from django.urls import reverse
+from django.template.base import Parser, Token
+from django.template.loader import render_to_string
+from django.urls import get_script_prefix, get_urlconf, reverse
+from django.utils.html import strip_spaces_between_tags
+from django.utils.safestring import SafeString
+from django.utils.translation import get_language
 
 from keys import refusals, times
 from keys.conf import settings
 from keys.templatetags import memoised
 from keys.types import KEYS_IN_A_LIST, ApiKey, Consumer
+from keys.web import told
 from keys.web.hand_over import FORMS, Form
+
+AT, ID = "{at}", "{id}"  # blanks in the stencils of ActionsNode
 
 register = template.Library()
 register.tags |= memoised.register.tags
@@ -20,6 +30,8 @@ register.filter("written", times.written)
 register.filter("clock", times.clock)
 register.filter("calendar_day", times.calendar_day)
 register.filter("iso", times.iso)
+register.filter("key_facts", told.key_facts)
+register.filter("consumer_facts", told.consumer_facts)
 register.simple_tag(refusals.sentence, name="refusal")
 register.simple_tag(refusals.within, name="gateway_memory")
 
@@ -45,7 +57,42 @@ def texts_to_hand_over(key: ApiKey) -> list[tuple[Form, str]]:
 @register.simple_tag(takes_context=True)
 def address_of(context: Context, key: ApiKey) -> str:
     """URL prefix of a key's verbs: a page of many keys is slow if it reverses every one."""
-    return reverse("keys:copy", args=[context["environment"], key.consumer, key.id]).removesuffix("copy/")
+    return _prefix(context["environment"], get_urlconf(), get_script_prefix()) + f"{key.consumer}/{key.id}/"
+
+
+@lru_cache(maxsize=64)
+def _prefix(environment: str, _urls: str | None, _mounted_at: str) -> str:
+    """Memoised; the last two are the current ones."""
+    return reverse("keys:environment", args=[environment])
+
+
+class ActionsNode(template.Node):
+    """Stencil: the buttons of a key, rendered once for each language and kind of row; only the id differs."""
+
+    def __init__(self) -> None:
+        self.stencils: dict[tuple[object, ...], str] = {}
+
+    def render(self, context: Context) -> SafeString:
+        key: ApiKey = context["key"]
+        kind = {
+            "can_reveal": bool(context["can_reveal"]),
+            "can_change": bool(context["can_change"]),
+            "is_ended": key.is_ended,
+            "is_due": key.ends_soon and not key.replaced_by,
+            "is_shown": bool(context.get("value")),
+        }
+        which = (get_language(), *kind.values())
+        if which not in self.stencils:
+            drawn = render_to_string("keys/_key_actions.html", kind | {"at": AT, "id": ID})
+            self.stencils[which] = strip_spaces_between_tags(drawn.strip())
+        # Neither part of an address nor an id holds anything that would have to be escaped.
+        return SafeString(self.stencils[which].replace(AT, address_of(context, key)).replace(ID, key.id))
+
+
+@register.tag
+def key_actions(_parser: Parser, _token: Token) -> ActionsNode:
+    """The verbs of `key`, as `keys/_key_actions.html` draws them."""
+    return ActionsNode()
 
 
 @register.simple_tag

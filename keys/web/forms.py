@@ -244,17 +244,26 @@ class EndForm(ZonedForm):
         self.fields["ends_on"].widget.attrs["max"] = f"{self.last_day.isoformat()}T23:59"
 
     def shows(self, ends: datetime | None) -> None:
+        """Bounds of the field: now, and the end as it is."""
+        bounds = self.fields["ends_on"].widget.attrs
+        bounds["min"] = local(timezone.now()).strftime(MINUTES)
         if ends:
             here = local(ends).replace(tzinfo=None)
             self.initial.update(ends_on=here, shown=here.strftime(MINUTES))
+            bounds["max"] = here.strftime(MINUTES)
 
     def clean_ends_on(self) -> datetime:
         """A time that has just passed means now: forms are filled in slowly."""
         ends: datetime = self.cleaned_data["ends_on"]
         if ends < timezone.now() - timedelta(hours=1):
             raise ValidationError(_("This time has passed (%(zone)s)."), "past", {"zone": str(self.time_zone)})
-        if self.data.get("ends_on") != self.data.get("shown") or ends > LATEST:
+        shown = self.data.get("shown", "")
+        if self.data.get("ends_on") != shown or ends > LATEST:
             self._check_last(local(ends).date())
+            if shown and f"{local(ends):{MINUTES}}" > shown:
+                raise ValidationError(
+                    _("A key cannot be made to live longer. Create or rotate a key instead."), "later"
+                )
         return ends
 
 

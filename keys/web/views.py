@@ -33,8 +33,8 @@ from keys.service.keyring import KeyRing, check_rotate_all, require_live
 from keys.service.lifetimes import renewed_end
 from keys.service.people import people_of
 from keys.service.replacements import with_replacements
-from keys.types import Consumer
-from keys.web import key_health
+from keys.types import ApiKey, Consumer
+from keys.web import key_health, told
 from keys.web.decorators import allowed, with_keyring
 from keys.web.forms import (
     LABEL_LENGTH,
@@ -172,10 +172,11 @@ def create(request: Request, ring: KeyRing, name: str = "") -> HttpResponse:
         if name:
             return _new_key(request, ring, ring.create(name, **wanted))
         return first_key_response(request, ring, ring.create_first(**wanted))
-    consumer = ring.consumer(name) if name else None
-    if consumer:
+    consumer = told.consumer_of(request, name) if name else None
+    if name and not consumer:
+        consumer = ring.consumer(name)
         rules_for(ring.actor).may_create(ring.actor, consumer)
-    else:
+    elif not name:
         ring.check_newcomer()
     return _dialog(request, ring, "keys/_create.html", form, consumer=consumer)
 
@@ -188,8 +189,7 @@ def rotate(request: Request, ring: KeyRing, name: str, key_id: str) -> HttpRespo
     if form.is_valid():
         change = ring.rotate(name, key_id, old_ends=form.old_ends, token=form.cleaned_data["token"])
         return _new_key(request, ring, change)
-    (consumer,) = with_replacements([ring.consumer(name)], ring.environment)
-    key = require_live(consumer.key(key_id))
+    key = require_live(_key(request, ring, name, key_id))
     form.offer_until(key.expires_on)
     return _dialog(request, ring, "keys/_rotate.html", form, key=key, new_key_ends=renewed_end(key, ring.environment))
 
@@ -203,10 +203,13 @@ def rotate_all(request: Request, ring: KeyRing, name: str) -> HttpResponse:
         seen, token = form.cleaned_data["seen"], form.cleaned_data["token"]
         change = ring.rotate_all(name, old_ends=form.old_ends, token=token, seen=seen)
         return _new_key(request, ring, change)
-    consumer = ring.consumer(name)
-    check_rotate_all(consumer)
-    form.initial["seen"] = consumer.mark
-    return _dialog(request, ring, "keys/_rotate_all.html", form, consumer=consumer)
+    if consumer := told.consumer_of(request, name):
+        form.initial["seen"], live = request.GET["mark"], int(request.GET["live"])
+    else:
+        consumer = ring.consumer(name)
+        check_rotate_all(consumer)
+        form.initial["seen"], live = consumer.mark, len(consumer.live_keys)
+    return _dialog(request, ring, "keys/_rotate_all.html", form, consumer=consumer, live=live)
 
 
 @require_form
@@ -217,7 +220,7 @@ def rename(request: Request, ring: KeyRing, name: str, key_id: str) -> HttpRespo
     if form.is_valid():
         change = ring.rename(name, key_id, label=form.new_label, token=form.cleaned_data["token"])
         return _changed(request, ring, change, _("The key has its new label."))
-    key = ring.consumer(name).key(key_id)
+    key = _key(request, ring, name, key_id)
     form.shows(key.label)
     return _dialog(request, ring, "keys/_rename.html", form, key=key)
 
@@ -230,7 +233,7 @@ def rename_consumer(request: Request, ring: KeyRing, name: str) -> HttpResponse:
     if form.is_valid():
         change = ring.rename_consumer(name, label=form.new_label, token=form.cleaned_data["token"])
         return _changed(request, ring, change, _("The new label is saved."))
-    consumer = ring.consumer(name)
+    consumer = told.consumer_of(request, name) or ring.consumer(name)
     form.shows(consumer.label)
     return _dialog(request, ring, "keys/_rename_consumer.html", form, consumer=consumer)
 
@@ -245,7 +248,7 @@ def change_end(request: Request, ring: KeyRing, name: str, key_id: str) -> HttpR
         change = ring.change_end(name, key_id, ends=ends, token=token)
         ended = " ".join([_("The key has ended."), refusals.sentence()])
         return _changed(request, ring, change, ended if change.has_ended_old else _("The key has its new end."))
-    key = require_live(ring.consumer(name).key(key_id))
+    key = require_live(_key(request, ring, name, key_id))
     form.shows(key.expires_on)
     return _dialog(request, ring, "keys/_end.html", form, key=key)
 
@@ -258,9 +261,12 @@ def delete(request: Request, ring: KeyRing, name: str, key_id: str) -> HttpRespo
     if form.is_valid():
         change = ring.delete(name, key_id, token=form.cleaned_data["token"])
         return _changed(request, ring, change, " ".join([_("The key is deleted."), *_refusal_of(change)]))
-    consumer = ring.consumer(name)
-    key = consumer.key(key_id)
-    is_last = consumer.live_keys == [key] and not consumer.unread_keys
+    if key := told.key_of(request, name, key_id):
+        is_last = "last" in request.GET
+    else:
+        consumer = ring.consumer(name)
+        key = consumer.key(key_id)
+        is_last = consumer.live_keys == [key] and not consumer.unread_keys
     return _dialog(request, ring, "keys/_delete.html", form, key=key, last=is_last)
 
 
@@ -356,6 +362,14 @@ def undone() -> str:
 
 def _post_data(request: Request) -> Any:
     return request.POST if request.method == "POST" else None
+
+
+def _key(request: Request, ring: KeyRing, name: str, key_id: str) -> ApiKey:
+    """The key that a dialog is about: as the row shows it, or as it is at this moment."""
+    if key := told.key_of(request, name, key_id):
+        return key
+    (consumer,) = with_replacements([ring.consumer(name)], ring.environment)
+    return consumer.key(key_id)
 
 
 def _page_context(ring: KeyRing) -> dict[str, Any]:

@@ -6,13 +6,18 @@ cookie alone: `session_key` is the digest everywhere inside, in the table of ses
 
 import hashlib
 from base64 import urlsafe_b64encode
+from typing import Any
 
 from django.conf import settings
 from django.contrib.sessions import middleware
 from django.contrib.sessions.backends import db
 from django.contrib.sessions.backends.base import VALID_KEY_CHARS
+from django.db.models import CharField, DateTimeField
 from django.http import HttpRequest, HttpResponse
+from django.utils import timezone
 from django.utils.crypto import get_random_string
+
+from keys.prepared import Blank, Prepared
 
 ID_LENGTH = 32  # 165 random bits: no salt or slow hash is needed where nobody can guess
 DIGEST_LENGTH = 40  # as much as the columns take, and 240 bits
@@ -31,12 +36,27 @@ class SessionKey(str):
         return key
 
 
+_LIVING = Prepared(
+    lambda _names: (
+        SessionStore.get_model_class()
+        .objects.filter(session_key=Blank("session_key", CharField()), expire_date__gt=Blank("now", DateTimeField()))
+        .values_list("session_data")
+    )
+)
+
+
 class SessionStore(db.SessionStore):
     def __init__(self, session_key: str | None = None) -> None:
         """Takes a `SessionKey`, a digest, as the list of devices has it, or an id. Of cookies take only ids."""
         if session_key and len(session_key) != DIGEST_LENGTH:
             session_key = SessionKey.of(session_key)
         super().__init__(session_key)
+
+    def load(self) -> dict[str, Any]:
+        rows = _LIVING.rows(session_key=self.session_key, now=timezone.now())
+        if not rows:
+            self._session_key = None
+        return self.decode(rows[0][0]) if rows else {}
 
     def _get_new_session_key(self) -> str:
         while True:

@@ -7,6 +7,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from sandbox import Sandbox
+from tests.helpers.stage import choose
 from tests.helpers.verbs import acme, in_time
 
 
@@ -87,7 +88,7 @@ def test_the_environment_stays_in_sight(anns_page: Page, sandbox: Sandbox, width
     anns_page.locator("[data-consumer]").last.scroll_into_view_if_needed()
     expect(anns_page.get_by_role("link", name="API Portal")).not_to_be_in_viewport()
     expect(anns_page.get_by_role("link", name="production")).to_be_in_viewport()
-    anns_page.locator("[data-consumer] button").last.focus()
+    anns_page.locator("[data-consumer] [popovertarget]").last.focus()
     for _ in range(20):
         anns_page.keyboard.press("Shift+Tab")
         assert anns_page.evaluate(IS_ON_TOP)
@@ -168,11 +169,11 @@ def test_shortcuts_can_be_switched_off(anns_page: Page) -> None:
 def test_after_a_deletion_the_focus_is_on_the_next_key(anns_page: Page, sandbox: Sandbox) -> None:
     rows = anns_page.locator("[data-key]")
     following = rows.nth(1).get_attribute("id")
-    rows.first.get_by_role("button", name="Delete").click()
+    choose(rows.first, "Delete")
     anns_page.get_by_role("button", name="Delete key").click()
     expect(anns_page.get_by_role("dialog")).to_be_hidden()
     expect(anns_page.locator(f"#{following}")).to_be_focused()
-    anns_page.locator(f"#{following}").get_by_role("button", name="Delete").click()
+    choose(anns_page.locator(f"#{following}"), "Delete")
     anns_page.get_by_role("button", name="Delete key").click()
     expect(anns_page.locator("#consumer-acme")).to_be_focused()
 
@@ -240,7 +241,7 @@ def test_a_moment_that_is_typed_means_the_visitors_zone(
     sign_in(page, ann)
     page.goto("/keys/")
     endless = page.locator("[data-key]").filter(has=page.get_by_text("CI", exact=True))
-    endless.get_by_role("button", name="Change end").click()
+    choose(endless, "Change expiry")
     dialog = page.get_by_role("dialog")
     # Chromium still says the older name of the zone.
     dialog.get_by_label("Ends (Asia/Calcutta)").fill("2031-01-04T20:00")

@@ -1,12 +1,15 @@
 """The API Keys page as people use it: every verb once with the mouse, by keyboard, and without JavaScript."""
 
 import re
+import uuid
 from typing import Any
 
 import pytest
+from django.test import Client
 from playwright.sync_api import Locator, Page, expect
 
 from sandbox import Sandbox
+from tests.helpers.stage import choose
 from tests.helpers.verbs import FULL_KEY, about, acme, ends, in_time, named
 
 
@@ -173,12 +176,13 @@ def test_rotating_makes_a_new_key_and_lets_the_old_one_live_a_day(
     assert about(ends(old), in_time(hours=24))
     button(dialog, "Copy").first.click()
     dialog.get_by_text("Done", exact=True).click()
-    expect(row(anns_page, old)).to_contain_text("Ends in")
-    expect(row(anns_page, new)).to_contain_text("Never ends")
+    expect(row(anns_page, new)).to_be_focused()
+    expect(row(anns_page, old)).to_contain_text("Expires in")
+    expect(row(anns_page, new)).to_contain_text("No expiry")
 
 
 def test_deleting_takes_the_row_away(anns_page: Page, sandbox: Sandbox, keys: list[dict[str, Any]]) -> None:
-    button(row(anns_page, keys[0]), "Delete").click()
+    choose(row(anns_page, keys[0]), "Delete")
     dialog = anns_page.get_by_role("dialog")
     expect(dialog).to_contain_text("The gateway refuses it within a minute.")
     button(dialog, "Delete key").click()
@@ -189,18 +193,21 @@ def test_deleting_takes_the_row_away(anns_page: Page, sandbox: Sandbox, keys: li
 
 
 def test_everything_can_be_done_by_keyboard(anns_page: Page, sandbox: Sandbox, keys: list[dict[str, Any]]) -> None:
-    button(row(anns_page, keys[0]), "Rename").focus()
-    anns_page.keyboard.press("Enter")
+    more = button(row(anns_page, keys[0]), "More")
+    more.focus()
+    for key in ("Enter", "Tab", "Enter"):
+        anns_page.keyboard.press(key)
     dialog = anns_page.get_by_role("dialog")
     expect(dialog.get_by_label("Label")).to_be_focused()
     anns_page.keyboard.press("Escape")
     expect(dialog).to_be_hidden()
-    expect(button(row(anns_page, keys[0]), "Rename")).to_be_focused()
-    anns_page.keyboard.press("Enter")
+    expect(more).to_be_focused()
+    for key in ("Enter", "Tab", "Enter"):
+        anns_page.keyboard.press(key)
     dialog.get_by_label("Label").fill("Build")
     anns_page.keyboard.press("Enter")
     expect(row(anns_page, keys[0])).to_contain_text("Build")
-    expect(button(row(anns_page, keys[0]), "Rename")).to_be_focused()
+    expect(more).to_be_focused()
     assert named(sandbox.keys("acme"), "Build")
 
 
@@ -209,7 +216,7 @@ def test_trouble_is_seen_and_heard(anns_page: Page, sandbox: Sandbox, keys: list
     sandbox.fault("GET", "*", "drop", times=2)
     button(row(anns_page, keys[0]), "Reveal").click()
     expect(anns_page.get_by_role("main").get_by_role("alert")).to_contain_text("The key service is unavailable")
-    button(row(anns_page, keys[0]), "Rename").click()
+    choose(row(anns_page, keys[0]), "Rename")
     dialog = anns_page.get_by_role("dialog")
     dialog.get_by_label("Label").fill("Build")
     sandbox.fault("GET", "*", "drop", times=2)
@@ -231,6 +238,30 @@ def test_trouble_in_a_dialog_goes_with_the_next_answer(anns_page: Page, sandbox:
     button(dialog, "Create key").click()
     expect(dialog).to_contain_text("Please choose the date.")
     expect(dialog.get_by_role("alert")).to_have_count(0)
+
+
+@pytest.mark.parametrize("verb", ["Copy", "Reveal", "Rename"])
+def test_a_key_that_was_deleted_in_another_tab_leaves_the_list_with_a_quiet_line(
+    anns_page: Page, sandbox: Sandbox, ann_client: Client, keys: list[dict[str, Any]], verb: str
+) -> None:
+    ann_client.post(f"/keys/production/acme/{keys[0]['id']}/delete/", {"token": str(uuid.uuid4())})
+    if verb == "Rename":
+        choose(row(anns_page, keys[0]), verb)
+        anns_page.get_by_label("Label").fill("Build")
+        button(anns_page, "Save").click()
+    else:
+        button(row(anns_page, keys[0]), verb).click()
+    expect(anns_page.get_by_text("This key no longer exists")).to_be_visible()
+    expect(row(anns_page, keys[0])).to_have_count(0)
+    expect(row(anns_page, keys[1])).to_be_visible()
+    expect(anns_page.get_by_role("dialog")).to_be_hidden()
+    expect(anns_page.get_by_role("alert")).to_have_count(0)
+
+
+def test_on_paper_there_is_nothing_to_press(anns_page: Page, keys: list[dict[str, Any]]) -> None:
+    anns_page.emulate_media(media="print")
+    expect(row(anns_page, keys[0]).get_by_text("CI")).to_be_visible()
+    expect(anns_page.get_by_role("button")).to_have_count(0)
 
 
 def test_a_session_that_ended_leads_to_sign_in(anns_page: Page, keys: list[dict[str, Any]]) -> None:
@@ -276,6 +307,48 @@ def test_an_error_that_comes_as_a_whole_page_is_a_notice_that_can_be_dismissed(
     assert anns_page.url == address
 
 
+NINE = [{"description": f"Server {number}", "createdOn": in_time(days=-40).isoformat()} for number in range(9)]
+
+
+def boxes(places: Locator) -> list[Any]:
+    return [place.bounding_box() for place in places.all() if place.is_visible()]
+
+
+def test_a_row_is_one_line_with_four_buttons(page: Page, sign_in: Any, ann: Any, sandbox: Sandbox) -> None:
+    """Columns begin at one place in all rows, and under the names that say what they are."""
+    sandbox.add_consumer("acme", label="Acme Inc", managers=["ann@acme.test"], keys=NINE)
+    sign_in(page, ann)
+    page.set_viewport_size({"width": 1280, "height": 900})
+    page.goto("/keys/")
+    rows = page.locator("[data-key]")
+    assert all(box["height"] <= 56 for box in boxes(rows))
+    assert page.locator("[data-consumer] header").bounding_box()["height"] <= 72
+    assert len(boxes(rows.get_by_role("button"))) == 4 * 9
+    for column, part in enumerate([".key-name", "code", ".key-facts > :first-child", ".key-facts > :last-child"]):
+        assert (
+            len({box["x"] for box in boxes(page.locator(f".key-head > *:nth-child({column + 1}), [data-key] {part}"))})
+            == 1
+        )
+
+
+def test_on_a_phone_four_keys_are_in_sight_and_buttons_fit_fingers(
+    open_page: Any, sign_in: Any, ann: Any, sandbox: Sandbox
+) -> None:
+    sandbox.add_consumer("acme", label="Acme Inc", managers=["ann@acme.test"], keys=NINE)
+    page = open_page(viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True)
+    sign_in(page, ann)
+    page.goto("/keys/")
+    rows = boxes(page.locator("[data-key]"))
+    assert all(box["height"] <= 96 for box in rows)
+    assert rows[3]["y"] + rows[3]["height"] <= 844
+    row = page.locator("[data-key]").first
+    button(row, "More").tap()
+    button(row, "Reveal").and_(page.locator(":visible")).wait_for()
+    pressed = boxes(row.get_by_role("button"))
+    assert len(pressed) == 2 + 5
+    assert all(min(box["width"], box["height"]) >= 40 for box in pressed)
+
+
 def test_what_was_done_is_in_sight_without_javascript(
     page_without_js: Page, sign_in: Any, ann: Any, sandbox: Sandbox
 ) -> None:
@@ -284,7 +357,7 @@ def test_what_was_done_is_in_sight_without_javascript(
         sandbox.add_consumer(f"team-{number}", label=f"Team {number}", managers=["ann@acme.test"])
     sign_in(page_without_js, ann)
     page_without_js.goto("/keys/")
-    button(page_without_js.locator("[data-consumer=team-19]"), "Rename").click()
+    choose(page_without_js.locator("[data-consumer=team-19]"), "Rename")
     button(page_without_js, "Save").click()
     expect(page_without_js.locator("[data-consumer=team-19]")).to_be_in_viewport()
     expect(page_without_js.get_by_text("The new label is saved.")).to_be_in_viewport()
@@ -321,24 +394,24 @@ def test_everything_works_without_javascript(
     button(page, "Rotate key").click()
     expect(page.get_by_role("heading", name="Your new key")).to_be_visible()
     page.get_by_role("link", name="Done").click()
-    expect(row(page, keys[0])).to_contain_text("Ends in")
+    expect(row(page, keys[0])).to_contain_text("Expires in")
 
-    button(row(page, new), "Rename").click()
+    choose(row(page, new), "Rename")
     page.get_by_label("Label").fill("Test")
     button(page, "Save").click()
     expect(row(page, new)).to_contain_text("Test")
 
-    button(row(page, new), "Change end").click()
+    choose(row(page, new), "Change expiry")
     page.get_by_label("Ends").fill(in_time(days=2).strftime("%Y-%m-%dT%H:%M"))
     button(page, "Save").click()
-    expect(row(page, new)).to_contain_text("Ends in")
+    expect(row(page, new)).to_contain_text("Expires in")
 
-    button(row(page, new), "Delete").click()
+    choose(row(page, new), "Delete")
     button(page, "Delete key").click()
     expect(row(page, new)).to_have_count(0)
     expect(page.get_by_text("The key is deleted.")).to_be_visible()
 
-    button(page, "Rotate all").click()
+    choose(page, "Rotate all")
     page.get_by_role("radio", name=re.compile("^Now")).check()
     button(page, "Rotate all keys").click()
     expect(page.get_by_role("heading", name="Your new key")).to_be_visible()

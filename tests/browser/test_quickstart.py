@@ -6,6 +6,7 @@ import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from sandbox import Sandbox
+from tests.helpers.stage import choose
 from tests.helpers.verbs import FULL_KEY, acme
 
 
@@ -90,11 +91,11 @@ def test_a_key_that_needs_quotes_is_copied_alone(
 
 def test_the_keys_to_choose_follow_the_rows(page: Page, quickstart: Locator, keys: list[dict[str, Any]]) -> None:
     row = page.locator(f"[data-key={keys[0]['id']}]")
-    row.get_by_role("button", name="Delete").click()
+    choose(row, "Delete")
     page.get_by_role("button", name="Delete key").click()
     expect(row).to_have_count(0)
     expect(quickstart.locator("option")).to_have_count(1)
-    page.locator(f"[data-key={keys[1]['id']}]").get_by_role("button", name="Delete").click()
+    choose(page.locator(f"[data-key={keys[1]['id']}]"), "Delete")
     page.get_by_role("button", name="Delete key").click()
     expect(quickstart).to_be_hidden()
 

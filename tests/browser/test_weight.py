@@ -15,8 +15,9 @@ from tests.helpers.scenes import ANN, some_keys
 
 pytestmark = pytest.mark.processes
 
-ALL_AT_MOST = 110_000
+ALL_AT_MOST = 75_000
 OURS_AT_MOST = 25_000
+FONT_AT_MOST = 26_000
 SETTINGS = """
 from pathlib import Path
 from portal.settings import *
@@ -94,4 +95,5 @@ def test_the_keys_page_is_light_and_asks_nobody_else(chromium: Browser, shipped:
     assert {"Document", "Stylesheet", "Script", "Font"} <= {answer.kind for answer in answers if answer.bytes}, table
     ours = [one for one in answers if one.kind in {"Script", "Stylesheet"} and "htmx" not in one.url]
     assert sum(answer.bytes for answer in ours) <= OURS_AT_MOST, table
+    assert sum(answer.bytes for answer in answers if answer.kind == "Font") <= FONT_AT_MOST, table
     assert sum(answer.bytes for answer in answers) <= ALL_AT_MOST, table

@@ -373,7 +373,8 @@ MANAGER = Scene(
     (
         state("page", KEYS),
         state("menu", click("[popovertarget=account-menu]")),
-        state("unfolded", KEYS, click(".ended summary"), click(".managers summary")),
+        state("menu-of-a-key", KEYS, click(f"{ROW} .more")),
+        state("unfolded", KEYS, click(".ended summary"), click(".consumer-facts summary")),
         state("revealed", KEYS, verb("reveal", "[data-revealed]")),
         state("copied", KEYS, verb("copy", NOTICE)),
         state("copy-by-hand", KEYS, no_clipboard, verb("copy", "#copy-by-hand[open]")),
@@ -386,7 +387,7 @@ MANAGER = Scene(
         state("renamed", fill(f"{DIALOG} [name=label]", "Server"), ask(DIALOG, NOTICE)),
         state("rename-consumer", KEYS, ask(by("/acme/rename/"))),
         state("delete", KEYS, verb("delete")),
-        state("delete-last", KEYS, ask("[data-consumer=globex] [data-key] form[action$='/delete/']")),
+        state("delete-last", KEYS, ask("[data-consumer=globex] [data-key] [formaction$='/delete/']")),
         state("new-key", KEYS, verb("rotate"), ask(DIALOG, NEW_KEY)),
         state("new-key-half-done", KEYS, PATCH_FAILS, verb("rotate"), ask(DIALOG, "#dialog form.callout")),
         state("page-of-a-verb", at("/keys/production/acme/create/")),

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from playwright.sync_api import Page
+from playwright.sync_api import Locator, Page
 
 from sandbox import Sandbox
 
@@ -106,9 +106,15 @@ def enters(form: str, **fields: str | Callable[[], str]) -> Step:
     return step
 
 
+def choose(place: Page | Locator, name: str) -> None:
+    """Press a button in the menu of a row, or of a consumer."""
+    place.get_by_role("button", name="More").first.click()
+    place.get_by_role("button", name=name, exact=True).click()
+
+
 def by(path: str, place: str = "main") -> str:
-    """The form that goes to this address."""
-    return f"{place} form[action$='{path}']"
+    """The form, or the button, that goes to this address."""
+    return f"{place} :is([action$='{path}'], [formaction$='{path}'])"
 
 
 def ask(form: str, sees: str = "#dialog[open] #dialog-title") -> Step:
@@ -154,11 +160,12 @@ def with_chip(page: Page, transport: str = "internal") -> Callable[[], Any]:
 
 def _submit(stage: Stage, form: str) -> None:
     """As a press on its button does; past the browser's own checks, to see the portal's."""
-    script = """async (form) => {
+    script = """async (part) => {
         // Nobody is quick enough to press before htmx has taken over a form that it brought; this would be.
-        const isTaken = () => !form.closest("[hx-get], [hx-post]") || "htmx-internal-data" in form;
+        const isTaken = () => !part.closest("[hx-get], [hx-post]") || "htmx-internal-data" in part;
         while ("htmx" in window && !isTaken()) await new Promise(requestAnimationFrame);
-        form.noValidate = true;
-        form.requestSubmit(form.querySelector("button:not([type=button])"));
+        if (part.matches("button")) return part.click();
+        part.noValidate = true;
+        part.requestSubmit(part.querySelector("button:not([type=button])"));
     }"""
     stage.page.locator(form).first.evaluate(script)

@@ -130,18 +130,18 @@ def test_at_the_limit_the_card_says_why_there_is_no_more(sandbox: Sandbox, ann_c
     button = card.select_one("button[aria-disabled=true]")
     assert button.get_text(strip=True) == "Create key"
     assert "limit of 2 keys. Delete a key" in card.select_one(f"#{button['aria-describedby']}").get_text()
-    assert card.select(f"form[action='{IN_ACME}']") == []
+    assert card.select(f"[formaction='{IN_ACME}']") == []
     url = f"/keys/production/acme/{key['id']}/delete/"
     answer = ann_client.post(url, {"token": str(uuid.uuid4())}, HTTP_HX_REQUEST="true")
     card = BeautifulSoup(answer.content, "html.parser").select_one("[data-consumer=acme]")
-    assert len(card.select(f"form[action='{IN_ACME}']")) == 1
+    assert len(card.select(f"[formaction='{IN_ACME}']")) == 1
 
 
 def test_an_operator_who_allows_more_has_no_limit_on_the_card(sandbox: Sandbox, ann_client: Client, settings) -> None:
     settings.KEYS_PER_CONSUMER, settings.KEYS_PROVISIONING = 1, "keys.provisioning.StaffProvisioning"
     acme(sandbox)
     page = BeautifulSoup(ann_client.get("/keys/").content, "html.parser")
-    assert len(page.select(f"form[action='{IN_ACME}']")) == 1
+    assert len(page.select(f"[formaction='{IN_ACME}']")) == 1
 
 
 class Broken(Provisioning):

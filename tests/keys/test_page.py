@@ -3,6 +3,7 @@
 import uuid
 
 import pytest
+from allauth.account.models import EmailAddress
 from bs4 import BeautifulSoup, Tag
 from django.db import connection
 from django.test import Client
@@ -30,7 +31,15 @@ def consumers_on(page: BeautifulSoup) -> list[str]:
 
 
 def buttons(element: Tag) -> list[str]:
-    return [button.get_text(strip=True) for button in element.find_all("button")]
+    return [button.get("aria-label") or button.get_text(strip=True) for button in element.find_all("button")]
+
+
+def verbs(place: Tag) -> tuple[list[str], list[str]]:
+    """The buttons of a row or of a consumer's head, and those in its menu."""
+    actions = place.select_one(".actions")
+    menu = actions.select_one("[popover]").extract()
+    assert actions.select_one("[aria-label=More]")["popovertarget"] == menu["id"]
+    return buttons(actions), buttons(menu)
 
 
 def test_it_shows_the_keys_of_every_consumer_that_lists_the_address(sandbox: Sandbox, ann_client: Client) -> None:
@@ -48,9 +57,51 @@ def test_it_shows_the_keys_of_every_consumer_that_lists_the_address(sandbox: San
     assert row is not None
     assert "CI" in row.get_text()
     assert keys[0]["key"][-4:] in row.get_text()
-    assert "Active" in row.get_text()
-    assert buttons(row) == ["Copy", "Reveal", "Rotate", "Change end", "Rename", "Delete"]
-    assert buttons(page.select_one("[data-consumer=acme] header")) == ["People", "Rename", "Rotate all", "Create key"]
+    on_a_phone = ["Reveal", "Rotate"]
+    in_menu = [*on_a_phone, "Rename", "Change expiry", "Delete"]
+    assert verbs(row) == (["Copy", "Reveal", "Rotate", "More"], in_menu)
+    assert verbs(page.select_one("[data-consumer=acme] header")) == (
+        ["People", "Create key", "More"],
+        ["Rename", "Rotate all"],
+    )
+
+
+def test_rows_say_what_is_not_the_rule(sandbox: Sandbox, ann_client: Client) -> None:
+    """And all of a page's buttons share two forms, of which the one that asks sends no token along."""
+    acme(sandbox)
+    page = page_of(ann_client)
+    assert "Active" not in page.main.get_text()
+    forms = {form["id"]: form for form in page.select("form[id]")}
+    assert forms["act"]["method"] == "post"
+    assert [field["name"] for field in forms["act"].select("input")] == ["csrfmiddlewaretoken"]
+    assert forms["ask"].select("input") == []
+    for button in page.select("[data-consumer] [formaction]"):
+        is_read = button["formaction"].endswith(("/copy/", "/reveal/"))
+        assert button["form"] == ("act" if is_read else "ask")
+
+
+@pytest.mark.parametrize("number", [1, 9])
+def test_the_number_of_queries_does_not_depend_on_that_of_keys(
+    number: int, sandbox: Sandbox, ann_client: Client, django_assert_num_queries
+) -> None:
+    """Session, user, addresses, what was changed lately; and which key replaced which, where one has an end."""
+    keys = [{"description": f"Key {n}", "expiresOn": in_time(days=40).isoformat()} for n in range(number)]
+    sandbox.add_consumer("acme", managers=["ann@acme.test"], keys=keys)
+    with django_assert_num_queries(5):
+        page_of(ann_client)
+
+
+def test_nothing_that_a_query_found_is_kept(sandbox: Sandbox, ann, ann_client: Client) -> None:
+    """Queries are prepared once for each process, for the values of each request."""
+    acme(sandbox)
+    sandbox.add_consumer("home", managers=["ann@home.test"])
+    assert consumers_on(page_of(ann_client)) == ["acme"]
+    address = EmailAddress.objects.create(user=ann, email="ann@home.test", verified=True)
+    assert consumers_on(page_of(ann_client)) == ["acme", "home"]
+    address.delete()
+    assert consumers_on(page_of(ann_client)) == ["acme"]
+    ann_client.session.flush()
+    assert ann_client.get("/keys/").status_code == 302
 
 
 def test_every_verified_address_counts(sandbox: Sandbox, make_person, client_of) -> None:
@@ -119,15 +170,15 @@ def test_states_are_said_in_a_word(sandbox: Sandbox, ann_client: Client) -> None
     )
     page = page_of(ann_client)
     text = {row.strong.get_text(): " ".join(row.get_text(" ").split()) for row in page.select("[data-key]")}
-    assert "Active" in text["Lasting"]
-    assert "Never ends" in text["Lasting"]
-    assert "Active" in text["Later"]
-    assert "Ends in 3" in text["Soon"]
-    assert "Ended" in text["Over"]
+    assert "No expiry" in text["Lasting"]
+    assert "Expires in 1 month" in text["Later"]
+    assert "Expires in 3" in text["Soon"]
+    assert [row.strong.get_text() for row in page.select("[data-key]:has([data-state=soon])")] == ["Soon"]
+    assert "Expired 2 days ago" in text["Over"]
     ended = page.select_one("main details")
-    assert "1 ended key" in ended.get_text()
+    assert "1 expired key" in ended.get_text()
     assert [row.strong.get_text() for row in ended.select("[data-key]")] == ["Over"]
-    assert buttons(ended.select_one("[data-key]")) == ["Delete"]
+    assert verbs(ended.select_one("[data-key]")) == (["More"], ["Delete"])
 
 
 @pytest.mark.parametrize("sort", ["newest", "oldest", "id", "shuffled"])
@@ -211,7 +262,7 @@ def test_of_very_many_keys_the_newest_are_shown_and_others_are_found(sandbox: Sa
     sandbox.add_consumer("fleet", managers=["ann@acme.test"], keys=keys)
     page = page_of(ann_client)
     assert len(page.select("[data-key]")) == 1000
-    assert "These are the newest 1000 of 10000 keys." in page.select_one(".keys + .consumer-empty").get_text()
+    assert "These are the newest 1000 of 10000 keys." in page.select_one(".key-list + .consumer-empty").get_text()
     page = page_of(ann_client, "/keys/?find=robot+04711")
     assert [name.get_text() for name in page.select("[data-key] strong")] == ["Robot 04711"]
     old = sandbox.keys("fleet")[0]

@@ -278,7 +278,7 @@ def test_a_change_shows_at_once_although_lists_lag(verb: Verb, sandbox: Sandbox,
     for key in after:
         assert (key["description"] or "Unnamed key") in rows[key["id"]]
         assert key["key"][-4:] in rows[key["id"]]
-        ends = f"{datetime.fromisoformat(key['expiresOn']):%d %b %Y}" if key["expiresOn"] else "Never ends"
+        ends = f"{datetime.fromisoformat(key['expiresOn']):%d %b %Y}" if key["expiresOn"] else "No expiry"
         assert ends.lstrip("0") in rows[key["id"]]
     if verb.action == Action.RENAME_CONSUMER:
         assert page.select_one("[data-consumer=acme] h2").get_text() == "Acme Ltd"

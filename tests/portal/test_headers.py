@@ -154,6 +154,20 @@ def test_forms_need_their_token_and_their_own_origin(ann, client_of):
     assert browser.post("/accounts/login/", entry).status_code == 302
 
 
+def test_the_csrf_cookie_is_sent_once_and_anew_where_it_is_lost_odd_or_another_persons(ann, client_of):
+    """A page that sets a cookie is kept out of the back/forward cache."""
+    browser = client_of(strict=True)
+    secret = browser.get("/accounts/login/").cookies["csrftoken"].value
+    again = browser.get("/accounts/login/")
+    assert "csrftoken" not in again.cookies
+    assert "Cookie" in again["Vary"]
+    entry = {"login": "ann@acme.test", "csrfmiddlewaretoken": str(again.context["csrf_token"])}
+    assert browser.post("/accounts/login/", entry).status_code == 302
+    for lost in ("odd", ""):
+        browser.cookies["csrftoken"] = lost
+        assert browser.get("/accounts/login/").cookies["csrftoken"].value not in {secret, lost}
+
+
 def test_a_form_out_of_date_brings_a_notice_into_its_dialog(ann, client_of):
     """One as after any other error: it can be dismissed, and says what to do there."""
     browser = client_of(ann, strict=True)

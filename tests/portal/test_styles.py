@@ -20,7 +20,7 @@ def layers(text: str) -> list[str]:
 
 def test_there_are_as_many_files_as_the_house_has_rooms_for() -> None:
     """An application that can be left out brings its own."""
-    assert STYLES.keys() - {"plans"} == {"tokens", "base", "components", "keys", "admin"}
+    assert STYLES.keys() - {"plans"} == {"tokens", "base", "components", "account", "keys", "admin"}
     scripts = {path.name for path in Path("static/keys/js").iterdir()}
     assert scripts == {"site.js", "copy.js", "keys.js", "passkeys.js"}
 

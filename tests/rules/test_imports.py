@@ -14,7 +14,7 @@ OURS = ("portal", "keys", "plans", "sandbox")
 
 # Layers, from the ground up: each part imports from layers below its own, and from nothing beside it.
 KEYS = [
-    {"conf", "counter", "errors", "green_threads", "models", "times", "tolerance"},
+    {"conf", "counter", "errors", "green_threads", "models", "prepared", "times", "tolerance"},
     {"redaction", "refusals"},
     {"types"},
     {"access"},

@@ -159,7 +159,7 @@ def test_a_superuser_reveals_nothing_either(sam_client, ann, sandbox):
     acme(sandbox)
     start(sam_client, ann)
     page = sam_client.get("/keys/").text
-    assert buttons(page) == {"People", "Rotate", "Rotate all", "Change end", "Rename", "Delete", "Create key"}
+    assert buttons(page) == {"People", "Rotate", "Rotate all", "Change expiry", "Rename", "Delete", "Create key"}
     assert "shown once" not in page, "which is true of the bucket, not of who looks"
     assert VERBS[0].send(sam_client, VERBS[0].url(sandbox)).status_code == 403
 

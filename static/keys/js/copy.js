@@ -41,25 +41,26 @@ storage or in the history. Without this file the forms lead to a page to copy fr
   class Refusal extends Error {}
 
   /** The key; or nothing, where the whole page goes somewhere else first. */
-  async function askForKey(form) {
-    const response = await fetch(form.action, {
+  async function askForKey(button) {
+    const response = await fetch(button.getAttribute("formaction") ?? button.form.action, {
       method: "POST",
-      body: new FormData(form),
+      body: new FormData(button.form),
       headers: { "HX-Request": "true", "HX-Current-URL": location.href, Accept: "text/plain" },
       signal: AbortSignal.timeout(ANSWER_WITHIN),
     });
     const elsewhere = response.headers.get("HX-Redirect");
     if (elsewhere) return location.assign(elsewhere);
+    if (response.status === 404 && window.portal?.leave(button)) return;
     const text = await response.text();
     if (response.ok && response.headers.get("Content-Type")?.startsWith("text/plain")) return text;
     throw new Refusal(text);
   }
 
-  /** What is copied, and said then: the key itself, or in the ready request that the form names. */
-  function filled(form, key) {
-    if (!form.dataset.copy) return { text: key, said: form.dataset.said ?? "keyCopied" };
+  /** What is copied, and said then: the key itself, or in the ready request that the button names. */
+  function filled(button, key) {
+    if (!button.dataset.copy) return { text: key, said: button.dataset.said ?? "keyCopied" };
     if (!NEEDS_NO_QUOTES.test(key)) return { text: key, said: "onlyTheKey" };
-    const code = document.querySelector(form.dataset.copy).cloneNode(true);
+    const code = document.querySelector(button.dataset.copy).cloneNode(true);
     code.querySelector("[data-place]").textContent = key;
     return { text: code.textContent.trim() + "\n", said: "requestCopied" };
   }
@@ -71,15 +72,13 @@ storage or in the history. Without this file the forms lead to a page to copy fr
       blob.catch(() => {}); // Whoever waits for the promise itself hears of it.
       try {
         return await navigator.clipboard.write([new ClipboardItem({ "text/plain": blob })]);
-      } catch {
-        // Not every browser takes a promise.
-      }
+      } catch {} // Not every browser takes a promise.
     }
     return navigator.clipboard.writeText(await promise);
   }
 
-  async function copyKey(form, button) {
-    const asked = askForKey(form).then((key) => key && filled(form, key));
+  async function copyKey(button) {
+    const asked = askForKey(button).then((key) => key && filled(button, key));
     const copied = toClipboard(asked.then((ready) => ready?.text ?? Promise.reject())).then(() => true, () => false);
     try {
       const ready = await asked;
@@ -127,7 +126,7 @@ storage or in the history. Without this file the forms lead to a page to copy fr
         if (seconds <= 0 && !isHidden) mask(element);
         if (seconds <= 0 || isHidden) clearInterval(timer);
         const countdown = element.querySelector("[data-countdown]");
-        if (countdown) countdown.textContent = word("hidesIn").replace("{seconds}", seconds);
+        if (countdown) countdown.textContent = `${seconds} s`;
       };
       const timer = setInterval(tick, 1000);
       tick();
@@ -142,11 +141,9 @@ storage or in the history. Without this file the forms lead to a page to copy fr
       return byHand.close();
     }
     element.querySelector("[data-value]").textContent = element.dataset.masked;
-    element.querySelector("[data-countdown]")?.remove();
-    const reveal = element.querySelector("[data-reveal]");
+    element.querySelector("[data-countdown]").remove();
     const hide = element.querySelector("[data-hide]");
-    reveal.hidden = false;
-    if (hide === document.activeElement) reveal.querySelector("button").focus();
+    if (hide === document.activeElement) hide.nextElementSibling.focus();
     hide?.remove();
   }
 
@@ -162,14 +159,14 @@ storage or in the history. Without this file the forms lead to a page to copy fr
   const atWork = new WeakSet();
 
   document.addEventListener("submit", async (event) => {
-    const form = event.target;
-    if (!form.matches("[data-copy]")) return;
+    const button = event.submitter;
+    if (!button?.matches("[data-copy]")) return;
     event.preventDefault();
-    if (atWork.has(form)) return;
-    atWork.add(form);
-    await copyKey(form, event.submitter ?? form.querySelector("button"));
-    atWork.delete(form);
-    window.portal?.setIdle(form);
+    if (atWork.has(button)) return;
+    atWork.add(button);
+    await copyKey(button);
+    atWork.delete(button);
+    window.portal?.setIdle(button);
   });
 
   document.addEventListener("click", (event) => {

@@ -15,27 +15,20 @@
 
   /* The key: any of those in the rows above that can be copied */
 
-  function keysInRows() {
-    return [...document.querySelectorAll("[data-key] form[data-copy]")].map((form) => {
-      const row = form.closest("[data-key]");
-      return {
-        url: form.getAttribute("action"),
-        label: row.querySelector("strong").textContent,
-        masked: row.dataset.masked ?? row.querySelector("[data-value]").textContent,
-        group: form.closest("[data-consumer]").querySelector("h2").textContent,
-      };
-    });
-  }
-
   function setUp() {
     useLanguage();
     const choice = document.querySelector("[data-key-choice]");
     if (!choice) return;
     const before = choice.value;
-    const keys = keysInRows();
-    choice.closest("[data-quickstart]").hidden = !keys.length;
+    const buttons = document.querySelectorAll("[data-key] [data-copy]");
+    choice.closest("[data-quickstart]").hidden = !buttons.length;
     const groups = new Map();
-    for (const { url, label, masked, group } of keys) {
+    for (const button of buttons) {
+      const url = button.getAttribute("formaction");
+      const row = button.closest("[data-key]");
+      const label = row.querySelector("strong").textContent;
+      const masked = row.dataset.masked ?? row.querySelector("[data-value]").textContent;
+      const group = button.closest("[data-consumer]").querySelector("h2").textContent;
       if (!groups.has(group)) groups.set(group, Object.assign(document.createElement("optgroup"), { label: group }));
       const option = new Option(`${label} ${masked.slice(-8)}`, url, false, url === before);
       option.dataset.masked = masked;
@@ -50,16 +43,13 @@
     const place = choice.closest("[data-quickstart]");
     if (!option) return;
     for (const text of place.querySelectorAll("[data-place]")) text.textContent = option.dataset.masked;
-    for (const form of place.querySelectorAll("[data-of-key]")) {
-      form.setAttribute("action", option.value.replace(/copy\/$/, `${form.dataset.ofKey}/`));
+    for (const button of place.querySelectorAll("[data-of-key]")) {
+      button.setAttribute("formaction", option.value.replace(/copy\/$/, `${button.dataset.ofKey}/`));
     }
   }
 
   setUp();
   for (const told of ["htmx:afterSettle", "htmx:oobAfterSwap"]) document.addEventListener(told, setUp);
-  document.addEventListener("htmx:configRequest", ({ detail }) => {
-    if (detail.elt.matches("[data-of-key]")) detail.path = detail.elt.getAttribute("action");
-  });
   document.addEventListener("change", ({ target }) => {
     if (target.name?.endsWith("request-language")) remember(LANGUAGE, target.value);
     if (!target.matches("[data-key-choice]")) return;
@@ -76,7 +66,7 @@
   /** In the consumer where the focus is, or in the first one. */
   function create() {
     const here = document.activeElement.closest("[data-consumer]") ?? document.querySelector("[data-main]");
-    here.querySelector("form[action$='/create/'] button")?.click();
+    here.querySelector("[data-create]")?.click();
   }
 
   function go(step) {

@@ -25,9 +25,7 @@ Without this file every page still works. */
   function remember(name, value) {
     try {
       localStorage.setItem(name, value);
-    } catch {
-      // Then not.
-    }
+    } catch {} // So be it.
   }
 
   /* Colours: as the system, light or dark */
@@ -97,7 +95,7 @@ Without this file every page still works. */
 
   /* The dialog */
 
-  let opener = null; // What the dialog was opened from: {action, consumer, neighbour}.
+  let opener = null; // What the dialog was opened from: {action, consumer, neighbour}, and the key made in it.
   let isStale = false; // An answer was about something that this page does not show yet.
 
   /** A new key that was neither copied nor dismissed on purpose. */
@@ -114,6 +112,7 @@ Without this file every page still works. */
 
   function openDialog() {
     if (!dialog().open) dialog().showModal();
+    if (opener) opener.made = dialogBody().querySelector("[data-made]")?.dataset.made;
     const typed = "input:not([type=hidden], [type=radio], [type=checkbox])";
     const first = ["[aria-invalid=true]", "h2[tabindex]", typed, ":checked", "textarea", "a[data-close]"]
       .map((selector) => dialogBody().querySelector(selector))
@@ -140,36 +139,50 @@ Without this file every page still works. */
     else restoreFocus();
   }
 
-  /** To the button that was used; else to the next row, or to its consumer. */
+  const used = () => document.querySelector(`[formaction="${opener?.action}"], [action="${opener?.action}"] button`);
+
+  /** To the key just made, or the button that was used; else to the next row, or to its consumer. */
   function restoreFocus() {
     if (!opener || document.activeElement !== document.body) return;
-    const form = [...document.forms].find((form) => form.getAttribute("action") === opener.action);
-    const row = form?.hidden ? form.closest("[data-key]") : form;
-    const place = row?.querySelector("[data-hide]") ?? row?.querySelector("button");
-    const others = [opener.neighbour, `consumer-${opener.consumer}`].map((id) => document.getElementById(id));
-    (place ?? others.find(Boolean) ?? document.querySelector("[data-main]")).focus();
+    const beside = (selector) => used()?.closest(".actions")?.querySelector(selector);
+    const ids = [opener.made, opener.neighbour, `consumer-${opener.consumer}`];
+    const places = [...ids.map((id) => document.getElementById(id)), document.querySelector("[data-main]")];
+    places.splice(1, 0, used(), beside("[data-hide]"), beside("[popovertarget]"));
+    places.find((place) => place?.checkVisibility()).focus();
   }
 
-  function rememberOpener(form) {
-    if (form.closest("dialog") || !form.matches("form, a")) return;
-    const row = form.closest("[data-key]");
+  /** A key that is gone, deleted in another tab for instance, leaves the list; false where this is about none. */
+  function leave(part) {
+    const row = (part.closest("#dialog") ? used() : part)?.closest("[data-key]");
+    if (!row) return false;
+    row.remove();
+    closeDialog();
+    notify(word("keyGone"));
+    return true;
+  }
+
+  function rememberOpener(part) {
+    if (part.closest("dialog") || !part.matches("form, [formaction], a")) return;
+    const row = part.closest("[data-key]");
     opener = {
-      action: form.getAttribute("action") ?? "",
-      consumer: form.closest("[data-consumer]")?.dataset.consumer,
-      neighbour: (form.href ? row : (row?.nextElementSibling ?? row?.previousElementSibling))?.id,
+      action: part.getAttribute("formaction") ?? part.getAttribute("action"),
+      consumer: part.closest("[data-consumer]")?.dataset.consumer,
+      neighbour: (part.href ? row : (row?.nextElementSibling ?? row?.previousElementSibling))?.id,
     };
   }
 
-  /* Buttons that are at work */
+  /* Forms that are at work; or buttons with an address of their own, of which many share a form */
 
-  function setBusy(form, button) {
-    form.dataset.busy = "";
-    (button ?? form.querySelector("button"))?.setAttribute("aria-busy", "true");
+  const isBusy = (part) => part.dataset.busy !== undefined;
+
+  function setBusy(part, button = part) {
+    part.dataset.busy = "";
+    button.setAttribute("aria-busy", "true");
   }
 
-  function setIdle(form) {
-    delete form.dataset.busy;
-    for (const button of form.querySelectorAll("[aria-busy]")) button.removeAttribute("aria-busy");
+  function setIdle(part) {
+    delete part.dataset.busy;
+    for (const button of [part, ...part.querySelectorAll("button")]) button.removeAttribute("aria-busy");
   }
 
   /* A page that is slow to come: its shape in its place */
@@ -226,7 +239,14 @@ Without this file every page still works. */
 
   /* What htmx tells */
 
+  document.addEventListener("htmx:confirm", (event) => {
+    if (event.target.matches("button") && isBusy(event.target)) event.preventDefault();
+  });
+  document.addEventListener("htmx:configRequest", ({ detail }) => {
+    detail.path = detail.elt.getAttribute("formaction") ?? detail.path;
+  });
   document.addEventListener("htmx:beforeRequest", ({ detail }) => {
+    if (detail.elt.matches("button")) setBusy(detail.elt);
     rememberOpener(detail.elt);
     expect(detail.target);
   });
@@ -244,7 +264,9 @@ Without this file every page still works. */
 
   // What was said in the dialog was about the answer before.
   document.addEventListener("htmx:beforeSwap", () => document.getElementById("dialog-notices").replaceChildren());
-  document.addEventListener("htmx:responseError", ({ detail }) => notifyOf(detail.xhr.responseText));
+  document.addEventListener("htmx:responseError", ({ detail: { elt, xhr } }) => {
+    if (xhr.status !== 404 || !leave(elt)) notifyOf(xhr.responseText);
+  });
 
   document.addEventListener("htmx:oobBeforeSwap", ({ detail }) => {
     if (detail.target.querySelector(".ended[open]")) detail.fragment.querySelector(".ended")?.setAttribute("open", "");
@@ -267,16 +289,14 @@ Without this file every page still works. */
   /* What people do */
 
   document.addEventListener("submit", (event) => {
-    const form = event.target;
-    if (form.method === "dialog" || !form.closest("[data-scripted]")) return;
-    const isTwice = form.dataset.busy !== undefined;
-    if (isTwice || form.closest("[data-guard]")) {
+    const button = event.submitter ?? event.target.querySelector("button");
+    if (event.target.method === "dialog" || !event.target.closest("[data-scripted]")) return;
+    const part = button?.hasAttribute("formaction") ? button : event.target;
+    if (isBusy(part) || part.closest("[data-guard]")) {
       event.preventDefault();
       event.stopPropagation();
-      if (!isTwice) hint();
-    } else {
-      setBusy(form, event.submitter);
-    }
+      if (!isBusy(part)) hint();
+    } else setBusy(part, button ?? part);
   }, true);
 
   document.addEventListener("click", (event) => {
@@ -328,7 +348,7 @@ Without this file every page still works. */
   window.addEventListener("pagehide", () => dialogBody()?.replaceChildren());
   window.addEventListener("pageshow", (event) => {
     if (event.persisted && document.querySelector("[data-private]")) location.reload();
-    document.querySelectorAll("form[data-busy]").forEach(setIdle);
+    document.querySelectorAll("[data-busy]").forEach(setIdle);
   });
 
   document.addEventListener("DOMContentLoaded", () => {
@@ -338,8 +358,7 @@ Without this file every page still works. */
     localise();
   });
 
-  /** For the scripts of single pages. */
-  // Last, as what is above may fail.
+  // For other scripts; last, as what is above may fail.
   root.dataset.js = "";
-  window.portal = { recall, remember, notify, notifyOf, release, setIdle };
+  window.portal = { recall, remember, notify, notifyOf, release, setIdle, leave };
 }
