@@ -170,7 +170,11 @@ def test_the_name_of_a_new_passkey_is_cleaned(key, ann_client, settings):
     assert len(name) < 600
 
 
-@pytest.mark.parametrize("words", [*KEYS, f"Work, {KEYS[0]}", "Lap\u202etop", "x" * 101, "", " "])
+@pytest.mark.parametrize(
+    "words",
+    [*KEYS, f"Work, {KEYS[0]}", "Lap\u202etop", "x" * 101, "", " "],
+    ids=["of Zuplo", "of its own", "among words", "turned", "too long", "none", "blank"],
+)
 def test_what_a_passkey_cannot_be_called_is_refused(words, passkey, ann_client, settings):
     """E1, E2: and a key is not shown again."""
     settings.KEYS_FORMAT = "acme-[0-9a-f]{12}"
