@@ -49,8 +49,8 @@ def developer_api(**_kwargs: Any) -> Iterator[CheckMessage]:
         yield Error("ZUPLO_BUCKETS names no bucket.", hint=hint, id="keys.E002")
         return
     for name, bucket in buckets.items():
-        if name == "activity" or not slug_re.fullmatch(name):
-            hint = "Give it another name, of letters, digits and hyphens: it is part of addresses, as activity is."
+        if name in {"activity", "reminders"} or not slug_re.fullmatch(name):
+            hint = "Give it another name, of letters, digits and hyphens: it is part of addresses, as these two are."
             yield Error(f"ZUPLO_BUCKETS has an environment called {name}.", hint=hint, id="keys.E002")
         if not bucket:
             hint = "Copy its name, zprj-..., from the settings of your Zuplo project."
@@ -109,8 +109,8 @@ def project(**_kwargs: Any) -> Iterator[CheckMessage]:
             yield Error(f"{name} is not installed.", hint=f"Add it to INSTALLED_APPS: {name!r}.", id="keys.E007")
     yield from _middleware()
     yield from _addresses()
-    if settings.KEYS_MAIL_MANAGERS and not settings.PORTAL_URL:
-        hint = 'Name your site in KEYS: "PORTAL_URL": "https://example.com"; or set KEYS_MAIL_MANAGERS to False.'
+    if not settings.PORTAL_URL:
+        hint = 'Name your site in KEYS: "PORTAL_URL": "https://example.com".'
         yield Error("PORTAL_URL is not set, so mails would link to nowhere.", hint=hint, id="keys.E011")
 
 

@@ -40,7 +40,7 @@ logger = logging.getLogger(__name__)
 SHOWN_BY_RELOADING = (ChangedMeanwhile, ApiRefused, DoneBefore, NotFound, OutcomeUnknown)
 """Errors that the same form, sent once more, would only bring again; their advice is to look at the page."""
 
-OF_THE_PERSON = (ChangedMeanwhile, NotAllowed, NotFound, RateLimited)
+OF_THE_PERSON = (ChangedMeanwhile, RateLimited)
 """Errors that say all there is to know: a reference would send people to support for what they did themselves."""
 
 

@@ -90,6 +90,7 @@ def _page(request: Request, ring: ReminderRing, **more: Any) -> HttpResponse:
         "days": get_text_list([str(days) for days in _days()], _("and")),
         "may_change": ring.actor.staff is None,
         "calendar": feeds.address_of(ring.actor.user_id),
+        "portal_url": settings.PORTAL_URL,
     }
     return render(request, "keys/reminders.html", context | more)
 

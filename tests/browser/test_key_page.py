@@ -124,7 +124,7 @@ def test_without_javascript_it_is_a_page_that_says_who_did_what(
     expect(page_without_js.get_by_role("heading", name="Build", level=1)).to_be_visible()
     expect(page_without_js.get_by_text("Renamed a key")).to_be_visible()
     button(page_without_js.locator("#main"), "Reveal").click()
-    expect(page_without_js.locator(".secret-value")).to_have_value(keys[0]["key"])
+    expect(page_without_js.locator("main .secret-value")).to_have_value(keys[0]["key"])
 
 
 @pytest.mark.parametrize(("form", "words"), [("env", "API_KEY="), ("kubernetes", "kind: Secret")])
@@ -166,4 +166,4 @@ def test_without_javascript_the_text_stands_on_a_page(
     page_without_js.locator(f"#docker-{keys[0]['id']}").click()
     button(page_without_js.locator(".request:has([value=docker])"), "Copy").click()
     text = f"printf %s {keys[0]['key']} | docker secret create api-key -\n"
-    expect(page_without_js.locator(".secret-value")).to_have_value(text)
+    expect(page_without_js.locator("main .secret-value")).to_have_value(text)

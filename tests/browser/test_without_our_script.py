@@ -69,6 +69,6 @@ def test_copy_leads_to_a_page_and_no_button_is_dead(
     page.goto("/keys/")
     expect(page.locator("[data-copy-from]:visible")).to_have_count(0)
     page.locator("[data-key]").first.get_by_role("button", name="Copy").click()
-    shown = page.locator(".secret-value")
+    shown = page.locator("main .secret-value")
     expect(shown).to_be_visible()
     assert shown.input_value() in {key["key"] for key in sandbox.keys("acme")}

@@ -106,14 +106,14 @@ def test_the_keys_page_speaks_the_language_in_all_its_parts(
     acme(sandbox)
     page = words(ann_client.get("/keys/", headers={"Accept-Language": language}))
     assert all(word in page for word in said.split())
-    for text in ("Copy", "Reveal", "Never ends", "Managed by", "Sign out", "Skip to the content"):
+    for text in ("Copy", "Reveal", "No expiry", "Managed by", "Sign out", "Skip to the content"):
         assert (text in page) is (language == "en")
 
 
 @pytest.mark.parametrize(
     ("language", "one", "many"),
     [
-        ("en", "1 ended key", "2 ended keys"),
+        ("en", "1 expired key", "2 expired keys"),
         ("de", "1 abgelaufener Schlüssel", "2 abgelaufene Schlüssel"),
         ("es", "1 clave caducada", "2 claves caducadas"),
     ],

@@ -48,10 +48,13 @@ class Browser:
         return self.session.get(self.url + path, timeout=30, **options)
 
     def send(self, page: requests.Response, action: str, **entries: str) -> requests.Response:
-        """Send the form of the page whose address ends so; what it holds already, and these entries."""
-        form = BeautifulSoup(page.text, "html.parser").select_one(f'form[action$="{action}"]')
+        """Send the form whose address, or whose button's, ends so: what it holds already, and these entries."""
+        html = BeautifulSoup(page.text, "html.parser")
+        button = html.select_one(f'[formaction$="{action}"]')
+        form = html.select_one(f"#{button['form']}" if button else f'form[action$="{action}"]')
+        url = button["formaction"] if button else form["action"]
         held = {field["name"]: field.get("value", "") for field in form.select("input[type=hidden]")}
-        return self.session.post(self.url + form["action"], held | entries, headers=self.origin, timeout=30)
+        return self.session.post(self.url + url, held | entries, headers=self.origin, timeout=30)
 
     @property
     def origin(self) -> dict[str, str]:
@@ -155,7 +158,7 @@ def test_somebody_signs_in_and_sees_a_key_behind_nginx(site: Site, upstream: San
     page = ann.get("/accounts/signup/")
     page = ann.send(page, "/accounts/signup/", email="ann@acme.test")
     assert page.status_code == 200, page.text
-    page = ann.send(page, "/accounts/confirm-email/", code=site.code())
+    page = ann.send(page, "/accounts/login/code/confirm/", code=site.code())
     assert page.url == f"{ann.url}/keys/"
     assert "Acme Inc" in page.text
     assert key["key"] not in page.text

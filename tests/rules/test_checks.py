@@ -42,6 +42,7 @@ def test_nor_has_a_project_with_the_one_middleware(host) -> None:
         ("ZUPLO_BUCKETS", {}, "E002", "names no bucket", '"production": "zprj-..."'),
         ("ZUPLO_BUCKETS", {"production": ""}, "E002", "has no bucket for production", "zprj-"),
         ("ZUPLO_BUCKETS", {"activity": "zprj-x"}, "E002", "environment called activity", "another name"),
+        ("ZUPLO_BUCKETS", {"reminders": "zprj-x"}, "E002", "environment called reminders", "another name"),
         ("ZUPLO_BUCKETS", {"live now": "zprj-x"}, "E002", "environment called live now", "another name"),
         ("KEYS", {"KEYS_ACTR": "a.b"}, "E003", "KEYS_ACTR, which nobody reads", "KEYS_ACTOR?"),
         (
@@ -62,7 +63,7 @@ def test_nor_has_a_project_with_the_one_middleware(host) -> None:
         ("ROOT_URLCONF", "django.contrib.auth.urls", "E009", "no address service:page", 'namespace="service"'),
         ("KEYS_STEP_UP_URL", "nowhere", "E010", "KEYS_STEP_UP_URL is 'nowhere'", "name of a URL pattern"),
         ("KEYS_ADDRESSES_URL", "nowhere", "E010", "KEYS_ADDRESSES_URL is 'nowhere'", "begins with /"),
-        ("PORTAL_URL", "", "E011", "mails would link to nowhere", "KEYS_MAIL_MANAGERS"),
+        ("PORTAL_URL", "", "E011", "mails would link to nowhere", "Name your site"),
     ],
 )
 def test_what_is_wrong_is_named_with_its_cure(host, name: str, value: Any, number: str, words: str, cure: str) -> None:

@@ -143,7 +143,8 @@ storage or in the history. Without this file the forms lead to a page to copy fr
     element.querySelector("[data-value]").textContent = element.dataset.masked;
     element.querySelector("[data-countdown]").remove();
     const hide = element.querySelector("[data-hide]");
-    if (hide === document.activeElement) hide.nextElementSibling.focus();
+    const next = hide?.nextElementSibling;
+    if (hide && hide === document.activeElement) (next.querySelector("button") ?? next).focus();
     hide?.remove();
   }
 
@@ -166,7 +167,7 @@ storage or in the history. Without this file the forms lead to a page to copy fr
     atWork.add(button);
     await copyKey(button);
     atWork.delete(button);
-    window.portal?.setIdle(button);
+    window.portal?.setIdle(button.hasAttribute("formaction") ? button : event.target);
   });
 
   document.addEventListener("click", (event) => {
