@@ -413,6 +413,9 @@ class KeyRing:
             raise OutcomeUnknown(f"event {event.pk} is {event.outcome}")
         try:
             consumer = self._changed_by(event)
+            if event.action in {Action.ADD_MANAGER, Action.REMOVE_MANAGER}:
+                is_one = confirmed_writes.added_manager(consumer, event.facts.get("address", "")) is not None
+                return Change(event, consumer, is_gone=is_one != (event.action == Action.ADD_MANAGER))
             made = event.facts.get("new", "")
             concerned = made or (event.key_id if event.action != Action.DELETE else "")
             if not made or consumer.lacks_key(made):

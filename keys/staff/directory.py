@@ -137,15 +137,11 @@ class Directory(KeyRing):
         return Change(event, consumer)
 
     def first_result(self, event: AuditEvent) -> Change:
-        """Replay: of a deletion nothing is left to look at; whoever was a manager need not be one any more."""
+        """Replay: of a deletion nothing is left to look at."""
         if event.action == Action.DELETE_CONSUMER and log.is_by(event, self.actor) and event.outcome == Outcome.DONE:
             gone = Consumer(event.consumer, event.facts["title"], managers=(), keys=())
             return Change(event, gone)
-        change = super().first_result(event)
-        if event.action not in {Action.ADD_MANAGER, Action.REMOVE_MANAGER}:
-            return change
-        is_manager = confirmed_writes.added_manager(change.consumer, event.facts.get("address", "")) is not None
-        return replace(change, is_gone=is_manager != (event.action == Action.ADD_MANAGER))
+        return super().first_result(event)
 
 
 def _managers(new: NewConsumer) -> tuple[Manager, ...]:

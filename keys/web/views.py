@@ -442,7 +442,8 @@ def _revealed(request: Request, ring: KeyRing, **context: Any) -> HttpResponse:
 def _changed(request: Request, ring: KeyRing, change: Change, notice: str) -> HttpResponse:
     """The consumer as it is now for htmx, or back to the page."""
     if change.is_gone:
-        notice = _("That was done when the form was first sent. The key has been deleted since.")
+        deleted = _("That was done when the form was first sent. The key has been deleted since.")
+        notice = deleted if change.event.key_id else undone()
     own_page = _page_of_its_own(request, ring, change)
     if request.htmx and not own_page:
         context = _page_context(ring) | {"consumer": _card_again(ring, change.consumer), "notice": notice}

@@ -14,7 +14,7 @@ logger = logging.getLogger(__name__)
 
 
 def report(kind: PaymentIssue.Kind, stripe_subscription: str, **about: str) -> None:
-    """Note the issue; told already and not settled, it is not mailed again."""
+    """Note the issue; told already, it is not mailed again, settled or not: Stripe repeats itself."""
     issue, is_new = PaymentIssue.objects.get_or_create(
         kind=kind, stripe_subscription=stripe_subscription, defaults=about
     )

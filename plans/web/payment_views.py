@@ -81,7 +81,7 @@ def paid(request: Request, ring: Subscriptions) -> HttpResponse:
         logger.warning("a payment is awaited: %s", problem)
     if payment is None or consumer is None:
         return _awaited(request, session)
-    if payment.is_newcomers:
+    if payment.is_newcomers and consumer.live_keys:
         messages.success(request, _("Thank you. Your plan has begun, and your first key is here."))
         return HttpResponseRedirect(reverse("keys:environment", args=[ring.environment]), status=303)
     messages.success(request, _("Thank you. Your plan has begun. It counts from the next call on."))

@@ -220,6 +220,18 @@ def test_who_is_there_already_is_not_added_again(sandbox: Sandbox, ann_client: C
     assert mail.outbox == []
 
 
+def test_what_was_undone_since_is_said_to_be(sandbox: Sandbox, ann_client: Client) -> None:
+    """G6: Back, and Submit once more, after somebody was removed again."""
+    acme(sandbox)
+    form = {"email": "zoe@acme.test", "token": str(uuid.uuid4())}
+    assert ann_client.post(ADD, form).status_code == 303
+    assert send(ann_client, remove_url(sandbox, "zoe@acme.test")).status_code == 303
+    ann_client.get("/keys/")  # shows what was said so far
+    answer = ann_client.post(ADD, form, follow=True)
+    assert "It has been changed since." in answer.text
+    assert managers(sandbox) == ["ann@acme.test", "ben@acme.test"]
+
+
 def test_there_is_a_limit(sandbox: Sandbox, ann_client: Client, settings) -> None:
     settings.KEYS_MANAGERS_PER_CONSUMER = 3
     acme(sandbox)
