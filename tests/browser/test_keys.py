@@ -372,11 +372,11 @@ def test_everything_works_without_javascript(
     assert not FULL_KEY.search(page.content())
 
     button(row(page, keys[0]), "Reveal").click()
-    expect(page.locator("textarea")).to_have_value(keys[0]["key"])
+    expect(page.locator("main textarea")).to_have_value(keys[0]["key"])
     page.get_by_role("link", name="Done").click()
 
     button(row(page, keys[0]), "Copy").click()
-    expect(page.locator("textarea")).to_have_value(keys[0]["key"])
+    expect(page.locator("main textarea")).to_have_value(keys[0]["key"])
     page.get_by_role("link", name="Done").click()
 
     button(page, "Create key").click()
@@ -387,7 +387,7 @@ def test_everything_works_without_javascript(
     page.get_by_label("Label").fill("Staging")
     button(page, "Create key").click()
     (new,) = named(sandbox.keys("acme"), "Staging")
-    expect(page.locator("textarea")).to_have_value(new["key"])
+    expect(page.locator("main textarea")).to_have_value(new["key"])
     page.get_by_role("link", name="Done").click()
 
     button(row(page, keys[0]), "Rotate").click()
@@ -416,4 +416,4 @@ def test_everything_works_without_javascript(
     button(page, "Rotate all keys").click()
     expect(page.get_by_role("heading", name="Your new key")).to_be_visible()
     live = [key for key in sandbox.keys("acme") if sandbox.authorizes(key["key"])]
-    assert [key["key"] for key in live] == [page.locator("textarea").input_value()]
+    assert [key["key"] for key in live] == [page.locator("main textarea").input_value()]

@@ -51,6 +51,7 @@ def test_keys_are_revealed_copied_made_and_deleted_in_place(page: Page, acme: Sa
     dialog.get_by_role("button", name="Done").or_(dialog.get_by_role("link", name="Done")).click()
     made = page.locator("[data-key]").filter(has_text="Made here")
     expect(made).to_be_visible()
+    made.get_by_role("button", name="More").click()
     made.get_by_role("button", name="Delete").click()
     dialog.get_by_role("button", name="Delete key").click()
     expect(made).to_have_count(0)
@@ -72,7 +73,7 @@ def style(page: Page, selector: str, name: str) -> str:
 
 def test_neither_style_reaches_the_other(page: Page) -> None:
     """The host's buttons are uppercase, its headings in small capitals; both use the classes button, card and state."""
-    theirs = ("header .button", ".api-keys [data-copy] .button")
+    theirs = ("header .button", ".api-keys .button[data-copy]")
     assert [style(page, button, "textTransform") for button in theirs] == ["uppercase", "none"]
     assert [style(page, heading, "fontVariantCaps") for heading in ("header h1", ".api-keys h1")] == [
         "small-caps",
