@@ -125,7 +125,7 @@ def test_where_the_clipboard_refuses_the_key_is_shown_selected(
         assert page.evaluate("getSelection().toString()") == ci["key"]
         leave()
         expect(dialog).to_be_hidden()
-        assert page.locator("#copy-by-hand textarea").input_value() == ""
+        expect(page.locator("#copy-by-hand textarea")).to_have_value("")
     assert not FULL_KEY.search(page.content())
 
 
