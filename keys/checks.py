@@ -154,7 +154,7 @@ def templates(**_kwargs: Any) -> Iterator[CheckMessage]:
     """Check that what a page of keys says is shown by the templates around it, which are the host project's."""
     try:
         page: Template = get_template("keys/page.html").template  # type: ignore[attr-defined]
-        missing = BLOCKS - _blocks_shown(page)
+        missing = BLOCKS - blocks_shown(page)
     except TemplateDoesNotExist as problem:
         hint = (
             "With APP_DIRS, or an own keys/base.html in your templates, pages of keys extend base.html: "
@@ -179,7 +179,7 @@ def templates(**_kwargs: Any) -> Iterator[CheckMessage]:
             yield Error(f"The context processor {name} is missing.", hint=hint, id="keys.E013")
 
 
-def _blocks_shown(template: Template) -> set[str]:
+def blocks_shown(template: Template) -> set[str]:
     """Names of the blocks that are drawn: those in the template furthest up, and those inside them, as overridden."""
     chain, context = [template], Context()
     with context.bind_template(template):

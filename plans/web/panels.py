@@ -20,6 +20,8 @@ logger = logging.getLogger(__name__)
 
 
 class PlanPanels(Panels):
+    stylesheets = ("keys/css/plans.css",)
+
     def of_consumers(self, ring: KeyRing, consumers: Sequence[Consumer]) -> Mapping[str, SafeString]:
         plans = Subscriptions(ring.actor, ring.environment, ring.api)
         return {consumer.name: panel_of(plans, consumer, plans.source.glance) for consumer in consumers}

@@ -37,14 +37,19 @@ def page(request: Request, environment: str | None = None) -> HttpResponse:
     if not has_plans() or (environment and environment not in settings.ZUPLO_BUCKETS):
         raise Http404
     environment = environment or next(iter(settings.ZUPLO_BUCKETS))
-    context: dict[str, Any] = {"environment": environment, "environments": list(settings.ZUPLO_BUCKETS)}
+    context: dict[str, Any] = {
+        "environment": environment,
+        "environments": list(settings.ZUPLO_BUCKETS),
+        "portal_url": settings.PORTAL_URL,
+    }
     if request.user.is_authenticated:
         ring = keyring_for(request, environment, Subscriptions)
         return render(request, "plans/page.html", context | _own(ring))
     plans = [plan for plan in source_for(api_for(environment), environment).plans() if not plan.is_private]
     response = render(request, "plans/page.html", context | {"listing": listing(plans)})
     patch_vary_headers(response, ["Cookie", "Accept-Language"])
-    if settings.SESSION_COOKIE_NAME not in request.COOKIES:
+    # The shell of a host project may hold a form, whose cookie is one visitor's.
+    if settings.SESSION_COOKIE_NAME not in request.COOKIES and not request.META.get("CSRF_COOKIE_NEEDS_UPDATE"):
         patch_cache_control(response, public=True, max_age=CACHED_SECONDS)
     return response
 

@@ -5,23 +5,26 @@ import zipfile
 from email.parser import Parser
 from pathlib import Path
 
+import pytest
+
 from tests.embedded.conftest import NEWEST, Host
 
 IMPORT_ALL = """
 import importlib, pkgutil, sys
 import django
 django.setup()
-import keys
-for module in pkgutil.walk_packages(keys.__path__, "keys."):
-    importlib.import_module(module.name)
-print(sorted(name for name in ("portal", "plans", "sandbox", "allauth", "gevent", "hijack") if name in sys.modules))
+for app in sys.argv[1:]:
+    for module in pkgutil.walk_packages(importlib.import_module(app).__path__, f"{app}."):
+        importlib.import_module(module.name)
+unwanted = {"portal", "plans", "sandbox", "allauth", "gevent", "hijack", "stripe"} - set(sys.argv)
+print(sorted(unwanted & set(sys.modules)))
 """
 
 
-def test_it_holds_keys_and_nothing_of_the_portal(wheel: Path):
+def test_it_holds_keys_and_plans_and_nothing_of_the_portal(wheel: Path):
     with zipfile.ZipFile(wheel) as content:
         names = content.namelist()
-    assert {name.partition("/")[0] for name in names if ".dist-info/" not in name} == {"keys"}
+    assert {name.partition("/")[0] for name in names if ".dist-info/" not in name} == {"keys", "plans"}
     assert len(names) == len(set(names))
     for name in (
         "keys/py.typed",
@@ -32,6 +35,11 @@ def test_it_holds_keys_and_nothing_of_the_portal(wheel: Path):
         "keys/static/keys/css/embedded.css",
         "keys/static/keys/js/site.js",
         "keys/locale/de/LC_MESSAGES/django.mo",
+        "plans/py.typed",
+        "plans/migrations/0001_initial.py",
+        "plans/templates/plans/page.html",
+        "plans/templates/admin/plans/planrequest/answer.html",
+        "plans/static/keys/css/plans.css",
     ):
         assert name in names
 
@@ -49,6 +57,10 @@ def test_our_styles_stay_inside_their_element(wheel: Path):
     """All rules stand in one layer and one scope, but for the one that keeps the host's out."""
     with zipfile.ZipFile(wheel) as content:
         style = content.read("keys/static/keys/css/embedded.css").decode()
+        plans = content.read("plans/static/keys/css/plans.css").decode()
+    assert plans.startswith("@layer api-keys {\n  @scope (.api-keys) {\n    /*")
+    assert "\n    @layer plans {\n" in plans
+    assert [line for line in plans.splitlines() if line[:1] not in {"", " ", "}"}] == ["@layer api-keys {"]
     assert style.count("@layer api-keys {\n") == 1
     at_the_edge = [line for line in style.splitlines() if line[:1] not in {"", " ", "}", "/"}]
     assert at_the_edge[0] == "@layer api-keys {"
@@ -58,12 +70,15 @@ def test_our_styles_stay_inside_their_element(wheel: Path):
     assert "@font-face" not in inside
 
 
-def test_every_module_is_imported_without_the_portal(host: Host):
-    assert host.run("-W", "error::DeprecationWarning:keys", "-c", IMPORT_ALL).strip() == "[]"
+@pytest.mark.parametrize(("plans", "apps"), [("off", ["keys"]), ("portal", ["keys", "plans"])])
+def test_every_module_is_imported_without_the_portal(host: Host, plans: str, apps: list[str]):
+    """Nor is Stripe's library there, which only those need who are paid by it."""
+    told = host.run("-W", "error::DeprecationWarning:keys", "-c", IMPORT_ALL, *apps, PLANS=plans)
+    assert told.strip() == "[]"
     where = host.run("-c", "import keys, django; print(keys.__file__, django.VERSION[0])").split()
     assert Path(where[0]).is_relative_to(host.folder / "environment")
     assert (int(where[1]) >= 6) == (host.django == NEWEST)
 
 
 def test_its_migrations_are_complete(host: Host):
-    host.run("manage.py", "makemigrations", "--check", "--dry-run")
+    host.run("manage.py", "makemigrations", "--check", "--dry-run", PLANS="portal")

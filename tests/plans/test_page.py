@@ -50,6 +50,16 @@ def test_caches_keep_it_for_strangers_only(client: Client, ann_client: Client, s
     assert "no-store" in ann_client.get("/plans/")["Cache-Control"]
 
 
+def test_a_page_that_brings_a_cookie_is_kept_for_nobody_else(client: Client, settings, tmp_path) -> None:
+    """Around it is the shell of a host project: a form in it, as of a newsletter, would go to the next visitor."""
+    (options,) = settings.TEMPLATES
+    settings.TEMPLATES = [options | {"DIRS": [tmp_path, *options["DIRS"]]}]
+    (tmp_path / "base.html").write_text("<form>{% csrf_token %}</form>{% block content %}{% endblock %}")
+    response = client.get("/plans/")
+    assert "csrftoken" in response.cookies
+    assert "public" not in response.get("Cache-Control", "")
+
+
 def test_ones_own_plan_is_marked(ann_client: Client, mallory_client: Client, acme) -> None:
     assert "Your plan" in columns(ann_client.get("/plans/"))["Free"]
     assert "Your plan" not in columns(ann_client.get("/plans/"))["Pro"]

@@ -144,6 +144,8 @@ def test_the_base_template_of_the_documents_shows_all_blocks(templates) -> None:
     page = get_template("keys/error.html").render({"title": "Here it is"})
     assert page.count("Here it is") == 2
     assert "embedded.css" in page
+    plans = get_template("plans/page.html").render({})
+    assert plans.index("embedded.css") < plans.index("plans.css")
 
 
 def test_the_documents_name_every_setting() -> None:
@@ -152,6 +154,54 @@ def test_the_documents_name_every_setting() -> None:
         name for line in re.findall(r"^\| (`[A-Z_`, ]+`) \|", page, re.MULTILINE) for name in re.findall(r"\w+", line)
     }
     assert named == set(DEFAULTS)
+
+
+@pytest.fixture
+def planned(host):
+    """A project with plans of its own, shown on the cards."""
+    host.KEYS = {"PLANS": "portal", "KEYS_PANELS": "plans.web.panels.PlanPanels"}
+    del host.PLANS, host.KEYS_PANELS
+    return host
+
+
+def about_plans() -> list[CheckMessage]:
+    return [message for message in run_checks() if (message.id or "").startswith("plans.")]
+
+
+def test_a_project_with_plans_has_nothing_to_mend(planned) -> None:
+    assert about_plans() == []
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "number", "words", "cure"),
+    [
+        ("PLANS", "Portal", "E001", "PLANS is 'Portal'", "Did you mean portal?"),
+        ("PLANS", "stripe", "E001", "PLANS is 'stripe'", "portal, zuplo or off"),
+        ("ROOT_URLCONF", "keys.urls", "E002", "no address plans:page", 'include("plans.urls")'),
+        ("ROOT_URLCONF", "keys.urls", "E002", "no address admin:index", "admin.site.urls"),
+        ("KEYS_PANELS", "", "W001", "shows no plans", '"KEYS_PANELS": "plans.web.panels.PlanPanels"'),
+        ("STRIPE_API_KEY", "sk_test_1", "E005", "STRIPE_WEBHOOK_SECRET is not set", "from Stripe"),
+    ],
+)
+def test_what_plans_lack_is_named_with_its_cure(
+    planned, name: str, value: Any, number: str, words: str, cure: str
+) -> None:
+    setattr(planned, name, value)
+    told = [message for message in about_plans() if message.id == f"plans.{number}"]
+    assert any(words in message.msg and cure in (message.hint or "") for message in told), told
+
+
+def test_while_plans_are_off_nothing_is_asked_of_them(planned) -> None:
+    planned.KEYS = {}
+    planned.ROOT_URLCONF = "keys.urls"
+    assert about_plans() == []
+
+
+def test_a_shell_without_the_place_for_our_styles_is_named(planned, templates) -> None:
+    (templates / "keys").mkdir()
+    (templates / "keys" / "base.html").write_text('{% extends "base.html" %}{% block content %}{% endblock %}')
+    (message,) = about_plans()
+    assert "keys_panels" in message.msg
 
 
 def test_a_missing_base_template_is_named(templates) -> None:
