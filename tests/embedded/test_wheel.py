@@ -1,13 +1,14 @@
 """The wheel: what is in it, and what an environment with it holds."""
 
 import re
+import subprocess
 import zipfile
 from email.parser import Parser
 from pathlib import Path
 
 import pytest
 
-from tests.embedded.conftest import NEWEST, Host
+from tests.embedded.conftest import NEWEST, ROOT, Host
 
 IMPORT_ALL = """
 import importlib, pkgutil, sys
@@ -18,6 +19,16 @@ for app in sys.argv[1:]:
         importlib.import_module(module.name)
 unwanted = {"portal", "plans", "sandbox", "allauth", "gevent", "hijack", "stripe"} - set(sys.argv)
 print(sorted(unwanted & set(sys.modules)))
+"""
+VISIT = """
+from django.contrib.auth import get_user_model
+from django.test import Client
+client = Client(SERVER_NAME="127.0.0.1")
+asked = client.get("/account/keys/")
+client.force_login(get_user_model().objects.create_superuser("ann", "ann@acme.test"))
+page, plans = client.get("/account/keys/"), client.get("/account/plans/")
+print(asked["Location"], *(name for name in ("Docs", "Server") if name in page.content.decode()))
+print(asked.status_code, page.status_code, plans.status_code)
 """
 
 
@@ -82,3 +93,40 @@ def test_every_module_is_imported_without_the_portal(host: Host, plans: str, app
 
 def test_its_migrations_are_complete(host: Host):
     host.run("manage.py", "makemigrations", "--check", "--dry-run", PLANS="portal")
+
+
+def test_the_steps_of_the_page_lead_to_the_page(host: Host, tmp_path: Path):
+    """What docs/embedding.md says to write, in a new project in an empty folder."""
+    page = (ROOT / "docs" / "embedding.md").read_text()
+    snippets = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    (settings,) = [code for code in snippets if "from_environment" in code]
+    (plans,) = [code for code in snippets if "PlanPanels" in code]
+    (urls,) = [code for code in snippets if "keys.staff.urls" in code]
+    (shell,) = re.findall(r"^mkdir templates\n.*?^END\n(?=```)", page, re.DOTALL | re.MULTILINE)
+    environment = host.environment | {
+        "DJANGO_SETTINGS_MODULE": "example.settings",
+        "ZUPLO_BUCKETS": f"production:{host.sandbox.bucket}",
+        "PLANS": "",
+    }
+
+    def run(*command: str | Path) -> str:
+        done = subprocess.run(list(map(str, command)), cwd=tmp_path, env=environment, capture_output=True, text=True)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    run(host.python, "-m", "django", "startproject", "--settings=django.conf.global_settings", "example", ".")
+    run("sh", "-ec", shell)
+    (tmp_path / "verified.py").write_text("def has_proved_the_address(user):\n    return True\n")
+    for name, code in (("urls", urls), ("settings", settings), ("settings", plans.partition("# urls.py\n")[0])):
+        with (tmp_path / "example" / f"{name}.py").open("a") as file:
+            file.write(code)
+    with (tmp_path / "example" / "urls.py").open("a") as file:
+        file.write(plans.partition("# urls.py\n")[2])
+    run(host.python, "manage.py", "check", "--fail-level=WARNING")
+    run(host.python, "manage.py", "migrate", "--verbosity=0")
+    run(host.python, "manage.py", "check_api")
+    host.sandbox.add_consumer("docs", label="Docs", managers=["ann@acme.test"], keys=[{"description": "Server"}])
+    told = run(host.python, "manage.py", "shell", "-c", VISIT)
+    assert told.split()[-3:] == ["302", "200", "200"]
+    assert "/admin/login/?next=/account/keys/" in told
+    assert "Docs Server" in told
