@@ -38,7 +38,7 @@ def _addresses() -> Iterator[CheckMessage]:
             reverse(name)
         except (NoReverseMatch, ViewDoesNotExist):
             hint = f"Add to your urls.py: {line}."
-            yield Error(f"There is no address {name}, which plans need.", hint=hint, id="plans.E002")
+            yield Error(f"There's no URL named {name}, which plans need.", hint=hint, id="plans.E002")
 
 
 def _pages() -> Iterator[CheckMessage]:
@@ -63,4 +63,4 @@ def _payment() -> Iterator[CheckMessage]:
         yield Error("STRIPE_API_KEY is set, and Stripe's library isn't installed.", hint=hint, id="plans.E004")
     if not settings.STRIPE_WEBHOOK_SECRET:
         hint = "Copy the webhook's signing secret from Stripe: without it no payment is heard of."
-        yield Error("STRIPE_WEBHOOK_SECRET is not set.", hint=hint, id="plans.E005")
+        yield Error("STRIPE_WEBHOOK_SECRET isn't set.", hint=hint, id="plans.E005")

@@ -108,7 +108,7 @@ def start(request: Request, ring: Subscriptions, plan: str) -> HttpResponse:
         begun = ring.start(chosen, label=label, ends=form.key_ends, token=token)
         if not begun.has_begun:
             messages.warning(
-                request, _("Your key is made, but the plan could not be started. Start it on the page of plans.")
+                request, _("Your key was created, but the plan couldn't be started. Start it on the Plans page.")
             )
         return first_key_response(request, ring, begun.change)
     ring.check_newcomer_with_plan(chosen)
@@ -127,7 +127,7 @@ def request_plan(request: Request, ring: Subscriptions, plan: str, name: str = "
     requests.check(ring, consumer, chosen)
     if form.is_valid():
         requests.ask(ring, consumer, chosen, form.cleaned_data["words"])
-        return done(request, back_of(ring, name), _("Your request was sent. You get an e-mail with the answer."))
+        return done(request, back_of(ring, name), _("Request sent. We'll email you the answer."))
     return render_form(
         request, ring, "plans/_request.html", form, plan=chosen, consumer=consumer, back=back_of(ring, name)
     )
@@ -137,7 +137,7 @@ def request_plan(request: Request, ring: Subscriptions, plan: str, name: str = "
 @with_plans
 def withdraw(request: Request, ring: Subscriptions, pk: int) -> HttpResponse:
     requests.withdraw(ring, pk)
-    return done(request, reverse("plans:page"), _("The request is withdrawn."))
+    return done(request, reverse("plans:page"), _("Request withdrawn."))
 
 
 # What views share

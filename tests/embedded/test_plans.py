@@ -69,7 +69,7 @@ def test_a_consumer_gets_a_plan_another_one_and_none(planned: Host, acme: Sandbo
     assert begun.headers["HX-Redirect" if htmx else "Location"] == ACME
     assert plan_of(acme) == "shore"
     page = planned.get("ann", ACME)
-    assert "The plan Shore has begun." in page.text
+    assert "The plan Shore has started." in page.text
     assert "1,000 a month" in page.text
     planned.fill_in("ann", f"{ACME}change/harbour/", htmx=htmx)
     assert plan_of(acme) == "harbour"

@@ -134,5 +134,5 @@ def test_back_at_a_consumer_of_ones_own_its_plan_has_begun(ann_client: Client, s
     where = "/plans/production/consumer/acme/"
     assert come_back(ann_client, stripe)["Location"] == where
     page = ann_client.get(where).content.decode()
-    assert "Your plan has begun" in page
+    assert "Your plan has started" in page
     assert "Manage payment" in page

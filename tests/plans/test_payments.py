@@ -109,7 +109,7 @@ def test_what_is_to_end_is_said(client: Client, ann_client: Client, sandbox, acm
     pay(ann_client)
     ending = stripe.subscription("sub_1", price=PRO, cancel_at_period_end=True)
     tell(client, stripe.message("customer.subscription.updated", ending))
-    assert "Canceled. The plan goes on until" in ann_client.get(ACME).content.decode()
+    assert "Canceled. The plan stays active until" in ann_client.get(ACME).content.decode()
     assert plan_of(sandbox) == "pro"
 
 
@@ -311,7 +311,7 @@ def test_the_plan_that_staff_give_to_somebody_who_pays_stays_and_the_payment_is_
     pay(ann_client)
     paid = stripe.subscription("sub_1", price=PRO)
     tell(client, stripe.message("customer.subscription.created", paid))
-    assert "The customer pays for pro by Stripe (sub_1)." in sam_client.get(CHANGE_ACME).content.decode()
+    assert "The customer pays for pro through Stripe (sub_1)." in sam_client.get(CHANGE_ACME).content.decode()
     form = {"token": str(uuid.uuid4()), "plan": "partner", "reason": "Contract 4711"}
     assert sam_client.post(CHANGE_ACME, form).status_code == 302
     issue = PaymentIssue.objects.get()
