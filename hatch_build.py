@@ -43,6 +43,7 @@ FRAME = """/* Made of tokens.css, base.css, components.css and keys.css; see doc
       :scope > footer {
         display: flex;
         flex-wrap: wrap;
+        align-items: baseline;
         gap: var(--space-2) var(--space-5);
         margin-block-start: var(--space-6);
       }

@@ -7,7 +7,7 @@ from django.contrib import messages
 from django.http import Http404, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
 from django.urls import reverse
-from django.utils.cache import patch_cache_control, patch_vary_headers
+from django.utils.cache import add_never_cache_headers, patch_cache_control, patch_vary_headers
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST, require_safe
 from django_htmx.http import HttpResponseClientRedirect
@@ -44,7 +44,9 @@ def page(request: Request, environment: str | None = None) -> HttpResponse:
     }
     if request.user.is_authenticated:
         ring = keyring_for(request, environment, Subscriptions)
-        return render(request, "plans/page.html", context | _own(ring))
+        response = render(request, "plans/page.html", context | _own(ring))
+        add_never_cache_headers(response)
+        return response
     plans = [plan for plan in source_for(api_for(environment), environment).plans() if not plan.is_private]
     response = render(request, "plans/page.html", context | {"listing": listing(plans)})
     patch_vary_headers(response, ["Cookie", "Accept-Language"])

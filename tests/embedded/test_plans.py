@@ -21,7 +21,7 @@ def told(page: str) -> BeautifulSoup:
 
 
 def plan_of(sandbox: Sandbox, name: str = "acme") -> object:
-    return sandbox.consumer(name)["metadata"].get("plan")
+    return (sandbox.consumer(name)["metadata"] or {}).get("plan")
 
 
 def asked(host: Host) -> list[str]:
@@ -40,6 +40,7 @@ def test_visitors_see_the_plans_in_the_hosts_own_page(planned: Host, acme: Sandb
     assert "public" in answer.headers["Cache-Control"]
     assert "Content-Security-Policy" in answer.headers
     assert "{%" not in answer.text
+    assert "no-store" in planned.get("ann", PLANS).headers["Cache-Control"]
 
 
 @pytest.mark.parametrize("path", [KEYS, PLANS, ACME, f"{ACME}change/", f"{PLANS}production/start/shore/"])

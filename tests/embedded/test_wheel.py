@@ -7,6 +7,8 @@ from email.parser import Parser
 from pathlib import Path
 
 import pytest
+from django.template import Engine
+from django.template.backends.django import get_installed_libraries
 
 from tests.embedded.conftest import NEWEST, ROOT, Host
 
@@ -53,6 +55,20 @@ def test_it_holds_keys_and_plans_and_nothing_of_the_portal(wheel: Path):
         "plans/static/keys/css/plans.css",
     ):
         assert name in names
+
+
+def test_every_template_loads_what_it_uses(wheel: Path, tmp_path: Path):
+    """Those of the portal need not: there our tags are built in, and so they would be missing elsewhere only."""
+    with zipfile.ZipFile(wheel) as content:
+        content.extractall(tmp_path)
+    folders = [tmp_path / app / "templates" for app in ("keys", "plans")]
+    (tmp_path / "base.html").touch()
+    libraries = {name: path for name, path in get_installed_libraries().items() if name != "portal"}
+    engine = Engine([tmp_path, *folders], app_dirs=False, libraries=libraries)
+    names = [path.relative_to(folder) for folder in folders for path in folder.rglob("*.*")]
+    assert len(names) > 100
+    for name in names:
+        engine.get_template(str(name))
 
 
 def test_it_asks_for_little(wheel: Path):
