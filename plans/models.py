@@ -191,12 +191,15 @@ class PlanRecord(models.Model):
         is still being paid for.
         """
         wanted = {"consumer": self.consumer, **values}
-        row, is_new = type(self).objects.update_or_create(
-            environment=self.environment, consumer_id=self.consumer_id, defaults=wanted
-        )
-        if is_new:
-            namesakes = type(self).objects.filter(environment=self.environment, consumer=self.consumer)
-            namesakes.filter(stripe_subscription="").exclude(pk=row.pk).delete()
+        place = {"environment": self.environment, "consumer_id": self.consumer_id}
+        # One statement, as a rule: SQLite refuses whoever reads first and then writes while somebody else does.
+        if not type(self).objects.filter(**place).update(**wanted):
+            row, is_new = type(self).objects.get_or_create(**place, defaults=wanted)
+            if is_new:
+                namesakes = type(self).objects.filter(environment=self.environment, consumer=self.consumer)
+                namesakes.filter(stripe_subscription="").exclude(pk=row.pk).delete()
+            else:
+                type(self).objects.filter(**place).update(**wanted)
         for name, value in values.items():
             setattr(self, name, value)
 

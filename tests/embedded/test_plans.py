@@ -1,5 +1,6 @@
 """Plans in a host project, over HTTP, with htmx and without: of its own, and those that Zuplo keeps."""
 
+import itertools
 import re
 
 import pytest
@@ -14,13 +15,22 @@ from tests.embedded.test_pages import FULL_KEY, with_and_without_htmx
 KEYS = "/account/keys/"
 PLANS = "/account/plans/"
 ACME = f"{PLANS}production/consumer/acme/"
+NUMBERS = itertools.count(1)
 
 
 def told(page: str) -> BeautifulSoup:
     return BeautifulSoup(page, "html.parser")
 
 
-def plan_of(sandbox: Sandbox, name: str = "acme") -> object:
+@pytest.fixture
+def name(acme: Sandbox) -> str:
+    """A consumer of Ann's that no test before had: of those the server remembers for a minute what it did."""
+    name = f"acme-{next(NUMBERS)}"
+    acme.add_consumer(name, label="Acme Mobile", managers=["ann@acme.test"], keys=[{}])
+    return name
+
+
+def plan_of(sandbox: Sandbox, name: str) -> object:
     return (sandbox.consumer(name)["metadata"] or {}).get("plan")
 
 
@@ -53,47 +63,49 @@ def test_all_files_of_the_pages_are_there(planned: Host, acme: Sandbox, path: st
     assert not page.select("script:not([src]), style, [style], [onclick]")
 
 
-@pytest.mark.parametrize(("name", "htmx"), [("new", True), ("mallory", False)], ids=["htmx", "plain"])
-def test_a_newcomer_chooses_a_plan_and_gets_a_key_with_it(planned: Host, acme: Sandbox, name: str, htmx: bool):
-    led = planned.get(name, f"{PLANS}production/choose/shore/")
-    answer = planned.fill_in(name, led.headers["Location"], htmx=htmx, label="First", ends="30")
+@pytest.mark.parametrize(("who", "htmx"), [("new", True), ("mallory", False)], ids=["htmx", "plain"])
+def test_a_newcomer_chooses_a_plan_and_gets_a_key_with_it(planned: Host, acme: Sandbox, who: str, htmx: bool):
+    led = planned.get(who, f"{PLANS}production/choose/shore/")
+    answer = planned.fill_in(who, led.headers["Location"], htmx=htmx, label="First", ends="30")
     assert FULL_KEY.search(answer.text)
     (made,) = acme.consumers()[1:]
     assert plan_of(acme, made["name"]) == "shore"
-    assert "Shore" in told(planned.get(name, KEYS).text).select_one(".plan-panel").text
+    assert "Shore" in told(planned.get(who, KEYS).text).select_one(".plan-panel").text
 
 
 @with_and_without_htmx
-def test_a_consumer_gets_a_plan_another_one_and_none(planned: Host, acme: Sandbox, htmx: bool):
+def test_a_consumer_gets_a_plan_another_one_and_none(planned: Host, acme: Sandbox, name: str, htmx: bool):
+    at = f"{PLANS}production/consumer/{name}/"
     assert "No plan" in planned.get("ann", KEYS).text
-    begun = planned.fill_in("ann", f"{ACME}change/shore/", htmx=htmx)
-    assert begun.headers["HX-Redirect" if htmx else "Location"] == ACME
-    assert plan_of(acme) == "shore"
-    page = planned.get("ann", ACME)
+    begun = planned.fill_in("ann", f"{at}change/shore/", htmx=htmx)
+    assert begun.headers["HX-Redirect" if htmx else "Location"] == at
+    assert plan_of(acme, name) == "shore"
+    page = planned.get("ann", at)
     assert "The plan Shore has started." in page.text
     assert "1,000 a month" in page.text
-    planned.fill_in("ann", f"{ACME}change/harbour/", htmx=htmx)
-    assert plan_of(acme) == "harbour"
-    wrong = planned.fill_in("ann", f"{ACME}cancel/", htmx=htmx, plan_name="Shore")
+    planned.fill_in("ann", f"{at}change/harbour/", htmx=htmx)
+    assert plan_of(acme, name) == "harbour"
+    wrong = planned.fill_in("ann", f"{at}cancel/", htmx=htmx, plan_name="Shore")
     assert wrong.status_code == 422
-    planned.fill_in("ann", f"{ACME}cancel/", htmx=htmx, plan_name="Harbour")
-    assert plan_of(acme) is None
+    planned.fill_in("ann", f"{at}cancel/", htmx=htmx, plan_name="Harbour")
+    assert plan_of(acme, name) is None
     assert "Harbour" in planned.get("ann", f"{KEYS}activity/").text
 
 
 @with_and_without_htmx
-def test_a_plan_on_request_is_approved_in_django_admin(planned: Host, acme: Sandbox, htmx: bool):
-    planned.fill_in("ann", f"{ACME}request/ocean/", htmx=htmx, words="We grow")
-    assert plan_of(acme) is None
+def test_a_plan_on_request_is_approved_in_django_admin(planned: Host, acme: Sandbox, name: str, htmx: bool):
+    at = f"{PLANS}production/consumer/{name}/"
+    planned.fill_in("ann", f"{at}request/ocean/", htmx=htmx, words="We grow")
+    assert plan_of(acme, name) is None
     assert asked(planned) == ["ann@acme.test"]
     page = told(planned.get("sam", "/admin/plans/planrequest/?state__exact=open").text)
     path = page.select_one("td.field-answer_link a")["href"]
     planned.post("sam", path, form_of(planned, path) | {"state": "approved"})
-    assert plan_of(acme) == "ocean"
+    assert plan_of(acme, name) == "ocean"
     assert asked(planned) == []
     log = (planned.folder / "server-portal.log").read_text()
     assert "To: sam@tidewater.test" in log
-    assert f"{ACME}\n" in log
+    assert f"{at}\n" in log
 
 
 def form_of(host: Host, path: str) -> dict[str, str]:
@@ -102,13 +114,13 @@ def form_of(host: Host, path: str) -> dict[str, str]:
     return {one["name"]: one.get("value", "") for one in fields if one.get("type") != "radio"}
 
 
-def test_plans_are_made_and_given_in_django_admin(planned: Host, acme: Sandbox):
+def test_plans_are_made_and_given_in_django_admin(planned: Host, acme: Sandbox, name: str):
     pages = ("plan", "plan/add", "planrecord", "planrequest", "paymentissue", "invitation")
     answers = {page: planned.get("sam", f"/admin/plans/{page}/").status_code for page in pages}
     assert answers == dict.fromkeys(pages, 200)
-    path = "/admin/plans/planrecord/plan/production/acme/"
+    path = f"/admin/plans/planrecord/plan/production/{name}/"
     planned.post("sam", path, form_of(planned, path) | {"plan": "ocean", "reason": "By contract"})
-    assert plan_of(acme) == "ocean"
+    assert plan_of(acme, name) == "ocean"
     assert "Ocean" in planned.get("sam", "/admin/plans/planrecord/").text
     assert planned.get("ann", path).headers["Location"].startswith("/admin/login/")
 
@@ -120,7 +132,7 @@ def test_a_stranger_finds_no_plan(planned: Host, acme: Sandbox, htmx: bool):
     ]
     assert answers == [404, 404, 404]
     assert planned.post("mallory", f"{ACME}change/shore/", htmx=htmx).status_code == 404
-    assert plan_of(acme) is None
+    assert plan_of(acme, "acme") is None
 
 
 def test_pages_of_plans_speak_the_language_of_the_visitor(planned: Host, acme: Sandbox):
@@ -136,13 +148,14 @@ def test_without_the_setting_nothing_is_there(host: Host, acme: Sandbox):
 
 
 @with_and_without_htmx
-def test_plans_that_zuplo_keeps_are_shown_chosen_and_counted(metered: Host, acme: Sandbox, htmx: bool):
+def test_plans_that_zuplo_keeps_are_shown_chosen_and_counted(metered: Host, acme: Sandbox, name: str, htmx: bool):
+    at = f"{PLANS}production/consumer/{name}/"
     acme.metering.add_plans(*samples.three_plans())
     assert "Pro" in browser().get(f"{metered.url}{PLANS}?{htmx}", timeout=30).text
-    metered.fill_in("ann", f"{ACME}change/free/", htmx=htmx)
-    page = told(metered.get("ann", ACME).text)
+    metered.fill_in("ann", f"{at}change/free/", htmx=htmx)
+    page = told(metered.get("ann", at).text)
     assert "0 of 1,000 used" in re.sub(r"\s+", " ", page.select_one(".usage").text)
     assert page.select_one(".chart rect, .chart svg")
-    panel = metered.get("ann", f"{ACME}panel/", htmx=True)
+    panel = metered.get("ann", f"{at}panel/", htmx=True)
     assert "Free" in panel.text
     assert metered.get("sam", "/admin/plans/planrecord/").status_code == 200

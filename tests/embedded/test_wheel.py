@@ -10,6 +10,7 @@ import pytest
 from django.template import Engine
 from django.template.backends.django import get_installed_libraries
 
+from sandbox import Sandbox
 from tests.embedded.conftest import NEWEST, ROOT, Host
 
 IMPORT_ALL = """
@@ -29,7 +30,7 @@ client = Client(SERVER_NAME="127.0.0.1")
 asked = client.get("/account/keys/")
 client.force_login(get_user_model().objects.create_superuser("ann", "ann@acme.test"))
 page, plans = client.get("/account/keys/"), client.get("/account/plans/")
-print(asked["Location"], *(name for name in ("Docs", "Server") if name in page.content.decode()))
+print(asked["Location"], *(name for name in ("Acme Inc", "Server") if name in page.content.decode()))
 print(asked.status_code, page.status_code, plans.status_code)
 """
 
@@ -111,7 +112,7 @@ def test_its_migrations_are_complete(host: Host):
     host.run("manage.py", "makemigrations", "--check", "--dry-run", PLANS="portal")
 
 
-def test_the_steps_of_the_page_lead_to_the_page(host: Host, tmp_path: Path):
+def test_the_steps_of_the_page_lead_to_the_page(host: Host, acme: Sandbox, tmp_path: Path):
     """What docs/embedding.md says to write, in a new project in an empty folder."""
     page = (ROOT / "docs" / "embedding.md").read_text()
     snippets = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
@@ -121,7 +122,7 @@ def test_the_steps_of_the_page_lead_to_the_page(host: Host, tmp_path: Path):
     (shell,) = re.findall(r"^mkdir templates\n.*?^END\n(?=```)", page, re.DOTALL | re.MULTILINE)
     environment = host.environment | {
         "DJANGO_SETTINGS_MODULE": "example.settings",
-        "ZUPLO_BUCKETS": f"production:{host.sandbox.bucket}",
+        "ZUPLO_BUCKETS": f"production:{acme.bucket}",
         "PLANS": "",
     }
 
@@ -141,8 +142,7 @@ def test_the_steps_of_the_page_lead_to_the_page(host: Host, tmp_path: Path):
     run(host.python, "manage.py", "check", "--fail-level=WARNING")
     run(host.python, "manage.py", "migrate", "--verbosity=0")
     run(host.python, "manage.py", "check_api")
-    host.sandbox.add_consumer("docs", label="Docs", managers=["ann@acme.test"], keys=[{"description": "Server"}])
     told = run(host.python, "manage.py", "shell", "-c", VISIT)
     assert told.split()[-3:] == ["302", "200", "200"]
     assert "/admin/login/?next=/account/keys/" in told
-    assert "Docs Server" in told
+    assert "Acme Inc Server" in told

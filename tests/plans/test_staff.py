@@ -92,7 +92,7 @@ def test_a_newcomer_who_asked_gets_a_consumer_with_the_plan(ann_client: Client, 
     )
     assert [key["description"] for key in consumer["apiKeys"]] == ["First key"]
     (told,) = [one for one in mail.outbox if "You're now on the plan Pro" in one.subject]
-    assert "Your first key is there too" in told.body
+    assert "Your first key is ready too" in told.body
     assert "/keys/production/" in told.body
     assert "<strong>Pro</strong>" in ann_client.get("/keys/").content.decode()
 

@@ -186,7 +186,7 @@ def test_a_free_plan_ends_at_once_by_its_name(ann_client: Client, sandbox, acme)
     wrong = post(ann_client, f"{ACME}cancel/", plan_name="Pro")
     assert wrong.status_code == 422
     assert "the plan&#x27;s name." in wrong.content.decode()
-    assert "ends at once" in ann_client.get(f"{ACME}cancel/").content.decode()
+    assert "ends right away" in ann_client.get(f"{ACME}cancel/").content.decode()
     assert post(ann_client, f"{ACME}cancel/", plan_name=" free ").status_code == 303
     assert plan_of(sandbox) == {"seats": 25}
     assert "No plan" in ann_client.get(ACME).content.decode()
