@@ -106,6 +106,22 @@ def test_without_plans_there_is_no_such_page(path: str, ann_client: Client, sett
     assert 'href="/plans/"' not in ann_client.get("/").content.decode()
 
 
+def test_without_plans_keys_are_shown_though_panels_are_still_named(
+    ann_client: Client, mallory_client: Client, settings, sandbox, acme
+) -> None:
+    """A host project may switch off PLANS alone."""
+    settings.PLANS = "off"
+    key = sandbox.keys("acme")[0]["id"]
+    renamed = ann_client.post(
+        f"/keys/production/acme/{key}/rename/",
+        {"label": "Renamed", "token": str(uuid.uuid4())},
+        headers={"HX-Request": "true"},
+    )
+    pages = [ann_client.get("/keys/"), mallory_client.get("/keys/"), renamed]
+    assert [page.status_code for page in pages] == [200, 200, 200]
+    assert not [page for page in pages if "plan-panel" in page.text or "/plans/" in page.text]
+
+
 def test_prices_in_several_currencies_say_which(client: Client, sandbox) -> None:
     make_plan("euro", name="Euro", limit=10, amount=Decimal("39.50"), currency="EUR", order=5)
     make_plan("krona", name="Krona", limit=10, amount=Decimal(400), currency="SEK", order=6)
