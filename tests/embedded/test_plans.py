@@ -53,7 +53,7 @@ def test_visitors_see_the_plans_in_the_hosts_own_page(planned: Host, acme: Sandb
     assert "no-store" in planned.get("ann", PLANS).headers["Cache-Control"]
 
 
-@pytest.mark.parametrize("path", [KEYS, PLANS, ACME, f"{ACME}change/", f"{PLANS}production/start/shore/"])
+@pytest.mark.parametrize("path", [KEYS, PLANS, ACME, f"{ACME}change/", f"{PLANS}production/start/free/"])
 def test_all_files_of_the_pages_are_there(planned: Host, acme: Sandbox, path: str):
     page = told(planned.get("ann" if "start" not in path else "new", path).text)
     files = [one.get("src") or one.get("href") for one in page.select("script[src], link[rel=stylesheet]")]
@@ -65,11 +65,11 @@ def test_all_files_of_the_pages_are_there(planned: Host, acme: Sandbox, path: st
 
 @pytest.mark.parametrize(("who", "htmx"), [("new", True), ("mallory", False)], ids=["htmx", "plain"])
 def test_a_newcomer_chooses_a_plan_and_gets_a_key_with_it(planned: Host, acme: Sandbox, who: str, htmx: bool):
-    led = planned.get(who, f"{PLANS}production/choose/shore/")
+    led = planned.get(who, f"{PLANS}production/choose/free/")
     answer = planned.fill_in(who, led.headers["Location"], htmx=htmx, label="First", ends="30")
     assert FULL_KEY.search(answer.text)
     (made,) = acme.consumers()[1:]
-    assert plan_of(acme, made["name"]) == "shore"
+    assert plan_of(acme, made["name"]) == "free"
     assert "Shore" in told(planned.get(who, KEYS).text).select_one(".plan-panel").text
 
 
@@ -77,14 +77,14 @@ def test_a_newcomer_chooses_a_plan_and_gets_a_key_with_it(planned: Host, acme: S
 def test_a_consumer_gets_a_plan_another_one_and_none(planned: Host, acme: Sandbox, name: str, htmx: bool):
     at = f"{PLANS}production/consumer/{name}/"
     assert "No plan" in planned.get("ann", KEYS).text
-    begun = planned.fill_in("ann", f"{at}change/shore/", htmx=htmx)
+    begun = planned.fill_in("ann", f"{at}change/free/", htmx=htmx)
     assert begun.headers["HX-Redirect" if htmx else "Location"] == at
-    assert plan_of(acme, name) == "shore"
+    assert plan_of(acme, name) == "free"
     page = planned.get("ann", at)
     assert "The plan Shore has started." in page.text
     assert "1,000 a month" in page.text
-    planned.fill_in("ann", f"{at}change/harbour/", htmx=htmx)
-    assert plan_of(acme, name) == "harbour"
+    planned.fill_in("ann", f"{at}change/pro/", htmx=htmx)
+    assert plan_of(acme, name) == "pro"
     wrong = planned.fill_in("ann", f"{at}cancel/", htmx=htmx, plan_name="Shore")
     assert wrong.status_code == 422
     planned.fill_in("ann", f"{at}cancel/", htmx=htmx, plan_name="Harbour")
@@ -95,13 +95,13 @@ def test_a_consumer_gets_a_plan_another_one_and_none(planned: Host, acme: Sandbo
 @with_and_without_htmx
 def test_a_plan_on_request_is_approved_in_django_admin(planned: Host, acme: Sandbox, name: str, htmx: bool):
     at = f"{PLANS}production/consumer/{name}/"
-    planned.fill_in("ann", f"{at}request/ocean/", htmx=htmx, words="We grow")
+    planned.fill_in("ann", f"{at}request/enterprise/", htmx=htmx, words="We grow")
     assert plan_of(acme, name) is None
     assert asked(planned) == ["ann@acme.test"]
     page = told(planned.get("sam", "/admin/plans/planrequest/?state__exact=open").text)
     path = page.select_one("td.field-answer_link a")["href"]
     planned.post("sam", path, form_of(planned, path) | {"state": "approved"})
-    assert plan_of(acme, name) == "ocean"
+    assert plan_of(acme, name) == "enterprise"
     assert asked(planned) == []
     log = (planned.folder / "server-portal.log").read_text()
     assert "To: sam@tidewater.test" in log
@@ -119,8 +119,8 @@ def test_plans_are_made_and_given_in_django_admin(planned: Host, acme: Sandbox, 
     answers = {page: planned.get("sam", f"/admin/plans/{page}/").status_code for page in pages}
     assert answers == dict.fromkeys(pages, 200)
     path = f"/admin/plans/planrecord/plan/production/{name}/"
-    planned.post("sam", path, form_of(planned, path) | {"plan": "ocean", "reason": "By contract"})
-    assert plan_of(acme, name) == "ocean"
+    planned.post("sam", path, form_of(planned, path) | {"plan": "enterprise", "reason": "By contract"})
+    assert plan_of(acme, name) == "enterprise"
     assert "Ocean" in planned.get("sam", "/admin/plans/planrecord/").text
     assert planned.get("ann", path).headers["Location"].startswith("/admin/login/")
 
@@ -131,7 +131,7 @@ def test_a_stranger_finds_no_plan(planned: Host, acme: Sandbox, htmx: bool):
         planned.get("mallory", path, htmx=htmx).status_code for path in (ACME, f"{ACME}change/", f"{ACME}panel/")
     ]
     assert answers == [404, 404, 404]
-    assert planned.post("mallory", f"{ACME}change/shore/", htmx=htmx).status_code == 404
+    assert planned.post("mallory", f"{ACME}change/free/", htmx=htmx).status_code == 404
     assert plan_of(acme, "acme") is None
 
 

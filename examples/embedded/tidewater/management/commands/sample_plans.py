@@ -1,4 +1,7 @@
-"""manage.py sample_plans: two plans that anybody can choose, and one that sam approves. Nothing where plans are off."""
+"""manage.py sample_plans: two plans that anybody can choose, and one that sam approves. Nothing where plans are off.
+
+Their keys are what stands in the metadata of the sandbox's consumers.
+"""
 
 from decimal import Decimal
 
@@ -6,9 +9,9 @@ from django.apps import apps
 from django.core.management.base import BaseCommand
 
 PLANS = [
-    ("shore", "Shore", None, 1_000),
-    ("harbour", "Harbour", None, 20_000),
-    ("ocean", "Ocean", Decimal(49), 500_000),
+    ("free", "Shore", None, 1_000),
+    ("pro", "Harbour", None, 20_000),
+    ("enterprise", "Ocean", Decimal(49), 500_000),
 ]
 
 
