@@ -59,6 +59,8 @@ FRAME = """/* Made of tokens.css, base.css, components.css and keys.css; see doc
 }
 """
 PLANS_FRAME = """@layer api-keys {
+  @layer tokens, base, components, plans, keys, site;
+
   @scope (.api-keys) {
 %s
   }
@@ -81,7 +83,7 @@ def embedded(styles: Path) -> str:
 
 
 def embedded_plans(styles: Path) -> str:
-    """The stylesheet of plans, for behind the other: in a layer above the components, as it stands behind them here."""
+    """The stylesheet of plans, in a layer of its own above the components: in the portal it stands behind them."""
     text = (styles / "plans.css").read_text(encoding="utf-8")
     return PLANS_FRAME % textwrap.indent(text.replace("@layer components {", "@layer plans {"), "    ")
 

@@ -59,7 +59,7 @@ def _payment() -> Iterator[CheckMessage]:
     if not settings.STRIPE_API_KEY:
         return
     if stripe is None:
-        hint = 'Install it with the wheel: pip install "api-key-portal[plans,stripe]".'
+        hint = 'Install it: pip install "stripe>=13". It is what the extra "stripe" of the wheel names.'
         yield Error("STRIPE_API_KEY is set, and Stripe's library isn't installed.", hint=hint, id="plans.E004")
     if not settings.STRIPE_WEBHOOK_SECRET:
         hint = "Copy the webhook's signing secret from Stripe: without it no payment is heard of."

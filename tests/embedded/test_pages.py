@@ -39,6 +39,9 @@ def test_the_list_is_in_the_hosts_own_page(host: Host, acme: Sandbox, htmx: bool
     assert not FULL_KEY.search(answer.text)
     assert "no-store" in answer.headers["Cache-Control"]
     assert "{%" not in answer.text
+    around = [link["href"] for link in page.select(".api-keys > footer a")]
+    assert around == [f"{KEYS}activity/", f"{KEYS}reminders/"]
+    assert {path: host.get("ann", path).status_code for path in around} == dict.fromkeys(around, 200)
 
 
 def test_all_files_of_the_page_are_there(host: Host, acme: Sandbox):

@@ -110,6 +110,7 @@ def test_without_plans_keys_are_shown_though_panels_are_still_named(
     ann_client: Client, mallory_client: Client, settings, sandbox, acme
 ) -> None:
     """A host project may switch off PLANS alone."""
+    assert "keys/css/plans.css" in ann_client.get("/keys/").text
     settings.PLANS = "off"
     key = sandbox.keys("acme")[0]["id"]
     renamed = ann_client.post(
