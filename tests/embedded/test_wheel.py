@@ -33,6 +33,14 @@ page, plans = client.get("/account/keys/"), client.get("/account/plans/")
 print(asked["Location"], *(name for name in ("Acme Inc", "Server") if name in page.content.decode()))
 print(asked.status_code, page.status_code, plans.status_code)
 """
+PAID_BY_STRIPE = """
+import django
+django.setup()
+from django.core.checks import run_checks
+from django.test import override_settings
+with override_settings(STRIPE_API_KEY="sk_test_1"):
+    print(*(f"{message.id}: {message.hint}" for message in run_checks()), sep="\\n")
+"""
 
 
 def test_it_holds_keys_and_plans_and_nothing_of_the_portal(wheel: Path):
@@ -108,6 +116,12 @@ def test_every_module_is_imported_without_the_portal(host: Host, plans: str, app
     where = host.run("-c", "import keys, django; print(keys.__file__, django.VERSION[0])").split()
     assert Path(where[0]).is_relative_to(host.folder / "environment")
     assert (int(where[1]) >= 6) == (host.django == NEWEST)
+
+
+def test_payment_without_stripes_library_is_named(host: Host):
+    told = host.run("-c", PAID_BY_STRIPE, PLANS="portal").splitlines()
+    assert [line[:11] for line in told] == ["plans.E004:", "plans.E005:"]
+    assert 'pip install "stripe>=13"' in told[0]
 
 
 def test_its_migrations_are_complete(host: Host):
