@@ -13,11 +13,11 @@ help:  ## Say what can be made
 demo: $(VENV)/.run  ## Run the portal on a sandbox of the Developer API, with sample people and keys
 	@exec $(BIN)/python -m portal.demo --port "$${PORT:-8000}" --sandbox-port "$${SANDBOX_PORT:-8001}"
 
-embedded: $(VENV)/.tools  ## Build the wheel of keys, and run examples/embedded with it on the sandbox
+embedded: $(VENV)/.tools  ## Run examples/embedded with the wheel on the sandbox; PLANS=portal with plans
 	@rm -rf .embedded/*.whl .embedded/environment
 	$(BIN)/pip wheel -q --disable-pip-version-check --no-deps --wheel-dir .embedded .
 	$(PYTHON) -m venv .embedded/environment
-	.embedded/environment/bin/pip install -q --disable-pip-version-check .embedded/*.whl
+	.embedded/environment/bin/pip install -q --disable-pip-version-check "$$(echo .embedded/*.whl)[plans]"
 	@exec examples/embedded/run
 
 test: $(VENV)/.dev  ## Run the tests; the browser tests need Debian's chromium, those of the gateway GATEWAY=required
@@ -64,7 +64,7 @@ lock: $(VENV)/.tools  ## Resolve the pinned, hashed dependencies anew
 	$(BIN)/uv pip compile -q --upgrade $(LOCK) $(EXTRAS) pyproject.toml --group dev -o requirements-dev.txt
 	$(BIN)/uv pip compile -q --upgrade $(LOCK) tests/providers/requirements.in -o tests/providers/requirements.txt
 
-EXTRAS := --extra portal --extra plans
+EXTRAS := --extra portal --extra plans --extra stripe
 LOCK := --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate
 
 clean:  ## Forget the data of demo and example, and the virtual environment

@@ -1,4 +1,4 @@
-"""Build hook of the wheel: one stylesheet of ours, kept to our part of a host project's page.
+"""Build hook of the wheel: stylesheets of ours, kept to our part of a host project's page.
 
 In the portal the stylesheets speak of the whole page. In a host project theirs and ours must not meet: so all of ours
 stands in one cascade layer and one scope, the element with the class `api-keys`, and inside it nothing that the host
@@ -16,7 +16,7 @@ from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 STYLES = Path("static/keys/css")
 FRAME = """/* Made of tokens.css, base.css, components.css and keys.css; see docs/embedding.md for what to map. */
 @layer api-keys {
-  @layer tokens, base, components, keys, site;
+  @layer tokens, base, components, plans, keys, site;
 
   @scope (.api-keys) {
 %s
@@ -40,7 +40,11 @@ FRAME = """/* Made of tokens.css, base.css, components.css and keys.css; see doc
         box-shadow: none;
       }
 
-      :scope > .button-link {
+      :scope > footer {
+        display: flex;
+        flex-wrap: wrap;
+        align-items: baseline;
+        gap: var(--space-2) var(--space-5);
         margin-block-start: var(--space-6);
       }
     }
@@ -52,6 +56,14 @@ FRAME = """/* Made of tokens.css, base.css, components.css and keys.css; see doc
 .api-keys :not(#\\9#\\9#\\9)::before,
 .api-keys :not(#\\9#\\9#\\9)::after {
   all: revert-layer;
+}
+"""
+PLANS_FRAME = """@layer api-keys {
+  @layer tokens, base, components, plans, keys, site;
+
+  @scope (.api-keys) {
+%s
+  }
 }
 """
 
@@ -70,12 +82,22 @@ def embedded(styles: Path) -> str:
     return FRAME % textwrap.indent(text, "    ")
 
 
+def embedded_plans(styles: Path) -> str:
+    """The stylesheet of plans, in a layer of its own above the components: in the portal it stands behind them."""
+    text = (styles / "plans.css").read_text(encoding="utf-8")
+    return PLANS_FRAME % textwrap.indent(text.replace("@layer components {", "@layer plans {"), "    ")
+
+
+MADE = {embedded: "keys/static/keys/css/embedded.css", embedded_plans: "plans/static/keys/css/plans.css"}
+
+
 class EmbeddedStyles(BuildHookInterface):
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
         self.folder = TemporaryDirectory()
-        made = Path(self.folder.name) / "embedded.css"
-        made.write_text(embedded(Path(self.root) / STYLES), encoding="utf-8")
-        build_data["force_include"][str(made)] = "keys/static/keys/css/embedded.css"
+        for make, place in MADE.items():
+            made = Path(self.folder.name) / Path(place).name
+            made.write_text(make(Path(self.root) / STYLES), encoding="utf-8")
+            build_data["force_include"][str(made)] = place
 
     def finalize(self, version: str, build_data: dict[str, Any], artifact_path: str) -> None:
         self.folder.cleanup()

@@ -41,8 +41,8 @@ BLOCKS = {"keys_head", "keys_content", "keys_dialogs"}
 def developer_api(**_kwargs: Any) -> Iterator[CheckMessage]:
     for name in ("ZUPLO_ACCOUNT", "ZUPLO_API_KEY"):
         if not getattr(settings, name):
-            hint = f"Set {name} in KEYS, from the settings of your Zuplo account; secrets best from the environment."
-            yield Error(f"{name} is not set.", hint=hint, id="keys.E001")
+            hint = f"Set {name} in KEYS, from your Zuplo account's settings; read secrets from the environment."
+            yield Error(f"{name} isn't set.", hint=hint, id="keys.E001")
     buckets = settings.ZUPLO_BUCKETS
     if not (isinstance(buckets, dict) and buckets):
         hint = 'Name your environments with their buckets in KEYS: "ZUPLO_BUCKETS": {"production": "zprj-..."}.'
@@ -50,10 +50,10 @@ def developer_api(**_kwargs: Any) -> Iterator[CheckMessage]:
         return
     for name, bucket in buckets.items():
         if name in {"activity", "reminders"} or not slug_re.fullmatch(name):
-            hint = "Give it another name, of letters, digits and hyphens: it is part of addresses, as these two are."
+            hint = "Give it another name, of letters, digits and hyphens: it's part of URLs, where these are taken."
             yield Error(f"ZUPLO_BUCKETS has an environment called {name}.", hint=hint, id="keys.E002")
         if not bucket:
-            hint = "Copy its name, zprj-..., from the settings of your Zuplo project."
+            hint = "Copy its name, zprj-..., from your Zuplo project's settings."
             yield Error(f"ZUPLO_BUCKETS has no bucket for {name}.", hint=hint, id="keys.E002")
 
 
@@ -63,14 +63,12 @@ def values(**_kwargs: Any) -> Iterator[CheckMessage]:
     for name, value in getattr(settings, "KEYS", {}).items():
         if name not in DEFAULTS:
             near = get_close_matches(name, DEFAULTS, n=1)
-            hint = f"Did you mean {near[0]}?" if near else "docs/embedding.md names all of them."
-            yield Error(f"KEYS holds {name}, which nobody reads.", hint=hint, id="keys.E003")
+            hint = f"Did you mean {near[0]}?" if near else "docs/embedding.md lists them all."
+            yield Error(f"KEYS has {name}, which isn't a setting.", hint=hint, id="keys.E003")
         elif not _fits(name, value):
             hint = f"Its default is {DEFAULTS[name]!r}."
             kind = type(DEFAULTS[name]).__name__
-            yield Error(
-                f"{name} must be of type {kind}, and is of type {type(value).__name__}.", hint=hint, id="keys.E004"
-            )
+            yield Error(f"{name} must be {kind}, not {type(value).__name__}.", hint=hint, id="keys.E004")
 
 
 def _fits(name: str, value: Any) -> bool:
@@ -89,29 +87,29 @@ def seams(**_kwargs: Any) -> Iterator[CheckMessage]:
             found = import_string(path)
         except ImportError as problem:
             hint = "Write its dotted path, and put its module where Python finds it."
-            yield Error(f"{name} names {path}, which cannot be imported: {problem}.", hint=hint, id="keys.E005")
+            yield Error(f"{name} names {path}, which can't be imported: {problem}.", hint=hint, id="keys.E005")
             continue
         if name == "KEYS_PROVISIONING" and not (isinstance(found, type) and issubclass(found, Provisioning)):
-            words = f"{name} names {path}, which is no keys.provisioning.Provisioning."
+            words = f"{name} names {path}, which isn't a keys.provisioning.Provisioning."
             yield Error(words, hint="Derive your class from it.", id="keys.E006")
         elif not callable(found):
             hint = "Name a function or a class."
-            yield Error(f"{name} names {path}, which cannot be called.", hint=hint, id="keys.E006")
+            yield Error(f"{name} names {path}, which can't be called.", hint=hint, id="keys.E006")
     if all(getattr(settings, name) == DEFAULTS[name] for name in CALLED):
-        hint = "Name a function in KEYS_EMAIL_IS_VERIFIED: from a user to whether the address is proved to be theirs."
-        yield Warning("No address counts as proved, so nobody sees any key.", hint=hint, id="keys.W001")
+        hint = "Name a function in KEYS_EMAIL_IS_VERIFIED that says whether a user's email address is verified."
+        yield Warning("No email address counts as verified, so nobody sees any keys.", hint=hint, id="keys.W001")
 
 
 @register()
 def project(**_kwargs: Any) -> Iterator[CheckMessage]:
     for name in APPS:
         if not apps.is_installed(name):
-            yield Error(f"{name} is not installed.", hint=f"Add it to INSTALLED_APPS: {name!r}.", id="keys.E007")
+            yield Error(f"{name} isn't installed.", hint=f"Add it to INSTALLED_APPS: {name!r}.", id="keys.E007")
     yield from _middleware()
     yield from _addresses()
     if not settings.PORTAL_URL:
         hint = 'Name your site in KEYS: "PORTAL_URL": "https://example.com".'
-        yield Error("PORTAL_URL is not set, so mails would link to nowhere.", hint=hint, id="keys.E011")
+        yield Error("PORTAL_URL isn't set, so links in emails would lead nowhere.", hint=hint, id="keys.E011")
 
 
 def _middleware() -> Iterator[CheckMessage]:
@@ -120,8 +118,8 @@ def _middleware() -> Iterator[CheckMessage]:
         hint = f"Add {ALL_OF_IT!r} as the last of MIDDLEWARE."
         yield Error(f"{ALL_OF_IT} is missing.", hint=hint, id="keys.E008")
     elif ALL_OF_IT in listed and BEFORE & set(listed[listed.index(ALL_OF_IT) :]):
-        hint = "Put it behind those of sessions, sign-in and messages: as the last of MIDDLEWARE."
-        yield Error(f"{ALL_OF_IT} stands too early.", hint=hint, id="keys.E008")
+        hint = "Put it below those of sessions, sign-in and messages: as the last of MIDDLEWARE."
+        yield Error(f"{ALL_OF_IT} comes too early.", hint=hint, id="keys.E008")
 
 
 def _addresses() -> Iterator[CheckMessage]:
@@ -132,13 +130,13 @@ def _addresses() -> Iterator[CheckMessage]:
         )
     for name, line in includes.items():
         if not _leads_somewhere(name):
-            yield Error(f"There is no address {name}.", hint=f"Add to your urls.py: {line}.", id="keys.E009")
+            yield Error(f"There's no URL named {name}.", hint=f"Add to your urls.py: {line}.", id="keys.E009")
     for name in ("KEYS_STEP_UP_URL", "KEYS_ADDRESSES_URL", "LOGIN_URL"):
         address = getattr(settings, name)
         try:
             resolve_url(address) if address else None
         except NoReverseMatch:
-            hint = "Write the name of a URL pattern, or an address that begins with /."
+            hint = "Use the name of a URL pattern, or a path that begins with /."
             yield Error(f"{name} is {address!r}, which leads nowhere.", hint=hint, id="keys.E010")
 
 
@@ -154,23 +152,23 @@ def templates(**_kwargs: Any) -> Iterator[CheckMessage]:
     """Check that what a page of keys says is shown by the templates around it, which are the host project's."""
     try:
         page: Template = get_template("keys/page.html").template  # type: ignore[attr-defined]
-        missing = BLOCKS - _blocks_shown(page)
+        missing = BLOCKS - blocks_shown(page)
     except TemplateDoesNotExist as problem:
         hint = (
-            "With APP_DIRS, or an own keys/base.html in your templates, pages of keys extend base.html: "
-            "see docs/embedding.md."
+            "Pages of keys extend your base.html. Turn on APP_DIRS, and put base.html into your templates, or a "
+            "keys/base.html of your own: see docs/embedding.md."
         )
-        yield Error(f"The template {problem} is not there.", hint=hint, id="keys.E012")
+        yield Error(f"The template {problem} doesn't exist.", hint=hint, id="keys.E012")
         return
     except TemplateSyntaxError as problem:
-        yield Error(f"A template cannot be read: {problem}", hint="See docs/embedding.md.", id="keys.E012")
+        yield Error(f"A template can't be read: {problem}", hint="See docs/embedding.md.", id="keys.E012")
         return
     if missing:
         hint = (
             "Put {% block extra_head %} (into its head), {% block content %} and {% block title %} into base.html, or "
             "write a keys/base.html with your own: see docs/embedding.md."
         )
-        words = f"Templates above keys/base.html leave out blocks of it: {', '.join(sorted(missing))}."
+        words = f"Your base template leaves out blocks of keys/base.html: {', '.join(sorted(missing))}."
         yield Error(words, hint=hint, id="keys.E012")
     processors = getattr(page.engine, "context_processors", ())
     for name in CONTEXT:
@@ -179,7 +177,7 @@ def templates(**_kwargs: Any) -> Iterator[CheckMessage]:
             yield Error(f"The context processor {name} is missing.", hint=hint, id="keys.E013")
 
 
-def _blocks_shown(template: Template) -> set[str]:
+def blocks_shown(template: Template) -> set[str]:
     """Names of the blocks that are drawn: those in the template furthest up, and those inside them, as overridden."""
     chain, context = [template], Context()
     with context.bind_template(template):

@@ -48,6 +48,11 @@ DEFAULTS: dict[str, Any] = {
     "GATEWAY_HEADER": "Authorization: Bearer",
     "GATEWAY_CACHE_SECONDS": 60,
     "PLANS_URL": "",
+    "PLANS": "off",  # what the app `plans` reads
+    "PLAN_REQUESTS_TO": [],
+    "STRIPE_API_KEY": "",
+    "STRIPE_WEBHOOK_SECRET": "",
+    "STRIPE_API_URL": "https://api.stripe.com",
     "STEP_UP_MINUTES": 120,
     "AUDIT_DAYS": 400,
     "PORTAL_NAME": "API keys",

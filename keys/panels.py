@@ -15,6 +15,9 @@ NOTHING = SafeString("")
 class Panels:
     """Adds nothing; derive yours from it. Trouble of your own must not take the keys away: catch it."""
 
+    stylesheets: Sequence[str] = ()
+    """Static files that pages of keys link to, as `{% static %}` names them."""
+
     def of_consumers(self, ring: KeyRing, consumers: Sequence[Consumer]) -> Mapping[str, SafeString]:
         """HTML for the cards of these consumers, by name. They are the person's own."""
         return {}

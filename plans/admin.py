@@ -64,8 +64,8 @@ class PlanAdmin(OnlyWithPlans):
         return {} if obj else {"key": ("name",)}
 
 
-_SENT = _("Zuplo did not take the invitation yet (%(environments)s). Save it again in a minute.")
-_TAKEN_BACK = _("Zuplo may still know an invitation that was taken back (%(environments)s).")
+_SENT = _("Zuplo hasn't accepted the invitation yet (%(environments)s). Save it again in a minute.")
+_TAKEN_BACK = _("Zuplo may still hold an invitation you took back (%(environments)s).")
 
 
 @admin.register(Invitation)
@@ -154,7 +154,7 @@ class NearLimitFilter(admin.SimpleListFilter):
     parameter_name = "used"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        return [("80", str(_("80 % and more"))), ("100", str(_("Used up")))]
+        return [("80", str(_("80% or more"))), ("100", str(_("Used up")))]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[PlanRecord]) -> QuerySet[PlanRecord]:
         return queryset.filter(used_percent__gte=int(self.value() or 0)) if self.value() in {"80", "100"} else queryset

@@ -6,4 +6,8 @@ from django.utils.translation import gettext_lazy as _
 
 class PlansConfig(AppConfig):
     name = "plans"
+    default_auto_field = "django.db.models.BigAutoField"  # as the migrations say, whatever the project has
     verbose_name = _("Plans")
+
+    def ready(self) -> None:
+        from plans import checks  # noqa: F401, they register themselves

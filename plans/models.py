@@ -12,7 +12,7 @@ from django.utils.translation import gettext_lazy as _
 
 from keys.types import Consumer
 
-KEY = RegexValidator(r"^[a-z0-9_-]+\Z", _("Use a-z, 0-9, hyphens and underscores: gateways read it."))
+KEY = RegexValidator(r"^[a-z0-9_-]+\Z", _("Use a-z, 0-9, hyphens and underscores: your gateway reads it."))
 
 
 class Cadence(models.TextChoices):
@@ -31,39 +31,42 @@ class Plan(models.Model):
         _("price in words"),
         max_length=80,
         blank=True,
-        help_text=_("Such as “On request”. Shown in place of an amount; with neither the plan is free."),
+        help_text=_("Such as “On request”, instead of an amount. With neither, the plan is free."),
     )
     amount = models.DecimalField(
         _("amount"), max_digits=12, decimal_places=4, null=True, blank=True, validators=[MinValueValidator(Decimal(0))]
     )
     currency = models.CharField(
-        _("currency"), max_length=3, default="USD", validators=[RegexValidator(r"^[A-Z]{3}\Z", _("As in USD."))]
+        _("currency"),
+        max_length=3,
+        default="USD",
+        validators=[RegexValidator(r"^[A-Z]{3}\Z", _("Three letters, such as USD."))],
     )
     cadence = models.CharField(_("paid every"), max_length=4, choices=Cadence, default=Cadence.MONTH)
     trial_days = models.PositiveSmallIntegerField(_("trial days"), default=0)
     order = models.PositiveSmallIntegerField(
-        _("order"), default=0, help_text=_("From left to right. To a plan further right is an upgrade.")
+        _("order"), default=0, help_text=_("From left to right. Moving to the right is an upgrade.")
     )
     is_active = models.BooleanField(_("can be chosen"), default=True)
     is_private = models.BooleanField(_("by invitation only"), default=False)
     needs_approval = models.BooleanField(
-        _("on request"), default=False, help_text=_("Somebody approves it in Django admin before it begins.")
+        _("on request"), default=False, help_text=_("Staff approve it in Django admin before it starts.")
     )
     is_popular = models.BooleanField(_("most popular"), default=False)
     contact_url = models.CharField(
         _("contact address"),
         max_length=300,
         blank=True,
-        validators=[RegexValidator(r"^(https://|mailto:)[^\s<>\"']+\Z", _("Use https:// or mailto:."))],
-        help_text=_("With it the plan cannot be chosen here: people are led to your sales."),
+        validators=[RegexValidator(r"^(https://|mailto:)[^\s<>\"']+\Z", _("Start it with https:// or mailto:."))],
+        help_text=_("If set, the plan can't be chosen here: its button leads to your sales team."),
     )
-    contact_label = models.CharField(_("words on that button"), max_length=60, blank=True)
+    contact_label = models.CharField(_("button text"), max_length=60, blank=True)
     stripe_price = models.CharField(
         _("Stripe price"),
         max_length=64,
         blank=True,
-        validators=[RegexValidator(r"^price_[A-Za-z0-9]+\Z", _("It begins with price_."))],
-        help_text=_("With it the plan is paid by Stripe; needs STRIPE_API_KEY."),
+        validators=[RegexValidator(r"^price_[A-Za-z0-9]+\Z", _("It starts with price_."))],
+        help_text=_("If set, Stripe takes the payment. Needs STRIPE_API_KEY."),
     )
 
     class Meta:
@@ -76,7 +79,7 @@ class Plan(models.Model):
 
     def clean(self) -> None:
         if self.price_text and self.amount is not None:
-            raise ValidationError(_("Give an amount or words, not both."))
+            raise ValidationError(_("Enter an amount or a price in words, not both."))
 
 
 class PlanFeature(models.Model):
@@ -92,9 +95,9 @@ class PlanFeature(models.Model):
         null=True,
         blank=True,
         validators=[MinValueValidator(Decimal(0))],
-        help_text=_("In each period. Empty: the feature as such."),
+        help_text=_("Per period. Leave empty for a feature that isn't counted."),
     )
-    is_soft = models.BooleanField(_("soft"), default=False, help_text=_("Calls go on above the limit."))
+    is_soft = models.BooleanField(_("soft"), default=False, help_text=_("Calls continue above the limit."))
     words = models.CharField(_("in words"), max_length=80, blank=True, help_text=_("Such as “Within 4 hours”."))
     order = models.PositiveSmallIntegerField(_("order"), default=0)
 
@@ -111,7 +114,7 @@ class PlanFeature(models.Model):
 class Invitation(models.Model):
     """Who may choose a private plan, by a verified address."""
 
-    email = models.EmailField(_("e-mail address"))
+    email = models.EmailField(_("email address"))
     plan_key = models.CharField(_("plan"), max_length=64, validators=[KEY], help_text=_("The key of the plan."))
     created_at = models.DateTimeField(_("created at"), default=timezone.now, editable=False)
     sent = models.JSONField(default=dict, editable=False)
@@ -142,7 +145,7 @@ class PlanRecord(models.Model):
     consumer = models.CharField(_("consumer"), max_length=128)
     consumer_id = models.CharField(max_length=128)
     plan_key = models.CharField(_("plan"), max_length=64, blank=True)
-    plan_name = models.CharField(_("name of the plan"), max_length=600, blank=True)
+    plan_name = models.CharField(_("plan name"), max_length=600, blank=True)
     cadence = models.CharField(max_length=16, blank=True)
     started_at = models.DateTimeField(_("since"), null=True, blank=True)
     period_ends_at = models.DateTimeField(null=True, blank=True)
@@ -157,7 +160,7 @@ class PlanRecord(models.Model):
     """The plan that is paid for. A colleague may have given another one: that stays until other things are paid."""
     used_percent = models.PositiveIntegerField(_("used"), null=True, blank=True, db_index=True)
     used_feature = models.CharField(_("feature"), max_length=600, blank=True)
-    looked_at = models.DateTimeField(_("looked at"), null=True, blank=True)
+    looked_at = models.DateTimeField(_("last checked"), null=True, blank=True)
 
     class Meta:
         verbose_name = _("subscription")
@@ -188,12 +191,15 @@ class PlanRecord(models.Model):
         is still being paid for.
         """
         wanted = {"consumer": self.consumer, **values}
-        row, is_new = type(self).objects.update_or_create(
-            environment=self.environment, consumer_id=self.consumer_id, defaults=wanted
-        )
-        if is_new:
-            namesakes = type(self).objects.filter(environment=self.environment, consumer=self.consumer)
-            namesakes.filter(stripe_subscription="").exclude(pk=row.pk).delete()
+        place = {"environment": self.environment, "consumer_id": self.consumer_id}
+        # One statement, as a rule: SQLite refuses whoever reads first and then writes while somebody else does.
+        if not type(self).objects.filter(**place).update(**wanted):
+            row, is_new = type(self).objects.get_or_create(**place, defaults=wanted)
+            if is_new:
+                namesakes = type(self).objects.filter(environment=self.environment, consumer=self.consumer)
+                namesakes.filter(stripe_subscription="").exclude(pk=row.pk).delete()
+            else:
+                type(self).objects.filter(**place).update(**wanted)
         for name, value in values.items():
             setattr(self, name, value)
 
@@ -219,11 +225,11 @@ class PlanRequest(models.Model):
     user = models.ForeignKey(
         settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+", verbose_name=_("person")
     )
-    email = models.EmailField(_("e-mail address"), max_length=320)
+    email = models.EmailField(_("email address"), max_length=320)
     environment = models.CharField(_("environment"), max_length=64)
     consumer = models.CharField(_("consumer"), max_length=128, blank=True)
     plan_key = models.CharField(_("plan"), max_length=64)
-    plan_name = models.CharField(_("name of the plan"), max_length=600)
+    plan_name = models.CharField(_("plan name"), max_length=600)
     words = models.CharField(_("message"), max_length=500, blank=True)
     state = models.CharField(_("state"), max_length=16, choices=RequestState, default=RequestState.OPEN)
     created_at = models.DateTimeField(_("created at"), default=timezone.now)
@@ -266,19 +272,19 @@ class PaymentIssue(models.Model):
     """Something about a payment that people have to put right at Stripe: each is told once, and stays until settled."""
 
     class Kind(models.TextChoices):
-        UNKNOWN_PLAN = "unknown-plan", _("Pays for a plan that does not exist here")
+        UNKNOWN_PLAN = "unknown-plan", _("Pays for a plan that doesn't exist here")
         WITHDRAWN_PLAN = "withdrawn-plan", _("Pays for a plan that was withdrawn")
-        NO_CONSUMER = "no-consumer", _("Pays for a consumer that is gone")
-        NOT_PLACED = "not-placed", _("Paid by a newcomer who cannot be given one consumer with it")
+        NO_CONSUMER = "no-consumer", _("Pays for a consumer that no longer exists")
+        NOT_PLACED = "not-placed", _("Paid by a new customer, but it isn't clear for which consumer")
         PAID_TWICE = "paid-twice", _("Pays twice for one consumer")
-        CHANGED_BY_STAFF = "changed-by-staff", _("Pays for another plan than a colleague has given")
+        CHANGED_BY_STAFF = "changed-by-staff", _("Pays for a different plan than staff assigned")
 
     kind = models.CharField(_("what"), max_length=32, choices=Kind)
     stripe_subscription = models.CharField(_("Stripe subscription"), max_length=255)
-    email = models.CharField(_("e-mail address"), max_length=320, blank=True)
+    email = models.CharField(_("email address"), max_length=320, blank=True)
     environment = models.CharField(_("environment"), max_length=64, blank=True)
     consumer = models.CharField(_("consumer"), max_length=128, blank=True)
-    plan_name = models.CharField(_("name of the plan"), max_length=600, blank=True)
+    plan_name = models.CharField(_("plan name"), max_length=600, blank=True)
     created_at = models.DateTimeField(_("created at"), default=timezone.now)
     is_settled = models.BooleanField(_("settled"), default=False)
 
@@ -299,11 +305,11 @@ class PaymentIssue(models.Model):
         """The next step for a colleague."""
         match self.kind:
             case self.Kind.WITHDRAWN_PLAN:
-                words = _("The plan has begun, as it was paid for. To stop it, cancel the subscription in Stripe.")
+                words = _("The plan has started, as it was paid for. To stop it, cancel the subscription in Stripe.")
             case self.Kind.PAID_TWICE:
-                words = _("The newer subscription counts. Cancel this one in Stripe, and refund what was paid twice.")
+                words = _("The newer subscription counts. Cancel this one in Stripe and refund the double payment.")
             case self.Kind.CHANGED_BY_STAFF:
-                words = _("The payment goes on as it was. Change or cancel the subscription in Stripe to fit the plan.")
+                words = _("The payment continues. Change or cancel the subscription in Stripe to match the plan.")
             case _kind:
-                words = _("Give the customer a plan by hand, or cancel the subscription in Stripe and refund it.")
+                words = _("Give the customer a plan under Subscriptions, or cancel and refund the one in Stripe.")
         return str(words)

@@ -140,7 +140,7 @@ def _in_tiers(price: Price, currency: str, quota: Decimal | None) -> list[str]:
         sentences.append(words % {"begin": number(begin), "end": number(tier.up_to or Decimal(0)), "cost": cost})
         begin = tier.up_to or begin
     if price.is_volume and len(sentences) > 1:
-        sentences.append(_("All units cost what the tier reached says."))
+        sentences.append(_("All units cost the price of the tier you reach."))
     return sentences
 
 

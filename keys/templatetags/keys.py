@@ -6,13 +6,15 @@ from django import template
 from django.template import Context
 from django.template.base import Parser, Token
 from django.template.loader import render_to_string
+from django.templatetags.static import static
 from django.urls import get_script_prefix, get_urlconf, reverse
-from django.utils.html import strip_spaces_between_tags
+from django.utils.html import format_html_join, strip_spaces_between_tags
 from django.utils.safestring import SafeString
 from django.utils.translation import get_language
 
 from keys import refusals, times
 from keys.conf import settings
+from keys.panels import panels
 from keys.templatetags import memoised
 from keys.types import KEYS_IN_A_LIST, ApiKey, Consumer
 from keys.web import told
@@ -93,6 +95,12 @@ class ActionsNode(template.Node):
 def key_actions(_parser: Parser, _token: Token) -> ActionsNode:
     """The verbs of `key`, as `keys/_key_actions.html` draws them."""
     return ActionsNode()
+
+
+@register.simple_tag
+def panel_styles() -> SafeString:
+    """Links to the stylesheets of what another app adds to the cards, see `keys.panels`."""
+    return format_html_join("", '<link rel="stylesheet" href="{}">', ((static(one),) for one in panels().stylesheets))
 
 
 @register.simple_tag

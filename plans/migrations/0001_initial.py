@@ -28,7 +28,7 @@ class Migration(migrations.Migration):
                         unique=True,
                         validators=[
                             django.core.validators.RegexValidator(
-                                "^[a-z0-9_-]+\\Z", "Use a-z, 0-9, hyphens and underscores: gateways read it."
+                                "^[a-z0-9_-]+\\Z", "Use a-z, 0-9, hyphens and underscores: your gateway reads it."
                             )
                         ],
                         verbose_name="key",
@@ -40,7 +40,7 @@ class Migration(migrations.Migration):
                     "price_text",
                     models.CharField(
                         blank=True,
-                        help_text="Such as “On request”. Shown in place of an amount; with neither the plan is free.",
+                        help_text="Such as “On request”, instead of an amount. With neither, the plan is free.",
                         max_length=80,
                         verbose_name="price in words",
                     ),
@@ -61,7 +61,9 @@ class Migration(migrations.Migration):
                     models.CharField(
                         default="USD",
                         max_length=3,
-                        validators=[django.core.validators.RegexValidator("^[A-Z]{3}\\Z", "As in USD.")],
+                        validators=[
+                            django.core.validators.RegexValidator("^[A-Z]{3}\\Z", "Three letters, such as USD.")
+                        ],
                         verbose_name="currency",
                     ),
                 ),
@@ -79,7 +81,7 @@ class Migration(migrations.Migration):
                     "order",
                     models.PositiveSmallIntegerField(
                         default=0,
-                        help_text="From left to right. To a plan further right is an upgrade.",
+                        help_text="From left to right. Moving to the right is an upgrade.",
                         verbose_name="order",
                     ),
                 ),
@@ -89,7 +91,7 @@ class Migration(migrations.Migration):
                     "needs_approval",
                     models.BooleanField(
                         default=False,
-                        help_text="Somebody approves it in Django admin before it begins.",
+                        help_text="Staff approve it in Django admin before it starts.",
                         verbose_name="on request",
                     ),
                 ),
@@ -98,25 +100,25 @@ class Migration(migrations.Migration):
                     "contact_url",
                     models.CharField(
                         blank=True,
-                        help_text="With it the plan cannot be chosen here: people are led to your sales.",
+                        help_text="If set, the plan can't be chosen here: its button leads to your sales team.",
                         max_length=300,
                         validators=[
                             django.core.validators.RegexValidator(
-                                "^(https://|mailto:)[^\\s<>\\\"']+\\Z", "Use https:// or mailto:."
+                                "^(https://|mailto:)[^\\s<>\\\"']+\\Z", "Start it with https:// or mailto:."
                             )
                         ],
                         verbose_name="contact address",
                     ),
                 ),
-                ("contact_label", models.CharField(blank=True, max_length=60, verbose_name="words on that button")),
+                ("contact_label", models.CharField(blank=True, max_length=60, verbose_name="button text")),
                 (
                     "stripe_price",
                     models.CharField(
                         blank=True,
-                        help_text="With it the plan is paid by Stripe; needs STRIPE_API_KEY.",
+                        help_text="If set, Stripe takes the payment. Needs STRIPE_API_KEY.",
                         max_length=64,
                         validators=[
-                            django.core.validators.RegexValidator("^price_[A-Za-z0-9]+\\Z", "It begins with price_.")
+                            django.core.validators.RegexValidator("^price_[A-Za-z0-9]+\\Z", "It starts with price_.")
                         ],
                         verbose_name="Stripe price",
                     ),
@@ -143,7 +145,7 @@ class Migration(migrations.Migration):
             name="Invitation",
             fields=[
                 ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
-                ("email", models.EmailField(max_length=254, verbose_name="e-mail address")),
+                ("email", models.EmailField(max_length=254, verbose_name="email address")),
                 (
                     "plan_key",
                     models.CharField(
@@ -151,7 +153,7 @@ class Migration(migrations.Migration):
                         max_length=64,
                         validators=[
                             django.core.validators.RegexValidator(
-                                "^[a-z0-9_-]+\\Z", "Use a-z, 0-9, hyphens and underscores: gateways read it."
+                                "^[a-z0-9_-]+\\Z", "Use a-z, 0-9, hyphens and underscores: your gateway reads it."
                             )
                         ],
                         verbose_name="plan",
@@ -177,7 +179,7 @@ class Migration(migrations.Migration):
                 ("environment", models.CharField(max_length=64, verbose_name="environment")),
                 ("consumer", models.CharField(max_length=128, verbose_name="consumer")),
                 ("plan_key", models.CharField(blank=True, max_length=64, verbose_name="plan")),
-                ("plan_name", models.CharField(blank=True, max_length=600, verbose_name="name of the plan")),
+                ("plan_name", models.CharField(blank=True, max_length=600, verbose_name="plan name")),
                 ("cadence", models.CharField(blank=True, max_length=16)),
                 ("started_at", models.DateTimeField(blank=True, null=True, verbose_name="since")),
                 ("ends_at", models.DateTimeField(blank=True, null=True, verbose_name="ends")),
@@ -193,7 +195,7 @@ class Migration(migrations.Migration):
                     models.PositiveIntegerField(blank=True, db_index=True, null=True, verbose_name="used"),
                 ),
                 ("used_feature", models.CharField(blank=True, max_length=600, verbose_name="feature")),
-                ("looked_at", models.DateTimeField(blank=True, null=True, verbose_name="looked at")),
+                ("looked_at", models.DateTimeField(blank=True, null=True, verbose_name="last checked")),
             ],
             options={
                 "verbose_name": "subscription",
@@ -212,7 +214,7 @@ class Migration(migrations.Migration):
                         max_length=64,
                         validators=[
                             django.core.validators.RegexValidator(
-                                "^[a-z0-9_-]+\\Z", "Use a-z, 0-9, hyphens and underscores: gateways read it."
+                                "^[a-z0-9_-]+\\Z", "Use a-z, 0-9, hyphens and underscores: your gateway reads it."
                             )
                         ],
                         verbose_name="key",
@@ -224,7 +226,7 @@ class Migration(migrations.Migration):
                     models.DecimalField(
                         blank=True,
                         decimal_places=4,
-                        help_text="In each period. Empty: the feature as such.",
+                        help_text="Per period. Leave empty for a feature that isn't counted.",
                         max_digits=18,
                         null=True,
                         validators=[django.core.validators.MinValueValidator(Decimal("0"))],
@@ -233,7 +235,9 @@ class Migration(migrations.Migration):
                 ),
                 (
                     "is_soft",
-                    models.BooleanField(default=False, help_text="Calls go on above the limit.", verbose_name="soft"),
+                    models.BooleanField(
+                        default=False, help_text="Calls continue above the limit.", verbose_name="soft"
+                    ),
                 ),
                 (
                     "words",
@@ -263,11 +267,11 @@ class Migration(migrations.Migration):
             name="PlanRequest",
             fields=[
                 ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
-                ("email", models.EmailField(max_length=320, verbose_name="e-mail address")),
+                ("email", models.EmailField(max_length=320, verbose_name="email address")),
                 ("environment", models.CharField(max_length=64, verbose_name="environment")),
                 ("consumer", models.CharField(blank=True, max_length=128, verbose_name="consumer")),
                 ("plan_key", models.CharField(max_length=64, verbose_name="plan")),
-                ("plan_name", models.CharField(max_length=600, verbose_name="name of the plan")),
+                ("plan_name", models.CharField(max_length=600, verbose_name="plan name")),
                 ("words", models.CharField(blank=True, max_length=500, verbose_name="message")),
                 (
                     "state",

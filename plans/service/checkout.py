@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-import stripe
 from django.urls import reverse
 
 from keys.conf import settings
@@ -17,6 +16,7 @@ from keys.models import Action
 from keys.service import rate_limits
 from keys.types import Consumer
 from plans.models import PlanRecord, identity
+from plans.service.stripe_library import stripe
 from plans.service.subscriptions import Subscriptions
 from plans.types import Plan
 
@@ -27,13 +27,13 @@ SESSION = re.compile(r"cs_[A-Za-z0-9_]{1,250}")
 
 
 @cache
-def _client_of(key: str, url: str) -> stripe.StripeClient:
+def _client_of(key: str, url: str) -> "stripe.StripeClient":
     # By itself it waits for 80 seconds, and sends nothing a second time.
     http = stripe.RequestsClient(timeout=SECONDS)
     return stripe.StripeClient(key, base_addresses={"api": url}, max_network_retries=1, http_client=http)
 
 
-def client() -> stripe.StripeClient:
+def client() -> "stripe.StripeClient":
     return _client_of(settings.STRIPE_API_KEY, settings.STRIPE_API_URL)
 
 
@@ -77,7 +77,7 @@ def portal_url(ring: Subscriptions, consumer: Consumer, *, token: uuid.UUID) -> 
     """Where the person changes or ends what is paid, sees invoices and gives another card."""
     rate_limits.count(ring.actor, Action.CHANGE_PLAN)
     record = PlanRecord.of(ring.environment, consumer)
-    if not record.stripe_customer:
+    if not record.stripe_customer or not settings.STRIPE_API_KEY:
         raise NotFound("nothing that is paid by Stripe")
     back = settings.PORTAL_URL + reverse("plans:subscription", args=[ring.environment, consumer.name])
     return _url(

@@ -47,7 +47,7 @@ def consumer_for(ring: Subscriptions, customer: Actor, plan: Plan, *, first: Fir
     if found.unread:
         raise OddAnswer("a consumer that may be the customer's could not be read")
     if len(theirs) > 1:
-        raise NotAllowed(_("The customer has several consumers by now. Change the plan of the right one by hand."))
+        raise NotAllowed(_("The customer now has several consumers. Under Subscriptions, change the right one's plan."))
     if theirs:
         return theirs[0]
     new = provisioning().new_consumer(customer)

@@ -10,7 +10,6 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import stripe
 from django.utils import timezone
 from django.utils.dateparse import parse_datetime
 
@@ -24,6 +23,7 @@ from plans.models import Plan as PlanRow
 from plans.service import issues
 from plans.service.checkout import client
 from plans.service.on_behalf import consumer_for, subscriptions_for_portal
+from plans.service.stripe_library import stripe
 from plans.service.subscriptions import Subscriptions
 from plans.sources.portal import plan_of
 from plans.types import Plan

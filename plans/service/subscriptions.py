@@ -151,7 +151,7 @@ class Subscriptions(KeyRing):
             if not is_approved:
                 self.check_payment(consumer)
             if old.plan_key == plan.key and not old.next_plan:
-                raise NotAllowed(_("This is the plan that you have."))
+                raise NotAllowed(_("You already have this plan."))
             when = None if is_approved and at_once else self.wish(old, plan, at_once=at_once).when
             self._note(event, consumer, plan, old, when)
             self.source.change(consumer, old, plan, at_once=when is None)
@@ -215,13 +215,14 @@ class Subscriptions(KeyRing):
         """Raises `NotAllowed` where Stripe is paid for a plan: changed or bought anew here, it would be paid on."""
         if self.pays_by_stripe(consumer):
             raise NotAllowed(
-                _("This plan is paid by Stripe."), advice=_("Change or cancel it under “Manage payment” on its page.")
+                _("This plan is paid through Stripe."),
+                advice=_("Change or cancel it under “Manage payment” on its page."),
             )
 
     def _check_immediate(self, plan: Plan) -> None:
         """Raises `NotAllowed` where a plan is to be asked for, or paid first: only its own way leads to it."""
         if way_to(plan) != "start":
-            raise NotAllowed(_("This plan cannot be started here."), advice=_("Choose it on the page of plans."))
+            raise NotAllowed(_("This plan can't be started here."), advice=_("Choose it on the Plans page."))
 
     def _note(
         self,

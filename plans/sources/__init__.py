@@ -10,7 +10,7 @@ from plans.sources.zuplo import ZuploSource
 
 
 def has_plans() -> bool:
-    return bool(getattr(settings, "PLANS", "off") != "off")
+    return bool(settings.PLANS != "off")
 
 
 def source_for(api: DeveloperAPI, environment: str) -> Source:

@@ -177,7 +177,7 @@ class ZuploSource(Source):
                 raise
             cache.set(self._key(f"at-once:{old.id}"), True, 600)
             raise NotAllowed(
-                _("This plan can only end at once."), advice=_("Open the form again if that is what you want.")
+                _("This plan can only end right away."), advice=_("Open the form again if that's what you want.")
             ) from refusal
 
     def resume(self, consumer: Consumer, old: Subscription) -> Subscription:
@@ -261,8 +261,8 @@ class ZuploSource(Source):
             if refusal.code != 409:
                 raise
             doubt = NotAllowed(
-                _("Zuplo still counts for an earlier consumer of this name."),
-                advice=_("Contact support: the plan of that one has to be ended first."),
+                _("Zuplo is still counting usage for an earlier consumer with this name."),
+                advice=_("Contact support: the earlier consumer's plan has to end first."),
             )
         except (OddAnswer, OutcomeUnknown):
             pass

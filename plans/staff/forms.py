@@ -27,7 +27,7 @@ class AnswerForm(OnceForm):
         required=False,
         max_length=500,
         widget=forms.Textarea(attrs={"rows": 3, "cols": 60}),
-        help_text=_("Mailed to the customer. Needed to refuse."),
+        help_text=_("Emailed to the customer. Required to refuse."),
     )
 
     def clean(self) -> None:
@@ -43,7 +43,7 @@ class PlanForm(OnceForm):
     reason = WordsField(
         label=_("Reason"),
         max_length=200,
-        help_text=_("The customer reads it in the history."),
+        help_text=_("The customer sees it in their history."),
     )
 
     def __init__(self, data: QueryDict | None = None, *, url: str = "", plans: Iterable[Plan]) -> None:

@@ -66,21 +66,19 @@ def answer(request: Request, pk: int) -> HttpResponse:
     """Approve or refuse what somebody asked for. The plan is changed first: what failed stays in the queue."""
     asked = get_object_or_404(PlanRequest, pk=pk)
     if asked.state != RequestState.OPEN:
-        messages.warning(request, _("This request has been answered."))
+        messages.warning(request, _("This request has already been answered."))
         return HttpResponseRedirect(reverse("admin:plans_planrequest_change", args=[pk]))
     form = AnswerForm(request.POST if request.method == "POST" else None, url=request.path)
     if form.is_valid():
         state, sentence = RequestState(form.cleaned_data["state"]), form.cleaned_data["answer"]
-        made, said = "", _("Answered. The customer gets an e-mail.")
+        made, said = "", _("Answered. The customer gets an email.")
         if state == RequestState.APPROVED:
             act_as_staff(request, reason=_("Request %(number)s") % {"number": asked.pk})
             try:
                 made = _carry_out(request, asked).name
             except NoManager:
                 state, sentence = RequestState.WITHDRAWN, ""
-                said = _(
-                    "Nothing was changed: %(email)s is no longer a manager of %(consumer)s. The request is closed."
-                )
+                said = _("Nothing was changed: %(email)s is no longer a manager of %(consumer)s. Request closed.")
                 said %= {"email": asked.email, "consumer": asked.consumer}
         by = request.user.get_username()
         requests.answer(asked, state, sentence=sentence, by=by, consumer=made)
@@ -98,7 +96,7 @@ class NoManager(Exception):
 def _carry_out(request: Request, asked: PlanRequest) -> Consumer:
     """Give the consumer the plan, a consumer of its own to who has none yet. Done again, it does nothing more."""
     if asked.environment not in settings.ZUPLO_BUCKETS:
-        raise NotAllowed(_("The environment of this request is gone."))
+        raise NotAllowed(_("This request's environment no longer exists."))
     ring = keyring_for(request, asked.environment, Subscriptions)
     token = uuid.uuid5(uuid.UUID(int=asked.pk), "plan request")
     consumer = _asked_for(ring, asked) if asked.consumer else _of_newcomer(ring, asked, token)
@@ -126,7 +124,10 @@ def _asked_for(ring: Subscriptions, asked: PlanRequest) -> Consumer:
 def _of_newcomer(ring: Subscriptions, asked: PlanRequest, token: uuid.UUID) -> Consumer:
     plan = ring.source.plan(asked.plan_key)
     if plan is None:
-        raise NotAllowed(_("This plan is gone."), advice=_("Refuse the request, and say what the customer can choose."))
+        raise NotAllowed(
+            _("This plan no longer exists."),
+            advice=_("Refuse the request and say what the customer can choose instead."),
+        )
     first = FirstKey(_("First key"), timezone.now() + FIRST_KEY_LASTS)
     return consumer_for(ring, Actor(asked.user_id or 0, (asked.email,)), plan, first=first, token=token)
 
@@ -144,7 +145,7 @@ def find(request: Request) -> HttpResponse:
     if form.is_valid():
         place = [form.cleaned_data["environment"], form.cleaned_data["name"]]
         return HttpResponseRedirect(reverse("admin:plans_planrecord_plan", args=place))
-    messages.error(request, _("No consumer can have this name."))
+    messages.error(request, _("That isn't a valid consumer name."))
     return HttpResponseRedirect(reverse("admin:plans_planrecord_changelist"))
 
 
@@ -166,7 +167,7 @@ def change_plan(request: Request, environment: str, name: str) -> HttpResponse:
             change = ring.subscribe(name, wanted, token=token, is_approved=True)
         if not change.is_gone:
             leave_payment(ring, consumer, wanted)
-        words = undone() if change.is_gone else _("The plan is changed. All managers get an e-mail.")
+        words = undone() if change.is_gone else _("Plan changed. All managers get an email.")
         messages.success(request, words)
         return HttpResponseRedirect(reverse("admin:plans_planrecord_changelist"))
     form.initial = {**form.initial, "seen": mark(old), "plan": old.plan_key if old else ""}

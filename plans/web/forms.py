@@ -22,7 +22,7 @@ class ChangeForm(SeenForm):
     when = forms.ChoiceField(
         label=_("When"),
         widget=forms.RadioSelect,
-        choices=[(NOW, _("At once")), (LATER, _("At the end of the period"))],
+        choices=[(NOW, _("Right away")), (LATER, _("At the end of the billing period"))],
         initial=LATER,
     )
 
@@ -40,7 +40,7 @@ class ChangeForm(SeenForm):
 class CancelForm(SeenForm):
     """Done only by whoever types the name of the plan."""
 
-    plan_name = KeylessField(label=_("Name of the plan"), max_length=600)
+    plan_name = KeylessField(label=_("Plan name"), max_length=600)
 
     def __init__(self, data: QueryDict | None = None, *, url: str = "", expected: str) -> None:
         super().__init__(data, url=url)
@@ -50,7 +50,7 @@ class CancelForm(SeenForm):
     def clean_plan_name(self) -> str:
         typed: str = self.cleaned_data["plan_name"]
         if " ".join(typed.split()).casefold() != " ".join(self.expected.split()).casefold():
-            raise ValidationError(_("This is not the name of the plan."), code="other")
+            raise ValidationError(_("That isn't the plan's name."), code="other")
         return typed
 
 

@@ -8,11 +8,12 @@ from django.template.loader import render_to_string
 from django.utils.safestring import SafeString
 
 from keys.errors import ApiError
-from keys.panels import Panels
+from keys.panels import NOTHING, Panels
 from keys.service.keyring import KeyRing
 from keys.types import Consumer
 from plans.models import PlanRecord
 from plans.service.subscriptions import Subscriptions
+from plans.sources import has_plans
 from plans.sources.base import NotLookedAt
 from plans.types import UNKNOWN_USAGE, Subscription, Usage
 
@@ -20,7 +21,13 @@ logger = logging.getLogger(__name__)
 
 
 class PlanPanels(Panels):
+    """Shows nothing while PLANS is off: a host project may switch that alone."""
+
+    stylesheets = ("keys/css/plans.css",)
+
     def of_consumers(self, ring: KeyRing, consumers: Sequence[Consumer]) -> Mapping[str, SafeString]:
+        if not has_plans():
+            return {}
         plans = Subscriptions(ring.actor, ring.environment, ring.api)
         return {consumer.name: panel_of(plans, consumer, plans.source.glance) for consumer in consumers}
 
@@ -32,9 +39,13 @@ class PlanPanels(Panels):
 
     def after_change(self, consumer: Consumer) -> SafeString:
         """An empty place, for which htmx keeps what the page has there."""
+        if not has_plans():
+            return NOTHING
         return render_to_string("plans/_panel_kept.html", {"consumer": consumer})
 
     def for_newcomer(self, ring: KeyRing) -> SafeString:
+        if not has_plans():
+            return NOTHING
         return render_to_string("plans/_panel_newcomer.html", {"environment": ring.environment})
 
 

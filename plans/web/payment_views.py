@@ -82,9 +82,9 @@ def paid(request: Request, ring: Subscriptions) -> HttpResponse:
     if payment is None or consumer is None:
         return _awaited(request, session)
     if payment.is_newcomers and consumer.live_keys:
-        messages.success(request, _("Thank you. Your plan has begun, and your first key is here."))
+        messages.success(request, _("Thank you. Your plan has started, and your first key is here."))
         return HttpResponseRedirect(reverse("keys:environment", args=[ring.environment]), status=303)
-    messages.success(request, _("Thank you. Your plan has begun. It counts from the next call on."))
+    messages.success(request, _("Thank you. Your plan has started and applies from your next call."))
     return HttpResponseRedirect(back_of(ring, consumer.name), status=303)
 
 

@@ -106,7 +106,7 @@ def cancel(request: Request, ring: Subscriptions, name: str) -> HttpResponse:
     form = CancelForm(data, url=request.path, expected=expected)
     if form.is_valid():
         change = ring.cancel_plan(name, seen=form.cleaned_data["seen"], token=form.cleaned_data["token"])
-        words = undone() if change.is_gone else _("The plan is canceled. All managers get an e-mail.")
+        words = undone() if change.is_gone else _("Plan canceled. Everyone with access gets an email.")
         return done(request, back_of(ring, name), words)
     if subscription is None:
         raise ChangedMeanwhile("there is no plan")
@@ -124,7 +124,7 @@ def resume(request: Request, ring: Subscriptions, name: str) -> HttpResponse:
     if not form.is_valid():
         raise ChangedMeanwhile("a form that was not sent whole")
     change = ring.resume_plan(name, seen=form.cleaned_data["seen"], token=form.cleaned_data["token"])
-    words = undone() if change.is_gone else _("The plan goes on as before.")
+    words = undone() if change.is_gone else _("Your plan continues as before.")
     return done(request, back_of(ring, name), words)
 
 
@@ -148,7 +148,7 @@ def _estimate(ring: Subscriptions, wish: Wish) -> Any:
 
 def _changed(wish: Wish) -> str:
     if wish.old is None:
-        return _("The plan %(plan)s has begun. It counts from the next call on.") % {"plan": wish.plan.name}
+        return _("The plan %(plan)s has started. It applies from your next call.") % {"plan": wish.plan.name}
     if wish.when is None:
-        return _("You have the plan %(plan)s now. It counts from the next call on.") % {"plan": wish.plan.name}
-    return _("The plan changes to %(plan)s at the end of the period.") % {"plan": wish.plan.name}
+        return _("You're now on the plan %(plan)s. It applies from your next call.") % {"plan": wish.plan.name}
+    return _("Your plan changes to %(plan)s at the end of the billing period.") % {"plan": wish.plan.name}

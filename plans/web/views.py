@@ -7,7 +7,7 @@ from django.contrib import messages
 from django.http import Http404, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
 from django.urls import reverse
-from django.utils.cache import patch_cache_control, patch_vary_headers
+from django.utils.cache import add_never_cache_headers, patch_cache_control, patch_vary_headers
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST, require_safe
 from django_htmx.http import HttpResponseClientRedirect
@@ -37,14 +37,21 @@ def page(request: Request, environment: str | None = None) -> HttpResponse:
     if not has_plans() or (environment and environment not in settings.ZUPLO_BUCKETS):
         raise Http404
     environment = environment or next(iter(settings.ZUPLO_BUCKETS))
-    context: dict[str, Any] = {"environment": environment, "environments": list(settings.ZUPLO_BUCKETS)}
+    context: dict[str, Any] = {
+        "environment": environment,
+        "environments": list(settings.ZUPLO_BUCKETS),
+        "portal_url": settings.PORTAL_URL,
+    }
     if request.user.is_authenticated:
         ring = keyring_for(request, environment, Subscriptions)
-        return render(request, "plans/page.html", context | _own(ring))
+        response = render(request, "plans/page.html", context | _own(ring))
+        add_never_cache_headers(response)
+        return response
     plans = [plan for plan in source_for(api_for(environment), environment).plans() if not plan.is_private]
     response = render(request, "plans/page.html", context | {"listing": listing(plans)})
     patch_vary_headers(response, ["Cookie", "Accept-Language"])
-    if settings.SESSION_COOKIE_NAME not in request.COOKIES:
+    # The shell of a host project may hold a form, whose cookie is one visitor's.
+    if settings.SESSION_COOKIE_NAME not in request.COOKIES and not request.META.get("CSRF_COOKIE_NEEDS_UPDATE"):
         patch_cache_control(response, public=True, max_age=CACHED_SECONDS)
     return response
 
@@ -103,7 +110,7 @@ def start(request: Request, ring: Subscriptions, plan: str) -> HttpResponse:
         begun = ring.start(chosen, label=label, ends=form.key_ends, token=token)
         if not begun.has_begun:
             messages.warning(
-                request, _("Your key is made, but the plan could not be started. Start it on the page of plans.")
+                request, _("Your key was created, but the plan couldn't be started. Start it on the Plans page.")
             )
         return first_key_response(request, ring, begun.change)
     ring.check_newcomer_with_plan(chosen)
@@ -122,7 +129,7 @@ def request_plan(request: Request, ring: Subscriptions, plan: str, name: str = "
     requests.check(ring, consumer, chosen)
     if form.is_valid():
         requests.ask(ring, consumer, chosen, form.cleaned_data["words"])
-        return done(request, back_of(ring, name), _("Your request was sent. You get an e-mail with the answer."))
+        return done(request, back_of(ring, name), _("Request sent. We'll email you the answer."))
     return render_form(
         request, ring, "plans/_request.html", form, plan=chosen, consumer=consumer, back=back_of(ring, name)
     )
@@ -132,7 +139,7 @@ def request_plan(request: Request, ring: Subscriptions, plan: str, name: str = "
 @with_plans
 def withdraw(request: Request, ring: Subscriptions, pk: int) -> HttpResponse:
     requests.withdraw(ring, pk)
-    return done(request, reverse("plans:page"), _("The request is withdrawn."))
+    return done(request, reverse("plans:page"), _("Request withdrawn."))
 
 
 # What views share

@@ -1,4 +1,4 @@
-"""The wheel of `keys`, in environments that hold nothing else of ours, inside the project of examples/embedded."""
+"""The wheel, in environments that hold nothing else of ours, inside the project of examples/embedded."""
 
 import os
 import shutil
@@ -7,8 +7,8 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from contextlib import suppress
-from dataclasses import dataclass, field
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
@@ -73,6 +73,7 @@ class Host:
     django: str
     wheel: Path
     sandbox: Sandbox
+    plans: str = "off"
     port: int = field(default_factory=free_port)
     people: dict[str, requests.Session] = field(default_factory=dict)
 
@@ -87,7 +88,8 @@ class Host:
     @property
     def environment(self) -> dict[str, str]:
         return {name: os.environ[name] for name in KEPT if name in os.environ} | {
-            "DATABASE": str(self.folder / "database.sqlite3"),
+            "DATABASE": str(self.folder / f"plans-{self.plans}.sqlite3"),
+            "PLANS": self.plans,
             "ZUPLO_API_URL": self.sandbox.url,
             "ZUPLO_ACCOUNT": self.sandbox.account,
             "ZUPLO_API_KEY": self.sandbox.token,
@@ -102,11 +104,24 @@ class Host:
         if program is None:
             count[f"Python {self.version} was not there, and downloaded by uv"] += 1
         uv("venv", "--quiet", "--python", program or self.version, self.python.parent.parent)
-        uv("pip", "install", "--quiet", "--python", self.python, self.wheel, self.django)
+        uv("pip", "install", "--quiet", "--python", self.python, f"{self.wheel}[plans]", self.django)
         shutil.copytree(ROOT / "examples" / "embedded", self.folder / "project", dirs_exist_ok=True)
+        self.prepare()
+
+    def prepare(self) -> None:
         self.run("manage.py", "check", "--fail-level=WARNING")
         self.run("manage.py", "migrate", "--verbosity=0")
         self.run("manage.py", "sample_people", PASSWORD)
+        self.run("manage.py", "sample_plans")
+
+    @contextmanager
+    def serving(self) -> Iterator["Host"]:
+        server = self.serve(self.folder / f"server-{self.plans}.log")
+        try:
+            yield self
+        finally:
+            server.terminate()
+            server.wait(30)
 
     def run(self, *arguments: str, **variables: str) -> str:
         done = subprocess.run(
@@ -179,10 +194,30 @@ def host(
     version, django = COMBINATIONS[request.param]
     host = Host(tmp_path_factory.mktemp("host"), version, django, wheel, running_sandbox)
     host.install(count)
-    server = host.serve(host.folder / "server.log")
-    yield host
-    server.terminate()
-    server.wait(30)
+    with host.serving():
+        yield host
+
+
+@pytest.fixture(scope="session")
+def planned(host: Host) -> Iterator[Host]:
+    """The same project with plans of its own, made in Django admin."""
+    with _with_plans(host, "portal") as planned:
+        yield planned
+
+
+@pytest.fixture(scope="session")
+def metered(host: Host) -> Iterator[Host]:
+    """The same project with plans that Zuplo keeps."""
+    with _with_plans(host, "zuplo") as metered:
+        yield metered
+
+
+@contextmanager
+def _with_plans(host: Host, plans: str) -> Iterator[Host]:
+    other = replace(host, plans=plans, port=free_port(), people={})
+    other.prepare()
+    with other.serving():
+        yield other
 
 
 @pytest.fixture

@@ -1,6 +1,8 @@
 """A host project in Chromium: its policy holds, and neither side's style breaks the other."""
 
+import re
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
@@ -18,7 +20,14 @@ VIOLATIONS = "window.violations = []; addEventListener('securitypolicyviolation'
 
 @pytest.fixture
 def page(chromium: Browser, host: Host, acme: Sandbox) -> Iterator[Page]:
-    context = chromium.new_context(base_url=host.url, permissions=["clipboard-read", "clipboard-write"])
+    with _page_of_ann(chromium, host) as page:
+        yield page
+
+
+@contextmanager
+def _page_of_ann(chromium: Browser, host: Host, locale: str = "en") -> Iterator[Page]:
+    """Signed in, on the page of her keys; at the end nothing may have been against the host's policy."""
+    context = chromium.new_context(base_url=host.url, permissions=["clipboard-read", "clipboard-write"], locale=locale)
     context.add_init_script(VIOLATIONS)
     trouble: list[str] = []
     page = context.new_page()
@@ -26,9 +35,9 @@ def page(chromium: Browser, host: Host, acme: Sandbox) -> Iterator[Page]:
     page.on("pageerror", lambda error: trouble.append(str(error)))
     page.on("console", lambda line: trouble.append(line.text) if "Content Security Policy" in line.text else None)
     page.goto("/sign-in/?next=/account/keys/")
-    page.get_by_label("Username").fill("ann")
-    page.get_by_label("Password").fill(PASSWORD)
-    page.get_by_role("main").get_by_role("button", name="Sign in").click()
+    page.locator("[name=username]").fill("ann")
+    page.locator("[name=password]").fill(PASSWORD)
+    page.get_by_role("main").get_by_role("button").click()
     yield page
     assert page.evaluate("window.violations") == []
     assert trouble == []
@@ -100,3 +109,31 @@ def test_what_needs_a_script_is_offered_only_with_one(page: Page) -> None:
     assert style(page, "#notices", "position") == "fixed"
     page.evaluate("delete document.documentElement.dataset.js")
     expect(shortcuts).to_be_hidden()
+
+
+def test_a_plan_is_started_changed_and_canceled_in_a_dialog(chromium: Browser, planned: Host, acme: Sandbox) -> None:
+    with _page_of_ann(chromium, planned) as page:
+        panel = page.locator(".plan-panel")
+        expect(panel).to_contain_text("No plan")
+        assert style(page, ".plan-panel", "display") == "grid"
+        panel.get_by_role("link", name="Choose a plan").click()
+        for plan, button in (("Shore", "Start plan"), ("Harbour", "Change plan")):
+            page.locator(".page-tools").get_by_role("link").first.click()
+            dialog = page.get_by_role("dialog")
+            dialog.get_by_role("link", name=plan).click()
+            page.get_by_role("button", name=button).click()
+            expect(page.locator("#main > .notice")).to_contain_text(plan)
+        page.get_by_role("link", name="Cancel plan").click()
+        page.get_by_label("Plan name").fill("Harbour")
+        page.get_by_role("button", name="Cancel plan").click()
+        expect(page.locator(".api-keys h1")).to_contain_text("No plan")
+    assert not (acme.consumer("acme")["metadata"] or {}).get("plan")
+
+
+def test_dates_are_in_the_language_of_our_part_of_the_page(chromium: Browser, planned: Host, acme: Sandbox) -> None:
+    """The host's own part says that it is English, whatever it is."""
+    with _page_of_ann(chromium, planned, locale="de") as page:
+        assert page.evaluate("document.documentElement.lang") == "en"
+        expect(page.locator(".api-keys")).to_have_attribute("lang", "de")
+        told = page.locator("[data-key] time .visually-hidden").first
+        expect(told).to_have_text(re.compile(r"\d{1,2}\. \w+\.? \d{4}, \d\d:\d\d"))

@@ -39,6 +39,9 @@ def test_the_list_is_in_the_hosts_own_page(host: Host, acme: Sandbox, htmx: bool
     assert not FULL_KEY.search(answer.text)
     assert "no-store" in answer.headers["Cache-Control"]
     assert "{%" not in answer.text
+    around = [link["href"] for link in page.select(".api-keys > footer a")]
+    assert around == [f"{KEYS}activity/", f"{KEYS}reminders/"]
+    assert {path: host.get("ann", path).status_code for path in around} == dict.fromkeys(around, 200)
 
 
 def test_all_files_of_the_page_are_there(host: Host, acme: Sandbox):
@@ -198,6 +201,6 @@ def test_pages_speak_the_language_of_the_visitor(host: Host, acme: Sandbox):
 
 def test_managers_are_told_by_the_hosts_mail(host: Host, acme: Sandbox):
     host.fill_in("ann", f"{ACME}create/", label="Told of", ends="never")
-    log = (host.folder / "server.log").read_text()
+    log = (host.folder / "server-off.log").read_text()
     assert "Told of (ends with" in log
     assert "http://127.0.0.1:8000/account/keys/production/" in log

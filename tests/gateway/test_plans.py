@@ -52,7 +52,7 @@ def test_usage_is_shown_and_an_upgrade_lets_the_next_call_in(
         assert gateway.ask("/v1/reports", first).status == 200
     until(lambda: usage(sandbox, subscription)["usage"] == SMALL)
     words = shown(ann_client, name)
-    assert f"{SMALL} of {SMALL} used (100 %)" in words
+    assert f"{SMALL} of {SMALL} used (100%)" in words
     assert "Used up." in words
 
     # The gateway remembers the first key's verdict: another key of the consumer shows what is true now.

@@ -50,6 +50,16 @@ def test_caches_keep_it_for_strangers_only(client: Client, ann_client: Client, s
     assert "no-store" in ann_client.get("/plans/")["Cache-Control"]
 
 
+def test_a_page_that_brings_a_cookie_is_kept_for_nobody_else(client: Client, settings, tmp_path) -> None:
+    """Around it is the shell of a host project: a form in it, as of a newsletter, would go to the next visitor."""
+    (options,) = settings.TEMPLATES
+    settings.TEMPLATES = [options | {"DIRS": [tmp_path, *options["DIRS"]]}]
+    (tmp_path / "base.html").write_text("<form>{% csrf_token %}</form>{% block content %}{% endblock %}")
+    response = client.get("/plans/")
+    assert "csrftoken" in response.cookies
+    assert "public" not in response.get("Cache-Control", "")
+
+
 def test_ones_own_plan_is_marked(ann_client: Client, mallory_client: Client, acme) -> None:
     assert "Your plan" in columns(ann_client.get("/plans/"))["Free"]
     assert "Your plan" not in columns(ann_client.get("/plans/"))["Pro"]
@@ -94,6 +104,23 @@ def test_without_plans_there_is_no_such_page(path: str, ann_client: Client, sett
     settings.PLANS = "off"
     assert ann_client.get(path).status_code == 404
     assert 'href="/plans/"' not in ann_client.get("/").content.decode()
+
+
+def test_without_plans_keys_are_shown_though_panels_are_still_named(
+    ann_client: Client, mallory_client: Client, settings, sandbox, acme
+) -> None:
+    """A host project may switch off PLANS alone."""
+    assert "keys/css/plans.css" in ann_client.get("/keys/").text
+    settings.PLANS = "off"
+    key = sandbox.keys("acme")[0]["id"]
+    renamed = ann_client.post(
+        f"/keys/production/acme/{key}/rename/",
+        {"label": "Renamed", "token": str(uuid.uuid4())},
+        headers={"HX-Request": "true"},
+    )
+    pages = [ann_client.get("/keys/"), mallory_client.get("/keys/"), renamed]
+    assert [page.status_code for page in pages] == [200, 200, 200]
+    assert not [page for page in pages if "plan-panel" in page.text or "/plans/" in page.text]
 
 
 def test_prices_in_several_currencies_say_which(client: Client, sandbox) -> None:

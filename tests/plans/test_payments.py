@@ -109,7 +109,7 @@ def test_what_is_to_end_is_said(client: Client, ann_client: Client, sandbox, acm
     pay(ann_client)
     ending = stripe.subscription("sub_1", price=PRO, cancel_at_period_end=True)
     tell(client, stripe.message("customer.subscription.updated", ending))
-    assert "Canceled. The plan goes on until" in ann_client.get(ACME).content.decode()
+    assert "Canceled. The plan stays active until" in ann_client.get(ACME).content.decode()
     assert plan_of(sandbox) == "pro"
 
 
@@ -137,7 +137,7 @@ def test_a_paid_plan_is_changed_where_it_is_paid(client: Client, ann_client: Cli
     assert stripe.asked[-1][1]["customer"] == ["cus_1"]
     refused = ann_client.post(f"{ACME}cancel/", {"token": str(uuid.uuid4()), "plan_name": "Pro"})
     assert refused.status_code == 403
-    assert "paid by Stripe" in refused.content.decode()
+    assert "paid through Stripe" in refused.content.decode()
     assert plan_of(sandbox) == "pro"
 
 
@@ -169,7 +169,7 @@ def test_who_pays_already_is_not_led_to_pay_twice(client: Client, ann_client: Cl
     for where in (f"{ACME}pay/team/", f"{ACME}pay/pro/"):
         for response in (ann_client.get(where), pay(ann_client, where)):
             assert response.status_code == 403
-            assert "paid by Stripe" in response.content.decode()
+            assert "paid through Stripe" in response.content.decode()
     assert len(stripe.asked) == asked
 
 
@@ -258,7 +258,7 @@ def test_a_plan_that_went_away_while_it_was_paid_for_is_a_matter_for_people(
     assert "ann@acme.test" in told.body
     issue = PaymentIssue.objects.get()
     page = sam_client.get(f"/admin/plans/paymentissue/{issue.pk}/change/").content.decode()
-    assert ("as it was paid for" if is_withdrawn else "refund it") in page
+    assert ("as it was paid for" if is_withdrawn else "cancel and refund") in page
     assert sam_client.post(f"/admin/plans/paymentissue/{issue.pk}/change/", {"is_settled": "on"}).status_code == 302
     issue.refresh_from_db()
     assert issue.is_settled
@@ -311,7 +311,7 @@ def test_the_plan_that_staff_give_to_somebody_who_pays_stays_and_the_payment_is_
     pay(ann_client)
     paid = stripe.subscription("sub_1", price=PRO)
     tell(client, stripe.message("customer.subscription.created", paid))
-    assert "The customer pays for pro by Stripe (sub_1)." in sam_client.get(CHANGE_ACME).content.decode()
+    assert "The customer pays for pro through Stripe (sub_1)." in sam_client.get(CHANGE_ACME).content.decode()
     form = {"token": str(uuid.uuid4()), "plan": "partner", "reason": "Contract 4711"}
     assert sam_client.post(CHANGE_ACME, form).status_code == 302
     issue = PaymentIssue.objects.get()
@@ -349,7 +349,7 @@ def test_before_a_consumer_is_deleted_its_payment_is_named(sam_client: Client, s
     address = "/admin/keys/consumer/production/acme/delete/"
     assert "would go on paying" not in sam_client.get(address).content.decode()
     record_of(sandbox).keep(stripe_subscription="sub_1")
-    assert "cancel the subscription sub_1 in Stripe first" in sam_client.get(address).content.decode()
+    assert "Cancel the subscription sub_1 in Stripe first" in sam_client.get(address).content.decode()
 
 
 def test_the_way_to_stripe_is_limited_like_every_change(ann_client: Client, sandbox, acme, stripe, settings) -> None:

@@ -49,10 +49,10 @@ def answer(client: Client, asked: PlanRequest, state: str, words: str = ""):
 
 def test_a_request_is_approved_and_the_customer_told(sam_client: Client, sandbox, asked) -> None:
     page = sam_client.get(f"/admin/plans/planrequest/{asked.pk}/answer/").content.decode()
-    assert "ann@acme.test asks for the plan Pro." in page
+    assert "ann@acme.test requested the plan Pro." in page
     assert answer(sam_client, asked, "approved", "Welcome").status_code == 302
     assert sandbox.consumer("acme")["metadata"] == {"plan": "pro", "seats": 25}
-    (told,) = [one for one in mail.outbox if "You have the plan Pro now" in one.subject]
+    (told,) = [one for one in mail.outbox if "You're now on the plan Pro" in one.subject]
     assert told.to == ["ann@acme.test"]
     assert "Welcome" in told.body
     event = AuditEvent.objects.get(action=Action.CHANGE_PLAN)
@@ -68,7 +68,7 @@ def test_a_request_is_refused_with_a_sentence(sam_client: Client, sandbox, asked
     assert answer(sam_client, asked, "refused").status_code == 422
     assert answer(sam_client, asked, "refused", "Not in your country yet").status_code == 302
     (told,) = mail.outbox
-    assert "was not approved" in told.subject
+    assert "wasn't approved" in told.subject
     assert "Not in your country yet" in told.body
     assert sandbox.consumer("acme")["metadata"]["plan"] == "free"
 
@@ -91,8 +91,8 @@ def test_a_newcomer_who_asked_gets_a_consumer_with_the_plan(ann_client: Client, 
         ["ann@acme.test"],
     )
     assert [key["description"] for key in consumer["apiKeys"]] == ["First key"]
-    (told,) = [one for one in mail.outbox if "You have the plan Pro now" in one.subject]
-    assert "Your first key is there too" in told.body
+    (told,) = [one for one in mail.outbox if "You're now on the plan Pro" in one.subject]
+    assert "Your first key is ready too" in told.body
     assert "/keys/production/" in told.body
     assert "<strong>Pro</strong>" in ann_client.get("/keys/").content.decode()
 
@@ -111,7 +111,7 @@ def test_a_request_of_somebody_who_is_no_manager_any_more_is_closed_and_both_sid
     asked.refresh_from_db()
     assert asked.state == RequestState.WITHDRAWN
     (told,) = mail.outbox
-    assert (told.to, told.subject) == (["ann@acme.test"], "Your request for the plan Pro is closed")
+    assert (told.to, told.subject) == (["ann@acme.test"], "Your request for the plan Pro was closed")
     assert sandbox.consumer("acme")["metadata"]["plan"] == "free"
 
 
@@ -176,7 +176,7 @@ def test_support_sees_a_plan_and_changes_none(make_person, client_of, ann, sandb
     browser = client_of(colleague)
     assert start(browser, ann).status_code == 302
     page = browser.get(ACME).content.decode()
-    assert "What the plan includes" in page
+    assert "What's included" in page
     assert "Change plan" not in page
     for verb, form in (("change/team/", {}), ("cancel/", {"plan_name": "Free"}), ("resume/", {}), ("request/pro/", {})):
         assert browser.post(ACME + verb, form | {"token": str(uuid.uuid4())}).status_code in {403, 409}

@@ -37,33 +37,33 @@ def test_nor_has_a_project_with_the_one_middleware(host) -> None:
 @pytest.mark.parametrize(
     ("name", "value", "number", "words", "cure"),
     [
-        ("ZUPLO_ACCOUNT", "", "E001", "ZUPLO_ACCOUNT is not set", "Zuplo account"),
-        ("ZUPLO_API_KEY", "", "E001", "ZUPLO_API_KEY is not set", "from the environment"),
+        ("ZUPLO_ACCOUNT", "", "E001", "ZUPLO_ACCOUNT isn't set", "Zuplo account"),
+        ("ZUPLO_API_KEY", "", "E001", "ZUPLO_API_KEY isn't set", "from the environment"),
         ("ZUPLO_BUCKETS", {}, "E002", "names no bucket", '"production": "zprj-..."'),
         ("ZUPLO_BUCKETS", {"production": ""}, "E002", "has no bucket for production", "zprj-"),
         ("ZUPLO_BUCKETS", {"activity": "zprj-x"}, "E002", "environment called activity", "another name"),
         ("ZUPLO_BUCKETS", {"reminders": "zprj-x"}, "E002", "environment called reminders", "another name"),
         ("ZUPLO_BUCKETS", {"live now": "zprj-x"}, "E002", "environment called live now", "another name"),
-        ("KEYS", {"KEYS_ACTR": "a.b"}, "E003", "KEYS_ACTR, which nobody reads", "KEYS_ACTOR?"),
+        ("KEYS", {"KEYS_ACTR": "a.b"}, "E003", "KEYS_ACTR, which isn't a setting", "KEYS_ACTOR?"),
         (
             "KEYS",
             {"KEYS_PER_CONSUMER": "10"},
             "E004",
-            "KEYS_PER_CONSUMER must be of type int, and is of type str",
+            "KEYS_PER_CONSUMER must be int, not str",
             "default is 10",
         ),
-        ("KEYS", {"KEYS_MAIL_MANAGERS": 0}, "E004", "KEYS_MAIL_MANAGERS must be of type bool", "default is True"),
+        ("KEYS", {"KEYS_MAIL_MANAGERS": 0}, "E004", "KEYS_MAIL_MANAGERS must be bool, not int", "default is True"),
         ("KEYS_ACTOR", "nowhere.actor", "E005", "KEYS_ACTOR names nowhere.actor", "dotted path"),
         ("KEYS_EMAIL_IS_VERIFIED", "keys.nothing", "E005", "KEYS_EMAIL_IS_VERIFIED names keys.nothing", "dotted path"),
         ("KEYS_PANELS", "plans.nowhere.Panels", "E005", "KEYS_PANELS names", "dotted path"),
-        ("KEYS_LANGUAGES", "keys.conf.DEFAULTS", "E006", "cannot be called", "a function or a class"),
-        ("KEYS_PROVISIONING", "keys.types.Consumer", "E006", "no keys.provisioning.Provisioning", "Derive"),
+        ("KEYS_LANGUAGES", "keys.conf.DEFAULTS", "E006", "can't be called", "a function or a class"),
+        ("KEYS_PROVISIONING", "keys.types.Consumer", "E006", "isn't a keys.provisioning.Provisioning", "Derive"),
         ("MIDDLEWARE", [], "E008", "KeysMiddleware is missing", "as the last of MIDDLEWARE"),
-        ("ROOT_URLCONF", "django.contrib.auth.urls", "E009", "no address keys:page", 'include("keys.urls")'),
-        ("ROOT_URLCONF", "django.contrib.auth.urls", "E009", "no address service:page", 'namespace="service"'),
+        ("ROOT_URLCONF", "django.contrib.auth.urls", "E009", "no URL named keys:page", 'include("keys.urls")'),
+        ("ROOT_URLCONF", "django.contrib.auth.urls", "E009", "no URL named service:page", 'namespace="service"'),
         ("KEYS_STEP_UP_URL", "nowhere", "E010", "KEYS_STEP_UP_URL is 'nowhere'", "name of a URL pattern"),
         ("KEYS_ADDRESSES_URL", "nowhere", "E010", "KEYS_ADDRESSES_URL is 'nowhere'", "begins with /"),
-        ("PORTAL_URL", "", "E011", "mails would link to nowhere", "Name your site"),
+        ("PORTAL_URL", "", "E011", "links in emails would lead nowhere", "Name your site"),
     ],
 )
 def test_what_is_wrong_is_named_with_its_cure(host, name: str, value: Any, number: str, words: str, cure: str) -> None:
@@ -144,6 +144,8 @@ def test_the_base_template_of_the_documents_shows_all_blocks(templates) -> None:
     page = get_template("keys/error.html").render({"title": "Here it is"})
     assert page.count("Here it is") == 2
     assert "embedded.css" in page
+    plans = get_template("plans/page.html").render({})
+    assert plans.index("embedded.css") < plans.index("plans.css")
 
 
 def test_the_documents_name_every_setting() -> None:
@@ -152,6 +154,54 @@ def test_the_documents_name_every_setting() -> None:
         name for line in re.findall(r"^\| (`[A-Z_`, ]+`) \|", page, re.MULTILINE) for name in re.findall(r"\w+", line)
     }
     assert named == set(DEFAULTS)
+
+
+@pytest.fixture
+def planned(host):
+    """A project with plans of its own, shown on the cards."""
+    host.KEYS = {"PLANS": "portal", "KEYS_PANELS": "plans.web.panels.PlanPanels"}
+    del host.PLANS, host.KEYS_PANELS
+    return host
+
+
+def about_plans() -> list[CheckMessage]:
+    return [message for message in run_checks() if (message.id or "").startswith("plans.")]
+
+
+def test_a_project_with_plans_has_nothing_to_mend(planned) -> None:
+    assert about_plans() == []
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "number", "words", "cure"),
+    [
+        ("PLANS", "Portal", "E001", "PLANS is 'Portal'", "Did you mean portal?"),
+        ("PLANS", "stripe", "E001", "PLANS is 'stripe'", "portal, zuplo or off"),
+        ("ROOT_URLCONF", "keys.urls", "E002", "no URL named plans:page", 'include("plans.urls")'),
+        ("ROOT_URLCONF", "keys.urls", "E002", "no URL named admin:index", "admin.site.urls"),
+        ("KEYS_PANELS", "", "W001", "shows no plans", '"KEYS_PANELS": "plans.web.panels.PlanPanels"'),
+        ("STRIPE_API_KEY", "sk_test_1", "E005", "STRIPE_WEBHOOK_SECRET isn't set", "from Stripe"),
+    ],
+)
+def test_what_plans_lack_is_named_with_its_cure(
+    planned, name: str, value: Any, number: str, words: str, cure: str
+) -> None:
+    setattr(planned, name, value)
+    told = [message for message in about_plans() if message.id == f"plans.{number}"]
+    assert any(words in message.msg and cure in (message.hint or "") for message in told), told
+
+
+def test_while_plans_are_off_nothing_is_asked_of_them(planned) -> None:
+    planned.KEYS = {}
+    planned.ROOT_URLCONF = "keys.urls"
+    assert about_plans() == []
+
+
+def test_a_shell_without_the_place_for_our_styles_is_named(planned, templates) -> None:
+    (templates / "keys").mkdir()
+    (templates / "keys" / "base.html").write_text('{% extends "base.html" %}{% block content %}{% endblock %}')
+    (message,) = about_plans()
+    assert "keys_panels" in message.msg
 
 
 def test_a_missing_base_template_is_named(templates) -> None:

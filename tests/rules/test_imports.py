@@ -33,6 +33,7 @@ PLANS = [
     {"service"},
     {"web"},
     {"staff"},
+    {"checks"},
     {"admin", "apps", "management", "templatetags", "urls"},
 ]
 PORTAL = [

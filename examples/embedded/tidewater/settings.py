@@ -1,4 +1,7 @@
-"""Settings of an invented product, Tidewater, with the app `keys` inside; what that needs is marked with "keys:"."""
+"""Settings of an invented product, Tidewater, with the app `keys` inside; what that needs is marked with "keys:".
+
+With PLANS=portal or PLANS=zuplo in the environment its customers have plans too; that part stands at the end.
+"""
 
 import os
 from pathlib import Path
@@ -51,6 +54,7 @@ DATABASES = {
     "default": {
         "ENGINE": "django.db.backends.sqlite3",
         "NAME": os.environ.get("DATABASE", BASE_DIR / "tidewater.sqlite3"),
+        "OPTIONS": {"transaction_mode": "IMMEDIATE", "timeout": 20},
     }
 }
 TIME_ZONE = "America/Chicago"
@@ -77,3 +81,14 @@ KEYS = {
     "PORTAL_NAME": "Tidewater",
     "PORTAL_URL": f"http://127.0.0.1:{os.environ.get('PORT', '8000')}",
 }
+
+# plans:
+PLANS = os.environ.get("PLANS", "off")
+if PLANS != "off":
+    INSTALLED_APPS += ["plans"]
+    KEYS |= {
+        "PLANS": PLANS,
+        "PLANS_URL": "/account/plans/",
+        "PLAN_REQUESTS_TO": ["sam@tidewater.test"],
+        "KEYS_PANELS": "plans.web.panels.PlanPanels",
+    }

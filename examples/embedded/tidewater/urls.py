@@ -1,5 +1,6 @@
 """URL routes of the example."""
 
+from django.apps import apps
 from django.contrib import admin
 from django.contrib.auth import views
 from django.urls import include, path
@@ -16,3 +17,5 @@ urlpatterns = [
     path("admin/keys/", include("keys.staff.urls", namespace="service")),  # keys: for colleagues
     path("admin/", admin.site.urls),
 ]
+if apps.is_installed("plans"):
+    urlpatterns += [path("account/plans/", include("plans.urls"))]  # plans:

@@ -5,13 +5,13 @@ import { environment, type ZuploContext, type ZuploRequest } from "@zuplo/runtim
  * stays as it is: programs, and the portal's "Try it", tell refusals apart by it.
  */
 const MEANINGS: [RegExp, string, string][] = [
-  [/required ".*" entitlement/, "Your plan does not include this, or it is used up. Change your plan", "/plans/"],
+  [/required ".*" entitlement/, "Your plan doesn't include this, or it's used up. Change your plan", "/plans/"],
   [/exceeded the allowed limit|Quota exceeded/, "Your plan's calls are used up. Change your plan", "/plans/"],
-  [/Too Many Requests/, "That was more than your plan allows in a minute. Wait, or change your plan", "/plans/"],
-  [/payment/i, "A payment is missing. Look after your plan", "/plans/"],
-  [/meter|entitlement/i, "Your plan does not include this. Change your plan", "/plans/"],
-  [/expired subscription|does not have access to the API/, "This key has no running plan. Choose one", "/plans/"],
-  [/key has expired|authorization/i, "This key does not work. Look at your keys", "/keys/"],
+  [/Too Many Requests/, "Too many calls in a minute for your plan. Wait a moment, or change your plan", "/plans/"],
+  [/payment/i, "A payment is missing. Check your plan", "/plans/"],
+  [/meter|entitlement/i, "Your plan doesn't include this. Change your plan", "/plans/"],
+  [/expired subscription|does not have access to the API/, "This key has no active plan. Choose one", "/plans/"],
+  [/key has expired|authorization/i, "This key doesn't work. Check your keys", "/keys/"],
 ];
 
 /** Must come first: a policy that refuses skips what stands after it, but not the hooks of those before it. */

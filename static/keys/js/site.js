@@ -215,14 +215,14 @@ Without this file every page still works. */
   const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
   document.cookie = `${document.querySelector("[name=time-zone-cookie]").content}=${zone};path=/;max-age=31536000;samesite=lax${secure}`;
 
-  const language = root.lang || "en";
-  const manner = navigator.languages.find((one) => one.split("-")[0] === language.split("-")[0]) ?? language;
   const DAY = { day: "numeric", month: "short", year: "numeric" };
-  const day = new Intl.DateTimeFormat(manner, DAY);
-  const exact = new Intl.DateTimeFormat(manner, { ...DAY, hour: "2-digit", minute: "2-digit", timeZoneName: "short" });
 
   /** "3 days ago" stays; the exact time stands in its tooltip, and behind it for screen readers. */
   function localise() {
+    const language = document.querySelector("[data-scripted]").lang || root.lang || "en";
+    const manner = navigator.languages.find((one) => one.split("-")[0] === language.split("-")[0]) ?? language;
+    const day = new Intl.DateTimeFormat(manner, DAY);
+    const exact = new Intl.DateTimeFormat(manner, { ...DAY, hour: "2-digit", minute: "2-digit", timeZoneName: "short" });
     for (const element of document.querySelectorAll("time[data-time]:not([data-local])")) {
       const moment = new Date(element.dateTime);
       if (isNaN(moment)) continue;

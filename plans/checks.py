@@ -1,0 +1,66 @@
+"""System checks: what is wrong in a project that shows plans; each with the cure. While PLANS is off there is none."""
+
+from collections.abc import Iterator
+from difflib import get_close_matches
+from typing import Any
+
+from django.core.checks import CheckMessage, Error, Warning, register
+from django.core.exceptions import ViewDoesNotExist
+from django.template import Template, TemplateDoesNotExist, TemplateSyntaxError
+from django.template.loader import get_template
+from django.urls import NoReverseMatch, reverse
+
+from keys.checks import blocks_shown
+from keys.conf import settings
+from plans.service.stripe_library import stripe
+
+VALUES = ["off", "portal", "zuplo"]
+PANELS = "plans.web.panels.PlanPanels"
+
+
+@register()
+def plans(**_kwargs: Any) -> Iterator[CheckMessage]:
+    chosen = settings.PLANS
+    if chosen not in VALUES:
+        near = get_close_matches(str(chosen), VALUES, n=1)
+        hint = f"Did you mean {near[0]}?" if near else "Write portal, zuplo or off."
+        yield Error(f"PLANS is {chosen!r}.", hint=hint, id="plans.E001")
+    elif chosen != "off":
+        yield from _addresses()
+        yield from _pages()
+        yield from _payment()
+
+
+def _addresses() -> Iterator[CheckMessage]:
+    pages = {"plans:page": 'path("plans/", include("plans.urls"))', "admin:index": 'path("admin/", admin.site.urls)'}
+    for name, line in pages.items():
+        try:
+            reverse(name)
+        except (NoReverseMatch, ViewDoesNotExist):
+            hint = f"Add to your urls.py: {line}."
+            yield Error(f"There's no URL named {name}, which plans need.", hint=hint, id="plans.E002")
+
+
+def _pages() -> Iterator[CheckMessage]:
+    if not settings.KEYS_PANELS:
+        hint = f'Add to KEYS: "KEYS_PANELS": "{PANELS}".'
+        yield Warning("The API Keys page shows no plans.", hint=hint, id="plans.W001")
+    try:
+        page: Template = get_template("plans/page.html").template  # type: ignore[attr-defined]
+        is_shown = "keys_panels" in blocks_shown(page)
+    except (TemplateDoesNotExist, TemplateSyntaxError):
+        return  # the checks of `keys` say so
+    if not is_shown:
+        hint = "Put {% block keys_panels %}{% panel_styles %}{% endblock %} into its head: see docs/embedding.md."
+        yield Error("Your keys/base.html leaves out the block keys_panels.", hint=hint, id="plans.E003")
+
+
+def _payment() -> Iterator[CheckMessage]:
+    if not settings.STRIPE_API_KEY:
+        return
+    if stripe is None:
+        hint = 'Install it: pip install "stripe>=13". It is what the extra "stripe" of the wheel names.'
+        yield Error("STRIPE_API_KEY is set, and Stripe's library isn't installed.", hint=hint, id="plans.E004")
+    if not settings.STRIPE_WEBHOOK_SECRET:
+        hint = "Copy the webhook's signing secret from Stripe: without it no payment is heard of."
+        yield Error("STRIPE_WEBHOOK_SECRET isn't set.", hint=hint, id="plans.E005")
