@@ -49,7 +49,7 @@ def test_only_so_many_codes_are_mailed_to_one_address(ann, by_the_hour, path, fi
 
 
 def test_a_stranger_who_asks_on_and_on_keeps_the_owner_out_nowhere(ann, client, by_the_hour):
-    """Neither in a browser that is hers nor in a new one: an address has a share for each client."""
+    """A3: neither in a browser that is hers nor in a new one: an address has a share for each client."""
     sign_in(client, "ann@acme.test")
     client.post("/accounts/logout/")
     mail.outbox.clear()
