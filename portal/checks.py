@@ -28,7 +28,7 @@ def private_database(**_kwargs: Any) -> list[CheckMessage]:
     database = settings.DATABASES["default"]
     if settings.DEBUG or "sqlite" not in database["ENGINE"]:
         return []
-    file = Path(database["NAME"]).absolute()
+    file = Path(database["NAME"]).resolve()  # a link's own folder says nothing about the file
     files = [file, *(file.with_name(file.name + end) for end in ("-wal", "-shm"))]
     return [
         Error(

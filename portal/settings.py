@@ -336,15 +336,17 @@ ACCOUNT_EMAIL_NOTIFICATIONS = True
 ACCOUNT_EMAIL_SUBJECT_PREFIX = ""
 ACCOUNT_SESSION_REMEMBER = True
 ACCOUNT_DEFAULT_HTTP_PROTOCOL = _portal.scheme
-# Counted in the cache: with several processes they hold only if REDIS_URL is set. "key" is the address.
+# Counted in the cache: with several processes they hold only if REDIS_URL is set. "key" is the address: only wrong
+# passwords are counted by it. Of codes a stranger who asks on and on would use up the owner's, in her own browser too;
+# how many go to one address is for portal/accounts/mail_limits.py to say.
 ACCOUNT_RATE_LIMITS = {
     "login": "30/m/ip",
     "login_failed": "10/m/ip,5/5m/key",
-    "request_login_code": "20/m/ip,3/m/key",
+    "request_login_code": "20/m/ip",
     "signup": "20/m/ip",
-    "confirm_email": "1/10s/key",
+    "confirm_email": "20/m/ip",
     "manage_email": "10/m/user",
-    "reset_password": "20/m/ip,5/m/key",
+    "reset_password": "20/m/ip",
     "change_password": "5/m/user",
     "reauthenticate": "10/m/user",
     "step_up": "3/m/user",

@@ -41,6 +41,7 @@ urlpatterns = [
     ),
     path("accounts/signup/", views.keeping_next(allauth.signup), name="account_signup"),
     path("accounts/2fa/webauthn/", RedirectView.as_view(pattern_name="mfa_index"), name="mfa_list_webauthn"),
+    path("accounts/mails/<str:token>/", views.more_mails, name="more_mails"),
     path("accounts/sessions/", views.devices, name="usersessions_list"),
     path("accounts/sessions/<int:pk>/end/", views.end_device, name="end_device"),
     path("accounts/email/<int:pk>/remove/", views.remove_address, name="remove_address"),

@@ -13,11 +13,13 @@ from django.core.validators import validate_email
 from django.template.loader import render_to_string
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.crypto import salted_hmac
 from django.utils.dateparse import parse_datetime
 from django.utils.module_loading import import_string
 from django.utils.translation import get_language, override
 from django.utils.translation import gettext as _
 
+from keys import counter
 from keys.conf import settings
 from keys.models import PLANNING, Action, AuditEvent, Outcome
 from keys.times import zone
@@ -37,6 +39,8 @@ TOLD = PLANNING | {
     Action.REMOVE_MANAGER,
 }
 MANAGERS_AT_MOST = 50
+AT_MOST = {60 * 60: 20, 24 * 60 * 60: 60}
+"""Mails in so many seconds about one consumer to one mailbox: its managers choose whom else they name as one."""
 
 
 def tell_managers(event: AuditEvent, consumer: Consumer) -> None:
@@ -90,7 +94,32 @@ def _mails(event: AuditEvent, consumer: Consumer) -> list[EmailMessage]:
         "has_ended": _has_ended_a_key(event),
         "many": event.action in {Action.ROTATE_ALL, Action.DELETE_CONSUMER},
     }
-    return in_their_words(_addresses(event, consumer), lambda address: _write(address, context))
+    room = _room(event, _addresses(event, consumer))
+    return in_their_words(list(room), lambda address: _write(address, context | {"is_last": room[address] == 1}))
+
+
+def _room(event: AuditEvent, addresses: list[str]) -> dict[str, int]:
+    """Rate limit: to whom there is room for a mail, and for how many, this one included.
+
+    Each consumer has its own, so that nobody silences what is done to keys elsewhere. Colleagues' changes and leaks
+    are always told.
+    """
+    if event.staff_email or "found" in event.facts:
+        return dict.fromkeys(addresses, max(AT_MOST.values()))
+    found = {}
+    for address in addresses:
+        who = digest_of_mailbox(f"{event.environment}/{event.consumer}", address)
+        left = [most + 1 - counter.count(f"keys:mails:{seconds}:{who}", seconds) for seconds, most in AT_MOST.items()]
+        if min(left) > 0:
+            found[address] = min(left)
+    return found
+
+
+def digest_of_mailbox(purpose: str, email: str) -> str:
+    """Cache key of an address without its `+tag`, which most mail servers deliver to the same mailbox (RFC 5233)."""
+    name, _at, domain = email.lower().rpartition("@")
+    mailbox = f"{name.partition('+')[0]}@{domain}"
+    return salted_hmac(f"keys.audit.notifications {purpose}", mailbox, algorithm="sha256").hexdigest()
 
 
 def _end_of(event: AuditEvent) -> datetime | None:

@@ -380,7 +380,7 @@ class KeyRing:
             if confirmed_writes.added_manager(consumer, email):
                 raise NotAllowed(_("%(email)s manages this consumer already.") % {"email": email})
             rules_for(self.actor).may_add_manager(self.actor, consumer)
-            rate_limits.count_invitation(self.actor)
+            rate_limits.count_invitation(self.actor, email)
             log.note(event, address=email)
             manager = confirmed_writes.add_manager(self.api, name, email)
             log.note(event, manager_id=manager.id)

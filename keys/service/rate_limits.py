@@ -6,12 +6,15 @@ from django.utils.translation import gettext as _
 
 from keys import counter
 from keys.access import Actor
+from keys.audit.notifications import digest_of_mailbox
 from keys.conf import settings
 from keys.errors import NotAllowed, RateLimited
 from keys.models import READS, Action
 
 MINUTE, HOUR, DAY = 60, 3600, 24 * 3600
 CALENDARS_PER_HOUR = 60
+INVITATIONS_TO_ADDRESS = 10
+"""In a day, whoever invites."""
 
 
 def count(actor: Actor, action: Action) -> None:
@@ -33,10 +36,14 @@ def _count(kind: str, actor: Actor, limit: int, seconds: int) -> None:
         raise RateLimited(limit, retry_after=seconds - int(now % seconds))
 
 
-def count_invitation(actor: Actor) -> None:
-    """Count a mail to an address of a customer's choice; raises `NotAllowed` above the limit. Staff have none."""
+def count_invitation(actor: Actor, email: str) -> None:
+    """Count a mail to an address of a customer's choice; raises `NotAllowed` above the limits. Staff have none."""
     if actor.staff:
         return
-    if counter.count(f"keys:limit:invitations:{actor.user_id}", DAY) > settings.KEYS_INVITATIONS_PER_DAY:
+    invited = f"keys:limit:invited:{digest_of_mailbox('invitation', email)}"
+    if (
+        counter.count(f"keys:limit:invitations:{actor.user_id}", DAY) > settings.KEYS_INVITATIONS_PER_DAY
+        or counter.count(invited, DAY) > INVITATIONS_TO_ADDRESS
+    ):
         words = _("You have reached the limit of invitations for one day.")
         raise NotAllowed(words, advice=_("Please try again tomorrow."))

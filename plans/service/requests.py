@@ -7,6 +7,7 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
+from keys import counter
 from keys.access import Actor, same_address
 from keys.conf import settings
 from keys.errors import NotAllowed, NotFound
@@ -18,6 +19,10 @@ from plans.models import PlanRequest, RequestState
 from plans.service import mails
 from plans.service.subscriptions import Subscriptions
 from plans.types import Plan
+
+DAY = 24 * 60 * 60
+MAILED_AT_MOST = 10
+"""Requests of one person in a day that are mailed: to ask and withdraw by turns fills nobody's mailbox."""
 
 
 def check(ring: Subscriptions, consumer: Consumer | None, plan: Plan) -> None:
@@ -53,7 +58,7 @@ def ask(ring: Subscriptions, consumer: Consumer | None, plan: Plan, words: str) 
             asked, is_new = PlanRequest.objects.update_or_create(**place, defaults=what)
     except IntegrityError:  # sent twice at the same moment: the other one is there now
         asked, is_new = PlanRequest.objects.get(**place), False
-    if is_new:
+    if is_new and counter.count(f"plans:asks:{ring.actor.user_id}", DAY) <= MAILED_AT_MOST:
         mails.send([email], "asked", reverse("plans:page"), asked=asked)
         admin_page = reverse("admin:plans_planrequest_change", args=[asked.pk])
         mails.send(settings.PLAN_REQUESTS_TO, "new_request", admin_page, asked=asked)

@@ -103,7 +103,7 @@ class AccountAdapter(DefaultAccountAdapter):
     def send_mail(self, template_prefix: str, email: str, context: dict[str, Any]) -> None:
         """Send a mail that the person is waiting for; where that fails, say so and change nothing."""
         if template_prefix in mail_limits.ASKED_FOR:
-            mail_limits.check(self.request, email)
+            context = context | mail_limits.check(self.request, email)
         try:
             super().send_mail(template_prefix, email, context | mail_context(context))
         except (SMTPException, OSError) as problem:

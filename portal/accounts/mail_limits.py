@@ -3,7 +3,8 @@
 Sign-up, sign-in, reset and the proof of an address mail to whoever is typed in. Without a limit over all of them a
 stranger fills a mailbox. One client gets a part of what an address gets, so that it cannot keep its owner out; and
 several cannot either where the owner is known: a browser that has signed in before, and the networks from which the
-owner is signed in, count by themselves.
+owner is signed in, count by themselves. Elsewhere the mailbox tells the owner from strangers: the last mail of a share
+holds a link, and the browser in which it is opened has a share of its own.
 """
 
 import ipaddress
@@ -13,8 +14,10 @@ from allauth.account.adapter import get_adapter
 from allauth.core.exceptions import ImmediateHttpResponse
 from allauth.usersessions.models import UserSession
 from django.conf import settings
+from django.core import signing
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
+from django.urls import reverse
 from django.utils.crypto import salted_hmac
 from django.utils.translation import gettext as _
 
@@ -39,10 +42,20 @@ ASKED_FOR = {
 """Templates of these mails. All others tell of something that was done, and are never held back."""
 
 
-def check(request: HttpRequest, email: str) -> None:
-    """Count one mail that was asked for; raises `ImmediateHttpResponse` with a page if there were too many."""
+READER, LINK = "mailbox_reader", "portal.mail_limits.link"
+"""Session key with the digest of a mailbox that is read in this browser; the salt of the link that makes it so."""
+
+
+def check(request: HttpRequest, email: str) -> dict[str, str]:
+    """Count one mail that was asked for, and return what its template takes beside: a link, if it is the last one.
+
+    Raises `ImmediateHttpResponse` with a page if there were too many.
+    """
     client, mailbox = _network(str(get_adapter(request).get_client_ip(request))), _mailbox(email)
-    if sessions.is_device_of(request, email):
+    is_last, is_reader = False, request.session.get(READER) == _digest(mailbox)
+    if is_reader:
+        counted = [(f"reader {mailbox}", settings.CODE_MAILS_TO_ADDRESS_BY_CLIENT)]
+    elif sessions.is_device_of(request, email):
         counted = [(f"device {mailbox}", settings.CODE_MAILS_TO_ADDRESS_BY_CLIENT)]
     else:
         counted = [
@@ -55,16 +68,33 @@ def check(request: HttpRequest, email: str) -> None:
             counted.append((mailbox, settings.CODE_MAILS_TO_ADDRESS))
     for who, limits in counted:
         for seconds, most in zip((HOUR, DAY), limits, strict=True):
-            if counter.count(f"mails:{seconds}:{_digest(who)}", seconds) > most:
-                raise ImmediateHttpResponse(_too_many(request, seconds))
+            number = counter.count(f"mails:{seconds}:{_digest(who)}", seconds)
+            if number > most:
+                has_link = mailbox in who and not is_reader
+                raise ImmediateHttpResponse(_too_many(request, seconds, has_link=has_link))
+            is_last |= number == most
+    if is_reader or not is_last:
+        return {}
+    return {"more_url": reverse("more_mails", args=[signing.dumps(_digest(mailbox), salt=LINK)])}
 
 
-def _too_many(request: HttpRequest, seconds: int) -> HttpResponse:
+def remember_reader(request: HttpRequest, token: str) -> bool:
+    """Give this browser a share of its own, if the link is one of ours and of today. It signs nobody in."""
+    try:
+        request.session[READER] = signing.loads(token, salt=LINK, max_age=DAY)
+    except signing.BadSignature:
+        return False
+    return True
+
+
+def _too_many(request: HttpRequest, seconds: int, *, has_link: bool) -> HttpResponse:
     logger.warning("No mail was sent: too many were asked for in %s seconds.", seconds)
     if seconds == DAY:
         words = _("Too many mails were asked for today. Use the newest code you have, or try again tomorrow.")
     else:
         words = _("Too many mails were asked for. Use the newest code you have, or try again in an hour.")
+    if has_link:
+        words += " " + _("The newest of these emails has a link to get another one right away.")
     if settings.LOCAL_SIGN_IN:
         words += " " + _("A passkey or a password still works.")
     return render(request, "429.html", {"words": words}, status=429)

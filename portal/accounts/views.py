@@ -23,6 +23,7 @@ from django.utils.http import urlencode
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
+from portal.accounts import mail_limits
 from portal.accounts.sessions import end_others
 from portal.accounts.user_agents import device_name
 from portal.models import User
@@ -44,6 +45,16 @@ def keeping_next(view: Callable[..., HttpResponse]) -> Callable[..., HttpRespons
         return response
 
     return kept
+
+
+@require_safe
+def more_mails(request: HttpRequest, token: str) -> HttpResponse:
+    """The link in a mail that was the last for now: whoever opens it reads the mailbox, and may ask for more."""
+    if mail_limits.remember_reader(request, token):
+        messages.success(request, _("You can ask for a new code now."))
+    else:
+        messages.error(request, _("This link no longer works. Open the one in the newest email."))
+    return redirect("account_login")
 
 
 @login_required

@@ -50,6 +50,14 @@ def test_a_wrong_secret_is_found_before_anybody_signs_in(odd, settings):
     assert SECRET not in "".join(lines)
 
 
+def test_a_client_that_is_denied_in_auth0s_words_is_found_too(odd, settings):
+    odd.unknown = (401, "access_denied")
+    settings.SOCIALACCOUNT_PROVIDERS = odd.settings(secret=SECRET + "!")
+    lines, failure = checked()
+    assert f"  {BASIC}: refused, access_denied: client authentication failed" in lines
+    assert failure
+
+
 def test_another_issuer_is_found(odd):
     odd.config = {"issuer": "https://login.acme.test"}
     lines, failure = checked()

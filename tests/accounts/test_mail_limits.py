@@ -1,12 +1,14 @@
 """Nobody's mailbox is filled by typing an address: limits over all doors, for the address and for the client."""
 
 import itertools
+import re
 
 import pytest
-from django.core import mail
+from django.core import mail, signing
 from django.core.cache import cache
 from django.test import Client
 
+from portal.accounts import mail_limits
 from tests.helpers.people import LOGIN, SIGNUP, STEP_UP_CODE, last_code, passes, sign_in, signed_in_as
 
 pytestmark = pytest.mark.django_db
@@ -157,3 +159,50 @@ def test_the_proof_of_who_is_there_counts_and_says_so_too(ann, ann_client):
     assert answer.status_code == 429
     assert "Too many mails were asked for." in answer.text
     assert last_code()
+
+
+# Whoever reads the mailbox is told from strangers by a link in the last mail
+
+
+def link_in(body: str) -> str:
+    found = re.search(r"^http://127\.0\.0\.1:8000(/accounts/mails/\S+/)$", body, re.MULTILINE)
+    return found[1] if found else ""
+
+
+@pytest.mark.parametrize("address", ["ann@acme.test", "newcomer@acme.test"])
+def test_several_strangers_keep_nobody_out_who_reads_the_mailbox(ann, address):
+    """In a new browser at a new place, at the first sign-in too."""
+    for number in range(10):
+        asks(address, 4, REMOTE_ADDR=f"192.0.2.{number}")
+    links = [link_in(message.body) for message in mail.outbox]
+    assert [bool(link) for link in links] == [False] * 11 + [True]
+    owner = Client(REMOTE_ADDR="198.51.100.1")
+    refusal = owner.post(LOGIN, {"login": address})
+    assert refusal.status_code == 429
+    assert "The newest of these emails has a link to get another one right away." in refusal.text
+    assert "You can ask for a new code now." in owner.get(links[-1], follow=True).text
+    assert signed_in_as(owner) is None
+    sign_in(owner, address)
+    assert signed_in_as(owner) == address
+
+
+def test_the_link_is_worth_nothing_for_other_mailboxes_and_has_a_limit_of_its_own(ann, ben):
+    for address in ("ann@acme.test", "ben@acme.test"):
+        for number in range(10):
+            asks(address, 4, REMOTE_ADDR=f"192.0.2.{number}")
+    mail.outbox.reverse()
+    link = next(link_in(message.body) for message in mail.outbox if message.to == ["ben@acme.test"])
+    mail.outbox.clear()
+    readers = [Client(REMOTE_ADDR=f"198.51.100.{number}") for number in range(10)]
+    for reader in readers:
+        reader.get(link)
+    assert readers[0].post(LOGIN, {"login": "ann@acme.test"}).status_code == 429
+    statuses = [reader.post(LOGIN, {"login": "ben+tag@acme.test"}).status_code for reader in readers]
+    assert statuses == [302] * 8 + [429] * 2
+    assert [link_in(message.body) for message in mail.outbox] == [""] * 8
+
+
+def test_a_link_of_somebody_elses_making_opens_nothing(client):
+    for token in ("mine", signing.dumps("a" * 64), "a:b:c"):
+        assert "This link no longer works." in client.get(f"/accounts/mails/{token}/", follow=True).text
+        assert mail_limits.READER not in client.session

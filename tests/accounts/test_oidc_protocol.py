@@ -51,6 +51,21 @@ def test_whichever_method_the_client_was_registered_with_works(odd, client, take
     assert odd.tried == [taken], "the provider sees no failure at each sign-in"
 
 
+@pytest.mark.parametrize("unknown", [(401, "access_denied"), (400, "invalid_request"), (400, "unauthorized_client")])
+def test_whatever_a_provider_calls_a_client_that_it_does_not_know_the_other_method_is_tried(odd, client, unknown):
+    """Auth0 says the first, Signicat the second."""
+    odd.taken, odd.unknown = POST, unknown
+    odd.lets_in(client)
+    assert signed_in_as(client) == "ann@acme.test"
+    assert odd.tried == [BASIC, POST]
+
+
+def test_a_request_that_is_refused_by_the_clients_own_method_is_the_one_that_is_told(odd, client, log):
+    odd.dislikes = "no such redirect_uri"
+    refused(odd.lets_in(client), log, "token", "invalid_request", "no such redirect_uri")
+    assert odd.tried == [BASIC, POST]
+
+
 @pytest.mark.parametrize("only", [BASIC, POST])
 def test_the_one_that_is_listed_is_the_one_that_is_used(odd, client, only):
     odd.taken, odd.config = only, {"token_endpoint_auth_methods_supported": [only]}

@@ -39,6 +39,8 @@ class OddProvider:
     wants_nonce: bool = False
     nonces: dict[str, str] = field(default_factory=dict)
     tried: list[str] = field(default_factory=list)  # the methods, in order
+    dislikes: str = ""  # what it says of each request of a client that it knows
+    unknown: tuple[int, str] = (401, "invalid_client")  # what a client that is not believed is told
 
     def lets_in(self, client: Client) -> HttpResponse:
         """The portal's answer to the browser that comes back from here, where everybody is 42."""
@@ -76,7 +78,9 @@ class OddProvider:
             method, client, secret = POST, form.get("client_id"), form.get("client_secret")
         self.tried.append(method)
         if method != self.taken or (client, secret) != ("portal:1", SECRET):
-            return 401, {"error": "invalid_client", "error_description": "client authentication failed"}
+            return self.unknown[0], {"error": self.unknown[1], "error_description": "client authentication failed"}
+        if self.dislikes:
+            return 400, {"error": "invalid_request", "error_description": self.dislikes}
         nonce = self.nonces.pop(form["code"], None)
         if nonce is None:
             return 400, {"error": "invalid_grant"}

@@ -1,10 +1,12 @@
 """H3: the managers of a consumer are told by mail what was done to its keys."""
 
 import uuid
+from datetime import timedelta
 
 import pytest
 from django.core import mail
 from django.test import Client
+from django.utils import timezone
 
 from keys.models import Action
 from sandbox import Sandbox
@@ -126,3 +128,44 @@ def test_the_operator_may_keep_quiet(sandbox: Sandbox, ann_client: Client, setti
         if verb.action == Action.CREATE:
             verb.send(ann_client, verb.url(sandbox))
     assert mail.outbox == []
+
+
+# Nobody's mailbox is filled by naming its owner as a manager
+
+
+def changes_an_end(client: Client, sandbox: Sandbox, consumer: str, day: int) -> None:
+    (key,) = sandbox.keys(consumer)
+    ends = (timezone.now() + timedelta(days=100 - day)).strftime("%Y-%m-%dT%H:%M")
+    answer = client.post(
+        f"/keys/production/{consumer}/{key['id']}/end/", {"token": str(uuid.uuid4()), "ends_on": ends, "zone": "UTC"}
+    )
+    assert answer.status_code in {200, 303}
+
+
+@pytest.fixture
+def busy(sandbox: Sandbox, settings) -> Sandbox:
+    """Two consumers, of which Mallory has named a stranger as a manager of hers, by several addresses."""
+    settings.KEYS_CHANGES_PER_MINUTE = 1000
+    victims = [f"victim{tag}@home.test" for tag in ("", "+1", "+2")]
+    sandbox.add_consumer("mallorys", managers=["mallory@evil.test", *victims], keys=[{}])
+    sandbox.add_consumer("acme", managers=["ann@acme.test", "victim@home.test"], keys=[{}])
+    return sandbox
+
+
+def test_many_changes_are_mailed_so_often_and_the_last_mail_says_so(busy: Sandbox, mallory_client: Client) -> None:
+    for day in range(25):
+        changes_an_end(mallory_client, busy, "mallorys", day)
+    to_victim = [message for message in mail.outbox if "victim" in message.to[0]]
+    assert len(to_victim) == 20
+    last = "so we won't mail you the next ones"
+    assert [last in message.body for message in to_victim] == [False] * 19 + [True]
+
+
+def test_no_noise_elsewhere_silences_what_is_done_to_other_keys(
+    busy: Sandbox, mallory_client: Client, ann_client: Client
+) -> None:
+    for day in range(25):
+        changes_an_end(mallory_client, busy, "mallorys", day)
+    mail.outbox.clear()
+    changes_an_end(ann_client, busy, "acme", 1)
+    assert ["victim@home.test"] in [message.to for message in mail.outbox]

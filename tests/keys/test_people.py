@@ -255,6 +255,18 @@ def test_nobody_fills_mailboxes_by_adding_and_removing(sandbox: Sandbox, ann_cli
     assert "victim@home.test" not in managers(sandbox)
 
 
+def test_nor_do_several_people_by_turns(sandbox: Sandbox, ann_client: Client, ben_client: Client, settings) -> None:
+    """However the address is written."""
+    settings.KEYS_CHANGES_PER_MINUTE = 1000
+    acme(sandbox)
+    for number, client in enumerate([ann_client, ben_client] * 5):
+        assert send(client, ADD, email=f"victim+{number}@home.test").status_code == 303
+        send(client, remove_url(sandbox, f"victim+{number}@home.test"))
+    answer = send(ben_client, ADD, email="victim@home.test")
+    assert "reached the limit of invitations" in answer.text
+    assert send(ben_client, ADD, email="zoe@home.test").status_code == 303
+
+
 def test_an_old_proof_is_asked_for_before_the_address_is_typed(sandbox: Sandbox, ann_client: Client) -> None:
     """B5: looking needs none."""
     acme(sandbox)

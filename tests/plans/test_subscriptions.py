@@ -275,6 +275,16 @@ def test_a_request_can_be_withdrawn_by_nobody_else(ann_client: Client, mallory_c
     assert "You asked for" not in ann_client.get(ACME).content.decode()
 
 
+def test_to_ask_and_withdraw_by_turns_fills_nobodys_mailbox(ann_client: Client, sandbox, acme, settings) -> None:
+    settings.KEYS_CHANGES_PER_MINUTE = 1000
+    for _time in range(12):
+        post(ann_client, f"{ACME}request/pro/")
+        (path,) = re.findall(r"/plans/production/withdraw/\d+/", ann_client.get(ACME).text)
+        ann_client.post(path)
+    assert [one.to for one in mail.outbox].count(["sales@acme.test"]) == 10
+    assert PlanRequest.objects.count() == 12, "all are in the queue"
+
+
 def test_invited_people_choose_a_private_plan(ann_client: Client, sandbox, acme) -> None:
     assert ann_client.get(f"{ACME}change/partner/").status_code == 404
     Invitation.objects.create(email="ann@acme.test", plan_key="partner")

@@ -346,8 +346,22 @@ def test_check_mail_sends_a_mail_and_says_so(box, capsys):
 
 def test_check_mail_says_what_the_server_said(box):
     box.refusals = {b"RCPT": "550 5.1.1 no such user"}
-    with pytest.raises(CommandError, match=r"550 5\.1\.1 no such user"):
+    with pytest.raises(CommandError, match=r"did not take it: 550 5\.1\.1 no such user$"):
         call_command("check_mail", "ann@acme.test")
+
+
+def test_check_mail_does_not_call_refused_what_was_perhaps_delivered(box, settings):
+    settings.MAIL_DECISION_TIMEOUT = 0.2
+    box.silent = True
+    with pytest.raises(CommandError, match="never said what became of it: perhaps delivered"):
+        call_command("check_mail", "ann@acme.test")
+    assert len(box.mails) == 1
+
+
+def test_check_mail_says_that_an_address_is_none(box):
+    with pytest.raises(CommandError, match="did not take it: ValueError"):
+        call_command("check_mail", "ann@acme.test\nBcc: ben@acme.test")
+    assert box.mails == []
 
 
 def test_check_mail_does_not_pass_where_nothing_is_sent(settings):

@@ -42,16 +42,19 @@ def test_a_new_file_is_for_the_portal_alone(open_folder: Path) -> None:
     assert modes == dict.fromkeys(["portal.sqlite3", "portal.sqlite3-wal", "portal.sqlite3-shm"], 0o600)
 
 
-def test_a_file_that_everybody_may_read_stops_the_start(open_folder: Path) -> None:
+def test_a_file_that_everybody_may_read_stops_the_start(open_folder: Path, tmp_path: Path) -> None:
     file = open_folder / "portal.sqlite3"
     file.touch()
     file.chmod(0o644)
     words = f"(portal.E004) The database file {file} can be read by every user of this machine."
 
-    def said() -> str:
-        return manage("check", **PRODUCTION | {"DATABASE_URL": f"sqlite:///{file}"}).stderr
+    def said(named: Path = file) -> str:
+        return manage("check", **PRODUCTION | {"DATABASE_URL": f"sqlite:///{named}"}).stderr
 
     assert words in said()
+    (tmp_path / "link.sqlite3").symlink_to(file)
+    tmp_path.chmod(0o700)
+    assert words in said(tmp_path / "link.sqlite3"), "reached by a link in a folder that is private"
     open_folder.chmod(0o700)  # nobody gets to it
     assert "portal.E004" not in said()
     open_folder.chmod(0o755)

@@ -23,7 +23,7 @@ ENDPOINTS = ("authorization_endpoint", "token_endpoint", "userinfo_endpoint", "j
 NEEDED = ENDPOINTS[:2]
 BASIC, POST = TOKEN_AUTH = ("client_secret_basic", "client_secret_post")
 """How the client proves itself at the token endpoint. Basic first: who registers no method has it (RFC 7591)."""
-CLIENT_REFUSED = {"invalid_client", "unauthorized_client", "http_401"}
+CLIENT_REFUSED = {"invalid_client", "unauthorized_client"}
 LEEWAY = 30
 """So many seconds may the clocks of the portal and the provider differ."""
 JWT = "application/jwt"
@@ -80,8 +80,9 @@ def check_issuer(config: Claims, told: str | None) -> None:
 def exchange_code(session: Any, config: Claims, app: Any, data: dict[str, str]) -> Claims:
     """Trade the code for tokens. A method that the provider refuses gives way to the other one that it lists.
 
-    Many list both, and take only the one that the client was registered with. A refused client has not used up
-    the code. The method that worked is remembered, so that the provider does not see a failure at each sign-in.
+    Many list both, and take only the one that the client was registered with; some call what they miss an invalid
+    request (RFC 6749, 5.2). A refused client has not used up the code. The method that worked is remembered, so that
+    the provider does not see a failure at each sign-in.
     """
     methods = token_auth_methods(config, app.settings.get("token_auth_method", ""))
     if not methods:
@@ -89,15 +90,17 @@ def exchange_code(session: Any, config: Claims, app: Any, data: dict[str, str]) 
     remembered = f"oidc-token-auth:{app.provider_id}:{app.client_id}"
     worked = cache.get(remembered) if len(methods) > 1 else None
     methods.sort(key=lambda method: method != worked)
-    while True:
-        method = methods.pop(0)
+    refusals: list[SignInRefused] = []
+    for method in methods:
         try:
             tokens = _ask_for_tokens(session, config["token_endpoint"], app, data, method)
-        except SignInRefused as refusal:
-            if not methods or refusal.code not in CLIENT_REFUSED:
-                raise
-        else:
             break
+        except SignInRefused as refusal:
+            refusals.append(refusal)
+            if not (client_is_refused(refusal) or refusal.code == "invalid_request"):
+                raise
+    else:
+        raise min(refusals, key=client_is_refused)  # one that says more than that the client is unknown
     if method != worked:
         cache.set(remembered, method, timeout=24 * 60 * 60)
     if not all(tokens.get(name) and isinstance(tokens[name], str) for name in ("access_token", "id_token")):
@@ -106,13 +109,18 @@ def exchange_code(session: Any, config: Claims, app: Any, data: dict[str, str]) 
 
 
 def try_client(session: Any, config: Claims, app: Any, method: str, redirect_uri: str) -> SignInRefused:
-    """The refusal of a code that never was: `code` is in CLIENT_REFUSED if the client itself was not known."""
+    """The refusal of a code that never was; `client_is_refused` if the client itself was not known."""
     data = {"grant_type": "authorization_code", "code": "no-code", "redirect_uri": redirect_uri}
     try:
         _ask_for_tokens(session, config["token_endpoint"], app, data | {"code_verifier": "v" * 43}, method)
     except SignInRefused as refusal:
         return refusal
     return SignInRefused("token", "malformed", "It gave tokens for a code that never was.")
+
+
+def client_is_refused(refusal: SignInRefused) -> bool:
+    """True if the client was not believed: Auth0 says `access_denied` then, and as all others do 401."""
+    return refusal.code in CLIENT_REFUSED or refusal.status == 401
 
 
 def published_keys(session: Any, config: Claims) -> list[Claims]:
@@ -211,7 +219,7 @@ def _object(stage: str, response: Any) -> Claims:
     told = found if isinstance(found, dict) else {}
     if not response.ok or response.is_redirect:
         code = told.get("error") if isinstance(told.get("error"), str) else f"http_{response.status_code}"
-        raise SignInRefused(stage, code, told.get("error_description"))
+        raise SignInRefused(stage, code, told.get("error_description"), status=response.status_code)
     if not told:
         raise SignInRefused(stage, "malformed", "The answer is no JSON object.")
     return told

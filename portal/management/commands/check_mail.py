@@ -9,7 +9,7 @@ from django.core.mail import EmailMessage, get_connection
 from django.core.management.base import BaseCommand, CommandError
 
 from portal.mail import letters
-from portal.mail.smtp import EmailBackend, in_words
+from portal.mail.smtp import EmailBackend, PerhapsDelivered, in_words
 
 PATIENCE = 60
 """Seconds for each answer: here somebody waits."""
@@ -37,8 +37,11 @@ class Command(BaseCommand):
         message.extra_headers = letters.headers_of(message)
         try:
             backend.send_messages([message])
-        except (SMTPException, OSError) as problem:
+        except PerhapsDelivered:
+            raise CommandError(f"{server} got it whole and never said what became of it: perhaps delivered.") from None
+        except (SMTPException, OSError, ValueError) as problem:
             said = in_words(problem, [])
-            raise CommandError(f"{server} did not take it: {said if said[0].isdigit() else problem!r}") from None
+            said = said if said[0].isdigit() else repr(problem)
+            raise CommandError(f"{server} did not take it: {said}") from None
         self.stdout.write(f"{server} took it, as {message.extra_headers['Message-ID']}.")
         self.stdout.write("Look into the mailbox, and among its spam; docs/deployment.md says more under Mail.")

@@ -51,7 +51,7 @@ class Command(BaseCommand):
             self.stdout.write("  client: FAILED, the provider lists neither client_secret_basic nor client_secret_post")
         for method in methods:
             answer = protocol.try_client(session, config, app, method, _callback(app.provider_id))
-            refused = answer.code in protocol.CLIENT_REFUSED | {"unreachable"}
+            refused = protocol.client_is_refused(answer) or answer.code == "unreachable"
             works |= not refused
             self.stdout.write(f"  {method}: {'refused, ' + _reason(answer) if refused else 'ok'}")
         if methods and not works:
