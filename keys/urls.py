@@ -4,6 +4,7 @@ from django.urls import path
 
 from keys.web import (
     history,
+    people,
     reminders,
     url_converters,  # noqa: F401, it registers them
     views,
@@ -25,12 +26,12 @@ urlpatterns = [
     path("<slug:environment>/activity/", history.page, name="activity_in"),
     path("<slug:environment>/activity.csv", history.export, name="activity_csv"),
     path("<slug:environment>/reminders/", reminders.page, name="reminders_in"),
-    path("<slug:environment>/ask/", views.ask_for_access, name="ask"),
+    path("<slug:environment>/ask/", people.ask_for_access, name="ask"),
     path("<slug:environment>/create/", views.create, name="create"),
     path(_consumer, views.page, name="consumer"),
-    path(_consumer + "people/", views.people, name="people"),
-    path(_consumer + "people/add/", views.add_manager, name="add_manager"),
-    path(_consumer + "people/<keys_id:manager_id>/remove/", views.remove_manager, name="remove_manager"),
+    path(_consumer + "people/", people.page, name="people"),
+    path(_consumer + "people/add/", people.add, name="add_manager"),
+    path(_consumer + "people/<keys_id:manager_id>/remove/", people.remove, name="remove_manager"),
     path(_consumer + "create/", views.create, name="create_in"),
     path(_consumer + "reminders/", reminders.turn, name="reminders_of"),
     path(_consumer + "rename/", views.rename_consumer, name="rename_consumer"),

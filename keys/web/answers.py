@@ -1,0 +1,95 @@
+"""Shared answers of views, also for other apps: a dialog or a page around it, and what a change leads to."""
+
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import Any
+from urllib.parse import urlsplit
+
+from django.contrib import messages
+from django.http import HttpResponse, HttpResponseRedirect
+from django.shortcuts import render
+from django.urls import reverse
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_http_methods
+from django_htmx.http import HttpResponseClientRedirect, trigger_client_event
+
+from keys.http import Request
+from keys.models import Action
+from keys.panels import panels
+from keys.service.idempotency import Change
+from keys.service.keyring import KeyRing
+from keys.service.replacements import with_replacements
+from keys.types import Consumer
+from keys.web.forms import OnceForm
+from keys.web.portal_or_admin import in_admin, page_of, render_here
+
+require_form = require_http_methods(["GET", "HEAD", "POST"])
+
+
+def undone() -> str:
+    """Notice for a form that is sent again, when its doing was taken back meanwhile."""
+    return _("That was done when the form was first sent. It has been changed since.")
+
+
+def post_data(request: Request) -> Any:
+    return request.POST if request.method == "POST" else None
+
+
+def page_context(ring: KeyRing) -> dict[str, Any]:
+    return {
+        "environment": ring.environment,
+        "can_reveal": ring.can_reveal,
+        "can_change": ring.may(Action.CREATE),
+    }
+
+
+def cards_of(ring: KeyRing, consumers: Iterable[Consumer]) -> list[Consumer]:
+    """The consumers with what their cards say beside: why there may be no more keys."""
+    return [replace(consumer, no_more=ring.why_no_more(consumer)) for consumer in consumers]
+
+
+def card_again(ring: KeyRing, consumer: Consumer) -> Consumer:
+    """The consumer for a card that takes the place of the one on the page."""
+    paired = with_replacements([consumer], ring.environment)
+    return replace(cards_of(ring, paired)[0], panel=panels().after_change(consumer))
+
+
+def back_to(request: Request, ring: KeyRing) -> str:
+    """To the page that the verb came from: in Django admin each consumer has one."""
+    name = request.resolver_match.kwargs.get("name", "") if request.resolver_match and in_admin(request) else ""
+    return page_of(request, ring.environment, name)
+
+
+def dialog_response(
+    request: Request, ring: KeyRing, partial: str, form: OnceForm | None = None, **context: Any
+) -> HttpResponse:
+    """The partial for htmx, or a page around it; 422 when the form came back with errors."""
+    context |= page_context(ring) | {"form": form, "back": back_to(request, ring), "partial": partial}
+    status = 422 if form and form.is_bound else 200
+    if request.htmx:
+        return render(request, partial, context, status=status)
+    return render_here(request, "keys/dialog.html", context, status=status)
+
+
+def changed_response(request: Request, ring: KeyRing, change: Change, notice: str) -> HttpResponse:
+    """The consumer as it is now for htmx, or back to the page."""
+    if change.is_gone:
+        deleted = _("That was done when the form was first sent. The key has been deleted since.")
+        notice = deleted if change.event.key_id else undone()
+    own_page = _page_of_its_own(request, ring, change)
+    if request.htmx and not own_page:
+        context = page_context(ring) | {"consumer": card_again(ring, change.consumer), "notice": notice}
+        response = render(request, "keys/_changed.html", context)
+        return trigger_client_event(response, "dialog:close")
+    messages.success(request, notice)
+    if own_page:
+        return HttpResponseClientRedirect(own_page)
+    return HttpResponseRedirect(page_of(request, ring.environment, change.consumer.name), status=303)
+
+
+def _page_of_its_own(request: Request, ring: KeyRing, change: Change) -> str:
+    """URL of the key's own page, if a script asked from there: nothing of the list is there to be put right."""
+    if not request.htmx or not change.event.key_id:
+        return ""
+    url = reverse("keys:key", args=[ring.environment, change.consumer.name, change.event.key_id])
+    return url if urlsplit(request.htmx.current_url_abs_path or "").path == url else ""
