@@ -41,6 +41,7 @@ urlpatterns = [
     path(_key + "copy/", views.copy, name="copy"),
     path(_key + "try/", views.try_key, name="try"),
     path(_key + "rotate/", views.rotate, name="rotate"),
+    path(_key + "keep/", views.keep, name="keep"),
     path(_key + "rename/", views.rename, name="rename"),
     path(_key + "end/", views.change_end, name="end"),
     path(_key + "delete/", views.delete, name="delete"),

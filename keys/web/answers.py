@@ -21,7 +21,8 @@ from keys.service.keyring import KeyRing
 from keys.service.replacements import with_replacements
 from keys.types import Consumer
 from keys.web.forms import OnceForm
-from keys.web.portal_or_admin import in_admin, page_of, render_here
+from keys.web.listing import page_at, place_of
+from keys.web.portal_or_admin import in_admin, render_here
 
 require_form = require_http_methods(["GET", "HEAD", "POST"])
 
@@ -56,14 +57,17 @@ def card_again(ring: KeyRing, consumer: Consumer) -> Consumer:
 
 def back_to(request: Request, ring: KeyRing) -> str:
     """To the page that the verb came from: in Django admin each consumer has one."""
-    name = request.resolver_match.kwargs.get("name", "") if request.resolver_match and in_admin(request) else ""
-    return page_of(request, ring.environment, name)
+    name = request.resolver_match.kwargs.get("name", "") if request.resolver_match else ""
+    has_page = in_admin(request) or place_of(request).query
+    return page_at(request, ring.environment, name if has_page else "")
 
 
 def dialog_response(
     request: Request, ring: KeyRing, partial: str, form: OnceForm | None = None, **context: Any
 ) -> HttpResponse:
     """The partial for htmx, or a page around it; 422 when the form came back with errors."""
+    kept = "" if in_admin(request) else place_of(request).query
+    context = {"place": place_of(request), "kept": kept} | context
     context |= page_context(ring) | {"form": form, "back": back_to(request, ring), "partial": partial}
     status = 422 if form and form.is_bound else 200
     if request.htmx:
@@ -79,12 +83,12 @@ def changed_response(request: Request, ring: KeyRing, change: Change, notice: st
     own_page = _page_of_its_own(request, ring, change)
     if request.htmx and not own_page:
         context = page_context(ring) | {"consumer": card_again(ring, change.consumer), "notice": notice}
-        response = render(request, "keys/_changed.html", context)
-        return trigger_client_event(response, "dialog:close")
+        response = render(request, "keys/_changed.html", context | {"place": place_of(request)})
+        return trigger_client_event(trigger_client_event(response, "dialog:close"), "keys:changed")
     messages.success(request, notice)
     if own_page:
         return HttpResponseClientRedirect(own_page)
-    return HttpResponseRedirect(page_of(request, ring.environment, change.consumer.name), status=303)
+    return HttpResponseRedirect(page_at(request, ring.environment, change.consumer.name), status=303)
 
 
 def _page_of_its_own(request: Request, ring: KeyRing, change: Change) -> str:

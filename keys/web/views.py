@@ -9,6 +9,7 @@ from django.core.exceptions import BadRequest
 from django.core.paginator import Paginator
 from django.http import Http404, HttpResponse
 from django.shortcuts import redirect, render, resolve_url
+from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.views.decorators.gzip import gzip_page
 from django.views.decorators.http import require_POST, require_safe
@@ -25,7 +26,7 @@ from keys.provisioning import rules_for
 from keys.service import access_requests
 from keys.service.idempotency import Change
 from keys.service.keyring import KeyRing, check_rotate_all, require_live
-from keys.service.lifetimes import renewed_end
+from keys.service.lifetimes import own_end, renewed_end
 from keys.service.replacements import with_replacements
 from keys.types import ApiKey, Consumer
 from keys.web import key_health, told
@@ -41,10 +42,10 @@ from keys.web.answers import (
 )
 from keys.web.decorators import allowed, with_keyring
 from keys.web.forms import (
-    LABEL_LENGTH,
     AccessRequestForm,
     CreateForm,
     EndForm,
+    KeepForm,
     LabelForm,
     OnceForm,
     RotateAllForm,
@@ -52,6 +53,7 @@ from keys.web.forms import (
 )
 from keys.web.hand_over import FORMS
 from keys.web.history import history_of_key
+from keys.web.listing import is_long, place_of
 from keys.web.portal_or_admin import in_admin, is_colleague_elsewhere, page_of
 from keys.zuplo import gateway
 
@@ -64,24 +66,29 @@ FIND_FROM = 6  # consumers, below which everything is in sight anyhow
 @require_safe
 @with_keyring
 def page(request: Request, ring: KeyRing, name: str = "") -> HttpResponse:
-    """All consumers of the person, or the one that is named: invitations lead to it."""
-    mine, words = ring.consumers(), request.GET.get("find", "").strip()[:LABEL_LENGTH]
+    """All consumers of the person; or the one that is named, with its search and pages: invitations lead there."""
+    mine, place = ring.consumers(), place_of(request)
     if mine.is_empty and is_colleague_elsewhere(request):
         return redirect("admin:index")
     known = with_replacements([one for one in mine.consumers if name in {"", one.name}], ring.environment)
     if name and not known:
         raise NotFound("absent, or not this person's")
-    health = key_health.findings(known)
-    only = next((finding for finding in health if finding.name == request.GET.get("only")), None)
-    found = [consumer for consumer in known if consumer.matches(words) and (only is None or only.of(consumer))]
-    consumers = Paginator(found, CONSUMERS_ON_A_PAGE).get_page(request.GET.get("page"))
+    context = page_context(ring) | {"place": place, "is_own_page": bool(name)}
+    if name and request.htmx.target == f"keys-{name}":
+        return render(request, "keys/_found_keys.html", context | {"consumer": known[0]})
+    words, health = "" if name else place.find, key_health.findings(known)
+    context["health"] = health
+    only = next((finding for finding in health if finding.name == place.only), None)
+    if request.htmx.target == "health":
+        return render(request, "keys/_health.html", context | {"only": only})
+    found = [one for one in known if one.matches(words) and (not only or key_health.concerned(only.name, one))]
+    consumers = Paginator(found, CONSUMERS_ON_A_PAGE).get_page(1 if name else place.page)
     cards = cards_of(ring, consumers.object_list)
     beside = panels().of_consumers(ring, cards)
-    cards = [replace(consumer, panel=beside.get(consumer.name, "")) for consumer in cards]
-    if only:
-        cards = [replace(consumer, keys=only.of(consumer)) for consumer in cards]
-    consumers.object_list = [consumer.narrowed(words) for consumer in cards]
-    context = {
+    consumers.object_list = [replace(consumer, panel=beside.get(consumer.name, "")) for consumer in cards]
+    if not name:
+        context["place"] = replace(place, page=1)  # which is one of consumers
+    context |= {
         "consumers": consumers,
         "environments": list(settings.ZUPLO_BUCKETS),
         "addresses": ring.actor.emails,
@@ -90,12 +97,12 @@ def page(request: Request, ring: KeyRing, name: str = "") -> HttpResponse:
         "access_form": AccessRequestForm() if mine.is_empty and access_requests.may_ask(ring.actor) else None,
         "panel": panels().for_newcomer(ring) if mine.is_empty and ring.actor.emails else "",
         "unread": mine.unread,
-        "health": health,
         "only": only,
         "words": words,
-        "can_find": words or len(mine.consumers) >= FIND_FROM or any(consumer.has_many_keys for consumer in cards),
+        "can_find": not name and (words or len(mine.consumers) >= FIND_FROM),
+        "has_others": name and len(mine.consumers) > 1,
     }
-    return render(request, "keys/page.html", page_context(ring) | _requests(consumers.object_list) | context)
+    return render(request, "keys/page.html", _requests(consumers.object_list) | context)
 
 
 @require_safe
@@ -116,7 +123,7 @@ def key_page(request: Request, ring: KeyRing, name: str, key_id: str) -> HttpRes
         "title": label or _("Unnamed key"),
         "masked": masked,
         "replaces": consumer.replaces(key) if key else [],
-        "back": page_of(request, ring.environment) + (f"#key-{key_id}" if key else f"#consumer-{name}"),
+        "back": _row_of(request, ring, consumer, key_id) if key else page_of(request, ring.environment, name),
     }
     context |= page_context(ring) | _requests() | {"first_key": key}
     context |= history_of_key(request, ring, consumer, events)
@@ -202,13 +209,28 @@ def rotate(request: Request, ring: KeyRing, name: str, key_id: str) -> HttpRespo
 
 @require_form
 @with_keyring
+@allowed(Action.CHANGE_END)
+def keep(request: Request, ring: KeyRing, name: str, key_id: str) -> HttpResponse:
+    """Of a key that was replaced: let it expire now, or keep it until another time within its own end."""
+    form = KeepForm(post_data(request), url=request.path)
+    if form.is_valid():
+        change = ring.change_end(name, key_id, ends=form.old_ends, token=form.cleaned_data["token"], keeps=True)
+        return changed_response(request, ring, change, _said_of_end(change))
+    key = require_live(_asked(ring, name, key_id))
+    form.offer_until(own_end(key, ring.environment))
+    is_now = "now" in {request.GET.get("grace"), form.data.get("grace")}
+    return dialog_response(request, ring, "keys/_end_now.html" if is_now else "keys/_keep.html", form, key=key)
+
+
+@require_form
+@with_keyring
 @allowed(Action.ROTATE_ALL)
 def rotate_all(request: Request, ring: KeyRing, name: str) -> HttpResponse:
     form = RotateAllForm(post_data(request), url=request.path)
     if form.is_valid():
         seen, token = form.cleaned_data["seen"], form.cleaned_data["token"]
-        change = ring.rotate_all(name, old_ends=form.old_ends, token=token, seen=seen)
-        return _new_key(request, ring, change)
+        new = {"ends": form.key_ends, "each": form.cleaned_data["new"] == "each"}
+        return _new_key(request, ring, ring.rotate_all(name, old_ends=form.old_ends, token=token, seen=seen, **new))
     if consumer := told.consumer_of(request, name):
         form.initial["seen"], live = request.GET["mark"], int(request.GET["live"])
     else:
@@ -252,8 +274,7 @@ def change_end(request: Request, ring: KeyRing, name: str, key_id: str) -> HttpR
     if form.is_valid():
         ends, token = form.cleaned_data["ends_on"], form.cleaned_data["token"]
         change = ring.change_end(name, key_id, ends=ends, token=token)
-        ended = " ".join([_("The key has ended."), refusals.sentence()])
-        return changed_response(request, ring, change, ended if change.has_ended_old else _("The key has its new end."))
+        return changed_response(request, ring, change, _said_of_end(change))
     key = require_live(_key(request, ring, name, key_id))
     form.shows(key.expires_on)
     return dialog_response(request, ring, "keys/_end.html", form, key=key)
@@ -309,6 +330,19 @@ def _requests(consumers: Iterable[Consumer] = ()) -> dict[str, Any]:
     }
 
 
+def _row_of(request: Request, ring: KeyRing, consumer: Consumer, key_id: str) -> str:
+    """URL of a key's row, which may be one of many: then its page is found by the key."""
+    if not is_long(consumer):
+        return page_of(request, ring.environment) + f"#key-{key_id}"
+    url = reverse("keys:consumer", args=[ring.environment, consumer.name])
+    return f"{url}?key={key_id}#key-{key_id}"
+
+
+def _said_of_end(change: Change) -> str:
+    """Notice of another end; of one that has come also when the gateway refuses the key."""
+    return " ".join([_("The key has expired."), refusals.sentence()]) if change.has_ended_old else _("Expiry changed.")
+
+
 def _refusal_of(change: Change) -> list[str]:
     """When the gateway refuses the key that is gone, if it worked until now."""
     return [] if change.key is None or change.key.is_ended else [refusals.sentence()]
@@ -322,17 +356,25 @@ def _revealed(request: Request, ring: KeyRing, **context: Any) -> HttpResponse:
     return response
 
 
+def _new_one(change: Change) -> str:
+    """The id of the key that the card is to show, wherever somebody was in its pages."""
+    made = change.made[0].key if change.made else change.key
+    return made.id if made else ""
+
+
 def _new_key(request: Request, ring: KeyRing, change: Change, *, has_card: bool = True) -> HttpResponse:
     """The one answer that holds the new key; with htmx also the card of its consumer, where the page has one."""
-    return dialog_response(
+    response = dialog_response(
         request,
         ring,
-        "keys/_new_key.html",
+        "keys/_new_keys.html" if change.made or change.left else "keys/_new_key.html",
         headline=_("Your new key"),
         change=change,
         key=change.key,
         value=change.value,
         consumer=card_again(ring, change.consumer) if has_card else None,
+        place=replace(place_of(request), key=_new_one(change)),
         token=uuid.uuid4(),
         **_requests(),
     )
+    return trigger_client_event(response, "keys:changed")

@@ -101,7 +101,7 @@ def test_rotation_offers_only_times_at_which_the_old_key_works(sandbox: Sandbox,
         choices = page.select("[name=grace]")
         offered[key["description"]] = [choice["value"] for choice in choices]
         assert len([choice for choice in choices if choice.has_attr("checked")]) == 1
-        assert ("When it ends by itself" in page.get_text()) is (key["description"] == "Soon")
+        assert ("When it expires anyway" in page.get_text()) is (key["description"] == "Soon")
     assert offered == {"Soon": ["now", "1h", "24h"], "Lasting": ["now", "1h", "24h", "3d", "7d", "14d"]}
 
 
