@@ -1,4 +1,7 @@
-"""URL routes of the API Keys page and of each verb; the environment is part of all but the first."""
+"""URL routes of the API Keys page and of each verb.
+
+No environment has the name of a page, and what stands behind an environment is a consumer.
+"""
 
 from django.urls import path
 
@@ -17,17 +20,19 @@ _key = _consumer + "<keys_id:key_id>/"
 
 urlpatterns = [
     path("", views.page, name="page"),
-    path("activity/", history.page, name="activity"),  # no environment may have this name
-    path("reminders/", reminders.page, name="reminders"),  # nor this one
+    path("activity/", history.page, name="activity"),
+    path("activity/<slug:environment>/", history.page, name="activity_in"),
+    path("activity/<slug:environment>.csv", history.export, name="activity_csv"),
+    path("ask/<slug:environment>/", people.ask_for_access, name="ask"),
+    path("create/<slug:environment>/", views.create, name="create"),
+    path("reminders/", reminders.page, name="reminders"),
     path("reminders/calendar/", reminders.make_address, name="make_calendar"),
     path("reminders/calendar/revoke/", reminders.revoke_address, name="revoke_calendar"),
     path("reminders/<slug:token>.ics", reminders.calendar, name="calendar"),
+    path("reminders/<slug:environment>/", reminders.page, name="reminders_in"),
     path("<slug:environment>/", views.page, name="environment"),
-    path("<slug:environment>/activity/", history.page, name="activity_in"),
-    path("<slug:environment>/activity.csv", history.export, name="activity_csv"),
-    path("<slug:environment>/reminders/", reminders.page, name="reminders_in"),
-    path("<slug:environment>/ask/", people.ask_for_access, name="ask"),
-    path("<slug:environment>/create/", views.create, name="create"),
+    path("<slug:environment>/activity.csv", views.moved, {"name": "activity.csv"}),
+    *(path(f"<slug:environment>/{name}/", views.consumer_or_moved, {"name": name}) for name in views.MOVED),
     path(_consumer, views.page, name="consumer"),
     path(_consumer + "people/", people.page, name="people"),
     path(_consumer + "people/add/", people.add, name="add_manager"),

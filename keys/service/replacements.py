@@ -53,6 +53,8 @@ def _told(environment: str, names: list[str]) -> dict[str, _Told]:
         of_consumer = told.setdefault(consumer, _Told())
         if action == Action.CHANGE_END:
             of_consumer.found.setdefault(key_id, facts["found"])
+        if "each" in facts:
+            continue  # of keys that were rotated one by one, each has an event of its own
         for old, at in facts.get("old", {}).items():
             ends = parse_datetime(at)
             # Rotating all keys notes those too that had ended long before.

@@ -1,5 +1,6 @@
 """Shared answers of views, also for other apps: a dialog or a page around it, and what a change leads to."""
 
+import time
 from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
@@ -23,6 +24,10 @@ from keys.types import Consumer
 from keys.web.forms import OnceForm
 from keys.web.listing import page_at, place_of
 from keys.web.portal_or_admin import in_admin, render_here
+
+UNFINISHED = "keys.unfinished"
+"""Name in the session: the key page on which a copy is to be finished after a proof, and since when."""
+UNFINISHED_FOR = 600
 
 require_form = require_http_methods(["GET", "HEAD", "POST"])
 
@@ -92,8 +97,18 @@ def changed_response(request: Request, ring: KeyRing, change: Change, notice: st
 
 
 def _page_of_its_own(request: Request, ring: KeyRing, change: Change) -> str:
-    """URL of the key's own page, if a script asked from there: nothing of the list is there to be put right."""
-    if not request.htmx or not change.event.key_id:
-        return ""
-    url = reverse("keys:key", args=[ring.environment, change.consumer.name, change.event.key_id])
-    return url if urlsplit(request.htmx.current_url_abs_path or "").path == url else ""
+    """Path of a key's own page, if a script asked from there: nothing of the list is there to be put right."""
+    path = urlsplit(request.htmx.current_url_abs_path or "").path if request.htmx else ""
+    consumer = reverse("keys:consumer", args=[ring.environment, change.consumer.name])
+    is_one = path.startswith(consumer) and "/" in path.removeprefix(consumer)
+    return path if change.event.key_id and is_one else ""
+
+
+def finish_copy_later(request: Request, page: str) -> None:
+    request.session[UNFINISHED] = [page, int(time.time())]
+
+
+def is_finishing_copy(request: Request, ring: KeyRing) -> bool:
+    """True once, on the key's page to which somebody comes back from the proof that the copy asked for."""
+    page, since = request.session.pop(UNFINISHED, ["", 0])
+    return page == request.path and time.time() - since < UNFINISHED_FOR and ring.has_proof(Action.COPY)

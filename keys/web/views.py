@@ -7,7 +7,7 @@ from typing import Any
 
 from django.core.exceptions import BadRequest
 from django.core.paginator import Paginator
-from django.http import Http404, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect, render, resolve_url
 from django.urls import reverse
 from django.utils.translation import gettext as _
@@ -36,6 +36,7 @@ from keys.web.answers import (
     cards_of,
     changed_response,
     dialog_response,
+    is_finishing_copy,
     page_context,
     post_data,
     require_form,
@@ -71,6 +72,8 @@ def page(request: Request, ring: KeyRing, name: str = "") -> HttpResponse:
     if mine.is_empty and is_colleague_elsewhere(request):
         return redirect("admin:index")
     known = with_replacements([one for one in mine.consumers if name in {"", one.name}], ring.environment)
+    if name in MOVED and not known:
+        return moved(request, ring.environment, name)
     if name and not known:
         raise NotFound("absent, or not this person's")
     context = page_context(ring) | {"place": place, "is_own_page": bool(name)}
@@ -105,6 +108,25 @@ def page(request: Request, ring: KeyRing, name: str = "") -> HttpResponse:
     return render(request, "keys/page.html", _requests(consumers.object_list) | context)
 
 
+MOVED = {"activity": "activity_in", "activity.csv": "activity_csv", "reminders": "reminders_in"}
+MOVED |= {"ask": "ask", "create": "create"}
+"""Pages by their old names behind an environment, where a consumer of the same name stands today."""
+
+
+def moved(request: HttpRequest, environment: str, name: str) -> HttpResponse:
+    """Redirect from the old address, forms with what they send."""
+    query = request.META.get("QUERY_STRING", "")
+    url = reverse(f"keys:{MOVED[name]}", args=[environment]) + (f"?{query}" if query else "")
+    return HttpResponse(status=307 if request.method == "POST" else 302, headers={"Location": url})
+
+
+def consumer_or_moved(request: HttpRequest, environment: str, name: str) -> HttpResponseBase:
+    """The page of a consumer of this name, which takes no forms; or the redirect from an old address."""
+    if request.method == "POST":
+        return moved(request, environment, name)
+    return page(request, environment=environment, name=name)
+
+
 @require_safe
 @with_keyring
 def key_page(request: Request, ring: KeyRing, name: str, key_id: str) -> HttpResponse:
@@ -116,7 +138,7 @@ def key_page(request: Request, ring: KeyRing, name: str, key_id: str) -> HttpRes
     if known is None:
         raise NotFound(f"{name} never had a key {key_id}, as far as is known")
     label, masked = known
-    context = {
+    context: dict[str, Any] = {
         "consumer": consumer,
         "key": key,
         "key_id": key_id,
@@ -127,6 +149,7 @@ def key_page(request: Request, ring: KeyRing, name: str, key_id: str) -> HttpRes
     }
     context |= page_context(ring) | _requests() | {"first_key": key}
     context |= history_of_key(request, ring, consumer, events)
+    context |= {"finishes_copy": not request.htmx and is_finishing_copy(request, ring)}
     if request.htmx:
         return push_url(render(request, "keys/_key_panel.html", context), False)  # the page is still the list's
     return render(request, "keys/key.html", context)

@@ -22,7 +22,7 @@ class FirstKey(Verb):
     """A newcomer's first key."""
 
     def url(self, sandbox: Sandbox, consumer: str = "") -> str:
-        return "/keys/production/create/"
+        return "/keys/create/production/"
 
 
 def _rotated_now(before: State, after: State) -> bool:

@@ -17,7 +17,7 @@ from sandbox import Sandbox
 from tests.helpers.verbs import FULL_KEY, about, acme, ends, in_time, named
 
 pytestmark = pytest.mark.django_db
-FIRST = "/keys/production/create/"
+FIRST = "/keys/create/production/"
 IN_ACME = "/keys/production/acme/create/"
 
 

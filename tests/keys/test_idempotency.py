@@ -81,7 +81,7 @@ def test_a_form_whose_change_surely_failed_may_be_sent_again(verb: Verb, sandbox
 def test_a_newcomers_lost_answer_is_looked_into(sandbox: Sandbox, ann_client: Client) -> None:
     sandbox.fault("POST", "*", "drop", when="after")
     form = {"label": "My app", "ends": "30", "token": str(uuid.uuid4())}
-    response = ann_client.post("/keys/production/create/", form)
+    response = ann_client.post("/keys/create/production/", form)
     (consumer,) = sandbox.consumers()
     assert FULL_KEY.findall(response.content.decode())[0] == consumer["apiKeys"][0]["key"]
 
@@ -90,7 +90,7 @@ def test_a_taken_name_is_nobodys_to_adopt(sandbox: Sandbox, ann_client: Client) 
     """G10: a 409 means that somebody else made that consumer."""
     sandbox.fault("POST", "*/consumers", "status", status=409)
     form = {"label": "My app", "ends": "30", "token": str(uuid.uuid4())}
-    response = ann_client.post("/keys/production/create/", form)
+    response = ann_client.post("/keys/create/production/", form)
     assert response.status_code == 502
     assert "Nothing was changed" in response.content.decode()
     assert [call.method for call in sandbox.journal()] == ["GET", "POST"]

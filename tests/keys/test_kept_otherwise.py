@@ -164,7 +164,7 @@ def test_a_key_that_goes_on_until_midnight_is_not_said_to_have_ended(
     event.refresh_from_db()
     kept = event.facts["ends"] if verb.action == Action.CHANGE_END else max(event.facts["old"].values())
     assert datetime.fromisoformat(kept) == midnight
-    assert in_words(midnight) in words(ann_client.get("/keys/production/activity/"))
+    assert in_words(midnight) in words(ann_client.get("/keys/activity/production/"))
     if verb.action != Action.ROTATE_ALL:
         assert in_words(midnight) in mails
 

@@ -257,6 +257,33 @@ def test_more_than_one_upstream_page_is_read(sandbox: Sandbox, ann_client: Clien
     assert len(sandbox.journal()) == 2
 
 
+@pytest.mark.parametrize("name", ["activity", "ask", "create", "reminders"])
+def test_a_consumer_with_the_name_of_a_page_has_a_page_too(name: str, sandbox: Sandbox, ann_client: Client) -> None:
+    sandbox.add_consumer(name, managers=["ann@acme.test"], keys=[{"description": "CI"}])
+    assert consumers_on(page_of(ann_client, f"/keys/production/{name}/")) == [name]
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("activity/?kind=made", "activity/production/?kind=made"),
+        ("activity.csv", "activity/production.csv"),
+        ("reminders/", "reminders/production/"),
+        ("create/", "create/production/"),
+    ],
+)
+def test_old_addresses_lead_to_the_new_ones(old: str, new: str, sandbox: Sandbox, ann_client: Client) -> None:
+    acme(sandbox)
+    answer = ann_client.get(f"/keys/production/{old}")
+    assert (answer.status_code, answer["Location"]) == (302, f"/keys/{new}")
+
+
+def test_a_form_that_was_open_at_an_old_address_arrives(sandbox: Sandbox, mallory_client: Client) -> None:
+    form = {"label": "First", "ends": "30", "token": str(uuid.uuid4())}
+    answer = mallory_client.post("/keys/production/create/", form)
+    assert (answer.status_code, answer["Location"]) == (307, "/keys/create/production/")
+
+
 FLEET = "/keys/production/fleet/"
 
 

@@ -383,7 +383,7 @@ def test_strangers_tries_are_not_told_to_the_managers(
 # Asking for access
 
 
-ASK = "/keys/production/ask/"
+ASK = "/keys/ask/production/"
 
 
 def asks(client: Client, words: str):

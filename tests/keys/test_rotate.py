@@ -522,6 +522,8 @@ def test_a_key_in_whose_place_another_works_gets_no_second_one(sandbox: Sandbox,
     rotate_each(ann_client)
     assert sorted(key["description"] for key in sandbox.keys("acme")) == ["CI", "CI", "CI", "Other", "Other"]
     assert len([key for key in sandbox.keys("acme") if about(ends(key), in_time(hours=1))]) == 3
+    page = BeautifulSoup(ann_client.get("/keys/").content, "html.parser")
+    assert len(page.select("[data-key][data-old]")) == 3, "the one that was replaced before is known to be"
 
 
 def test_where_one_fails_those_left_stay_as_they_are(sandbox: Sandbox, ann_client: Client) -> None:

@@ -107,7 +107,7 @@ def test_the_history_groups_by_the_days_of_the_visitor(ann_client, key):
 
 def test_the_csv_file_stays_in_utc(ann_client, key):
     ann_client.post(f"{key}end/", {"ends_on": "2030-01-02T03:04", "zone": "UTC"} | token())
-    answer = in_zone(ann_client, HONOLULU).get("/keys/production/activity.csv")
+    answer = in_zone(ann_client, HONOLULU).get("/keys/activity/production.csv")
     text = b"".join(answer.streaming_content).decode()
     assert "2 Jan 2030, 03:04 UTC" in text
     assert "HST" not in text

@@ -80,7 +80,7 @@ def test_managers_read_who_of_support_had_a_key(name, words, sandbox: Sandbox, s
     event = AuditEvent.objects.get()
     assert (event.staff_email, event.email, event.key_label) == ("sam@portal.test", "", "CI")
     history = " ".join(
-        BeautifulSoup(ann_client.get("/keys/production/activity/").text, "html.parser").get_text(" ").split()
+        BeautifulSoup(ann_client.get("/keys/activity/production/").text, "html.parser").get_text(" ").split()
     )
     assert "Support (sam@portal.test)" in history
     assert words in history

@@ -6,17 +6,11 @@
   const LANGUAGE = "request-language";
   const SHORTCUTS_ARE = "shortcuts";
 
-  /* Ready requests: in the language that was chosen last */
-
-  function useLanguage() {
-    const kept = `[name$=request-language][value="${CSS.escape(recall(LANGUAGE) ?? "")}"]`;
-    for (const choice of document.querySelectorAll(kept)) choice.checked = true;
-  }
-
-  /* The key: any of those in the rows above that can be copied */
+  /* Ready requests: in the language that was chosen last, with any of the keys above that can be copied */
 
   function setUp() {
-    useLanguage();
+    const kept = `[name$=request-language][value="${CSS.escape(recall(LANGUAGE) ?? "")}"]`;
+    for (const choice of document.querySelectorAll(kept)) choice.checked = true;
     const choice = document.querySelector("[data-key-choice]");
     if (!choice) return;
     const before = choice.value;
