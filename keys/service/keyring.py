@@ -57,9 +57,7 @@ from keys.zuplo.gateway import Trial
 
 logger = logging.getLogger(__name__)
 
-SUPPORT_MAY_NOT = gettext_lazy(
-    "You are here as support: keys stay masked, and this cannot be done in a customer's name."
-)
+SUPPORT_MAY_NOT = gettext_lazy("You're here as support: keys stay masked, and you can't do this for a customer.")
 A_MOMENT = timedelta(minutes=1)
 KEYS_AT_ONCE = 20  # to be rotated one by one: each takes two calls, and a page has only so much time
 HIDDEN_FOR = 600  # seconds during which Reveal is not offered, after the API showed a mask instead of a key
@@ -101,7 +99,7 @@ class KeyRing:
         if self.may(action):
             self._require_a_viewer(action)
         elif self.actor.in_admin:
-            raise NotAllowed(_("You have no permission for this."))
+            raise NotAllowed(_("You don't have permission to do this."))
         else:
             raise NotAllowed(SUPPORT_MAY_NOT)
 
@@ -110,7 +108,9 @@ class KeyRing:
         if action not in MAKING or self.may(Action.REVEAL):
             return
         if cache.get(self._hidden_flag) or not self.api.shows_keys():
-            raise NotAllowed(_("Here a key is shown only once, to whoever makes it, and you may not see it."))
+            raise NotAllowed(
+                _("Keys are shown only once here, to the person who creates them, and you can't see this one.")
+            )
 
     def check_proof(self, action: Action) -> None:
         """Raises `StepUpNeeded` if the person proved too long ago who is there; every verb asks this next."""
@@ -239,10 +239,10 @@ class KeyRing:
     def check_newcomer(self) -> None:
         """Raises `NotAllowed` for who has keys already, or may have none."""
         if not self.actor.emails:
-            raise NotAllowed(_("Please confirm your e-mail address first."))
+            raise NotAllowed(_("Please confirm your email address first."))
         found = self.consumers()
         if found.consumers:
-            raise NotAllowed(_("You have keys already. Reload the page, and create this one beside them."))
+            raise NotAllowed(_("You already have a key. Reload the page to see it and add another."))
         if found.unread:
             raise OddAnswer("whether the person has keys already cannot be judged")
         provisioning().may_create(self.actor, None)
@@ -428,7 +428,7 @@ class KeyRing:
         with self._recorded(Action.ADD_MANAGER, name, token=token) as event:
             consumer = self._locked(event)
             if confirmed_writes.added_manager(consumer, email):
-                raise NotAllowed(_("%(email)s manages this consumer already.") % {"email": email})
+                raise NotAllowed(_("%(email)s already has access.") % {"email": email})
             rules_for(self.actor).may_add_manager(self.actor, consumer)
             rate_limits.count_invitation(self.actor)
             log.note(event, address=email)
@@ -458,7 +458,7 @@ class KeyRing:
     def first_result(self, event: AuditEvent) -> Change:
         """Idempotent replay: the result of the first time the form was sent, as far as it can be told again."""
         if not log.is_by(event, self.actor) or event.environment != self.environment:
-            raise NotAllowed(_("This form was used before. Open it again."))
+            raise NotAllowed(_("You already used this form. Open it again."))
         if event.outcome in OPEN:
             raise OutcomeUnknown(f"event {event.pk} is {event.outcome}")
         try:
@@ -608,8 +608,8 @@ def check_rotate_all(consumer: Consumer) -> None:
     """Raises `NotAllowed` where there is nothing to rotate, or a key whose own end could be moved to a later time."""
     if consumer.unread_keys:
         raise NotAllowed(
-            _("Not all of these keys could be read, so they cannot be rotated together."),
-            advice=_("Rotate the other keys one by one, and contact support about the one that is missing."),
+            _("Some of these keys couldn't be read, so you can't rotate them together."),
+            advice=_("Rotate the others one by one, and contact support about the missing one."),
         )
     if not consumer.live_keys:
         raise NotAllowed(_("There is no key to rotate. Create one instead."))
@@ -618,7 +618,7 @@ def check_rotate_all(consumer: Consumer) -> None:
 def require_live(key: ApiKey) -> ApiKey:
     """The key, unless it has ended: then raises `NotAllowed`."""
     if key.is_ended:
-        raise NotAllowed(_("This key has ended already. Create a new one."))
+        raise NotAllowed(_("This key has already expired. Create a new one."))
     return key
 
 

@@ -22,7 +22,7 @@ def check_last(ends: datetime) -> None:
     """Refuse an end that lies too far ahead, whatever a form let pass. Its last day ends a day later somewhere."""
     last = timezone.now() + timedelta(days=settings.KEYS_LONGEST_DAYS)
     if ends > last + timedelta(days=1):
-        raise NotAllowed(_("Keys end on %(day)s at the latest, or never.") % {"day": date_format(local(last))})
+        raise NotAllowed(_("The latest possible expiry is %(day)s.") % {"day": date_format(local(last))})
 
 
 def renewed_end(key: ApiKey, environment: str) -> datetime | None:

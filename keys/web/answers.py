@@ -34,7 +34,7 @@ require_form = require_http_methods(["GET", "HEAD", "POST"])
 
 def undone() -> str:
     """Notice for a form that is sent again, when its doing was taken back meanwhile."""
-    return _("That was done when the form was first sent. It has been changed since.")
+    return _("This was done when you first sent the form. It has been changed since.")
 
 
 def post_data(request: Request) -> Any:
@@ -83,7 +83,7 @@ def dialog_response(
 def changed_response(request: Request, ring: KeyRing, change: Change, notice: str) -> HttpResponse:
     """The consumer as it is now for htmx, or back to the page."""
     if change.is_gone:
-        deleted = _("That was done when the form was first sent. The key has been deleted since.")
+        deleted = _("This was done when you first sent the form. The key has been deleted since.")
         notice = deleted if change.event.key_id else undone()
     own_page = _page_of_its_own(request, ring, change)
     if request.htmx and not own_page:

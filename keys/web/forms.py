@@ -55,12 +55,12 @@ class OnceForm(forms.Form):
 
 def readable(value: str) -> None:
     if not is_readable(value):
-        raise ValidationError(_("Please leave out control characters and invisible ones."), code="unreadable")
+        raise ValidationError(_("Remove control characters and invisible characters."), code="unreadable")
 
 
 def keyless(value: str) -> None:
     if without_keys(value) != value:
-        raise ValidationError(_("This seems to hold a key. Leave it out: others read this text."), code="key")
+        raise ValidationError(_("This looks like it contains a key. Remove it: others can read this text."), code="key")
 
 
 class KeylessField(forms.CharField):
@@ -138,7 +138,7 @@ class ZonedForm(OnceForm):
 
     def _check_last(self, chosen: date) -> None:
         if chosen > self.last_day:
-            words = _("Keys end on %(day)s at the latest, or never.")
+            words = _("The latest possible expiry is %(day)s.")
             raise ValidationError(words, "far", {"day": date_format(self.last_day)})
 
 
@@ -174,7 +174,7 @@ class ExpiryForm(ZonedForm):
         if chosen is None:
             raise ValidationError(_("Please choose a date."), code="required")
         if chosen < timezone.localdate():
-            raise ValidationError(_("This day has passed (%(zone)s)."), "past", {"zone": str(self.time_zone)})
+            raise ValidationError(_("This day is in the past (%(zone)s)."), "past", {"zone": str(self.time_zone)})
         self._check_last(chosen)
         return chosen
 
@@ -190,7 +190,7 @@ class ExpiryForm(ZonedForm):
 
 
 class CreateForm(ExpiryForm):
-    label = label_field(_("Where the key is used, for instance “Production server”."))
+    label = label_field(_("Where you use the key, such as “Production server”."))
     field_order: Sequence[str] = ("label", "ends", "ends_on")
 
 
@@ -265,7 +265,7 @@ class EndForm(ZonedForm):
 
     def __init__(self, data: QueryDict | None = None, *, url: str = "") -> None:
         super().__init__(data, url=url)
-        self.fields["ends_on"].label = format_lazy(_("Ends ({zone})"), zone=str(self.time_zone))
+        self.fields["ends_on"].label = format_lazy(_("Expires ({zone})"), zone=str(self.time_zone))
         self.fields["ends_on"].widget.attrs["max"] = f"{self.last_day.isoformat()}T23:59"
 
     def shows(self, ends: datetime | None) -> None:
@@ -281,19 +281,17 @@ class EndForm(ZonedForm):
         """A time that has just passed means now: forms are filled in slowly."""
         ends: datetime = self.cleaned_data["ends_on"]
         if ends < timezone.now() - timedelta(hours=1):
-            raise ValidationError(_("This time has passed (%(zone)s)."), "past", {"zone": str(self.time_zone)})
+            raise ValidationError(_("This time is in the past (%(zone)s)."), "past", {"zone": str(self.time_zone)})
         shown = self.data.get("shown", "")
         if self.data.get("ends_on") != shown or ends > LATEST:
             self._check_last(local(ends).date())
             if shown and f"{local(ends):{MINUTES}}" > shown:
-                raise ValidationError(
-                    _("A key cannot be made to live longer. Create or rotate a key instead."), "later"
-                )
+                raise ValidationError(_("A key can't be extended. Create or rotate a key instead."), "later")
         return ends
 
 
 class ManagerForm(OnceForm):
-    email = AddressField(label=_("E-mail address"), max_length=254, widget=forms.EmailInput({"autocapitalize": "none"}))
+    email = AddressField(label=_("Email address"), max_length=254, widget=forms.EmailInput({"autocapitalize": "none"}))
 
     def clean_email(self) -> str:
         address = plain_address(self.cleaned_data["email"])
@@ -303,7 +301,7 @@ class ManagerForm(OnceForm):
 
 class AccessRequestForm(forms.Form):
     consumer = WordsField(
-        label=_("Name of the consumer, or the last 4 characters of a key"),
+        label=_("Consumer name, or last 4 characters of a key"),
         max_length=128,
         widget=forms.TextInput({"autocomplete": "off", "autocapitalize": "none", "spellcheck": "false"}),
     )
@@ -318,9 +316,9 @@ def check_address(address: str) -> None:
     try:
         validate_email(address)
     except ValidationError:
-        raise ValidationError(_("“%(text)s” is not an e-mail address."), "email", {"text": address}) from None
+        raise ValidationError(_("“%(text)s” isn't an email address."), "email", {"text": address}) from None
     if not address.isprintable():  # in an address even what a script needs would be somebody else's
-        raise ValidationError(_("Please leave out control characters and invisible ones."), "unreadable")
+        raise ValidationError(_("Remove control characters and invisible characters."), "unreadable")
 
 
 def with_moment(name: Any, moment: str) -> SafeString:

@@ -38,7 +38,7 @@ def add(request: Request, ring: KeyRing, name: str) -> HttpResponse:
     if form.is_valid():
         email = form.cleaned_data["email"]
         change = ring.add_manager(name, email, token=form.cleaned_data["token"])
-        notice = _("%(email)s has access now, and is invited by mail.") % {"email": email}
+        notice = _("%(email)s has access now. We've emailed an invitation.") % {"email": email}
         return changed_response(request, ring, change, notice)
     return _dialog_of_people(request, ring, ring.consumer(name), form)
 
@@ -53,7 +53,7 @@ def remove(request: Request, ring: KeyRing, name: str, manager_id: str) -> HttpR
         if not may_see(ring.actor, change.consumer):
             return _left(request, ring, change.consumer)
         email = change.event.facts["address"]
-        return changed_response(request, ring, change, _("%(email)s has no access any more.") % {"email": email})
+        return changed_response(request, ring, change, _("%(email)s no longer has access.") % {"email": email})
     consumer = ring.consumer(name)
     manager = consumer.manager(manager_id)
     rules_for(ring.actor).may_remove_manager(ring.actor, consumer, manager)
@@ -71,7 +71,7 @@ def ask_for_access(request: Request, ring: KeyRing) -> HttpResponse:
     form = AccessRequestForm(request.POST)
     if form.is_valid():
         access_requests.ask(ring, form.cleaned_data["consumer"])
-        messages.success(request, _("If that is right, the people with access are mailed. They can let you in."))
+        messages.success(request, _("If that matches, we've emailed the people with access. They can let you in."))
     for problem in form.errors.get("consumer", []):
         messages.error(request, str(problem))
     return HttpResponseRedirect(page_of(request, ring.environment), status=303)
@@ -93,6 +93,6 @@ def _dialog_of_people(request: Request, ring: KeyRing, consumer: Consumer, form:
 
 def _left(request: Request, ring: KeyRing, consumer: Consumer) -> HttpResponse:
     """Redirect of somebody who has left, to what is still theirs."""
-    messages.success(request, _("You have no access to %(title)s any more.") % {"title": consumer.title})
+    messages.success(request, _("You no longer have access to %(title)s.") % {"title": consumer.title})
     page = page_of(request, ring.environment)
     return HttpResponseClientRedirect(page) if request.htmx else HttpResponseRedirect(page, status=303)

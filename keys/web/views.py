@@ -270,7 +270,7 @@ def rename(request: Request, ring: KeyRing, name: str, key_id: str) -> HttpRespo
     form = LabelForm(post_data(request), url=request.path)
     if form.is_valid():
         change = ring.rename(name, key_id, label=form.new_label, token=form.cleaned_data["token"])
-        return changed_response(request, ring, change, _("The key has its new label."))
+        return changed_response(request, ring, change, _("Renamed."))
     key = _key(request, ring, name, key_id)
     form.shows(key.label)
     return dialog_response(request, ring, "keys/_rename.html", form, key=key)
@@ -283,7 +283,7 @@ def rename_consumer(request: Request, ring: KeyRing, name: str) -> HttpResponse:
     form = LabelForm(post_data(request), url=request.path)
     if form.is_valid():
         change = ring.rename_consumer(name, label=form.new_label, token=form.cleaned_data["token"])
-        return changed_response(request, ring, change, _("The new label is saved."))
+        return changed_response(request, ring, change, _("Renamed."))
     consumer = told.consumer_of(request, name) or ring.consumer(name)
     form.shows(consumer.label)
     return dialog_response(request, ring, "keys/_rename_consumer.html", form, consumer=consumer)
@@ -310,7 +310,7 @@ def delete(request: Request, ring: KeyRing, name: str, key_id: str) -> HttpRespo
     form = OnceForm(post_data(request), url=request.path)
     if form.is_valid():
         change = ring.delete(name, key_id, token=form.cleaned_data["token"])
-        return changed_response(request, ring, change, " ".join([_("The key is deleted."), *_refusal_of(change)]))
+        return changed_response(request, ring, change, " ".join([_("Key deleted."), *_refusal_of(change)]))
     if key := told.key_of(request, name, key_id):
         is_last = "last" in request.GET
     else:

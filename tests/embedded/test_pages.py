@@ -107,7 +107,7 @@ def test_a_key_is_deleted(host: Host, acme: Sandbox, htmx: bool):
     assert [key["description"] for key in acme.keys("acme")] == ["Laptop"]
     assert not acme.authorizes(value)
     said = answer.text if htmx else host.get("ann", KEYS).text
-    assert said.count("The key is deleted.") == 1
+    assert said.count("Key deleted.") == 1
 
 
 @with_and_without_htmx

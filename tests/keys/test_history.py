@@ -130,8 +130,8 @@ def test_environments_are_apart(two_environments, ann, ann_client):
     page = ann_client.get("/keys/activity/")
     assert 'href="/keys/activity/preview/"' in page.text
     assert page.context["environment"] == "production"
-    assert ann_client.get("/keys/nowhere/activity/").status_code == 404
-    assert ann_client.get("/keys/nowhere/activity.csv").status_code == 404
+    assert ann_client.get("/keys/activity/nowhere/").status_code == 404
+    assert ann_client.get("/keys/activity/nowhere.csv").status_code == 404
 
 
 def test_what_strangers_only_tried_is_not_told(sandbox, ann_client, mallory_client):

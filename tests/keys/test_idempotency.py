@@ -53,7 +53,7 @@ def test_a_lost_request_is_not_guessed_about(verb: Verb, htmx: bool, sandbox: Sa
     first = verb.send(ann_client, url, token, htmx)
     assert first.status_code == 503
     page = first.content.decode()
-    assert "could not confirm" in page
+    assert "confirm this change" in page
     assert first["X-Request-ID"] in page
     assert ('<a href="">Reload the page</a>' if htmx else "Back to API Keys") in page
     event = AuditEvent.objects.get()
@@ -155,7 +155,7 @@ def test_a_change_under_way_makes_others_wait(sandbox: Sandbox, ann, ann_client:
     (verb,) = [verb for verb in CHANGES if verb.action == Action.DELETE]
     response = verb.send(ann_client, verb.url(sandbox))
     assert response.status_code == 409
-    assert "Another change is still being made" in response.content.decode()
+    assert "Another change is in progress" in response.content.decode()
     assert sandbox.keys("acme") == before
 
 

@@ -251,12 +251,12 @@ def test_a_manager_that_cannot_be_read_grants_nothing(
     oddly(sandbox, "manager", field="email", value=["ben@acme.test"])
     page = ann_client.get("/keys/")
     assert 'data-consumer="acme"' in page.text
-    assert "Not all managers could be read." in page.text
+    assert "Some people with access couldn't be read." in page.text
     told(ben_client.get("/keys/"), log)
     assert 'data-consumer="acme"' not in ben_client.get("/keys/").text
     key = sandbox.keys("acme")[0]["id"]
     assert ben_client.post(f"/keys/production/acme/{key}/reveal/").status_code == 404
-    assert "Not all managers could be read." in sam_client.get(ACME).text
+    assert "Some people with access couldn't be read." in sam_client.get(ACME).text
 
 
 def test_unknown_fields_grant_nothing_and_harm_nothing(

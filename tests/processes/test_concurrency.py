@@ -9,7 +9,7 @@ from tests.helpers.processes import AtOnce, post
 from tests.helpers.verbs import FULL_KEY
 
 AT_ONCE = 20
-BEING_MADE = "Another change is still being made"
+BEING_MADE = "Another change is in progress"
 
 
 @pytest.fixture

@@ -254,7 +254,7 @@ def test_a_key_pasted_into_a_label_is_refused(sinks: Sinks, people: dict[str, Cl
             client = people["mallory" if verb is FIRST_KEY else "ann"]
             response = client.post(verb.url(sinks.sandbox), verb.fields | {"label": label, "token": str(uuid.uuid4())})
             assert response.status_code == HTTPStatus.UNPROCESSABLE_ENTITY
-            assert "seems to hold a key" in response.text
+            assert "looks like it contains a key" in response.text
             sinks.keep(response)
     form = NEW_FIELDS | {"key_label": CANARY, "token": str(uuid.uuid4())}
     sinks.keep(sam_client.post(STAFF_LIST + "create/", form))
@@ -269,7 +269,7 @@ def test_a_key_pasted_into_what_is_kept_with_a_consumer_is_refused(
     """E2: it would stand in the audit log."""
     response = sam_client.post(STAFF_LIST + "create/", NEW_FIELDS | fields | {"token": str(uuid.uuid4())})
     assert response.status_code == HTTPStatus.UNPROCESSABLE_ENTITY
-    assert "seems to hold a key" in response.text
+    assert "looks like it contains a key" in response.text
     sinks.keep(response)
     assert {call.method for call in sinks.sandbox.journal()} <= {"GET"}
     assert sinks.leaks() == []
@@ -278,8 +278,8 @@ def test_a_key_pasted_into_what_is_kept_with_a_consumer_is_refused(
 @pytest.mark.parametrize(
     ("url", "fields"),
     [
-        ("/admin/keys/consumers/create/production/", NEW_FIELDS | {"managers": f"{CANARY}@acme.test"}),
-        ("/admin/keys/consumers/create/production/", NEW_FIELDS | {"name": CANARY}),
+        ("/admin/keys/consumers/production/create/", NEW_FIELDS | {"managers": f"{CANARY}@acme.test"}),
+        ("/admin/keys/consumers/production/create/", NEW_FIELDS | {"name": CANARY}),
         ("/admin/keys/consumer/production/acme/managers/add/", {"email": f"{CANARY}@acme.test"}),
         ("/admin/keys/consumer/production/acme/delete/", {"typed": CANARY}),
         ("/admin/portal/user/{ann}/support/", {"reason": f"Ticket 7, {CANARY}"}),
@@ -293,7 +293,7 @@ def test_a_key_pasted_into_any_other_text_is_refused(
     acme(sinks.sandbox)
     response = sam_client.post(url.format(ann=ann.pk), fields | {"token": str(uuid.uuid4())})
     assert response.status_code == HTTPStatus.UNPROCESSABLE_ENTITY
-    assert "seems to hold a key" in response.text
+    assert "looks like it contains a key" in response.text
     sinks.keep(response)
     assert {call.method for call in sinks.sandbox.journal()} <= {"GET"}
     assert not AuditEvent.objects.filter(action=Action.SUPPORT).exists()
