@@ -13,7 +13,7 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.views.decorators.gzip import gzip_page
 from django.views.decorators.http import require_POST, require_safe
-from django_htmx.http import push_url, trigger_client_event
+from django_htmx.http import push_url, reswap, retarget, trigger_client_event
 
 from keys import refusals
 from keys.audit import history
@@ -54,7 +54,7 @@ from keys.web.forms import (
 )
 from keys.web.hand_over import FORMS
 from keys.web.history import history_of_key
-from keys.web.listing import is_long, place_of
+from keys.web.listing import Place, is_long, place_of
 from keys.web.portal_or_admin import in_admin, is_colleague_elsewhere, page_of
 from keys.zuplo import gateway
 
@@ -76,7 +76,8 @@ def page(request: Request, ring: KeyRing, name: str = "") -> HttpResponse:
         return moved(request, ring.environment, name)
     if name and not known:
         raise NotFound("absent, or not this person's")
-    context = page_context(ring) | {"place": place, "is_own_page": bool(name)}
+    carried = place if name else Place(only=place.only)  # whose page and words are about consumers
+    context = page_context(ring) | {"place": place, "carried": carried, "is_own_page": bool(name)}
     if name and request.htmx.target == f"keys-{name}":
         return render(request, "keys/_found_keys.html", context | {"consumer": known[0]})
     words, health = "" if name else place.find, key_health.findings(known)
@@ -90,7 +91,7 @@ def page(request: Request, ring: KeyRing, name: str = "") -> HttpResponse:
     beside = panels().of_consumers(ring, cards)
     consumers.object_list = [replace(consumer, panel=beside.get(consumer.name, "")) for consumer in cards]
     if not name:
-        context["place"] = replace(place, page=1)  # which is one of consumers
+        context["place"] = replace(place, page=1)
     context |= {
         "consumers": consumers,
         "environments": list(settings.ZUPLO_BUCKETS),
@@ -160,9 +161,10 @@ def key_page(request: Request, ring: KeyRing, name: str, key_id: str) -> HttpRes
 def reveal(request: Request, ring: KeyRing, name: str, key_id: str) -> HttpResponse:
     full = ring.reveal(name, key_id)
     context = page_context(ring) | {"key": full.key, "value": full.value}
-    if request.htmx:
-        template = "keys/_key_card.html" if request.htmx.target == "key-card" else "keys/_key.html"
-        return render(request, template, context)
+    if request.htmx.target == "key-card":
+        return render(request, "keys/_key_card.html", context)
+    if request.htmx:  # the buttons of rows say no more than where they lead: there are many
+        return reswap(retarget(render(request, "keys/_key.html", context), "closest [data-key]"), "outerHTML")
     return _revealed(request, ring, **context)
 
 

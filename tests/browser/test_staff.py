@@ -120,7 +120,7 @@ def test_where_the_clipboard_refuses_the_key_is_shown_selected(
     for leave in (lambda: button(page, "Done").click(), lambda: page.clock.fast_forward(61_000)):
         button(page.locator(f"[data-key={ci['id']}]"), "Copy").click()
         dialog = page.get_by_role("dialog", name="Copy this key manually")
-        expect(dialog).to_contain_text("did not let this page use the clipboard")
+        expect(dialog).to_contain_text("blocked the clipboard")
         expect(dialog.locator("textarea")).to_have_value(ci["key"])
         assert page.evaluate("getSelection().toString()") == ci["key"]
         leave()
