@@ -57,7 +57,7 @@ def texts_to_hand_over(key: ApiKey) -> list[tuple[Form, str]]:
 
 @register.simple_tag(takes_context=True, name="listing")
 def listing_of(context: Context, consumer: Consumer) -> Listing:
-    """What of a consumer's keys its card shows, at the place that the page names."""
+    """Listing for a consumer's card, at the place that the page names."""
     return listing(consumer, context.get("place") or Place(), strict=bool(context.get("is_own_page")))
 
 

@@ -49,7 +49,7 @@ def place_of(request: Request) -> Place:
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """What of a consumer's keys is shown. `place` is where that is, which need not be where somebody wanted to be."""
+    """A page of a consumer's keys. `place` is where that is, which need not be where somebody wanted to be."""
 
     consumer: Consumer
     place: Place

@@ -327,7 +327,7 @@ def test_from_eleven_keys_on_there_are_pages_and_a_search(sandbox: Sandbox, ann_
     assert labels[22] in labels_on(page_of(ann_client, f"{FLEET}?find={ending}"))
     nothing = page_of(ann_client, f"{FLEET}?find=elsewhere")
     assert labels_on(nothing) == []
-    assert "No key has “elsewhere”" in nothing.get_text()
+    assert "No key matches “elsewhere”" in nothing.get_text()
 
 
 def test_expired_keys_are_on_the_last_pages(sandbox: Sandbox, ann_client: Client) -> None:

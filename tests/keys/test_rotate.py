@@ -438,7 +438,7 @@ def test_ending_now_is_asked_for_first(sandbox: Sandbox, ann_client: Client) -> 
 def test_a_replaced_key_may_be_kept_within_its_own_end(
     own: int | None, grace: str, kept: float, sandbox: Sandbox, ann_client: Client
 ) -> None:
-    """Later than the rotation said, but never later than it would have ended without it."""
+    """G7: later than the rotation said, but never later than it would have ended without it."""
     old, _new = a_pair(sandbox, ann_client, own and in_time(days=own))
     assert about(ends(old), in_time(hours=24))
     assert keep(ann_client, old, grace).status_code == 303
@@ -457,7 +457,7 @@ def test_only_possible_times_are_offered_to_keep_it(sandbox: Sandbox, ann_client
 
 
 def test_an_end_that_was_chosen_for_the_key_itself_stays(sandbox: Sandbox, ann_client: Client) -> None:
-    """As when it leaked, or somebody knew better: only what a rotation made earlier is made later again."""
+    """G7: as when it leaked, or somebody knew better: only what a rotation made earlier is made later again."""
     old, _new = a_pair(sandbox, ann_client)
     form = {"ends_on": in_time(hours=3).strftime("%Y-%m-%dT%H:%M"), "token": str(uuid.uuid4())}
     assert ann_client.post(f"/keys/production/acme/{old['id']}/end/", form).status_code == 303
