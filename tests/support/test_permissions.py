@@ -184,7 +184,7 @@ def test_no_key_is_made_that_nobody_could_ever_see(verb: Verb, changing, sandbox
     before = sandbox.keys("acme")
     answer = verb.send(changing, verb.url(sandbox))
     assert answer.status_code == 403
-    assert "shown only once, to whoever makes it" in answer.text
+    assert "only once here, to the person who creates them" in answer.text
     assert changing.get(verb.url(sandbox)).status_code == 403
     assert sandbox.keys("acme") == before
     assert {call.method for call in sandbox.journal()} == {"GET"}
@@ -207,7 +207,7 @@ def test_an_old_key_goes_on_while_nobody_could_be_shown_the_new_one(changing, sa
     rotate = next(verb for verb in MAKING if verb.action == Action.ROTATE)
     before = sandbox.keys("acme")
     answer = rotate.send(changing, rotate.url(sandbox))
-    assert "was left as it was, as nobody has seen the new one yet" in answer.text
+    assert "still works, because nobody has seen the new one yet" in answer.text
     assert not FULL_KEY.search(answer.text)
     assert len(sandbox.keys("acme")) == len(before) + 1
     assert sandbox.keys("acme")[: len(before)] == before
