@@ -49,12 +49,16 @@ def developer_api(**_kwargs: Any) -> Iterator[CheckMessage]:
         yield Error("ZUPLO_BUCKETS names no bucket.", hint=hint, id="keys.E002")
         return
     for name, bucket in buckets.items():
-        if name in {"activity", "reminders"} or not slug_re.fullmatch(name):
+        if name in PAGES or not slug_re.fullmatch(name):
             hint = "Give it another name, of letters, digits and hyphens: it's part of URLs, where these are taken."
             yield Error(f"ZUPLO_BUCKETS has an environment called {name}.", hint=hint, id="keys.E002")
         if not bucket:
             hint = "Copy its name, zprj-..., from your Zuplo project's settings."
             yield Error(f"ZUPLO_BUCKETS has no bucket for {name}.", hint=hint, id="keys.E002")
+
+
+PAGES = {"activity", "ask", "calendar", "create", "reminders"}
+"""Names that addresses have where those of environments stand."""
 
 
 @register()

@@ -14,9 +14,9 @@ class ApiError(Exception):
 
     status = 503
     title: Text = _("The key service is unavailable")
-    text: Text = _("The service that keeps your keys did not answer as it should.")
+    text: Text = _("The key service didn't respond as expected.")
     changed: Text = _("Nothing was changed.")
-    advice: Text = _("Your keys go on working. Please try again in a minute.")
+    advice: Text = _("Your keys keep working. Try again in a minute.")
     retry_after: int | None = None
 
 
@@ -24,16 +24,16 @@ class NotFound(ApiError):
     """Not found, for this person: missing, malformed and somebody else's look the same."""
 
     status = 404
-    title = _("This is not there any more")
-    text = _("It may have been deleted or changed meanwhile, perhaps by you in another window.")
-    advice = _("Reload the page to see where things stand.")
+    title = _("This no longer exists")
+    text = _("Someone may have deleted or changed it, maybe you in another window.")
+    advice = _("Reload to see the current state.")
 
 
 class NotAllowed(ApiError):
     """Forbidden by one of our own rules; the sentence given is shown to the customer."""
 
     status = 403
-    title = _("This is not possible")
+    title = _("You can't do this")
 
     def __init__(self, text: Text, advice: Text = "") -> None:
         super().__init__(str(text))
@@ -45,7 +45,7 @@ class StepUpNeeded(ApiError):
     """Step-up authentication: the last proof of identity is too old for this `wish`. Nothing was sent upstream."""
 
     status = 403
-    title = _("Please confirm that it is you")
+    title = _("Please confirm it's you")
 
     def __init__(self, wish: Text) -> None:
         super().__init__(f"too long ago to {wish}")
@@ -56,35 +56,35 @@ class Busy(ApiError):
     """Lock contention: another change to the same consumer has not ended yet."""
 
     status = 409
-    title = _("Another change is still being made")
-    text = _("Somebody, perhaps you in another window, is changing these keys right now.")
-    advice = _("Please try again in a few seconds.")
+    title = _("Another change is in progress")
+    text = _("Someone is changing these keys right now, maybe you in another window.")
+    advice = _("Try again in a few seconds.")
 
 
 class ChangedMeanwhile(ApiError):
     """Optimistic concurrency: things are not as they were when the form was opened; decide anew."""
 
     status = 409
-    title = _("This has changed meanwhile")
-    text = _("Somebody, perhaps you in another window, changed it since you opened this form.")
-    advice = _("Reload the page, see where things stand, and decide again.")
+    title = _("This has changed")
+    text = _("Someone changed this while you were editing, maybe you in another window.")
+    advice = _("Reload and check before saving.")
 
 
 class DoneBefore(ApiError):
     """Idempotency: the form was sent before and carried out; what came of it cannot be shown now."""
 
-    title = _("This form was sent before")
-    text = _("It was carried out then, as far as it could be. What came of it cannot be shown at the moment.")
+    title = _("You already sent this form")
+    text = _("It was processed then, but we can't show the result right now.")
     changed = _("Nothing was done a second time.")
-    advice = _("Reload the API keys page in a minute to see where things stand.")
+    advice = _("Reload the API keys page in a minute to see the current state.")
 
 
 class RateLimited(ApiError):
     """Rate limit: the person does this more often than the operator lets anybody; wait."""
 
     status = 429
-    title = _("That was a lot in a short time")
-    text = _("To protect your keys, only so many may be shown or changed in a minute.")
+    title = _("Too many requests")
+    text = _("To protect your keys, we limit how many you can show or change per minute.")
     advice = ""
 
     def __init__(self, limit: int, retry_after: int) -> None:
@@ -96,9 +96,9 @@ class ValueHidden(ApiError):
     """The Developer API shows a mask where the full key was asked for."""
 
     status = 409
-    title = _("This key cannot be shown")
-    text = _("The key service shows a key only once, when it is made.")
-    advice = _("If you no longer have the key, rotate it: the new key is shown to you then.")
+    title = _("This key can't be shown")
+    text = _("The key service shows a key only once, when it's created.")
+    advice = _("If you no longer have it, rotate it. You'll see the new key then.")
 
 
 class ApiUnavailable(ApiError):
@@ -113,9 +113,9 @@ class ApiRefused(ApiError):
     """Upstream refusal: the Developer API understood and said no; `code` is its HTTP status."""
 
     status = 502
-    title = _("The key service refused")
-    text = _("The service that keeps your keys did not accept this change.")
-    advice = _("Reload the page to see where things stand. If it happens again, please contact support.")
+    title = _("The key service refused this change")
+    text = _("The key service didn't accept it.")
+    advice = _("Reload to see the current state. If it happens again, contact support.")
 
     def __init__(self, reason: str, code: int) -> None:
         super().__init__(reason)
@@ -125,22 +125,22 @@ class ApiRefused(ApiError):
 class ApiMisconfigured(ApiError):
     """Misconfiguration: the Developer API does not accept the portal's own token; only the operator can help."""
 
-    title = _("The portal is not set up correctly")
-    text = _("The portal cannot sign in to the service that keeps your keys.")
-    advice = _("The operator has been told. Your keys go on working; please try again later.")
+    title = _("The portal isn't set up correctly")
+    text = _("The portal can't sign in to the key service.")
+    advice = _("We've been notified. Your keys keep working. Try again later.")
 
 
 class OddAnswer(ApiError):
     """Invalid response: an answer of another shape, or about another object, than asked for; not to be used."""
 
     status = 502
-    title = _("The key service gave an unusable answer")
+    title = _("Unexpected response from the key service")
 
 
 class OutcomeUnknown(ApiError):
     """Unknown outcome: a write may or may not have been done. Read back first, and never send it again."""
 
-    title = _("We could not confirm this change")
-    text = _("The service that keeps your keys did not say whether it was done.")
+    title = _("We couldn't confirm this change")
+    text = _("The key service didn't tell us whether it was done.")
     changed = _("It may or may not have been done.")
-    advice = _("Reload the page in a minute to see where things stand before you try again.")
+    advice = _("Reload in a minute and check before you try again.")

@@ -11,6 +11,7 @@ from urllib.parse import parse_qsl, urlencode
 from django.contrib import messages
 from django.http import HttpResponse, HttpResponseRedirect
 from django.shortcuts import render, resolve_url
+from django.urls import reverse
 from django.utils.cache import add_never_cache_headers
 from django.utils.http import escape_leading_slashes
 from django.utils.translation import gettext as _
@@ -33,6 +34,8 @@ from keys.errors import (
 )
 from keys.http import Request
 from keys.redaction import ends_for_keys
+from keys.web.answers import finish_copy_later
+from keys.web.listing import page_at, place_of
 from keys.web.portal_or_admin import in_admin, page_of, render_here
 
 logger = logging.getLogger(__name__)
@@ -106,10 +109,13 @@ def redirect_to_step_up(request: Request, error: StepUpNeeded) -> HttpResponse:
     """Step-up redirect of the whole page, never of a dialog; it leads back to where the action is offered again."""
     logger.info("asked for a proof: %s", error)
     request.session[INTERRUPTED] = str(error.wish)
-    back = request.get_full_path() if request.method == "GET" else request.path
+    back = request.get_full_path() if request.method == "GET" else request.path + place_of(request).query
     match = request.resolver_match
     if match and match.url_name in {"reveal", "copy", "try"}:  # these have no form to come back to
-        back = page_of(request, match.kwargs["environment"], match.kwargs["name"])
+        back = page_at(request, match.kwargs["environment"], match.kwargs["name"])
+        if request.POST.get("from") == "key" and not in_admin(request):
+            back = reverse("keys:key", kwargs=match.kwargs)
+            finish_copy_later(request, back)
     url = f"{resolve_url(settings.KEYS_STEP_UP_URL)}?{urlencode({'next': back})}"
     return HttpResponseClientRedirect(url) if request.htmx else HttpResponseRedirect(url, status=303)
 

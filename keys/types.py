@@ -97,6 +97,11 @@ class ApiKey:
         return self.expires_on is not None and self.expires_on <= timezone.now()
 
     @property
+    def is_replaced(self) -> bool:
+        """True if another key works in its place, where that was looked up."""
+        return self.replaced_by is not None and not self.replaced_by.is_ended
+
+    @property
     def ends_soon(self) -> bool:
         return self.expires_on is not None and timezone.now() < self.expires_on <= timezone.now() + SOON
 

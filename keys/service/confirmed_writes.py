@@ -245,8 +245,9 @@ def added_manager(consumer: Consumer, email: str) -> Manager | None:
 
 def roll_keys(api: DeveloperAPI, before: Consumer, old_ends: datetime, facts: Facts) -> tuple[Consumer, FullKey]:
     """Roll a consumer's keys: as it is afterwards, and its new key. Where roll-key cannot be used a key is made."""
-    if any(key.expires_on and key.expires_on < old_ends for key in before.keys):
-        # By one reading roll-key would move this end to a later time, and nobody may be able to move it back.
+    if facts["ends"] or any(key.expires_on and key.expires_on < old_ends for key in before.keys):
+        # roll-key gives the new key no end. By one reading it would move an early end to a later time, and nobody may
+        # be able to move it back.
         return before, make_key(api, before.name, facts)
     doubt = OutcomeUnknown("rolled, but no new key shows")
     try:

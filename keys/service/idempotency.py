@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from keys.audit import log, notifications
 from keys.models import Action, AuditEvent
-from keys.types import ApiKey, Consumer
+from keys.types import ApiKey, Consumer, FullKey
 
 Verb = TypeVar("Verb", bound=Callable[..., "Change"])
 
@@ -20,7 +20,8 @@ class Change:
     """Result of a verb: the consumer as it is now, the key concerned, and its value where it is to be shown.
 
     `is_withheld` says that there is a value, which this person may not see. `unended` are old keys that a rotation
-    could not end, and when each was to end. `is_gone` says that what was made was deleted, or undone, since.
+    could not end, and when each was to end. Of keys that were rotated one by one `made` are the new ones, and `left`
+    those that were not reached. `is_gone` says that what was made was deleted, or undone, since.
     """
 
     event: AuditEvent
@@ -29,6 +30,8 @@ class Change:
     value: str = field(default="", repr=False)
     ends: datetime | None = None
     unended: Mapping[ApiKey, datetime] = field(default_factory=dict)
+    made: tuple[FullKey, ...] = field(default=(), repr=False)
+    left: tuple[ApiKey, ...] = ()
     is_withheld: bool = False
     is_gone: bool = False
 
@@ -56,4 +59,6 @@ def once(verb: Verb) -> Verb:
 
 def redacted_for_staff(change: Change) -> Change:
     """Redacted for staff who may change keys and not see them: the managers can have the value shown."""
-    return replace(change, value="", is_withheld=bool(change.value) or change.is_withheld)
+    made = tuple(replace(full, value="") for full in change.made)
+    is_withheld = bool(change.value) or any(full.value for full in change.made) or change.is_withheld
+    return replace(change, value="", made=made, is_withheld=is_withheld)

@@ -46,8 +46,9 @@ from keys.provisioning import provisioning, rules_for
 from keys.service import confirmed_writes, rate_limits, read_your_writes
 from keys.service.confirmed_writes import Facts
 from keys.service.idempotency import Change, once
-from keys.service.lifetimes import check_last, current_ends, renewed_end
+from keys.service.lifetimes import check_last, current_ends, own_end, renewed_end
 from keys.service.reconciliation import settle
+from keys.service.replacements import with_replacements
 from keys.tolerance import same_time
 from keys.types import ApiKey, Consumer, FullKey, Unread, UnreadConsumer, as_shown
 from keys.zuplo import gateway, retries
@@ -56,10 +57,9 @@ from keys.zuplo.gateway import Trial
 
 logger = logging.getLogger(__name__)
 
-SUPPORT_MAY_NOT = gettext_lazy(
-    "You are here as support: keys stay masked, and this cannot be done in a customer's name."
-)
+SUPPORT_MAY_NOT = gettext_lazy("You're here as support: keys stay masked, and you can't do this for a customer.")
 A_MOMENT = timedelta(minutes=1)
+KEYS_AT_ONCE = 20  # to be rotated one by one: each takes two calls, and a page has only so much time
 HIDDEN_FOR = 600  # seconds during which Reveal is not offered, after the API showed a mask instead of a key
 
 
@@ -99,7 +99,7 @@ class KeyRing:
         if self.may(action):
             self._require_a_viewer(action)
         elif self.actor.in_admin:
-            raise NotAllowed(_("You have no permission for this."))
+            raise NotAllowed(_("You don't have permission to do this."))
         else:
             raise NotAllowed(SUPPORT_MAY_NOT)
 
@@ -108,7 +108,9 @@ class KeyRing:
         if action not in MAKING or self.may(Action.REVEAL):
             return
         if cache.get(self._hidden_flag) or not self.api.shows_keys():
-            raise NotAllowed(_("Here a key is shown only once, to whoever makes it, and you may not see it."))
+            raise NotAllowed(
+                _("Keys are shown only once here, to the person who creates them, and you can't see this one.")
+            )
 
     def check_proof(self, action: Action) -> None:
         """Raises `StepUpNeeded` if the person proved too long ago who is there; every verb asks this next."""
@@ -237,10 +239,10 @@ class KeyRing:
     def check_newcomer(self) -> None:
         """Raises `NotAllowed` for who has keys already, or may have none."""
         if not self.actor.emails:
-            raise NotAllowed(_("Please confirm your e-mail address first."))
+            raise NotAllowed(_("Please confirm your email address first."))
         found = self.consumers()
         if found.consumers:
-            raise NotAllowed(_("You have keys already. Reload the page, and create this one beside them."))
+            raise NotAllowed(_("You already have a key. Reload the page to see it and add another."))
         if found.unread:
             raise OddAnswer("whether the person has keys already cannot be judged")
         provisioning().may_create(self.actor, None)
@@ -272,13 +274,8 @@ class KeyRing:
             consumer = self._locked(event)
             old = require_live(consumer.key(key_id))
             rules_for(self.actor).may_rotate(self.actor, consumer)
-            label, ends_on = old.label_to_copy, renewed_end(old, self.environment)
-            facts = confirmed_writes.facts_of_new_key(consumer.key_ids, as_shown(label), ends_on)
-            ends = confirmed_writes.ends_of_old([old], old_ends)
-            facts = log.note(event, old, old=ends, was=current_ends(old), **facts)
-            new = self._redacted_for_staff(confirmed_writes.make_key(self.api, name, facts, label))
-            log.note_new_key(event, new.key)
-            consumer, unended = self._end_old(event, consumer.with_key(new.key), new)
+            ends = renewed_end(old, self.environment)
+            consumer, new, unended = self._replaced(event, consumer, old, old_ends, ends)
         return Change(event, consumer, new.key, new.value, consumer.key(old.id).expires_on, unended)
 
     @once
@@ -295,11 +292,14 @@ class KeyRing:
         return Change(event, consumer.with_key(renamed), renamed)
 
     @once
-    def change_end(self, name: str, key_id: str, *, ends: datetime, token: UUID, found: str = "") -> Change:
+    def change_end(
+        self, name: str, key_id: str, *, ends: datetime, token: UUID, found: str = "", keeps: bool = False
+    ) -> Change:
         """An earlier end, or a first one; raises `NotAllowed` for a later one, as no key may live longer.
 
         A key that is to end now and has ended is as wanted: whoever finishes a rotation need not know of its answer.
-        `found` says where the key was found, if it has leaked: its managers are told.
+        `found` says where the key was found, if it has leaked: its managers are told. One that `keeps` takes a later
+        end too, as far as only a rotation made it earlier: then it is kept until its own end at the latest.
         """
         with self._recorded(Action.CHANGE_END, name, key_id, token=token) as event:
             consumer = self._locked(event)
@@ -308,12 +308,15 @@ class KeyRing:
                 require_live(key)
             if key.expires_on and ends == key.expires_on.replace(second=0, microsecond=0):
                 ends = key.expires_on  # as the form showed it, which leaves out the seconds
+            last = own_end(key, self.environment) if keeps else key.expires_on
+            if keeps and last:
+                ends = min(ends, last)
             is_so = key.is_ended or same_time(key.expires_on, ends)
-            if key.expires_on and ends > key.expires_on and not is_so:
-                raise NotAllowed(_("A key cannot be made to live longer. Create or rotate a key instead."))
+            if last and ends > last and not is_so:
+                raise NotAllowed(_("A key can't be extended. Create or rotate a key instead."))
             if not is_so:
                 check_last(ends)
-            told = {"found": found} if found else {}
+            told = ({"found": found} if found else {}) | ({"keeps": True} if keeps else {})
             log.note(event, key, ends=ends.isoformat(), was=current_ends(key), **told)
             ended = key if is_so else replace(key, expires_on=confirmed_writes.end_key(self.api, key, ends).expires_on)
             self._note_ends(event, consumer.with_key(ended))
@@ -349,26 +352,73 @@ class KeyRing:
         return Change(event, replace(consumer, label=kept))
 
     @once
-    def rotate_all(self, name: str, *, old_ends: datetime, token: UUID, seen: str = "") -> Change:
-        """One new key, and an end for every old one: the given one or its own, whichever comes first.
+    def rotate_all(
+        self,
+        name: str,
+        *,
+        old_ends: datetime,
+        token: UUID,
+        seen: str = "",
+        ends: datetime | None = None,
+        each: bool = False,
+    ) -> Change:
+        """One new key for all, or `each` old one by one with its label; and an end for every old key.
 
-        roll-key is documented in three ways; what it did is looked at, and put right key by key. Raises
-        `ChangedMeanwhile` if there are other keys than those that were `seen`: one made since was not meant.
+        That is the given one or its own, whichever comes first. roll-key is documented in three ways; what it did is
+        looked at, and put right key by key. Raises `ChangedMeanwhile` if there are other keys than those that were
+        `seen`: one made since was not meant.
         """
         with self._recorded(Action.ROTATE_ALL, name, token=token) as event:
             before = self._locked(event)
             check_rotate_all(before)
             if seen and seen != before.mark:
                 raise ChangedMeanwhile("there are other keys now than were seen")
-            facts = confirmed_writes.facts_of_new_key(before.key_ids, "", None)
-            was = current_ends(*before.keys)
-            log.note(event, old=confirmed_writes.ends_of_old(before.keys, old_ends), was=was, **facts)
+            old, was = confirmed_writes.ends_of_old(before.keys, old_ends), current_ends(*before.keys)
+            if each:
+                log.note(event, each=[], old=old, was=was)
+                return self._rotate_each(event, before, old_ends, ends)
+            facts = confirmed_writes.facts_of_new_key(before.key_ids, "", ends)
+            log.note(event, old=old, was=was, **facts)
             rolled, new = confirmed_writes.roll_keys(self.api, before, old_ends, facts)
             log.note_new_key(event, new.key)
             new = self._redacted_for_staff(new)
             consumer, unended = self._end_old(event, rolled.with_key(new.key), new)
-        ends = [key.expires_on for key in consumer.keys if key.id in before.key_ids and key.expires_on]
-        return Change(event, consumer, new.key, new.value, max([old_ends, *ends]), unended)
+        last = _last_end(consumer, old_ends, before.key_ids)
+        return Change(event, consumer, new.key, new.value, last, unended)
+
+    def _rotate_each(self, event: AuditEvent, before: Consumer, old_ends: datetime, ends: datetime | None) -> Change:
+        """Rotate one key after the other, each with an event of its own; where one fails, those left stay as they are.
+
+        Raises the first failure if nothing was made before. Keys in whose place another one works need no more.
+        """
+        (known,) = with_replacements([before], self.environment)
+        wanted = [key for key in known.live_keys if not key.is_replaced]
+        if len(wanted) > KEYS_AT_ONCE:
+            words = _("More than %(number)d keys can't be rotated one by one at once.") % {"number": KEYS_AT_ONCE}
+            raise NotAllowed(words, advice=_("Choose one new key for all, or rotate them from their own rows."))
+        # As many as there will be when it is the last one's turn.
+        rules_for(self.actor).may_rotate(self.actor, replace(before, keys=(*before.keys, *wanted[1:])))
+        consumer, left = before, list(wanted)
+        made: list[FullKey] = []
+        for old in wanted:
+            try:
+                with log.recorded(self.actor, Action.ROTATE, self.environment, before.name, old.id) as part:
+                    log.note(part, of=event.pk)
+                    consumer, new, unended = self._replaced(part, consumer, old, old_ends, ends)
+            except ApiError:
+                if not made:
+                    raise
+                break
+            made.append(new)
+            left.remove(old)
+            log.note(event, each=[full.key.id for full in made])
+        stay = {key.id for key in left}
+        log.note(event, old={key_id: at for key_id, at in event.facts["old"].items() if key_id not in stay})
+        consumer, unended = self._end_old(event, consumer, *made)
+        if left:
+            event.outcome = Outcome.PARTLY
+        last = _last_end(consumer, old_ends, event.facts["old"])
+        return Change(event, consumer, ends=last, unended=unended, made=tuple(made), left=tuple(left))
 
     # Changing who manages a consumer
 
@@ -378,7 +428,7 @@ class KeyRing:
         with self._recorded(Action.ADD_MANAGER, name, token=token) as event:
             consumer = self._locked(event)
             if confirmed_writes.added_manager(consumer, email):
-                raise NotAllowed(_("%(email)s manages this consumer already.") % {"email": email})
+                raise NotAllowed(_("%(email)s already has access.") % {"email": email})
             rules_for(self.actor).may_add_manager(self.actor, consumer)
             rate_limits.count_invitation(self.actor, email)
             log.note(event, address=email)
@@ -408,7 +458,7 @@ class KeyRing:
     def first_result(self, event: AuditEvent) -> Change:
         """Idempotent replay: the result of the first time the form was sent, as far as it can be told again."""
         if not log.is_by(event, self.actor) or event.environment != self.environment:
-            raise NotAllowed(_("This form was used before. Open it again."))
+            raise NotAllowed(_("You already used this form. Open it again."))
         if event.outcome in OPEN:
             raise OutcomeUnknown(f"event {event.pk} is {event.outcome}")
         try:
@@ -416,6 +466,8 @@ class KeyRing:
             if event.action in {Action.ADD_MANAGER, Action.REMOVE_MANAGER}:
                 is_one = confirmed_writes.added_manager(consumer, event.facts.get("address", "")) is not None
                 return Change(event, consumer, is_gone=is_one != (event.action == Action.ADD_MANAGER))
+            if "each" in event.facts:
+                return self._each_again(event, consumer)
             made = event.facts.get("new", "")
             concerned = made or (event.key_id if event.action != Action.DELETE else "")
             if not made or consumer.lacks_key(made):
@@ -429,9 +481,15 @@ class KeyRing:
                 change = Change(event, consumer, consumer.key(made), self._value_again(event.consumer, made))
         except (ApiMisconfigured, ApiRefused, ApiUnavailable, OddAnswer, RateLimited) as problem:
             raise DoneBefore(f"event {event.pk}: {problem}") from problem
-        # An end that was to come long ago is to come now.
-        unended = confirmed_writes.unended(event, consumer)
-        return replace(change, unended={key: max(at, timezone.now() - A_MOMENT) for key, at in unended.items()})
+        return replace(change, unended=_to_end_now(event, consumer))
+
+    def _each_again(self, event: AuditEvent, consumer: Consumer) -> Change:
+        """The new keys of a form that is sent again, without their values: each can be revealed on its row."""
+        made = tuple(FullKey(key, "") for key in consumer.keys if key.id in event.facts["each"])
+        left = tuple(
+            key for key in consumer.live_keys if key.id in event.facts["was"].keys() - event.facts["old"].keys()
+        )
+        return Change(event, consumer, unended=_to_end_now(event, consumer), made=made, left=left, is_gone=not made)
 
     def _changed_by(self, event: AuditEvent) -> Consumer:
         """The consumer as it is now; whoever has left it sees its title, and nothing else."""
@@ -495,8 +553,21 @@ class KeyRing:
         """A key just made by staff who may not see it: with its value only if the API shows it to the managers."""
         return new if self.may(Action.REVEAL) else confirmed_writes.with_value(self.api, replace(new, value=""))
 
+    def _replaced(
+        self, event: AuditEvent, consumer: Consumer, old: ApiKey, old_ends: datetime, ends: datetime | None
+    ) -> tuple[Consumer, FullKey, Mapping[ApiKey, datetime]]:
+        """A key in place of an old one: the consumer afterwards, the new key, and what could not be ended."""
+        label = old.label_to_copy
+        facts = confirmed_writes.facts_of_new_key(consumer.key_ids, as_shown(label), ends)
+        old_one = {"old": confirmed_writes.ends_of_old([old], old_ends), "was": current_ends(old)}
+        facts = log.note(event, old, **old_one, **facts)
+        new = self._redacted_for_staff(confirmed_writes.make_key(self.api, consumer.name, facts, label))
+        log.note_new_key(event, new.key)
+        consumer, unended = self._end_old(event, consumer.with_key(new.key), new)
+        return consumer, new, unended
+
     def _end_old(
-        self, event: AuditEvent, consumer: Consumer, new: FullKey
+        self, event: AuditEvent, consumer: Consumer, *new: FullKey
     ) -> tuple[Consumer, Mapping[ApiKey, datetime]]:
         """Give each old key its wanted end: the consumer afterwards, and those for which that failed.
 
@@ -504,7 +575,7 @@ class KeyRing:
         """
         late = confirmed_writes.unended(event, consumer)
         failed = dict(late)
-        for key, at in late.items() if new.value else ():
+        for key, at in late.items() if all(full.value for full in new) else ():
             try:
                 ended = replace(key, expires_on=confirmed_writes.end_key(self.api, key, at).expires_on)
             except ApiError:
@@ -522,12 +593,23 @@ class KeyRing:
             log.note(event, **facts)
 
 
+def _last_end(consumer: Consumer, old_ends: datetime, old: Collection[str]) -> datetime:
+    """When the last of the old keys ends."""
+    return max([old_ends, *(key.expires_on for key in consumer.keys if key.id in old and key.expires_on)])
+
+
+def _to_end_now(event: AuditEvent, consumer: Consumer) -> dict[ApiKey, datetime]:
+    """The old keys that a rotation has left to end; an end that was to come long ago is to come now."""
+    unended = confirmed_writes.unended(event, consumer)
+    return {key: max(at, timezone.now() - A_MOMENT) for key, at in unended.items()}
+
+
 def check_rotate_all(consumer: Consumer) -> None:
     """Raises `NotAllowed` where there is nothing to rotate, or a key whose own end could be moved to a later time."""
     if consumer.unread_keys:
         raise NotAllowed(
-            _("Not all of these keys could be read, so they cannot be rotated together."),
-            advice=_("Rotate the other keys one by one, and contact support about the one that is missing."),
+            _("Some of these keys couldn't be read, so you can't rotate them together."),
+            advice=_("Rotate the others one by one, and contact support about the missing one."),
         )
     if not consumer.live_keys:
         raise NotAllowed(_("There is no key to rotate. Create one instead."))
@@ -536,7 +618,7 @@ def check_rotate_all(consumer: Consumer) -> None:
 def require_live(key: ApiKey) -> ApiKey:
     """The key, unless it has ended: then raises `NotAllowed`."""
     if key.is_ended:
-        raise NotAllowed(_("This key has ended already. Create a new one."))
+        raise NotAllowed(_("This key has already expired. Create a new one."))
     return key
 
 

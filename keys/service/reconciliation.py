@@ -7,7 +7,7 @@ from django.utils import timezone
 from django.utils.dateparse import parse_datetime
 
 from keys.audit import log, notifications
-from keys.models import DONE, PLANNING, Action, AuditEvent, Outcome
+from keys.models import DONE, OPEN, PLANNING, Action, AuditEvent, Outcome
 from keys.service.confirmed_writes import (
     Facts,
     added_manager,
@@ -42,6 +42,8 @@ def settled(
         and not _shows(event, consumer, None)
     ):
         return Outcome.UNCONFIRMED, None  # it may be ours, and changed since, or somebody else's
+    if consumer and "each" in event.facts:
+        return _settled_by_parts(event, consumer, now), None
     if consumer and "before" in event.facts:
         free = (key for key in consumer.keys if key.id not in by_others)
         made = new_key_among(event.facts, free)
@@ -52,6 +54,31 @@ def settled(
     if consumer and consumer.unread:
         return Outcome.UNCONFIRMED, None  # what does not show may be among what could not be read
     return (Outcome.FAILED if now - event.started_at > NOT_DONE_AFTER else Outcome.UNCONFIRMED), None
+
+
+def _settled_by_parts(event: AuditEvent, consumer: Consumer, now: datetime) -> Outcome:
+    """The outcome where keys were rotated one by one: each has an event of its own, which is settled first."""
+    outcomes = {part.outcome for part in _parts(event)}
+    if outcomes & OPEN:
+        return Outcome.UNCONFIRMED
+    if outcomes & DONE:
+        return Outcome.PARTLY if unended(event, consumer) else Outcome.DONE
+    return Outcome.FAILED if now - event.started_at > NOT_DONE_AFTER else Outcome.UNCONFIRMED
+
+
+def _parts(event: AuditEvent) -> list[AuditEvent]:
+    return list(
+        AuditEvent.objects.filter(
+            environment=event.environment, consumer=event.consumer, started_at__gte=event.started_at, facts__of=event.pk
+        )
+    )
+
+
+def _told_by_parts(event: AuditEvent) -> Facts:
+    """Facts of keys that were rotated one by one: the new ones, and the old ones that they replace."""
+    done = {part.key_id: part.facts for part in _parts(event) if "new" in part.facts}
+    old = {key_id: at for key_id, at in event.facts["old"].items() if key_id in done}
+    return {"each": [facts["new"] for facts in done.values()], "old": old}
 
 
 def _shows(event: AuditEvent, consumer: Consumer, made: ApiKey | None) -> bool:
@@ -99,6 +126,8 @@ def settle(event: AuditEvent, consumer: Consumer | None) -> bool:
         return False
     now = timezone.now()
     outcome, made = settled(event, consumer, log.keys_made_by_others(event), now)
+    if outcome in DONE and "each" in event.facts:
+        event.facts |= _told_by_parts(event)
     if consumer and outcome == Outcome.DONE:
         event.facts |= ends_as_kept(event, consumer)
     in_doubt = outcome == Outcome.UNCONFIRMED and now - event.started_at > NOT_DONE_AFTER

@@ -40,6 +40,8 @@ def _with_told(consumer: Consumer, told: _Told) -> Consumer:
     keys = {key.id: key for key in consumer.keys}
 
     def with_told(key: ApiKey) -> ApiKey:
+        if key.id not in told.new and key.id not in told.found:  # nearly all, where there are many
+            return key
         return replace(key, replaced_by=keys.get(told.new.get(key.id, "")), leaked=told.found.get(key.id, ""))
 
     return replace(consumer, keys=tuple(map(with_told, consumer.keys)))
@@ -51,6 +53,8 @@ def _told(environment: str, names: list[str]) -> dict[str, _Told]:
         of_consumer = told.setdefault(consumer, _Told())
         if action == Action.CHANGE_END:
             of_consumer.found.setdefault(key_id, facts["found"])
+        if "each" in facts:
+            continue  # of keys that were rotated one by one, each has an event of its own
         for old, at in facts.get("old", {}).items():
             ends = parse_datetime(at)
             # Rotating all keys notes those too that had ended long before.

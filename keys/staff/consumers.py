@@ -23,9 +23,9 @@ from keys.staff.fields import as_json
 from keys.staff.forms import ConsumerForm, DeleteForm, FilterForm, NewConsumerForm
 from keys.staff.search.unreachable import why_unseen
 from keys.types import Consumer, NewConsumer
+from keys.web.answers import undone
 from keys.web.forms import LABEL_LENGTH, ManagerForm, OnceForm
 from keys.web.portal_or_admin import ADMIN, page_of, render_here
-from keys.web.views import undone
 from keys.zuplo import bucket_names, gateway
 
 require_form = require_http_methods(["GET", "HEAD", "POST"])

@@ -34,6 +34,7 @@ urlpatterns = [
     path(_key + "copy/", for_staff(views.copy, by_script=True), name="copy"),
     path(_key + "try/", for_staff(views.try_key), name="try"),
     path(_key + "rotate/", for_staff(views.rotate), name="rotate"),
+    path(_key + "keep/", for_staff(views.keep), name="keep"),
     path(_key + "rename/", for_staff(views.rename), name="rename"),
     path(_key + "end/", for_staff(views.change_end), name="end"),
     path(_key + "delete/", for_staff(views.delete), name="delete"),

@@ -19,6 +19,7 @@ from keys.templatetags import memoised
 from keys.types import KEYS_IN_A_LIST, ApiKey, Consumer
 from keys.web import told
 from keys.web.hand_over import FORMS, Form
+from keys.web.listing import Listing, Place, listing
 
 AT, ID = "{at}", "{id}"  # blanks in the stencils of ActionsNode
 
@@ -56,6 +57,12 @@ def texts_to_hand_over(key: ApiKey) -> list[tuple[Form, str]]:
     return [(form, form.preview(key.masked)) for form in FORMS.values()]
 
 
+@register.simple_tag(takes_context=True, name="listing")
+def listing_of(context: Context, consumer: Consumer) -> Listing:
+    """Listing for a consumer's card, at the place that the page names."""
+    return listing(consumer, context.get("place") or Place(), strict=bool(context.get("is_own_page")))
+
+
 @register.simple_tag(takes_context=True)
 def address_of(context: Context, key: ApiKey) -> str:
     """URL prefix of a key's verbs: a page of many keys is slow if it reverses every one."""
@@ -80,6 +87,7 @@ class ActionsNode(template.Node):
             "can_reveal": bool(context["can_reveal"]),
             "can_change": bool(context["can_change"]),
             "is_ended": key.is_ended,
+            "is_replaced": key.is_replaced,
             "is_due": key.ends_soon and not key.replaced_by,
             "is_shown": bool(context.get("value")),
         }

@@ -4,6 +4,7 @@ Texts, files, addresses and icons that a template names are the same each time, 
 language (and set of URLs, where a site has several). To look them up anew took a fifth of a page.
 """
 
+import re
 from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
@@ -21,6 +22,8 @@ from django.urls import get_script_prefix, get_urlconf
 from django.utils.module_loading import import_string
 from django.utils.translation import get_language
 from heroicons.templatetags import heroicons
+
+INDENTATION = re.compile(r"\s*\n\s*")
 
 register = Library()
 register.tags |= i18n.register.tags | static.register.tags
@@ -40,7 +43,7 @@ class MemoisedNode(Node):
         here = get_language(), get_script_prefix(), get_urlconf()
         if here not in self.said:
             self.node.origin = self.origin  # which the parser tells the outer node only
-            self.said[here] = self.node.render(context)
+            self.said[here] = INDENTATION.sub("\n", self.node.render(context))
         return self.said[here]
 
 

@@ -1,6 +1,7 @@
 """Forms for customers; a form offers these fields, and nothing else can be changed."""
 
 import uuid
+from collections.abc import Sequence
 from datetime import date, datetime, time, timedelta
 from typing import Any
 
@@ -54,12 +55,12 @@ class OnceForm(forms.Form):
 
 def readable(value: str) -> None:
     if not is_readable(value):
-        raise ValidationError(_("Please leave out control characters and invisible ones."), code="unreadable")
+        raise ValidationError(_("Remove control characters and invisible characters."), code="unreadable")
 
 
 def keyless(value: str) -> None:
     if without_keys(value) != value:
-        raise ValidationError(_("This seems to hold a key. Leave it out: others read this text."), code="key")
+        raise ValidationError(_("This looks like it contains a key. Remove it: others can read this text."), code="key")
 
 
 class KeylessField(forms.CharField):
@@ -137,13 +138,14 @@ class ZonedForm(OnceForm):
 
     def _check_last(self, chosen: date) -> None:
         if chosen > self.last_day:
-            words = _("Keys end on %(day)s at the latest, or never.")
+            words = _("The latest possible expiry is %(day)s.")
             raise ValidationError(words, "far", {"day": date_format(self.last_day)})
 
 
-class CreateForm(ZonedForm):
-    label = label_field(_("Where the key is used, for instance “Production server”."))
-    ends = forms.ChoiceField(label=_("Ends"), widget=forms.RadioSelect, initial="90")
+class ExpiryForm(ZonedForm):
+    """Form that asks when a new key expires: after a time, at the end of a day, or never."""
+
+    ends = forms.ChoiceField(label=_("Expires"), widget=forms.RadioSelect, initial="90")
     ends_on = forms.DateField(
         label=_("Date"),
         required=False,
@@ -160,7 +162,7 @@ class CreateForm(ZonedForm):
         assert isinstance(field, forms.ChoiceField)  # noqa: S101, for the type checker
         field.choices = [*lasting, (ON_A_DATE, _("On a date")), (NEVER, _("Never"))]
         on = self.fields["ends_on"]
-        on.help_text = format_lazy(_("The key works to the end of this day ({zone})."), zone=str(self.time_zone))
+        on.help_text = format_lazy(_("The key works until the end of this day ({zone})."), zone=str(self.time_zone))
         on.widget.attrs.update(
             min=timezone.localdate(timezone=self.time_zone).isoformat(), max=self.last_day.isoformat()
         )
@@ -170,16 +172,16 @@ class CreateForm(ZonedForm):
         if self.cleaned_data.get("ends") != ON_A_DATE:
             return None
         if chosen is None:
-            raise ValidationError(_("Please choose the date."), code="required")
+            raise ValidationError(_("Please choose a date."), code="required")
         if chosen < timezone.localdate():
-            raise ValidationError(_("This day has passed (%(zone)s)."), "past", {"zone": str(self.time_zone)})
+            raise ValidationError(_("This day is in the past (%(zone)s)."), "past", {"zone": str(self.time_zone)})
         self._check_last(chosen)
         return chosen
 
     @property
     def key_ends(self) -> datetime | None:
         """None is never."""
-        ends = self.cleaned_data["ends"]
+        ends = self.cleaned_data["ends"] or NEVER
         if ends == NEVER:
             return None
         if ends == ON_A_DATE:
@@ -187,8 +189,14 @@ class CreateForm(ZonedForm):
         return timezone.now() + timedelta(days=int(ends))
 
 
+class CreateForm(ExpiryForm):
+    label = label_field(_("Where you use the key, such as “Production server”."))
+    field_order: Sequence[str] = ("label", "ends", "ends_on")
+
+
 class RotateForm(OnceForm):
-    grace = forms.ChoiceField(label=_("The old key ends"), widget=forms.RadioSelect, initial="24h")
+    offers = list(GRACES)
+    grace = forms.ChoiceField(label=_("The old key expires"), widget=forms.RadioSelect, initial="24h")
 
     def __init__(self, data: QueryDict | None = None, *, url: str = "") -> None:
         super().__init__(data, url=url)
@@ -210,9 +218,10 @@ class RotateForm(OnceForm):
         now = timezone.now()
         late = [code for code, (grace, _name) in GRACES.items() if grace and end and now + grace >= end]
         if not late or end is None:
+            self._offer(self.offers)
             return
-        itself = with_moment(_("When it ends by itself"), exact(end))
-        self._offer([code for code in GRACES if code not in late], (late[0], itself))
+        itself = with_moment(_("When it expires anyway"), exact(end))
+        self._offer([code for code in self.offers if code not in late], (late[0], itself))
         if self.fields["grace"].initial in late:
             self.initial["grace"] = late[0]
 
@@ -222,13 +231,29 @@ class RotateForm(OnceForm):
         return timezone.now() + (grace or -A_MOMENT)
 
 
-class RotateAllForm(RotateForm):
+class KeepForm(RotateForm):
+    """A later or earlier end for a key that was replaced. Now is asked for by a button of its own."""
+
+    offers = [code for code, (grace, _name) in GRACES.items() if grace]
+
+
+class RotateAllForm(RotateForm, ExpiryForm):
+    new = forms.ChoiceField(
+        label=_("New keys"),
+        widget=forms.RadioSelect,
+        choices=[("each", _("One for each old key, with its label")), ("one", _("One for all, without a label"))],
+        initial="each",
+        required=False,
+    )
     seen = forms.CharField(widget=forms.HiddenInput, required=False)
     """Version mark of the keys as the form was opened; whoever sends none of it takes them as they are."""
 
     def __init__(self, data: QueryDict | None = None, *, url: str = "") -> None:
         super().__init__(data, url=url)
-        self.fields["grace"].label = _("The old keys end")
+        self.fields["grace"].label = _("The old keys expire")
+        self.fields["ends"].label = _("The new keys expire")
+        # What is not sent at all is as it was before these could be chosen: one key without an end.
+        self.fields["ends"].required = False
 
 
 class EndForm(ZonedForm):
@@ -240,7 +265,7 @@ class EndForm(ZonedForm):
 
     def __init__(self, data: QueryDict | None = None, *, url: str = "") -> None:
         super().__init__(data, url=url)
-        self.fields["ends_on"].label = format_lazy(_("Ends ({zone})"), zone=str(self.time_zone))
+        self.fields["ends_on"].label = format_lazy(_("Expires ({zone})"), zone=str(self.time_zone))
         self.fields["ends_on"].widget.attrs["max"] = f"{self.last_day.isoformat()}T23:59"
 
     def shows(self, ends: datetime | None) -> None:
@@ -256,19 +281,17 @@ class EndForm(ZonedForm):
         """A time that has just passed means now: forms are filled in slowly."""
         ends: datetime = self.cleaned_data["ends_on"]
         if ends < timezone.now() - timedelta(hours=1):
-            raise ValidationError(_("This time has passed (%(zone)s)."), "past", {"zone": str(self.time_zone)})
+            raise ValidationError(_("This time is in the past (%(zone)s)."), "past", {"zone": str(self.time_zone)})
         shown = self.data.get("shown", "")
         if self.data.get("ends_on") != shown or ends > LATEST:
             self._check_last(local(ends).date())
             if shown and f"{local(ends):{MINUTES}}" > shown:
-                raise ValidationError(
-                    _("A key cannot be made to live longer. Create or rotate a key instead."), "later"
-                )
+                raise ValidationError(_("A key can't be extended. Create or rotate a key instead."), "later")
         return ends
 
 
 class ManagerForm(OnceForm):
-    email = AddressField(label=_("E-mail address"), max_length=254, widget=forms.EmailInput({"autocapitalize": "none"}))
+    email = AddressField(label=_("Email address"), max_length=254, widget=forms.EmailInput({"autocapitalize": "none"}))
 
     def clean_email(self) -> str:
         address = plain_address(self.cleaned_data["email"])
@@ -278,7 +301,7 @@ class ManagerForm(OnceForm):
 
 class AccessRequestForm(forms.Form):
     consumer = WordsField(
-        label=_("Name of the consumer, or the last 4 characters of a key"),
+        label=_("Consumer name, or last 4 characters of a key"),
         max_length=128,
         widget=forms.TextInput({"autocomplete": "off", "autocapitalize": "none", "spellcheck": "false"}),
     )
@@ -293,9 +316,9 @@ def check_address(address: str) -> None:
     try:
         validate_email(address)
     except ValidationError:
-        raise ValidationError(_("“%(text)s” is not an e-mail address."), "email", {"text": address}) from None
+        raise ValidationError(_("“%(text)s” isn't an email address."), "email", {"text": address}) from None
     if not address.isprintable():  # in an address even what a script needs would be somebody else's
-        raise ValidationError(_("Please leave out control characters and invisible ones."), "unreadable")
+        raise ValidationError(_("Remove control characters and invisible characters."), "unreadable")
 
 
 def with_moment(name: Any, moment: str) -> SafeString:

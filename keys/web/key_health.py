@@ -20,11 +20,6 @@ class Finding:
 
     name: str
     words: str
-    rule: Rule
-    now: datetime
-
-    def of(self, consumer: Consumer) -> tuple[ApiKey, ...]:
-        return tuple(key for key in consumer.live_keys if _is_open(key) and self.rule(key, self.now))
 
 
 def findings(consumers: Iterable[Consumer]) -> list[Finding]:
@@ -33,9 +28,15 @@ def findings(consumers: Iterable[Consumer]) -> list[Finding]:
     keys = [key for consumer in consumers for key in consumer.live_keys if _is_open(key)]
     found = []
     for name, (rule, words) in RULES.items():
-        if concerned := [key for key in keys if rule(key, now)]:
-            found.append(Finding(name, words(concerned, now), rule, now))
+        if worth_a_look := [key for key in keys if rule(key, now)]:
+            found.append(Finding(name, words(worth_a_look, now)))
     return found
+
+
+def concerned(name: str, consumer: Consumer) -> tuple[ApiKey, ...]:
+    """The keys of a consumer that a finding of this name is about."""
+    rule, now = RULES[name][0], timezone.now()
+    return tuple(key for key in consumer.live_keys if _is_open(key) and rule(key, now))
 
 
 def _is_open(key: ApiKey) -> bool:
@@ -57,12 +58,12 @@ def _is_old(key: ApiKey, now: datetime) -> bool:
 
 def _soon_words(keys: list[ApiKey], now: datetime) -> str:
     first = in_words(min(key.expires_on for key in keys if key.expires_on), now)
-    words = ngettext("%(number)d key ends %(when)s", "%(number)d keys end soon, the first %(when)s", len(keys))
+    words = ngettext("%(number)d key expires %(when)s", "%(number)d keys expire soon, the first %(when)s", len(keys))
     return words % {"number": len(keys), "when": first}
 
 
 def _endless_words(keys: list[ApiKey], _now: datetime) -> str:
-    return ngettext("%(number)d key never ends", "%(number)d keys never end", len(keys)) % {"number": len(keys)}
+    return ngettext("%(number)d key never expires", "%(number)d keys never expire", len(keys)) % {"number": len(keys)}
 
 
 def _old_words(keys: list[ApiKey], _now: datetime) -> str:

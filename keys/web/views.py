@@ -4,23 +4,19 @@ import uuid
 from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
-from urllib.parse import urlsplit
 
-from django.contrib import messages
 from django.core.exceptions import BadRequest
 from django.core.paginator import Paginator
-from django.http import Http404, HttpResponse, HttpResponseRedirect
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect, render, resolve_url
 from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.views.decorators.gzip import gzip_page
-from django.views.decorators.http import require_http_methods, require_POST, require_safe
-from django_htmx.http import HttpResponseClientRedirect, push_url, trigger_client_event
+from django.views.decorators.http import require_POST, require_safe
+from django_htmx.http import push_url, reswap, retarget, trigger_client_event
 
 from keys import refusals
-from keys.access import may_see
 from keys.audit import history
-from keys.audit.notifications import address_asked_for
 from keys.conf import settings
 from keys.errors import NotFound
 from keys.http import Request
@@ -30,31 +26,40 @@ from keys.provisioning import rules_for
 from keys.service import access_requests
 from keys.service.idempotency import Change
 from keys.service.keyring import KeyRing, check_rotate_all, require_live
-from keys.service.lifetimes import renewed_end
-from keys.service.people import people_of
+from keys.service.lifetimes import own_end, renewed_end
 from keys.service.replacements import with_replacements
 from keys.types import ApiKey, Consumer
 from keys.web import key_health, told
+from keys.web.answers import (
+    back_to,
+    card_again,
+    cards_of,
+    changed_response,
+    dialog_response,
+    is_finishing_copy,
+    page_context,
+    post_data,
+    require_form,
+)
 from keys.web.decorators import allowed, with_keyring
 from keys.web.forms import (
-    LABEL_LENGTH,
     AccessRequestForm,
     CreateForm,
     EndForm,
+    KeepForm,
     LabelForm,
-    ManagerForm,
     OnceForm,
     RotateAllForm,
     RotateForm,
 )
 from keys.web.hand_over import FORMS
 from keys.web.history import history_of_key
-from keys.web.portal_or_admin import in_admin, is_colleague_elsewhere, page_of, render_here
+from keys.web.listing import Place, is_long, place_of
+from keys.web.portal_or_admin import in_admin, is_colleague_elsewhere, page_of
 from keys.zuplo import gateway
 
 CONSUMERS_ON_A_PAGE = 25
 FIND_FROM = 6  # consumers, below which everything is in sight anyhow
-require_form = require_http_methods(["GET", "HEAD", "POST"])
 
 
 # The one page that is long, and it holds no secret: to compress those that do would tell of them by their length.
@@ -62,24 +67,32 @@ require_form = require_http_methods(["GET", "HEAD", "POST"])
 @require_safe
 @with_keyring
 def page(request: Request, ring: KeyRing, name: str = "") -> HttpResponse:
-    """All consumers of the person, or the one that is named: invitations lead to it."""
-    mine, words = ring.consumers(), request.GET.get("find", "").strip()[:LABEL_LENGTH]
+    """All consumers of the person; or the one that is named, with its search and pages: invitations lead there."""
+    mine, place = ring.consumers(), place_of(request)
     if mine.is_empty and is_colleague_elsewhere(request):
         return redirect("admin:index")
     known = with_replacements([one for one in mine.consumers if name in {"", one.name}], ring.environment)
+    if name in MOVED and not known:
+        return moved(request, ring.environment, name)
     if name and not known:
         raise NotFound("absent, or not this person's")
-    health = key_health.findings(known)
-    only = next((finding for finding in health if finding.name == request.GET.get("only")), None)
-    found = [consumer for consumer in known if consumer.matches(words) and (only is None or only.of(consumer))]
-    consumers = Paginator(found, CONSUMERS_ON_A_PAGE).get_page(request.GET.get("page"))
-    cards = _cards(ring, consumers.object_list)
+    carried = place if name else Place(only=place.only)  # whose page and words are about consumers
+    context = page_context(ring) | {"place": place, "carried": carried, "is_own_page": bool(name)}
+    if name and request.htmx.target == f"keys-{name}":
+        return render(request, "keys/_found_keys.html", context | {"consumer": known[0]})
+    words, health = "" if name else place.find, key_health.findings(known)
+    context["health"] = health
+    only = next((finding for finding in health if finding.name == place.only), None)
+    if request.htmx.target == "health":
+        return render(request, "keys/_health.html", context | {"only": only})
+    found = [one for one in known if one.matches(words) and (not only or key_health.concerned(only.name, one))]
+    consumers = Paginator(found, CONSUMERS_ON_A_PAGE).get_page(1 if name else place.page)
+    cards = cards_of(ring, consumers.object_list)
     beside = panels().of_consumers(ring, cards)
-    cards = [replace(consumer, panel=beside.get(consumer.name, "")) for consumer in cards]
-    if only:
-        cards = [replace(consumer, keys=only.of(consumer)) for consumer in cards]
-    consumers.object_list = [consumer.narrowed(words) for consumer in cards]
-    context = {
+    consumers.object_list = [replace(consumer, panel=beside.get(consumer.name, "")) for consumer in cards]
+    if not name:
+        context["place"] = replace(place, page=1)
+    context |= {
         "consumers": consumers,
         "environments": list(settings.ZUPLO_BUCKETS),
         "addresses": ring.actor.emails,
@@ -88,12 +101,31 @@ def page(request: Request, ring: KeyRing, name: str = "") -> HttpResponse:
         "access_form": AccessRequestForm() if mine.is_empty and access_requests.may_ask(ring.actor) else None,
         "panel": panels().for_newcomer(ring) if mine.is_empty and ring.actor.emails else "",
         "unread": mine.unread,
-        "health": health,
         "only": only,
         "words": words,
-        "can_find": words or len(mine.consumers) >= FIND_FROM or any(consumer.has_many_keys for consumer in cards),
+        "can_find": not name and (words or len(mine.consumers) >= FIND_FROM),
+        "has_others": name and len(mine.consumers) > 1,
     }
-    return render(request, "keys/page.html", _page_context(ring) | _requests(consumers.object_list) | context)
+    return render(request, "keys/page.html", _requests(consumers.object_list) | context)
+
+
+MOVED = {"activity": "activity_in", "activity.csv": "activity_csv", "reminders": "reminders_in"}
+MOVED |= {"ask": "ask", "create": "create"}
+"""Pages by their old names behind an environment, where a consumer of the same name stands today."""
+
+
+def moved(request: HttpRequest, environment: str, name: str) -> HttpResponse:
+    """Redirect from the old address, forms with what they send."""
+    query = request.META.get("QUERY_STRING", "")
+    url = reverse(f"keys:{MOVED[name]}", args=[environment]) + (f"?{query}" if query else "")
+    return HttpResponse(status=307 if request.method == "POST" else 302, headers={"Location": url})
+
+
+def consumer_or_moved(request: HttpRequest, environment: str, name: str) -> HttpResponseBase:
+    """The page of a consumer of this name, which takes no forms; or the redirect from an old address."""
+    if request.method == "POST":
+        return moved(request, environment, name)
+    return page(request, environment=environment, name=name)
 
 
 @require_safe
@@ -107,17 +139,18 @@ def key_page(request: Request, ring: KeyRing, name: str, key_id: str) -> HttpRes
     if known is None:
         raise NotFound(f"{name} never had a key {key_id}, as far as is known")
     label, masked = known
-    context = {
+    context: dict[str, Any] = {
         "consumer": consumer,
         "key": key,
         "key_id": key_id,
         "title": label or _("Unnamed key"),
         "masked": masked,
         "replaces": consumer.replaces(key) if key else [],
-        "back": page_of(request, ring.environment) + (f"#key-{key_id}" if key else f"#consumer-{name}"),
+        "back": _row_of(request, ring, consumer, key_id) if key else page_of(request, ring.environment, name),
     }
-    context |= _page_context(ring) | _requests() | {"first_key": key}
+    context |= page_context(ring) | _requests() | {"first_key": key}
     context |= history_of_key(request, ring, consumer, events)
+    context |= {"finishes_copy": not request.htmx and is_finishing_copy(request, ring)}
     if request.htmx:
         return push_url(render(request, "keys/_key_panel.html", context), False)  # the page is still the list's
     return render(request, "keys/key.html", context)
@@ -127,10 +160,11 @@ def key_page(request: Request, ring: KeyRing, name: str, key_id: str) -> HttpRes
 @with_keyring
 def reveal(request: Request, ring: KeyRing, name: str, key_id: str) -> HttpResponse:
     full = ring.reveal(name, key_id)
-    context = _page_context(ring) | {"key": full.key, "value": full.value}
-    if request.htmx:
-        template = "keys/_key_card.html" if request.htmx.target == "key-card" else "keys/_key.html"
-        return render(request, template, context)
+    context = page_context(ring) | {"key": full.key, "value": full.value}
+    if request.htmx.target == "key-card":
+        return render(request, "keys/_key_card.html", context)
+    if request.htmx:  # the buttons of rows say no more than where they lead: there are many
+        return reswap(retarget(render(request, "keys/_key.html", context), "closest [data-key]"), "outerHTML")
     return _revealed(request, ring, **context)
 
 
@@ -159,14 +193,14 @@ def try_key(request: Request, ring: KeyRing, name: str, key_id: str) -> HttpResp
     context: dict[str, Any] = {"key": key, "trial": trial, "url": gateway.url(), "plans_url": settings.PLANS_URL}
     if request.htmx:
         return render(request, "keys/_trial.html", context)
-    return _dialog(request, ring, "keys/_tried.html", **context)
+    return dialog_response(request, ring, "keys/_tried.html", **context)
 
 
 @require_form
 @with_keyring
 @allowed(Action.CREATE)
 def create(request: Request, ring: KeyRing, name: str = "") -> HttpResponse:
-    form = CreateForm(_post_data(request), url=request.path)
+    form = CreateForm(post_data(request), url=request.path)
     if form.is_valid():
         wanted = {"label": form.cleaned_data["label"], "ends": form.key_ends, "token": form.cleaned_data["token"]}
         if name:
@@ -178,14 +212,14 @@ def create(request: Request, ring: KeyRing, name: str = "") -> HttpResponse:
         rules_for(ring.actor).may_create(ring.actor, consumer)
     elif not name:
         ring.check_newcomer()
-    return _dialog(request, ring, "keys/_create.html", form, consumer=consumer)
+    return dialog_response(request, ring, "keys/_create.html", form, consumer=consumer)
 
 
 @require_form
 @with_keyring
 @allowed(Action.ROTATE)
 def rotate(request: Request, ring: KeyRing, name: str, key_id: str) -> HttpResponse:
-    form = RotateForm(_post_data(request), url=request.path)
+    form = RotateForm(post_data(request), url=request.path)
     if form.is_valid():
         change = ring.rotate(name, key_id, old_ends=form.old_ends, token=form.cleaned_data["token"])
         return _new_key(request, ring, change)
@@ -193,177 +227,108 @@ def rotate(request: Request, ring: KeyRing, name: str, key_id: str) -> HttpRespo
     known = told.key_of(request, name, key_id)
     key = require_live(known if known and not known.expires_on else _asked(ring, name, key_id))
     form.offer_until(key.expires_on)
-    return _dialog(request, ring, "keys/_rotate.html", form, key=key, new_key_ends=renewed_end(key, ring.environment))
+    return dialog_response(
+        request, ring, "keys/_rotate.html", form, key=key, new_key_ends=renewed_end(key, ring.environment)
+    )
+
+
+@require_form
+@with_keyring
+@allowed(Action.CHANGE_END)
+def keep(request: Request, ring: KeyRing, name: str, key_id: str) -> HttpResponse:
+    """Of a key that was replaced: let it expire now, or keep it until another time within its own end."""
+    form = KeepForm(post_data(request), url=request.path)
+    if form.is_valid():
+        change = ring.change_end(name, key_id, ends=form.old_ends, token=form.cleaned_data["token"], keeps=True)
+        return changed_response(request, ring, change, _said_of_end(change))
+    key = require_live(_asked(ring, name, key_id))
+    form.offer_until(own_end(key, ring.environment))
+    is_now = "now" in {request.GET.get("grace"), form.data.get("grace")}
+    return dialog_response(request, ring, "keys/_end_now.html" if is_now else "keys/_keep.html", form, key=key)
 
 
 @require_form
 @with_keyring
 @allowed(Action.ROTATE_ALL)
 def rotate_all(request: Request, ring: KeyRing, name: str) -> HttpResponse:
-    form = RotateAllForm(_post_data(request), url=request.path)
+    form = RotateAllForm(post_data(request), url=request.path)
     if form.is_valid():
         seen, token = form.cleaned_data["seen"], form.cleaned_data["token"]
-        change = ring.rotate_all(name, old_ends=form.old_ends, token=token, seen=seen)
-        return _new_key(request, ring, change)
+        new = {"ends": form.key_ends, "each": form.cleaned_data["new"] == "each"}
+        return _new_key(request, ring, ring.rotate_all(name, old_ends=form.old_ends, token=token, seen=seen, **new))
     if consumer := told.consumer_of(request, name):
         form.initial["seen"], live = request.GET["mark"], int(request.GET["live"])
     else:
         consumer = ring.consumer(name)
         check_rotate_all(consumer)
         form.initial["seen"], live = consumer.mark, len(consumer.live_keys)
-    return _dialog(request, ring, "keys/_rotate_all.html", form, consumer=consumer, live=live)
+    return dialog_response(request, ring, "keys/_rotate_all.html", form, consumer=consumer, live=live)
 
 
 @require_form
 @with_keyring
 @allowed(Action.RENAME)
 def rename(request: Request, ring: KeyRing, name: str, key_id: str) -> HttpResponse:
-    form = LabelForm(_post_data(request), url=request.path)
+    form = LabelForm(post_data(request), url=request.path)
     if form.is_valid():
         change = ring.rename(name, key_id, label=form.new_label, token=form.cleaned_data["token"])
-        return _changed(request, ring, change, _("The key has its new label."))
+        return changed_response(request, ring, change, _("Renamed."))
     key = _key(request, ring, name, key_id)
     form.shows(key.label)
-    return _dialog(request, ring, "keys/_rename.html", form, key=key)
+    return dialog_response(request, ring, "keys/_rename.html", form, key=key)
 
 
 @require_form
 @with_keyring
 @allowed(Action.RENAME_CONSUMER)
 def rename_consumer(request: Request, ring: KeyRing, name: str) -> HttpResponse:
-    form = LabelForm(_post_data(request), url=request.path)
+    form = LabelForm(post_data(request), url=request.path)
     if form.is_valid():
         change = ring.rename_consumer(name, label=form.new_label, token=form.cleaned_data["token"])
-        return _changed(request, ring, change, _("The new label is saved."))
+        return changed_response(request, ring, change, _("Renamed."))
     consumer = told.consumer_of(request, name) or ring.consumer(name)
     form.shows(consumer.label)
-    return _dialog(request, ring, "keys/_rename_consumer.html", form, consumer=consumer)
+    return dialog_response(request, ring, "keys/_rename_consumer.html", form, consumer=consumer)
 
 
 @require_form
 @with_keyring
 @allowed(Action.CHANGE_END)
 def change_end(request: Request, ring: KeyRing, name: str, key_id: str) -> HttpResponse:
-    form = EndForm(_post_data(request), url=request.path)
+    form = EndForm(post_data(request), url=request.path)
     if form.is_valid():
         ends, token = form.cleaned_data["ends_on"], form.cleaned_data["token"]
         change = ring.change_end(name, key_id, ends=ends, token=token)
-        ended = " ".join([_("The key has ended."), refusals.sentence()])
-        return _changed(request, ring, change, ended if change.has_ended_old else _("The key has its new end."))
+        return changed_response(request, ring, change, _said_of_end(change))
     key = require_live(_key(request, ring, name, key_id))
     form.shows(key.expires_on)
-    return _dialog(request, ring, "keys/_end.html", form, key=key)
+    return dialog_response(request, ring, "keys/_end.html", form, key=key)
 
 
 @require_form
 @with_keyring
 @allowed(Action.DELETE)
 def delete(request: Request, ring: KeyRing, name: str, key_id: str) -> HttpResponse:
-    form = OnceForm(_post_data(request), url=request.path)
+    form = OnceForm(post_data(request), url=request.path)
     if form.is_valid():
         change = ring.delete(name, key_id, token=form.cleaned_data["token"])
-        return _changed(request, ring, change, " ".join([_("The key is deleted."), *_refusal_of(change)]))
+        return changed_response(request, ring, change, " ".join([_("Key deleted."), *_refusal_of(change)]))
     if key := told.key_of(request, name, key_id):
         is_last = "last" in request.GET
     else:
         consumer = ring.consumer(name)
         key = consumer.key(key_id)
         is_last = consumer.live_keys == [key] and not consumer.unread_keys
-    return _dialog(request, ring, "keys/_delete.html", form, key=key, last=is_last)
+    return dialog_response(request, ring, "keys/_delete.html", form, key=key, last=is_last)
 
 
-# Who manages a consumer
-
-
-@require_safe
-@with_keyring
-def people(request: Request, ring: KeyRing, name: str) -> HttpResponse:
-    return _people(request, ring, ring.consumer(name), ManagerForm())
-
-
-@require_form
-@with_keyring
-@allowed(Action.ADD_MANAGER)
-def add_manager(request: Request, ring: KeyRing, name: str) -> HttpResponse:
-    form = ManagerForm(_post_data(request), url=request.path)
-    form.initial["email"] = address_asked_for(request.GET.get("for", ""))
-    if form.is_valid():
-        email = form.cleaned_data["email"]
-        change = ring.add_manager(name, email, token=form.cleaned_data["token"])
-        notice = _("%(email)s has access now, and is invited by mail.") % {"email": email}
-        return _changed(request, ring, change, notice)
-    return _people(request, ring, ring.consumer(name), form)
-
-
-@require_form
-@with_keyring
-@allowed(Action.REMOVE_MANAGER)
-def remove_manager(request: Request, ring: KeyRing, name: str, manager_id: str) -> HttpResponse:
-    form = OnceForm(_post_data(request), url=request.path)
-    if form.is_valid():
-        change = ring.remove_manager(name, manager_id, token=form.cleaned_data["token"])
-        if not may_see(ring.actor, change.consumer):
-            return _left(request, ring, change.consumer)
-        email = change.event.facts["address"]
-        return _changed(request, ring, change, _("%(email)s has no access any more.") % {"email": email})
-    consumer = ring.consumer(name)
-    manager = consumer.manager(manager_id)
-    rules_for(ring.actor).may_remove_manager(ring.actor, consumer, manager)
-    without = replace(consumer, managers=tuple(one for one in consumer.managers if one != manager))
-    leaves = not may_see(ring.actor, without)
-    return _dialog(request, ring, "keys/_remove_manager.html", form, consumer=consumer, manager=manager, leaves=leaves)
-
-
-@require_POST
-@with_keyring
-def ask_for_access(request: Request, ring: KeyRing) -> HttpResponse:
-    """The answer is the same whether there is such a consumer or not."""
-    form = AccessRequestForm(request.POST)
-    if form.is_valid():
-        access_requests.ask(ring, form.cleaned_data["consumer"])
-        messages.success(request, _("If that is right, the people with access are mailed. They can let you in."))
-    for problem in form.errors.get("consumer", []):
-        messages.error(request, str(problem))
-    return HttpResponseRedirect(page_of(request, ring.environment), status=303)
-
-
-def _people(request: Request, ring: KeyRing, consumer: Consumer, form: ManagerForm) -> HttpResponse:
-    return _dialog(
-        request,
-        ring,
-        "keys/_people.html",
-        form,
-        consumer=consumer,
-        people=people_of(ring.actor, ring.environment, consumer),
-        may_remove=ring.may_change_managers(consumer),
-        why_not=ring.why_no_manager(consumer),
-        has_proof=ring.has_proof(Action.ADD_MANAGER),
-    )
-
-
-def _left(request: Request, ring: KeyRing, consumer: Consumer) -> HttpResponse:
-    """Redirect of somebody who has left, to what is still theirs."""
-    messages.success(request, _("You have no access to %(title)s any more.") % {"title": consumer.title})
-    page = page_of(request, ring.environment)
-    return HttpResponseClientRedirect(page) if request.htmx else HttpResponseRedirect(page, status=303)
-
-
-# What views share, also those of other apps
+# What they share
 
 
 def first_key_response(request: Request, ring: KeyRing, change: Change) -> HttpResponse:
     """The answer to a newcomer's first key: the key, and behind it a page that has to be loaded anew."""
     response = _new_key(request, ring, change, has_card=False)
     return trigger_client_event(response, "page:stale")
-
-
-def undone() -> str:
-    """Notice for a form that is sent again, when its doing was taken back meanwhile."""
-    return _("That was done when the form was first sent. It has been changed since.")
-
-
-def _post_data(request: Request) -> Any:
-    return request.POST if request.method == "POST" else None
 
 
 def _key(request: Request, ring: KeyRing, name: str, key_id: str) -> ApiKey:
@@ -374,14 +339,6 @@ def _key(request: Request, ring: KeyRing, name: str, key_id: str) -> ApiKey:
 def _asked(ring: KeyRing, name: str, key_id: str) -> ApiKey:
     (consumer,) = with_replacements([ring.consumer(name)], ring.environment)
     return consumer.key(key_id)
-
-
-def _page_context(ring: KeyRing) -> dict[str, Any]:
-    return {
-        "environment": ring.environment,
-        "can_reveal": ring.can_reveal,
-        "can_change": ring.may(Action.CREATE),
-    }
 
 
 def _requests(consumers: Iterable[Consumer] = ()) -> dict[str, Any]:
@@ -398,82 +355,51 @@ def _requests(consumers: Iterable[Consumer] = ()) -> dict[str, Any]:
     }
 
 
+def _row_of(request: Request, ring: KeyRing, consumer: Consumer, key_id: str) -> str:
+    """URL of a key's row, which may be one of many: then its page is found by the key."""
+    if not is_long(consumer):
+        return page_of(request, ring.environment) + f"#key-{key_id}"
+    url = reverse("keys:consumer", args=[ring.environment, consumer.name])
+    return f"{url}?key={key_id}#key-{key_id}"
+
+
+def _said_of_end(change: Change) -> str:
+    """Notice of another end; of one that has come also when the gateway refuses the key."""
+    return " ".join([_("The key has expired."), refusals.sentence()]) if change.has_ended_old else _("Expiry changed.")
+
+
 def _refusal_of(change: Change) -> list[str]:
     """When the gateway refuses the key that is gone, if it worked until now."""
     return [] if change.key is None or change.key.is_ended else [refusals.sentence()]
 
 
-def _cards(ring: KeyRing, consumers: Iterable[Consumer]) -> list[Consumer]:
-    """The consumers with what their cards say beside: why there may be no more keys."""
-    return [replace(consumer, no_more=ring.why_no_more(consumer)) for consumer in consumers]
-
-
-def _card_again(ring: KeyRing, consumer: Consumer) -> Consumer:
-    """The consumer for a card that takes the place of the one on the page."""
-    paired = with_replacements([consumer], ring.environment)
-    return replace(_cards(ring, paired)[0], panel=panels().after_change(consumer))
-
-
-def _back(request: Request, ring: KeyRing) -> str:
-    """To the page that the verb came from: in Django admin each consumer has one."""
-    name = request.resolver_match.kwargs.get("name", "") if request.resolver_match and in_admin(request) else ""
-    return page_of(request, ring.environment, name)
-
-
-def _dialog(
-    request: Request, ring: KeyRing, partial: str, form: OnceForm | None = None, **context: Any
-) -> HttpResponse:
-    """The partial for htmx, or a page around it; 422 when the form came back with errors."""
-    context |= _page_context(ring) | {"form": form, "back": _back(request, ring), "partial": partial}
-    status = 422 if form and form.is_bound else 200
-    if request.htmx:
-        return render(request, partial, context, status=status)
-    return render_here(request, "keys/dialog.html", context, status=status)
-
-
 def _revealed(request: Request, ring: KeyRing, **context: Any) -> HttpResponse:
     """A page that shows a key for a minute: without the script nothing else takes it away again."""
     context["hands_over"] = not context.get("text") and not in_admin(request)
-    response = _dialog(request, ring, "keys/_revealed.html", **context)
-    response["Refresh"] = f"60; url={_back(request, ring)}"
+    response = dialog_response(request, ring, "keys/_revealed.html", **context)
+    response["Refresh"] = f"60; url={back_to(request, ring)}"
     return response
 
 
-def _changed(request: Request, ring: KeyRing, change: Change, notice: str) -> HttpResponse:
-    """The consumer as it is now for htmx, or back to the page."""
-    if change.is_gone:
-        deleted = _("That was done when the form was first sent. The key has been deleted since.")
-        notice = deleted if change.event.key_id else undone()
-    own_page = _page_of_its_own(request, ring, change)
-    if request.htmx and not own_page:
-        context = _page_context(ring) | {"consumer": _card_again(ring, change.consumer), "notice": notice}
-        response = render(request, "keys/_changed.html", context)
-        return trigger_client_event(response, "dialog:close")
-    messages.success(request, notice)
-    if own_page:
-        return HttpResponseClientRedirect(own_page)
-    return HttpResponseRedirect(page_of(request, ring.environment, change.consumer.name), status=303)
-
-
-def _page_of_its_own(request: Request, ring: KeyRing, change: Change) -> str:
-    """URL of the key's own page, if a script asked from there: nothing of the list is there to be put right."""
-    if not request.htmx or not change.event.key_id:
-        return ""
-    url = reverse("keys:key", args=[ring.environment, change.consumer.name, change.event.key_id])
-    return url if urlsplit(request.htmx.current_url_abs_path or "").path == url else ""
+def _new_one(change: Change) -> str:
+    """The id of the key that the card is to show, wherever somebody was in its pages."""
+    made = change.made[0].key if change.made else change.key
+    return made.id if made else ""
 
 
 def _new_key(request: Request, ring: KeyRing, change: Change, *, has_card: bool = True) -> HttpResponse:
     """The one answer that holds the new key; with htmx also the card of its consumer, where the page has one."""
-    return _dialog(
+    response = dialog_response(
         request,
         ring,
-        "keys/_new_key.html",
+        "keys/_new_keys.html" if change.made or change.left else "keys/_new_key.html",
         headline=_("Your new key"),
         change=change,
         key=change.key,
         value=change.value,
-        consumer=_card_again(ring, change.consumer) if has_card else None,
+        consumer=card_again(ring, change.consumer) if has_card else None,
+        place=replace(place_of(request), key=_new_one(change)),
         token=uuid.uuid4(),
         **_requests(),
     )
+    return trigger_client_event(response, "keys:changed")

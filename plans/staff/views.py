@@ -21,8 +21,8 @@ from keys.errors import NotAllowed, NotFound
 from keys.http import Request
 from keys.staff.directory import FirstKey
 from keys.types import Consumer
+from keys.web.answers import undone
 from keys.web.decorators import View, keyring_for
-from keys.web.views import undone
 from plans.models import PlanRecord, PlanRequest, RequestState
 from plans.service import requests
 from plans.service.issues import leave_payment

@@ -17,8 +17,8 @@ from keys.conf import settings
 from keys.errors import ApiError, NotFound
 from keys.http import Request
 from keys.models import Action
+from keys.web.answers import require_form
 from keys.web.forms import NEVER, ON_A_DATE, CreateForm, OnceForm
-from keys.web.views import require_form
 from plans.models import StripeEvent
 from plans.service import checkout, payments
 from plans.service.subscriptions import Subscriptions, way_to

@@ -11,7 +11,7 @@ from django.views.decorators.http import require_POST, require_safe
 from keys.errors import ChangedMeanwhile
 from keys.http import Request
 from keys.models import PLANNING, Action
-from keys.web.views import require_form, undone
+from keys.web.answers import require_form, undone
 from plans.models import PlanRequest, RequestState
 from plans.service.subscriptions import Subscriptions, Wish, mark, way_to
 from plans.types import Direction, Subscription

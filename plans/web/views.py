@@ -15,9 +15,10 @@ from django_htmx.http import HttpResponseClientRedirect
 from keys.conf import settings
 from keys.errors import ApiError, NotFound, OddAnswer
 from keys.http import Request
+from keys.web.answers import require_form
 from keys.web.decorators import api_for, keyring_for
 from keys.web.forms import CreateForm
-from keys.web.views import first_key_response, require_form
+from keys.web.views import first_key_response
 from plans.models import PlanRequest, RequestState
 from plans.service import requests
 from plans.service.subscriptions import Subscriptions, way_to

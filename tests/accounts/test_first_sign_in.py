@@ -12,7 +12,7 @@ from tests.helpers.verbs import acme
 
 pytestmark = pytest.mark.django_db
 
-WANTED = "/keys/production/activity/"
+WANTED = "/keys/activity/production/"
 DOORS = [(LOGIN, "login"), (SIGNUP, "email")]
 
 

@@ -295,3 +295,24 @@ def test_without_a_proved_address_there_is_no_code(unverified, client_of):
 def test_the_forms_pass_with_csrf_checks_on(ann, client_of):
     client = client_of(ann, strict=True)
     assert client.post(STEP_UP_CODE, {"action": "send"}).status_code == 403
+
+
+@pytest.mark.parametrize("htmx", [False, True], ids=["page", "htmx"])
+def test_a_copy_on_a_keys_page_is_finished_there_after_the_proof(htmx, sandbox, ann_client):
+    """Once, and on no other page: the flag stands in the session, which no link can set."""
+    key, other = acme(sandbox)
+    page, elsewhere = (f"/keys/production/acme/{one['id']}/" for one in (key, other))
+    passes(ann_client, proof=121)
+    headers = {"HX-Request": "true"} if htmx else {}
+    answer = ann_client.post(f"{page}copy/", {"from": "key"}, headers=headers)
+    target = answer["HX-Redirect"] if htmx else answer["Location"]
+    assert target == f"/accounts/step-up/?next={page.replace('/', '%2F')}"
+    assert prove_by_code(ann_client, page)["Location"] == page
+    shown = ann_client.get(page).text
+    assert "data-finish autofocus" in shown
+    assert "data-finish" not in ann_client.get(page).text
+    passes(ann_client, proof=121)
+    ann_client.post(f"{page}copy/", {"from": "key"})
+    prove_by_code(ann_client, page)
+    assert "data-finish" not in ann_client.get(elsewhere).text
+    assert "data-finish" not in ann_client.get(page).text

@@ -83,7 +83,7 @@ def test_its_ready_request_is_copied_with_this_key(anns_page: Page, keys: list[d
     panel = anns_page.locator("#dialog")
     expect(panel.locator("#key-code-go")).to_be_visible()
     button(panel.locator(".request:has(#key-code-go)"), "Copy").click()
-    expect(panel.get_by_text("The request is on the clipboard")).to_be_visible()
+    expect(panel.get_by_text("Request copied")).to_be_visible()
     copied = anns_page.evaluate("navigator.clipboard.readText()")
     assert older["key"] in copied
     assert "package main" in copied
@@ -96,7 +96,7 @@ def test_a_change_on_its_own_page_is_told_there(anns_page: Page, keys: list[dict
     dialog.get_by_label("Label").fill("Build")
     button(dialog, "Save").click()
     expect(anns_page.get_by_role("heading", name="Build", level=1)).to_be_visible()
-    expect(anns_page.get_by_text("The key has its new label.")).to_be_visible()
+    expect(anns_page.get_by_text("Renamed.")).to_be_visible()
     expect(anns_page.get_by_text("Renamed a key")).to_be_visible()
 
 
@@ -135,7 +135,7 @@ def test_a_key_is_handed_over_from_the_panel(
     panel = anns_page.locator("#dialog")
     panel.locator(f"#{form}-{keys[0]['id']}").click()
     button(panel.locator(f".request:has([value={form}])"), "Copy").click()
-    expect(panel.get_by_text("The text is on the clipboard")).to_be_visible()
+    expect(panel.get_by_text("Text copied")).to_be_visible()
     copied = anns_page.evaluate("navigator.clipboard.readText()")
     assert words in copied
     assert keys[0]["key"] in copied
@@ -151,7 +151,7 @@ def test_a_new_key_that_was_handed_over_holds_nobody_up(anns_page: Page, sandbox
     anns_page.keyboard.press("Escape")
     expect(dialog).to_be_visible()
     button(dialog.locator(".request:has([value=env])"), "Copy").click()
-    expect(dialog.get_by_text("The text is on the clipboard")).to_be_visible()
+    expect(dialog.get_by_text("Text copied")).to_be_visible()
     made = next(key for key in sandbox.keys("acme") if key["description"] == "Deploy")
     assert anns_page.evaluate("navigator.clipboard.readText()") == f"API_KEY={made['key']}\n"
     anns_page.keyboard.press("Escape")

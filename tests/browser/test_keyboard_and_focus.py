@@ -244,7 +244,7 @@ def test_a_moment_that_is_typed_means_the_visitors_zone(
     choose(endless, "Change expiry")
     dialog = page.get_by_role("dialog")
     # Chromium still says the older name of the zone.
-    dialog.get_by_label("Ends (Asia/Calcutta)").fill("2031-01-04T20:00")
+    dialog.get_by_label("Expires (Asia/Calcutta)").fill("2031-01-04T20:00")
     dialog.get_by_role("button", name="Save").click()
     expect(dialog).to_be_hidden()
     ends = {key["description"]: key["expiresOn"] for key in sandbox.keys("acme")}

@@ -43,7 +43,7 @@ def test_copying_puts_the_key_on_the_clipboard_and_never_on_the_page(
     answers: list[str] = []
     anns_page.on("response", lambda response: answers.append(response.url))
     button(row(anns_page, keys[0]), "Copy").click()
-    expect(anns_page.get_by_text("The key is on the clipboard.")).to_be_visible()
+    expect(anns_page.get_by_text("Key copied.")).to_be_visible()
     assert clipboard(anns_page) == keys[0]["key"]
     assert not FULL_KEY.search(anns_page.content())
     assert [url.split("/")[-2] for url in answers if "/keys/" in url] == ["copy"]
@@ -58,7 +58,7 @@ def test_where_the_clipboard_refuses_the_key_is_shown_selected(
     page.goto("/keys/")
     button(row(page, keys[0]), "Copy").click()
     dialog = page.get_by_role("dialog")
-    expect(dialog).to_contain_text("did not let this page use the clipboard")
+    expect(dialog).to_contain_text("blocked the clipboard")
     assert page.evaluate("getSelection().toString()") == keys[0]["key"]
     button(dialog, "Done").click()
     assert not FULL_KEY.search(page.content())
@@ -133,7 +133,7 @@ def test_a_key_that_is_shown_only_once_is_not_left_by_mistake(
     """The browser asks before it goes anywhere; once the key is copied it does not."""
     sandbox.set(retrievable="refused")
     button(row(anns_page, keys[0]), "Reveal").click()
-    expect(anns_page.get_by_role("alert")).to_contain_text("cannot be shown")
+    expect(anns_page.get_by_role("alert")).to_contain_text("can't be shown")
     anns_page.goto("/keys/")
     button(anns_page, "Create key").click()
     anns_page.get_by_label("Label").fill("Backup")
@@ -188,7 +188,7 @@ def test_deleting_takes_the_row_away(anns_page: Page, sandbox: Sandbox, keys: li
     button(dialog, "Delete key").click()
     expect(row(anns_page, keys[0])).to_have_count(0)
     expect(dialog).to_be_hidden()
-    expect(anns_page.get_by_text("The key is deleted.")).to_be_visible()
+    expect(anns_page.get_by_text("Key deleted.")).to_be_visible()
     assert [key["description"] for key in sandbox.keys("acme")] == ["Laptop"]
 
 
@@ -360,7 +360,7 @@ def test_what_was_done_is_in_sight_without_javascript(
     choose(page_without_js.locator("[data-consumer=team-19]"), "Rename")
     button(page_without_js, "Save").click()
     expect(page_without_js.locator("[data-consumer=team-19]")).to_be_in_viewport()
-    expect(page_without_js.get_by_text("The new label is saved.")).to_be_in_viewport()
+    expect(page_without_js.get_by_text("Renamed.")).to_be_in_viewport()
 
 
 def test_everything_works_without_javascript(
@@ -402,18 +402,65 @@ def test_everything_works_without_javascript(
     expect(row(page, new)).to_contain_text("Test")
 
     choose(row(page, new), "Change expiry")
-    page.get_by_label("Ends").fill(in_time(days=2).strftime("%Y-%m-%dT%H:%M"))
+    page.get_by_label("Expires (").fill(in_time(days=2).strftime("%Y-%m-%dT%H:%M"))
     button(page, "Save").click()
     expect(row(page, new)).to_contain_text("Expires in")
 
     choose(row(page, new), "Delete")
     button(page, "Delete key").click()
     expect(row(page, new)).to_have_count(0)
-    expect(page.get_by_text("The key is deleted.")).to_be_visible()
+    expect(page.get_by_text("Key deleted.")).to_be_visible()
 
     choose(page, "Rotate all")
     page.get_by_role("radio", name=re.compile("^Now")).check()
+    page.get_by_role("radio", name="One for all").check()
     button(page, "Rotate all keys").click()
     expect(page.get_by_role("heading", name="Your new key")).to_be_visible()
     live = [key for key in sandbox.keys("acme") if sandbox.authorizes(key["key"])]
     assert [key["key"] for key in live] == [page.locator("main textarea").input_value()]
+
+
+def test_many_keys_are_searched_and_paged_in_place(page: Page, sign_in: Any, ann: Any, sandbox: Sandbox) -> None:
+    """A verb leads back to the page and the words; the line about keys to check is renewed, and Back goes back."""
+    days = {f"Robot {one:02}": in_time(days=-40, minutes=one).isoformat() for one in range(25)}
+    keys = [{"description": label, "createdOn": made} for label, made in days.items()]
+    sandbox.add_consumer("fleet", label="Fleet", managers=["ann@acme.test"], keys=keys)
+    sign_in(page, ann)
+    page.goto("/keys/")
+    names = page.locator("[data-key] strong")
+    expect(names).to_have_count(10)
+    page.get_by_role("link", name="Next").click()
+    expect(names.first).to_have_text("Robot 14")
+    expect(page).to_have_url(re.compile(r"/keys/production/fleet/\?page=2$"))
+    rows = page.locator("[data-key]")
+    button(rows.first, "More").click()
+    button(rows.first, "Rename").click()
+    page.get_by_role("dialog").get_by_label("Label").fill("Robot 14 of Ann")
+    button(page.get_by_role("dialog"), "Save").click()
+    expect(names.first).to_have_text("Robot 14 of Ann")
+    expect(names).to_have_count(10)
+    page.get_by_role("searchbox").fill("of ann")
+    expect(names).to_have_text(["Robot 14 of Ann"])
+    expect(page.get_by_text("1 key found")).to_be_visible()
+    line = page.locator("[data-health]")
+    expect(line).to_contain_text("25 keys never expire")
+    button(rows.first, "More").click()
+    button(rows.first, "Delete").click()
+    button(page.get_by_role("dialog"), "Delete key").click()
+    expect(line).to_contain_text("24 keys never expire")
+    expect(names).to_have_count(10)
+
+
+def test_an_old_key_is_ended_from_its_row(anns_page: Page, keys: list[dict[str, Any]], sandbox: Sandbox) -> None:
+    """The pair stays together until then."""
+    button(row(anns_page, keys[0]), "Rotate").click()
+    button(anns_page.get_by_role("dialog"), "Rotate key").click()
+    anns_page.get_by_role("dialog").get_by_text("Done", exact=True).click()
+    old = row(anns_page, keys[0])
+    expect(old).to_have_attribute("data-old", "")
+    button(old, "End now").click()
+    dialog = anns_page.get_by_role("dialog")
+    expect(dialog.get_by_role("heading")).to_have_text("End CI now?")
+    button(dialog, "End now").click()
+    expect(anns_page.get_by_text("The key has expired.")).to_be_visible()
+    assert about(ends(named(sandbox.keys("acme"), "CI")[0]), in_time(minutes=-1))

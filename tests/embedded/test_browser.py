@@ -50,7 +50,7 @@ def test_keys_are_revealed_copied_made_and_deleted_in_place(page: Page, acme: Sa
     row.get_by_role("button", name="Reveal").click()
     expect(row.locator("[data-value]")).to_have_text(value)
     row.get_by_role("button", name="Copy").click()
-    expect(page.locator("#notices")).to_contain_text("The key is on the clipboard.")
+    expect(page.locator("#notices")).to_contain_text("Key copied.")
     assert page.evaluate("navigator.clipboard.readText()") == value
     page.get_by_role("button", name="Create key").click()
     dialog = page.get_by_role("dialog")

@@ -22,7 +22,7 @@ class FirstKey(Verb):
     """A newcomer's first key."""
 
     def url(self, sandbox: Sandbox, consumer: str = "") -> str:
-        return "/keys/production/create/"
+        return "/keys/create/production/"
 
 
 def _rotated_now(before: State, after: State) -> bool:
@@ -182,7 +182,7 @@ def agrees(response: HttpResponse, verb: Verb, before: World, after: World, call
             text = words(response)
             left = [key for key in after.keys if f"••••{key['key'][-4:]})" in text]
             assert left
-            assert "goes on working" not in text or all(map(works, left)), "said to go on working, and has ended"
+            assert "still works" not in text or all(map(works, left)), "said to go on working, and has ended"
         case Said.UNKNOWN:
             assert any(call.method != "GET" for call in calls), "nothing was sent that could have been done"
 

@@ -87,6 +87,14 @@ def many_consumers(stage: Stage) -> None:
         stage.sandbox.add_consumer(f"team-{number}", label=f"Team {number}", managers=[ANN], keys=keys)
 
 
+def many_keys(stage: Stage) -> None:
+    """More than a page of them in one consumer, some expired, and one that was rotated."""
+    stage.settings.KEYS_PER_CONSUMER = 100
+    live = [{"description": f"Worker {number}", "createdOn": in_days(-90 + number)} for number in range(27)]
+    over = [{"description": f"Old worker {number}", "expiresOn": in_days(-number - 1)} for number in range(3)]
+    stage.sandbox.add_consumer("fleet", label="Fleet", managers=[ANN, BEN], keys=[*live, *over])
+
+
 def history_of_acme(stage: Stage) -> None:
     """A week in which people of Acme, support and an admin did what there is to do, with every outcome."""
     some_keys(stage.sandbox)
@@ -422,6 +430,23 @@ CROWD = Scene(
     person=ANN,
     prepare=many_consumers,
 )
+FLEET = "/keys/production/fleet/"
+OLD = "[data-key][data-old]"
+MANY_KEYS = Scene(
+    "many-keys",
+    (
+        state("first-page", KEYS),
+        state("rotated", ask(by("/rotate/", "[data-key]")), ask(DIALOG, NEW_KEY), KEYS),
+        state("keep", ask(by("/keep/", OLD))),
+        state("end-now", KEYS, ask(f"{OLD} [name=grace]")),
+        state("second-page", at(f"{FLEET}?page=2")),
+        state("last-page", at(f"{FLEET}?page=3")),
+        state("found", at(f"{FLEET}?find=worker+2")),
+        state("nothing-found", at(f"{FLEET}?find=nobody")),
+    ),
+    person=ANN,
+    prepare=many_keys,
+)
 ACCOUNT = Scene(
     "account",
     (
@@ -487,10 +512,10 @@ PASSWORD = Scene(
 HISTORY = Scene(
     "history",
     (
-        state("page", at("/keys/production/activity/")),
-        state("filtered", at("/keys/production/activity/?consumer=acme&kind=made")),
-        state("nothing-matches", at("/keys/production/activity/?kind=managers")),
-        state("outage", DOWN, at("/keys/production/activity/")),
+        state("page", at("/keys/activity/production/")),
+        state("filtered", at("/keys/activity/production/?consumer=acme&kind=made")),
+        state("nothing-matches", at("/keys/activity/production/?kind=managers")),
+        state("outage", DOWN, at("/keys/activity/production/")),
     ),
     person=ANN,
     prepare=history_of_acme,
@@ -523,6 +548,7 @@ KEY = Scene(
         state("page-replaced", page_of_key("Laptop")),
         state("page-leaked", page_of_key("Old laptop")),
         state("page-gone", deleted),
+        state("new-keys", KEYS, ask(by("/acme/rotate-all/")), ask(DIALOG, NEW_KEY)),
         state("page-not-found", at("/keys/production/acme/nowhere/")),
         state("page-outage", DOWN, page_of_key("Production server")),
     ),
@@ -533,12 +559,12 @@ ODD = Scene(
     "odd",
     (
         state("keys", ODDLY, KEYS),
-        state("history", at("/keys/production/activity/")),
+        state("history", at("/keys/activity/production/")),
     ),
     person=ANN,
     prepare=keys_of_acme_and_an_odd_consumer,
 )
-NO_HISTORY = Scene("no-history", (state("page", at("/keys/production/activity/")),), person=ANN, prepare=keys_of_acme)
+NO_HISTORY = Scene("no-history", (state("page", at("/keys/activity/production/")),), person=ANN, prepare=keys_of_acme)
 SUPPORT = Scene(
     "support",
     (
@@ -546,8 +572,8 @@ SUPPORT = Scene(
         state("menu", click("[popovertarget=account-menu]")),
         state("refused", at("/keys/production/acme/create/")),
         state("closed", at(EMAIL)),
-        state("history", at("/keys/production/activity/")),
-        state("reminders", at("/keys/production/reminders/")),
+        state("history", at("/keys/activity/production/")),
+        state("reminders", at("/keys/reminders/production/")),
         state("no-keys", no_consumers, KEYS),
     ),
     person=CLERK,
@@ -597,6 +623,7 @@ SCENES = [
     UNPROVED,
     MANAGER,
     CROWD,
+    MANY_KEYS,
     ACCOUNT,
     PASSKEY_ALONE,
     PROOF,

@@ -107,6 +107,10 @@ def _ended_earlier(before: State, after: State) -> bool:
     return about(ends(named(after, "CI")[0]), EARLIER)
 
 
+def _kept(before: State, after: State) -> bool:
+    return about(ends(named(after, "CI")[0]), in_time(days=3))
+
+
 def _deleted(before: State, after: State) -> bool:
     return [key["description"] for key in after] == ["Laptop"]
 
@@ -147,6 +151,7 @@ VERBS = [
         _ended_earlier,
         fields={"ends_on": EARLIER.strftime("%Y-%m-%dT%H:%M")},
     ),
+    Verb("keep", Action.CHANGE_END, [GATE, "PATCH consumers/acme/keys/*"], _kept, fields={"grace": "3d"}),
     Verb("delete", Action.DELETE, [GATE, "DELETE consumers/acme/keys/*"], _deleted),
     Verb(
         "rename",

@@ -17,7 +17,7 @@ from sandbox import Sandbox
 from tests.helpers.verbs import FULL_KEY, about, acme, ends, in_time, named
 
 pytestmark = pytest.mark.django_db
-FIRST = "/keys/production/create/"
+FIRST = "/keys/create/production/"
 IN_ACME = "/keys/production/acme/create/"
 
 
@@ -60,11 +60,11 @@ def test_the_form_offers_ninety_days(sandbox: Sandbox, ann_client: Client) -> No
     [
         ({"label": ""}, "required"),
         ({"label": "x" * 101}, "at most 100"),
-        ({"label": "a\u202eb"}, "leave out"),
-        ({"label": "\u200b"}, "leave out"),
+        ({"label": "a\u202eb"}, "Remove control characters"),
+        ({"label": "\u200b"}, "Remove control characters"),
         ({"label": "a\x00b"}, "Null characters"),
-        ({"ends": "date"}, "choose the date"),
-        ({"ends": "date", "ends_on": "2020-01-01"}, "has passed"),
+        ({"ends": "date"}, "choose a date"),
+        ({"ends": "date", "ends_on": "2020-01-01"}, "is in the past"),
         ({"ends": "date", "ends_on": "99999-01-01"}, "valid date"),
         ({"ends": "forever"}, "valid choice"),
         ({"token": ""}, None),
@@ -187,7 +187,7 @@ def test_a_second_first_key_is_refused(sandbox: Sandbox, ann_client: Client) -> 
     create(ann_client, FIRST)
     response = create(ann_client, FIRST)
     assert response.status_code == 403
-    assert "You have keys already" in response.content.decode()
+    assert "You already have a key" in response.content.decode()
     assert len(sandbox.consumers()) == 1
 
 
@@ -203,7 +203,7 @@ def test_a_key_that_is_never_shown_is_not_made_up(reading: str, sandbox: Sandbox
     acme(sandbox)
     sandbox.set(retrievable=reading, key_format_default="none")
     page = BeautifulSoup(create(ann_client, IN_ACME).content, "html.parser").main
-    assert "does not show it" in page.get_text()
+    assert "showing it" in page.get_text()
     assert page.select("textarea, input[readonly], pre") == []
     assert len(named(sandbox.keys("acme"), "New")) == 1
 

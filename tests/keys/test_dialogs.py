@@ -53,8 +53,8 @@ def test_a_dialog_opens_without_asking_the_key_service(sandbox: Sandbox, ann_cli
     assert titles["/keys/production/solo/rename/"] == 'Rename It\'s <b>&amp; "so"'
     (odd,) = sandbox.keys("solo")
     assert titles[f"/keys/production/solo/{odd['id']}/rename/"] == "Rename <i>'"
-    assert "only key" in opened(ann_client, page.select_one("[data-consumer=solo] .danger")).get_text()
-    assert "only key" not in opened(ann_client, page.select_one("[data-consumer=acme] .danger")).get_text()
+    assert "only active key" in opened(ann_client, page.select_one("[data-consumer=solo] .danger")).get_text()
+    assert "only active key" not in opened(ann_client, page.select_one("[data-consumer=acme] .danger")).get_text()
     form = opened(ann_client, page.select_one("[formaction$='acme/rotate-all/']")).form
     sent = {field["name"]: field["value"] for field in form.select("input[type=hidden]")} | {"grace": "1h"}
     assert ann_client.post(form["action"], sent, headers=HTMX).status_code == 200
@@ -71,7 +71,7 @@ def test_what_is_told_is_believed_of_htmx_alone(sandbox: Sandbox, ann_client: Cl
     nowhere = url.replace("acme", "nowhere")
     answers = [mallory_client.get(one, told, headers=HTMX).text for one in (url, nowhere)]
     assert "Delete Harmless?" in answers[0]
-    assert "CI" not in answers[0]
+    assert "Delete CI" not in answers[0]
     assert mallory_client.post(url, {"token": uuid.uuid4()}, headers=HTMX).status_code == 404
     assert sandbox.keys("acme") == keys
 
@@ -101,7 +101,7 @@ def test_rotation_offers_only_times_at_which_the_old_key_works(sandbox: Sandbox,
         choices = page.select("[name=grace]")
         offered[key["description"]] = [choice["value"] for choice in choices]
         assert len([choice for choice in choices if choice.has_attr("checked")]) == 1
-        assert ("When it ends by itself" in page.get_text()) is (key["description"] == "Soon")
+        assert ("When it expires anyway" in page.get_text()) is (key["description"] == "Soon")
     assert offered == {"Soon": ["now", "1h", "24h"], "Lasting": ["now", "1h", "24h", "3d", "7d", "14d"]}
 
 
@@ -117,6 +117,6 @@ def test_an_expiry_has_its_bounds_in_the_field_and_its_error_there(sandbox: Sand
     answer = ann_client.post(url, sent | {"ends_on": in_time(days=20).strftime("%Y-%m-%dT%H:%M")}, headers=HTMX)
     assert answer.status_code == 422
     page = BeautifulSoup(answer.content, "html.parser")
-    assert "live longer" in page.select_one(".field .errorlist").get_text()
+    assert "be extended" in page.select_one(".field .errorlist").get_text()
     refused = ann_client.post(url, {"token": uuid.uuid4(), "ends_on": in_time(days=20).strftime("%Y-%m-%dT%H:%M")})
     assert refused.status_code == 403

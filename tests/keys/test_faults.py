@@ -258,8 +258,44 @@ def test_what_was_deleted_since_is_said_to_be(
     if verb.on_key or made:
         assert "has been deleted since" in text
     assert "Try Reveal on its row" not in text
-    assert "The new key never ends" not in text
+    assert "The new key has no expiry" not in text
     assert not shown_keys(again)
+
+
+@pytest.mark.parametrize(("method", "path"), [("POST", "*/consumers/acme/keys"), ("PATCH", "*/consumers/acme/keys/*")])
+@pytest.mark.parametrize("nth", [1, 2])
+def test_whatever_strikes_while_keys_are_rotated_one_by_one(
+    method: str, path: str, nth: int, sandbox: Sandbox, ann_client: Client, log, subtests
+) -> None:
+    """G5 to G7: each key goes on working, or another does in its place; the form sent again does nothing more."""
+    form = {"grace": "now", "new": "each", "ends": "never", "token": str(uuid.uuid4())}
+    for trouble in (one for one in OF_A_WRITE if one.kind not in {"doubled", "stale", "other_object", "hostile"}):
+        with subtests.test(fault=str(trouble)):
+            forget(sandbox, log)
+            acme(sandbox)
+            before = world(sandbox)
+            sandbox.fault(method, path, trouble.kind, when=trouble.when, nth=nth, **trouble.options)
+            first = ann_client.post("/keys/production/acme/rotate-all/", form)
+            after = world(sandbox)
+            explains(first, log.text)
+            nothing_is_lost(EVERY_VERB[0], before, after)
+            a_key_works_throughout(before, sandbox.journal())
+            labels = [{key["description"] for key in one.keys if works(key)} for one in (before, after)]
+            assert labels[0] == labels[1], "of a key neither the old nor the new one works"
+            made = new_keys(before.keys, after.keys)
+            assert first.status_code == 200 or len(made) <= 1
+            assert shown_keys(first) == ({key["key"] for key in made} if first.status_code == 200 else set())
+            told = said(first)
+            sandbox.clear_faults()
+            sandbox.clear_journal()
+            again = ann_client.post("/keys/production/acme/rotate-all/", form)
+            explains(again, log.text)
+            if told == Said.NOTHING:
+                assert made == []
+                assert said(again) == Said.DONE
+            else:
+                assert written(sandbox.journal()) == [], "the form was carried out twice"
+            assert set(AuditEvent.objects.values_list("lock", flat=True)) == {None}
 
 
 @pytest.mark.parametrize("scope", ["none_ending", "unexpired", "all"])

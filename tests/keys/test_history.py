@@ -22,7 +22,7 @@ from keys.models import Action, AuditEvent, Outcome, VisitEnd
 from tests.helpers.verbs import CHANGES, FULL_KEY, VERBS, Verb, acme, by_action
 
 pytestmark = pytest.mark.django_db
-PAGE, CSV = "/keys/production/activity/", "/keys/production/activity.csv"
+PAGE, CSV = "/keys/activity/production/", "/keys/activity/production.csv"
 every_verb = pytest.mark.parametrize("verb", VERBS, ids=by_action)
 
 
@@ -128,10 +128,10 @@ def test_environments_are_apart(two_environments, ann, ann_client):
     happened(ann, environment="preview", key_label="Elsewhere")
     assert ["Elsewhere" in row for row in rows(ann_client)] == [False]
     page = ann_client.get("/keys/activity/")
-    assert 'href="/keys/preview/activity/"' in page.text
+    assert 'href="/keys/activity/preview/"' in page.text
     assert page.context["environment"] == "production"
-    assert ann_client.get("/keys/nowhere/activity/").status_code == 404
-    assert ann_client.get("/keys/nowhere/activity.csv").status_code == 404
+    assert ann_client.get("/keys/activity/nowhere/").status_code == 404
+    assert ann_client.get("/keys/activity/nowhere.csv").status_code == 404
 
 
 def test_what_strangers_only_tried_is_not_told(sandbox, ann_client, mallory_client):

@@ -53,7 +53,7 @@ def test_a_lost_request_is_not_guessed_about(verb: Verb, htmx: bool, sandbox: Sa
     first = verb.send(ann_client, url, token, htmx)
     assert first.status_code == 503
     page = first.content.decode()
-    assert "could not confirm" in page
+    assert "confirm this change" in page
     assert first["X-Request-ID"] in page
     assert ('<a href="">Reload the page</a>' if htmx else "Back to API Keys") in page
     event = AuditEvent.objects.get()
@@ -81,7 +81,7 @@ def test_a_form_whose_change_surely_failed_may_be_sent_again(verb: Verb, sandbox
 def test_a_newcomers_lost_answer_is_looked_into(sandbox: Sandbox, ann_client: Client) -> None:
     sandbox.fault("POST", "*", "drop", when="after")
     form = {"label": "My app", "ends": "30", "token": str(uuid.uuid4())}
-    response = ann_client.post("/keys/production/create/", form)
+    response = ann_client.post("/keys/create/production/", form)
     (consumer,) = sandbox.consumers()
     assert FULL_KEY.findall(response.content.decode())[0] == consumer["apiKeys"][0]["key"]
 
@@ -90,7 +90,7 @@ def test_a_taken_name_is_nobodys_to_adopt(sandbox: Sandbox, ann_client: Client) 
     """G10: a 409 means that somebody else made that consumer."""
     sandbox.fault("POST", "*/consumers", "status", status=409)
     form = {"label": "My app", "ends": "30", "token": str(uuid.uuid4())}
-    response = ann_client.post("/keys/production/create/", form)
+    response = ann_client.post("/keys/create/production/", form)
     assert response.status_code == 502
     assert "Nothing was changed" in response.content.decode()
     assert [call.method for call in sandbox.journal()] == ["GET", "POST"]
@@ -155,7 +155,7 @@ def test_a_change_under_way_makes_others_wait(sandbox: Sandbox, ann, ann_client:
     (verb,) = [verb for verb in CHANGES if verb.action == Action.DELETE]
     response = verb.send(ann_client, verb.url(sandbox))
     assert response.status_code == 409
-    assert "Another change is still being made" in response.content.decode()
+    assert "Another change is in progress" in response.content.decode()
     assert sandbox.keys("acme") == before
 
 

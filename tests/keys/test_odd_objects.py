@@ -74,14 +74,14 @@ def test_a_consumer_that_cannot_be_read_hides_no_other(odd: dict, sandbox: Sandb
     """G3, C1: on the page, in the history and in its file; and it is shut."""
     two_consumers(sandbox)
     oddly(sandbox, "consumer", **odd)
-    for url in ("/keys/", "/keys/production/activity/", "/keys/?find=CI", "/keys/?find=nothing"):
+    for url in ("/keys/", "/keys/activity/production/", "/keys/?find=CI", "/keys/?find=nothing"):
         log.clear()
         response = ann_client.get(url)
         told(response, log)
         assert "zeta" not in response.text
     page = BeautifulSoup(ann_client.get("/keys/").text, "html.parser")
     assert [one["data-consumer"] for one in page.select("[data-consumer]")] == ["acme"]
-    rows = list(csv.reader(io.StringIO(ann_client.get("/keys/production/activity.csv").getvalue().decode())))
+    rows = list(csv.reader(io.StringIO(ann_client.get("/keys/activity/production.csv").getvalue().decode())))
     assert "NOT COMPLETE: 1 consumer could not be read." in rows[-1][0]
     sandbox.clear_journal()
     for path in ("create", "rename"):
@@ -98,10 +98,10 @@ def test_whose_only_consumer_cannot_be_read_is_no_newcomer(
     acme(sandbox)
     oddly(sandbox, "consumer", **odd)
     told(ann_client.get("/keys/"), log)
-    told(ann_client.get("/keys/production/activity/"), log)
-    assert ann_client.get("/keys/production/create/").status_code == 502
+    told(ann_client.get("/keys/activity/production/"), log)
+    assert ann_client.get("/keys/create/production/").status_code == 502
     form = {"label": "New", "ends": "never", "token": str(uuid.uuid4())}
-    response = ann_client.post("/keys/production/create/", form)
+    response = ann_client.post("/keys/create/production/", form)
     assert response.status_code == 502
     assert "Nothing was changed." in response.text
     assert len(sandbox.consumers()) == 1
@@ -112,7 +112,7 @@ def test_a_list_without_managers_makes_nobody_a_newcomer(sandbox: Sandbox, ann_c
     sandbox.set(listed_managers="absent")
     told(ann_client.get("/keys/"), log)
     form = {"label": "New", "ends": "never", "token": str(uuid.uuid4())}
-    assert ann_client.post("/keys/production/create/", form).status_code == 502
+    assert ann_client.post("/keys/create/production/", form).status_code == 502
     assert len(sandbox.consumers()) == 1
     # One consumer by itself brings them, so its own verbs work.
     assert ann_client.post("/keys/production/acme/create/", form).status_code == 200
@@ -251,12 +251,12 @@ def test_a_manager_that_cannot_be_read_grants_nothing(
     oddly(sandbox, "manager", field="email", value=["ben@acme.test"])
     page = ann_client.get("/keys/")
     assert 'data-consumer="acme"' in page.text
-    assert "Not all managers could be read." in page.text
+    assert "Some people with access couldn't be read." in page.text
     told(ben_client.get("/keys/"), log)
     assert 'data-consumer="acme"' not in ben_client.get("/keys/").text
     key = sandbox.keys("acme")[0]["id"]
     assert ben_client.post(f"/keys/production/acme/{key}/reveal/").status_code == 404
-    assert "Not all managers could be read." in sam_client.get(ACME).text
+    assert "Some people with access couldn't be read." in sam_client.get(ACME).text
 
 
 def test_unknown_fields_grant_nothing_and_harm_nothing(

@@ -220,7 +220,7 @@ def test_handing_over_is_on_record_with_its_form(form, htmx: bool, sandbox: Sand
         field = BeautifulSoup(response.content, "html.parser").select_one("textarea")
         assert field.get_text() == form.text("zpka-like_0123456789")
         assert response["Refresh"].startswith("60;")
-    history = words(ann_client.get("/keys/production/activity/"))
+    history = words(ann_client.get("/keys/activity/production/"))
     assert f"Copied a key CI {form.title}" in history
 
 

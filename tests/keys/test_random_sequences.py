@@ -237,7 +237,7 @@ class Portal(RuleBasedStateMachine):
         fields = {"label": label, "ends": "never" if which % 2 else "30", "grace": grace}
         if verb == Action.CHANGE_END:
             fields = {"ends_on": in_time(days=days).strftime("%Y-%m-%dT%H:%M")}
-        form = Form(verb, "/keys/production/create/" if verb == FIRST else url, fields, key)
+        form = Form(verb, "/keys/create/production/" if verb == FIRST else url, fields, key)
         self.forms.append(form)
         self.send(form, troubles, htmx)
         for _ in range(again):

@@ -97,7 +97,7 @@ def test_a_newcomers_consumer_is_found(sandbox: Sandbox, ann_client: Client) -> 
     sandbox.fault("GET", "*/consumers/*", "drop", times=0)
     sandbox.fault("POST", "*", "drop", when="after")
     form = {"label": "My app", "ends": "30", "token": str(uuid.uuid4())}
-    assert ann_client.post("/keys/production/create/", form).status_code == 503
+    assert ann_client.post("/keys/create/production/", form).status_code == 503
     sandbox.clear_faults()
     assert settle().strip() == "1 done"
     event = AuditEvent.objects.get()
@@ -107,7 +107,7 @@ def test_a_newcomers_consumer_is_found(sandbox: Sandbox, ann_client: Client) -> 
 def test_a_look_at_one_consumer_settles_nothing_of_another(sandbox: Sandbox, ann_client: Client) -> None:
     """G5: that the newcomer's own consumer was not looked at does not mean that nothing was done there."""
     form = {"label": "My app", "ends": "30", "token": str(uuid.uuid4())}
-    ann_client.post("/keys/production/create/", form)
+    ann_client.post("/keys/create/production/", form)
     (own,) = sandbox.consumers()
     acme(sandbox)
     sandbox.fault("GET", "*", "drop", nth=2, times=0)
@@ -156,7 +156,7 @@ def test_a_list_of_ones_own_settles_nothing_of_what_is_not_ones_own_any_more(
     sandbox.fault("POST", "*", "drop", when="after")
     sandbox.fault("GET", "*/consumers/*", "drop", times=0)
     form = {"label": "My app", "ends": "30", "token": str(uuid.uuid4())}
-    assert ann_client.post("/keys/production/create/", form).status_code == 503
+    assert ann_client.post("/keys/create/production/", form).status_code == 503
     sandbox.clear_faults()
     (own,) = sandbox.consumers()
     sandbox.set_managers(own["name"], ["ben@acme.test"])
@@ -291,12 +291,12 @@ def test_a_newcomers_consumer_shows_at_once_although_lists_lag(sandbox: Sandbox,
     """Else a second consumer would be made."""
     sandbox.fault("GET", "*", "stale", times=0)
     form = {"label": "My app", "ends": "30", "token": str(uuid.uuid4())}
-    ann_client.post("/keys/production/create/", form)
+    ann_client.post("/keys/create/production/", form)
     (consumer,) = sandbox.consumers()
     page = ann_client.get("/keys/").content.decode()
     assert f'data-consumer="{consumer["name"]}"' in page
     assert f'data-key="{consumer["apiKeys"][0]["id"]}"' in page
-    again = ann_client.post("/keys/production/create/", form | {"token": str(uuid.uuid4())})
+    again = ann_client.post("/keys/create/production/", form | {"token": str(uuid.uuid4())})
     assert again.status_code == 403
     assert len(sandbox.consumers()) == 1
 
@@ -311,9 +311,9 @@ def test_a_newcomers_consumer_shows_although_lists_still_have_another(
     sandbox.fault("GET", "*/consumers", "stale", times=0, seconds=60)
     take_away(how, ACME, sam_client, manager_id(sandbox))
     form = {"label": "My app", "ends": "30", "token": str(uuid.uuid4())}
-    assert client.post("/keys/production/create/", form).status_code == 200
+    assert client.post("/keys/create/production/", form).status_code == 200
     assert "My app" in client.get("/keys/").text
-    assert client.post("/keys/production/create/", form | {"token": str(uuid.uuid4())}).status_code == 403
+    assert client.post("/keys/create/production/", form | {"token": str(uuid.uuid4())}).status_code == 403
     assert len(sandbox.consumers()) == made_before + (how == "removed")
 
 
@@ -323,12 +323,12 @@ def test_a_newcomers_consumer_that_a_colleague_takes_away_is_gone_at_once(
 ) -> None:
     """C6"""
     client = client_of(ben)
-    client.post("/keys/production/create/", {"label": "My app", "ends": "30", "token": str(uuid.uuid4())})
+    client.post("/keys/create/production/", {"label": "My app", "ends": "30", "token": str(uuid.uuid4())})
     (made,) = sandbox.consumers()
     take_away(how, f"/admin/keys/consumer/production/{made['name']}/", sam_client, made["managers"][0]["id"])
     assert "My app" not in client.get("/keys/").text
     again = {"label": "Another", "ends": "30", "token": str(uuid.uuid4())}
-    assert client.post("/keys/production/create/", again).status_code == 200
+    assert client.post("/keys/create/production/", again).status_code == 200
 
 
 def take_away(how: str, url: str, client: Client, manager: str) -> None:
@@ -389,4 +389,4 @@ def test_who_was_just_removed_sees_nothing_although_lists_lag(sandbox: Sandbox, 
     sam_client.post(f"{ACME}managers/{manager_id(sandbox)}/remove/", {"token": uuid.uuid4()})
     assert 'data-consumer="acme"' not in client.get("/keys/").text
     assert client.post(f"/keys/production/acme/{key}/reveal/").status_code == 404
-    assert client.get("/keys/production/activity/?consumer=acme").status_code == 404
+    assert client.get("/keys/activity/production/?consumer=acme").status_code == 404

@@ -85,7 +85,7 @@ def test_a_key_that_had_ended_is_deleted_without_a_word_of_waiting(sandbox: Sand
     sandbox.add_consumer("acme", managers=["ann@acme.test"], keys=[ended])
     url = f"/keys/production/acme/{sandbox.keys('acme')[0]['id']}/delete/"
     page = words_of(ann_client.post(url, {"token": str(uuid.uuid4())}, follow=True))
-    assert "The key is deleted." in page
+    assert "Key deleted." in page
     assert "The gateway refuses" not in page
 
 

@@ -50,7 +50,7 @@ def test_today_may_be_chosen_wherever_somebody_is_and_ends_there(sandbox, ann_cl
     here = ZoneInfo(name)
     today = datetime.now(here).date()
     page = in_zone(ann_client, name).get("/keys/production/acme/create/")
-    assert f"to the end of this day ({name})" in page.text
+    assert f"until the end of this day ({name})" in page.text
     assert field(page, "zone") == name
     entry = {"label": name, "ends": "date", "ends_on": today.isoformat(), "zone": name} | token()
     assert ann_client.post("/keys/production/acme/create/", entry).status_code == 200
@@ -64,13 +64,13 @@ def test_a_day_that_has_passed_there_is_refused_by_the_name_of_the_zone(ann_clie
     entry = {"label": "x", "ends": "date", "ends_on": yesterday.isoformat(), "zone": HONOLULU} | token()
     answer = in_zone(ann_client, HONOLULU).post("/keys/production/acme/create/", entry)
     assert answer.status_code == 422
-    assert f"This day has passed ({HONOLULU})." in answer.text
+    assert f"This day is in the past ({HONOLULU})." in answer.text
 
 
 def test_a_form_means_the_zone_in_which_it_was_opened(sandbox, ann_client, key):
     """The script tells the zone while the first page stands open in UTC."""
     page = ann_client.get(f"{key}end/")
-    assert "Ends (UTC)" in page.text
+    assert "Expires (UTC)" in page.text
     soon = (datetime.now(UTC) + timedelta(days=2)).replace(second=0, microsecond=0)
     entry = {"ends_on": soon.strftime(MINUTES), "zone": field(page, "zone")} | token()
     assert in_zone(ann_client, BERLIN).post(f"{key}end/", entry).status_code == 303
@@ -95,7 +95,7 @@ def test_page_history_form_and_mail_show_one_clock(sandbox, ann, client):
     assert f">{event.started_at.astimezone(here):%H:%M}</time>" in history
     page = client.get(f"{key}end/")
     assert field(page, "ends_on") == ends.strftime(MINUTES)
-    assert f"Ends ({HONOLULU})" in page.text
+    assert f"Expires ({HONOLULU})" in page.text
 
 
 def test_the_history_groups_by_the_days_of_the_visitor(ann_client, key):
@@ -107,7 +107,7 @@ def test_the_history_groups_by_the_days_of_the_visitor(ann_client, key):
 
 def test_the_csv_file_stays_in_utc(ann_client, key):
     ann_client.post(f"{key}end/", {"ends_on": "2030-01-02T03:04", "zone": "UTC"} | token())
-    answer = in_zone(ann_client, HONOLULU).get("/keys/production/activity.csv")
+    answer = in_zone(ann_client, HONOLULU).get("/keys/activity/production.csv")
     text = b"".join(answer.streaming_content).decode()
     assert "2 Jan 2030, 03:04 UTC" in text
     assert "HST" not in text
@@ -164,7 +164,7 @@ def test_no_slip_makes_a_key_for_175_years(sandbox, ann_client, key, settings, f
     last = timezone.localdate() + timedelta(days=365)
     answer = ann_client.post("/keys/production/acme/create/", {"label": "x", "ends": "date", "ends_on": far} | token())
     assert answer.status_code == 422
-    assert f"Keys end on {last:%-d %b %Y} at the latest, or never." in answer.text
+    assert f"The latest possible expiry is {last:%-d %b %Y}." in answer.text
     assert ann_client.post(f"{key}end/", {"ends_on": f"{far}T10:00"} | token()).status_code == 422
     assert len(sandbox.keys("acme")) == 1
     fine = {"label": "y", "ends": "date", "ends_on": last.isoformat()} | token()
@@ -175,7 +175,7 @@ def test_an_end_beyond_the_calendar_is_refused_whatever_the_form_says_it_held(sa
     last = "9999-12-31T23:59"
     answer = ann_client.post(f"{key}end/", {"ends_on": last, "shown": last, "zone": "Etc/GMT+12"} | token())
     assert answer.status_code == 422
-    assert "at the latest, or never." in answer.text
+    assert "The latest possible expiry is" in answer.text
     assert sandbox.keys("acme")[0].get("expiresOn") is None
 
 
@@ -194,7 +194,7 @@ def test_no_form_that_says_it_held_a_far_end_gives_a_key_one(sandbox, ann_client
         for client, path in ((ann_client, end), (sam_client, f"{in_admin}/end/"), (sam_client, f"{in_admin}/leaked/")):
             answer = client.post(path, forged | {"when": "later"} | token())
             assert answer.status_code == 403
-            assert "at the latest, or never." in answer.text
+            assert "The latest possible expiry is" in answer.text
     assert sandbox.keys("acme") == before
     last = (timezone.now() + timedelta(days=365)).strftime(MINUTES)
     assert ann_client.post(end, {"ends_on": last, "shown": last} | token()).status_code == 303

@@ -72,7 +72,7 @@ def test_what_is_not_seen_or_turns_the_direction_is_refused(sandbox, ann_client,
     path = key_with(sandbox, "CI")
     answer = ann_client.post(f"{path}rename/", {"label": label, "shown": "CI"} | token())
     assert answer.status_code == 422
-    assert "leave out" in answer.text
+    assert "Remove control characters" in answer.text
     assert sandbox.keys("acme")[0]["description"] == "CI"
 
 

@@ -137,7 +137,7 @@ def test_another_plan_is_given_with_a_reason(sam_client: Client, ann_client: Cli
     assert sam_client.post(CHANGE_ACME, form).status_code == 422
     assert sam_client.post(CHANGE_ACME, form | {"reason": "Contract 4711"}).status_code == 302
     assert sandbox.consumer("acme")["metadata"]["plan"] == "pro"
-    assert "Contract 4711" in ann_client.get("/keys/production/activity/").content.decode()
+    assert "Contract 4711" in ann_client.get("/keys/activity/production/").content.decode()
 
 
 ADDRESSES = {

@@ -97,7 +97,7 @@ def test_an_upgrade_counts_at_once_and_tells_everybody(htmx: bool, ann_client: C
     assert sorted(one.to[0] for one in mail.outbox) == ["ann@acme.test", "ben@acme.test"]
     assert "Plan:   Pro" in mail.outbox[0].body
     assert "Before: Free" in mail.outbox[0].body
-    history = ann_client.get("/keys/production/activity/").content.decode()
+    history = ann_client.get("/keys/activity/production/").content.decode()
     assert "Changed the plan" in history
 
 

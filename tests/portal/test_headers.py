@@ -49,7 +49,7 @@ def answers(ann, sam, client_of, sandbox, settings):
         "addresses": ann_client.get("/accounts/email/"),
         "forbidden": ann_client.get("/admin/", follow=True),
         "admin": sam_client.get("/admin/"),
-        "fragment": ann_client.get("/keys/production/create/", **fragment),
+        "fragment": ann_client.get("/keys/create/production/", **fragment),
         "fragment not found": ann_client.post("/keys/production/acme/rotate-all/", {"grace": "1h"}, **fragment),
         "too many": too_many(lambda: ann_client.post("/keys/production/acme/key_1/reveal/", **fragment)),
         "alive": visitor.get("/healthz"),
@@ -171,13 +171,13 @@ def test_the_csrf_cookie_is_sent_once_and_anew_where_it_is_lost_odd_or_another_p
 def test_a_form_out_of_date_brings_a_notice_into_its_dialog(ann, client_of):
     """One as after any other error: it can be dismissed, and says what to do there."""
     browser = client_of(ann, strict=True)
-    answer = browser.post("/keys/production/create/", headers={"HX-Request": "true"})
+    answer = browser.post("/keys/create/production/", headers={"HX-Request": "true"})
     (notice,) = BeautifulSoup(answer.text, "html.parser").select("[data-error]")
     assert answer.status_code == 403
     assert notice.select_one("[data-dismiss]")
     assert notice.select_one("a[href='']").text == "Reload the page"
     assert "Go back" not in notice.text
-    assert "Go back" in browser.post("/keys/production/create/").text
+    assert "Go back" in browser.post("/keys/create/production/").text
 
 
 @pytest.mark.parametrize("override", ["X-HTTP-Method-Override", "X-Method-Override", "X-HTTP-Method"])

@@ -106,7 +106,7 @@ def test_the_keys_page_speaks_the_language_in_all_its_parts(
     acme(sandbox)
     page = words(ann_client.get("/keys/", headers={"Accept-Language": language}))
     assert all(word in page for word in said.split())
-    for text in ("Copy", "Reveal", "No expiry", "Managed by", "Sign out", "Skip to the content"):
+    for text in ("Copy", "Reveal", "No expiry", "Access:", "Sign out", "Skip to the content"):
         assert (text in page) is (language == "en")
 
 

@@ -9,7 +9,7 @@ from tests.helpers.processes import AtOnce, post
 from tests.helpers.verbs import FULL_KEY
 
 AT_ONCE = 20
-BEING_MADE = "Another change is still being made"
+BEING_MADE = "Another change is in progress"
 
 
 @pytest.fixture
@@ -54,7 +54,7 @@ def test_twenty_forms_at_once_keep_to_the_limit(submit, upstream):
 
 
 def test_a_newcomers_twenty_forms_make_one_consumer(submit, upstream):
-    answers = submit("/keys/production/create/", [str(uuid.uuid4()) for _ in range(AT_ONCE)])
+    answers = submit("/keys/create/production/", [str(uuid.uuid4()) for _ in range(AT_ONCE)])
     (consumer,) = upstream.consumers()
     assert len(consumer["apiKeys"]) == 1
     assert sum(answer.status_code == 200 for answer in answers) == 1

@@ -58,7 +58,7 @@ def test_a_customers_whole_visit_is_answered_by_two_machines_in_turn(send, balan
     page = send("/accounts/login/code/confirm/", code=code)
     assert "new@startup.test" in page.text
 
-    made = send("/keys/production/create/", label="CI", ends="never", token=str(uuid.uuid4()))
+    made = send("/keys/create/production/", label="CI", ends="never", token=str(uuid.uuid4()))
     (consumer,) = upstream.consumers()
     (key,) = consumer["apiKeys"]
     assert FULL_KEY.findall(made.text)[:1] == [key["key"]]

@@ -74,7 +74,7 @@ def test_two_at_once_tell_everybody_once(teams) -> None:
     assert sent() == teams
     assert Reminder.objects.count() == 2 * CONSUMERS
     headers = OutgoingMail.objects.values_list("headers", flat=True)
-    assert {one["List-Unsubscribe"] for one in headers} == {"<http://127.0.0.1:8000/keys/production/reminders/>"}
+    assert {one["List-Unsubscribe"] for one in headers} == {"<http://127.0.0.1:8000/keys/reminders/production/>"}
 
 
 class Killed(BaseException):

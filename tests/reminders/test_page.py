@@ -21,7 +21,7 @@ from tests.helpers.support_visits import grant, start
 from tests.helpers.verbs import FULL_KEY, acme
 
 ANN, BEN = "ann@acme.test", "ben@acme.test"
-PAGE, TURN = "/keys/production/reminders/", "/keys/production/acme/reminders/"
+PAGE, TURN = "/keys/reminders/production/", "/keys/production/acme/reminders/"
 MAKE, REVOKE = "/keys/reminders/calendar/", "/keys/reminders/calendar/revoke/"
 OFF, ON = {"on": "0"}, {"on": "1"}
 POSTS = [(TURN, OFF), (TURN, ON), (MAKE, {}), (REVOKE, {})]
@@ -115,7 +115,7 @@ def test_each_environment_has_its_own(two_environments, ann_client):
         two_environments.add_consumer("acme", managers=[ANN, BEN], bucket=bucket)
     ann_client.post("/keys/preview/acme/reminders/", OFF)
     assert rows(ann_client) == {"acme": ("On", "Turn off")}
-    assert rows(ann_client, "/keys/preview/reminders/") == {"acme": ("Off", "Turn on")}
+    assert rows(ann_client, "/keys/reminders/preview/") == {"acme": ("Off", "Turn on")}
     assert ann_client.get("/keys/elsewhere/reminders/").status_code == 404
 
 
@@ -146,12 +146,12 @@ def test_the_page_tells_the_days_and_is_one_link_away(sandbox, ann_client, setti
 def test_managers_read_in_the_history_who_turned_reminders_off(sandbox, ann_client, ben_client):
     acme(sandbox)
     ann_client.post(TURN, OFF)
-    history = ben_client.get("/keys/production/activity/?kind=reminders")
+    history = ben_client.get("/keys/activity/production/?kind=reminders")
     assert "Turned reminders off" in history.text
     assert ANN in history.text
     ann_client.post(MAKE)
-    assert "Created a calendar address" in ann_client.get("/keys/production/activity/").text
-    assert "Created a calendar address" not in ben_client.get("/keys/production/activity/").text
+    assert "Created a calendar address" in ann_client.get("/keys/activity/production/").text
+    assert "Created a calendar address" not in ben_client.get("/keys/activity/production/").text
 
 
 def test_nobody_is_mailed_of_it(sandbox, ann_client):

@@ -43,6 +43,7 @@ def test_nor_has_a_project_with_the_one_middleware(host) -> None:
         ("ZUPLO_BUCKETS", {"production": ""}, "E002", "has no bucket for production", "zprj-"),
         ("ZUPLO_BUCKETS", {"activity": "zprj-x"}, "E002", "environment called activity", "another name"),
         ("ZUPLO_BUCKETS", {"reminders": "zprj-x"}, "E002", "environment called reminders", "another name"),
+        ("ZUPLO_BUCKETS", {"create": "zprj-x"}, "E002", "environment called create", "another name"),
         ("ZUPLO_BUCKETS", {"live now": "zprj-x"}, "E002", "environment called live now", "another name"),
         ("KEYS", {"KEYS_ACTR": "a.b"}, "E003", "KEYS_ACTR, which isn't a setting", "KEYS_ACTOR?"),
         (

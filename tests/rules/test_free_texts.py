@@ -87,7 +87,7 @@ def refuses(field: forms.Field, text: str) -> bool:
     try:
         field.clean(text)
     except ValidationError as refusal:
-        return "This seems to hold a key. Leave it out: others read this text." in refusal.messages
+        return "This looks like it contains a key. Remove it: others can read this text." in refusal.messages
     return False
 
 
@@ -126,7 +126,7 @@ def test_no_address_is_a_key(url: str, field: str, key: str, client: Client, ann
     settings.KEYS_FORMAT = OWN_FORMAT
     whoever = ann_client if url == "/accounts/email/" else client
     response = whoever.post(url, {field: f"{key}@acme.test", "action_add": ""})
-    assert "This seems to hold a key." in response.text
+    assert "This looks like it contains a key." in response.text
     assert mail.outbox == []
     assert not OutgoingMail.objects.exists()
 

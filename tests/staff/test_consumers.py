@@ -111,7 +111,7 @@ BAD = {
     "no tag": ({"tags": "pro"}, "as name=value"),
     "a tag twice": ({"tags": "a=1\na=2"}, "there twice"),
     "a tag without a value": ({"tags": "a="}, "as name=value"),
-    "an invisible tag": ({"tags": "a=\u202egnp"}, "leave out control characters"),
+    "an invisible tag": ({"tags": "a=\u202egnp"}, "Remove control characters"),
     "too much": ({"metadata": json.dumps({"x": "é" * 500})}, "at most 1000 bytes; these are 1008"),
     "no JSON": ({"metadata": "{plan: pro}"}, "This is no JSON: line 1, character 2"),
     "a list": ({"metadata": "[1]"}, "Write a JSON object"),
@@ -127,7 +127,7 @@ BAD = {
 BAD_NEW = {
     "a name in capitals": ({"name": "Initech"}, "small letters a to z"),
     "a path for a name": ({"name": "../keys"}, "small letters a to z"),
-    "no address": ({"managers": "peter"}, "“peter” is not an e-mail address"),
+    "no address": ({"managers": "peter"}, "“peter” isn't an email address"),
     "many managers": ({"managers": " ".join(f"p{n}@x.test" for n in range(21))}, "at most 20 managers"),
     "a key without a label": ({"key_label": ""}, "where the key is to be used"),
     "a day that has passed": ({"ends": "date", "ends_on": "2020-01-01"}, "passed"),

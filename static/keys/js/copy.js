@@ -33,7 +33,7 @@ storage or in the history. Without this file the forms lead to a page to copy fr
     button.dataset.label ??= button.textContent;
     button.textContent = word("copied");
     setTimeout(() => (button.textContent = button.dataset.label), 2_000);
-    window.portal?.release();
+    if (!document.querySelector("[data-each]:not([data-label])")) window.portal?.release();
   }
 
   /* The key goes from the answer to the clipboard, and is not shown */
@@ -176,5 +176,6 @@ storage or in the history. Without this file the forms lead to a page to copy fr
     if (part("[data-copy-from]")) copyFrom(part("[data-copy-from]"));
   });
 
+  addEventListener("load", () => document.querySelector("[data-finish]")?.click());
   document.documentElement.dataset.copies = "";
 }

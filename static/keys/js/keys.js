@@ -6,23 +6,16 @@
   const LANGUAGE = "request-language";
   const SHORTCUTS_ARE = "shortcuts";
 
-  /* Ready requests: in the language that was chosen last */
-
-  function useLanguage() {
-    const kept = `[name$=request-language][value="${CSS.escape(recall(LANGUAGE) ?? "")}"]`;
-    for (const choice of document.querySelectorAll(kept)) choice.checked = true;
-  }
-
-  /* The key: any of those in the rows above that can be copied */
+  /* Ready requests: in the language that was chosen last, with any of the keys above that can be copied */
 
   function setUp() {
-    useLanguage();
+    const kept = CSS.escape(recall(LANGUAGE) ?? "");
+    for (const one of document.querySelectorAll(`[name$=request-language][value="${kept}"]`)) one.checked = true;
     const choice = document.querySelector("[data-key-choice]");
     if (!choice) return;
-    const before = choice.value;
+    const [before, groups] = [choice.value, new Map()];
     const buttons = document.querySelectorAll("[data-key] [data-copy]");
     choice.closest("[data-quickstart]").hidden = !buttons.length;
-    const groups = new Map();
     for (const button of buttons) {
       const url = button.getAttribute("formaction");
       const row = button.closest("[data-key]");
@@ -56,6 +49,11 @@
     useKey(target);
     document.getElementById("trial")?.replaceChildren(); // It was about another key.
   });
+
+  document.addEventListener("beforetoggle", ({ target: menu }) => { // On a phone a menu takes in what is beside it.
+    if (!menu.matches(".menu-items") || !matchMedia("(width < 40rem)").matches) return;
+    menu.prepend(...[...menu.parentElement.querySelectorAll(":scope > .wide")].map((one) => Object.assign(one, { className: "" })));
+  }, true);
 
   /* Shortcuts: single letters, which can be switched off */
 

@@ -116,7 +116,7 @@ Without this file every page still works. */
     const typed = "input:not([type=hidden], [type=radio], [type=checkbox])";
     const first = ["[aria-invalid=true]", "h2[tabindex]", typed, ":checked", "textarea", "a[data-close]"]
       .map((selector) => dialogBody().querySelector(selector))
-      .find(Boolean);
+      .find((place) => place?.checkVisibility());
     first?.focus();
     dialog().scrollTop = 0;
   }
