@@ -18,6 +18,15 @@ class ApiError(Exception):
     changed: Text = _("Nothing was changed.")
     advice: Text = _("Your keys go on working. Please try again in a minute.")
     retry_after: int | None = None
+    tells_all = False
+    """True where the person needs no support: what is said is all there is to know, and the log knows no more."""
+    passes_by_itself = False
+    """True where the same page may soon be had; a page that only shows things then tries again."""
+
+    @property
+    def is_for_support(self) -> bool:
+        """True if support can find out more by the reference: also of a refusal that came from an odd answer."""
+        return not self.tells_all or isinstance(self.__cause__, OddAnswer)
 
 
 class NotFound(ApiError):
@@ -27,6 +36,7 @@ class NotFound(ApiError):
     title = _("This is not there any more")
     text = _("It may have been deleted or changed meanwhile, perhaps by you in another window.")
     advice = _("Reload the page to see where things stand.")
+    tells_all = True
 
 
 class NotAllowed(ApiError):
@@ -34,6 +44,7 @@ class NotAllowed(ApiError):
 
     status = 403
     title = _("This is not possible")
+    tells_all = True
 
     def __init__(self, text: Text, advice: Text = "") -> None:
         super().__init__(str(text))
@@ -59,6 +70,7 @@ class Busy(ApiError):
     title = _("Another change is still being made")
     text = _("Somebody, perhaps you in another window, is changing these keys right now.")
     advice = _("Please try again in a few seconds.")
+    tells_all = True
 
 
 class ChangedMeanwhile(ApiError):
@@ -68,6 +80,7 @@ class ChangedMeanwhile(ApiError):
     title = _("This has changed meanwhile")
     text = _("Somebody, perhaps you in another window, changed it since you opened this form.")
     advice = _("Reload the page, see where things stand, and decide again.")
+    tells_all = True
 
 
 class DoneBefore(ApiError):
@@ -86,6 +99,7 @@ class RateLimited(ApiError):
     title = _("That was a lot in a short time")
     text = _("To protect your keys, only so many may be shown or changed in a minute.")
     advice = ""
+    tells_all = True
 
     def __init__(self, limit: int, retry_after: int) -> None:
         super().__init__(f"more than {limit} in a minute")
@@ -99,10 +113,13 @@ class ValueHidden(ApiError):
     title = _("This key cannot be shown")
     text = _("The key service shows a key only once, when it is made.")
     advice = _("If you no longer have the key, rotate it: the new key is shown to you then.")
+    tells_all = True
 
 
 class ApiUnavailable(ApiError):
     """Upstream unavailable: no usable answer, and surely nothing was done. Ask again later."""
+
+    passes_by_itself = True
 
     def __init__(self, reason: str, retry_after: int | None = None) -> None:
         super().__init__(reason)
@@ -135,6 +152,7 @@ class OddAnswer(ApiError):
 
     status = 502
     title = _("The key service gave an unusable answer")
+    passes_by_itself = True
 
 
 class OutcomeUnknown(ApiError):

@@ -60,7 +60,8 @@ def _refuse_large_body(request: Request) -> HttpResponse | None:
     """413 for what no form of the portal sends, before Django would spool an upload to the disk."""
     length = request.META.get("CONTENT_LENGTH") or "0"
     if not re.fullmatch(r"[0-9]{1,9}", length) or int(length) > settings.DATA_UPLOAD_MAX_MEMORY_SIZE:
-        return HttpResponse(render_to_string("413.html", site(request)), status=413)
+        page = render_to_string("413.html", site(request) | {"shell": "_shell.html"})
+        return HttpResponse(page, status=413)
     return None
 
 

@@ -62,11 +62,11 @@ def check(request: HttpRequest, email: str) -> None:
 def _too_many(request: HttpRequest, seconds: int) -> HttpResponse:
     logger.warning("No mail was sent: too many were asked for in %s seconds.", seconds)
     if seconds == DAY:
-        words = _("Too many mails were asked for today. Use the newest code you have, or try again tomorrow.")
+        words = _("We've sent too many emails today. Use the newest code you have, or try again tomorrow.")
     else:
-        words = _("Too many mails were asked for. Use the newest code you have, or try again in an hour.")
+        words = _("We've sent too many emails. Use the newest code you have, or try again in an hour.")
     if settings.LOCAL_SIGN_IN:
-        words += " " + _("A passkey or a password still works.")
+        words += " " + _("You can still sign in with a passkey or password.")
     return render(request, "429.html", {"words": words}, status=429)
 
 
