@@ -17,7 +17,7 @@ def test_a_newcomer_signs_up_signs_out_and_signs_in_again(open_page, sandbox, ja
     page.goto("/")
     page.get_by_role("link", name="Create an account").click()
     page.get_by_label("E-mail").fill("new@startup.test")
-    page.get_by_role("button", name="Send me a code").click()
+    page.get_by_role("button", name="Email me a code").click()
     page.get_by_label("Code").fill(last_code())
     page.get_by_label("Code").press("Enter")
     page.wait_for_url("**/keys/")
@@ -26,8 +26,8 @@ def test_a_newcomer_signs_up_signs_out_and_signs_in_again(open_page, sandbox, ja
     page.get_by_role("main").get_by_role("button", name="Sign out").click()
     page.goto("/keys/")
     page.wait_for_url("**/accounts/login/?next=/keys/")
-    page.get_by_label("E-mail address").first.fill("new@startup.test")
-    page.get_by_role("button", name="Send me a code").click()
+    page.get_by_label("Email address").first.fill("new@startup.test")
+    page.get_by_role("button", name="Email me a code").click()
     page.get_by_label("Code").fill(last_code())
     page.get_by_label("Code").press("Enter")
     page.wait_for_url("**/keys/")
@@ -35,12 +35,12 @@ def test_a_newcomer_signs_up_signs_out_and_signs_in_again(open_page, sandbox, ja
 
 def test_after_a_wrong_password_the_keyboard_is_where_it_is_typed(page, ann, sandbox):
     page.goto("/accounts/login/")
-    expect(page.get_by_label("E-mail address").first).to_be_focused()
+    expect(page.get_by_label("Email address").first).to_be_focused()
     page.get_by_text("Sign in with a password").click()
-    page.get_by_label("E-mail address").last.fill("ann@acme.test")
+    page.get_by_label("Email address").last.fill("ann@acme.test")
     page.get_by_label("Password").fill("wrong")
     page.get_by_role("button", name="Sign in with password").click()
-    page.get_by_text("are not correct").wait_for()
+    page.get_by_text("isn't right").wait_for()
     expect(page.get_by_label("Password")).to_be_focused()
 
 
@@ -63,7 +63,7 @@ def test_the_language_is_switched_in_the_footer_and_stays_switched(open_page, ja
     page = open_page(java_script_enabled=javascript, locale="en-US")
     page.goto("/accounts/login/?next=/keys/")
     page.get_by_role("button", name="Deutsch").click()
-    page.get_by_role("button", name="Code anfordern").wait_for()
+    page.get_by_role("button", name="Code per E-Mail senden").wait_for()
     assert page.url.endswith("/accounts/login/?next=/keys/")
     assert page.locator("html").get_attribute("lang") == "de"
     page.goto("/nowhere/")

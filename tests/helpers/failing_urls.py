@@ -18,6 +18,10 @@ def fail(request: HttpRequest) -> HttpResponse:
     raise RuntimeError(f"Odd thing {key}\n2026-01-01 00:00:00,000 INFO forged\x1b[31m")
 
 
+def fail_knowing_who(request: HttpRequest) -> HttpResponse:
+    raise RuntimeError(f"Odd thing of {request.user}")
+
+
 def forbidden(request: HttpRequest) -> HttpResponse:
     raise PermissionDenied
 
@@ -32,6 +36,7 @@ def fail_with_secrets(request: HttpRequest) -> HttpResponse:
 urlpatterns = [
     path("fail", fail),
     path("fail-with-secrets", fail_with_secrets),
+    path("fail-knowing-who", fail_knowing_who),
     path("forbidden", forbidden),
     *portal_urls,
 ]
