@@ -102,6 +102,7 @@ def error_pages(get_response: GetResponse) -> GetResponse:
         if request.htmx and response.status_code == 302:
             return lead_out_of_dialog(request, response)
         if response.status_code == 405 and not response.streaming and not response.content:
+            request.current_app = "keys"  # what it links to: in Django admin the name means something else
             response.content = render_to_string("405.html", request=request)
             response["Content-Type"] = "text/html; charset=utf-8"
         elif response.status_code == 404 and settings.DEBUG and b"data-error" not in response.content:

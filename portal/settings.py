@@ -441,6 +441,7 @@ CONTENT_SECURITY_POLICY = {
 X_FRAME_OPTIONS = "DENY"
 SECURE_REFERRER_POLICY = "same-origin"
 CSRF_COOKIE_HTTPONLY = True
+CSRF_FAILURE_VIEW = "portal.views.csrf_failure"
 if not DEBUG:
     SECURE_SSL_REDIRECT = True
     SECURE_SSL_HOST = _portal.netloc

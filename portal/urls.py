@@ -66,4 +66,6 @@ urlpatterns = [
     path("admin/", admin.site.urls),
 ]
 handler400 = "portal.views.bad_request"
+handler403 = "portal.views.permission_denied"
+handler404 = "portal.views.not_found"
 handler500 = "portal.views.server_error"

@@ -12,6 +12,7 @@ from django.http import FileResponse, Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.template.loader import render_to_string
 from django.utils.cache import patch_vary_headers
+from django.views import csrf, defaults
 from django.views.decorators.gzip import gzip_page
 from django.views.decorators.http import require_safe
 
@@ -68,6 +69,26 @@ def file_of_another_version(request: HttpRequest, name: str) -> FileResponse:
     return answer
 
 
+def _in_the_portal(request: Request) -> None:
+    """Namespace of what an error page links to: also at an address of Django admin, where `keys` means its own."""
+    request.current_app = "keys"
+
+
+def not_found(request: Request, exception: Exception) -> HttpResponse:
+    _in_the_portal(request)
+    return defaults.page_not_found(request, exception)
+
+
+def permission_denied(request: Request, exception: Exception) -> HttpResponse:
+    _in_the_portal(request)
+    return defaults.permission_denied(request, exception)
+
+
+def csrf_failure(request: Request, reason: str = "") -> HttpResponse:
+    _in_the_portal(request)
+    return csrf.csrf_failure(request, reason)
+
+
 def bad_request(request: Request, exception: Exception) -> HttpResponse:
     """400 page, for whoever is there, if the request came as far as that."""
     return _failure(request, "400.html", 400, knows_who=hasattr(request, "user"))
@@ -82,6 +103,7 @@ def server_error(request: Request) -> HttpResponse:
 
 def _failure(request: Request, template: str, status: int, *, knows_who: bool) -> HttpResponse:
     """The page with the frame of the site; without account if that is not known, or the frame fails; then plain."""
+    _in_the_portal(request)
     for shell in ("base.html", "_shell.html") if knows_who else ("_shell.html",):
         try:
             # A request gives the template all that pages have, some of it by a look at the session.

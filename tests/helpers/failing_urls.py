@@ -7,10 +7,10 @@ from django.urls import path
 from django.views.decorators.csrf import csrf_exempt
 
 from keys.redaction import remember_fetched
-from portal.urls import handler400, handler500
+from portal.urls import handler400, handler403, handler404, handler500
 from portal.urls import urlpatterns as portal_urls
 
-__all__ = ["handler400", "handler500", "urlpatterns"]
+__all__ = ["handler400", "handler403", "handler404", "handler500", "urlpatterns"]
 
 
 def fail(request: HttpRequest) -> HttpResponse:

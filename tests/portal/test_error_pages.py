@@ -45,7 +45,6 @@ def test_what_is_too_large_is_explained_on_a_page(client: Client, settings: Sett
     assert response.status_code == 413
     assert "too long" in text_of(response)
     assert "Acme Keys" in response.text
-    assert response["X-Request-ID"] in response.text
 
 
 # The frame of the site: header, account and language
@@ -107,6 +106,20 @@ def test_a_request_for_another_host_or_too_large_has_a_frame_without_account(ann
     ann_client.raise_request_exception = False
     for response in (ann_client.get("/", headers={"host": "evil.test"}), ann_client.post("/", {"x": "x" * 70_000})):
         assert frame(response)[:2] == (True, "")
+
+
+def test_an_error_page_in_django_admin_leads_to_the_portal(sandbox: Sandbox, sam_client: Client, client_of) -> None:
+    """There the names of the key pages mean those of the API Key Service."""
+    acme(sandbox)
+    place = "/admin/keys/consumer/production/acme"
+    answers = [sam_client.get(f"{place}/key_1/reveal/"), client_of(strict=True).post(f"{place}/rename/")]
+    for response, status in zip(answers, (405, 403), strict=True):
+        assert response.status_code == status
+        assert not [
+            link
+            for link in BeautifulSoup(response.content, "html.parser").select("main a, nav a")
+            if link["href"].startswith("/admin/")
+        ]
 
 
 # An outage passes; the page looks for itself
