@@ -146,7 +146,7 @@ def test_a_passkey_of_nobody_signs_nobody_in(anns_page: Page, ann: Any) -> None:
     Authenticator.objects.all().delete()
     page.goto("/accounts/login/")
     button(page, "Sign in with a passkey").click()
-    expect(page.locator("#notices")).to_contain_text("Incorrect")
+    expect(page.locator("#notices")).to_contain_text("That isn't right.")
     page.goto("/keys/")
     page.wait_for_url("**/accounts/login/**")
 
@@ -290,7 +290,7 @@ def test_a_chip_in_somebody_elses_hand_proves_nothing(page: Page, sign_in: Any, 
         "block => { block.textContent = block.textContent.replace('required', 'discouraged'); }"
     )
     button(page, "Use a passkey").click()
-    expect(page.locator("#notices")).to_contain_text("Incorrect")
+    expect(page.locator("#notices")).to_contain_text("That isn't right.")
     page.goto("/keys/")
     page.locator(f"[data-key={key['id']}]").get_by_role("button", name="Reveal").click()
     page.wait_for_url("**/webauthn/reauthenticate/**")
