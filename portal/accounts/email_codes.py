@@ -54,7 +54,7 @@ def is_over(state: dict[str, Any]) -> bool:
 
 
 def wrong_code(tried: int, *, is_newer: bool) -> ValidationError:
-    """What is said of a wrong code: whether an older one may have been meant, and how many tries are left."""
+    """Form error of a wrong code: whether an older one may have been meant, and how many tries are left."""
     words = [_("That code isn't right.")]
     if is_newer:
         words.append(_("Only the newest one works."))
@@ -64,7 +64,7 @@ def wrong_code(tried: int, *, is_newer: bool) -> ValidationError:
 
 
 class Entry:
-    """What the page of a code tells: until when it works, and whether it took the place of another."""
+    """Context of the page of a code: until when it works, and whether it took the place of another."""
 
     minutes = MINUTES
 

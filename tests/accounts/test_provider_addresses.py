@@ -48,7 +48,7 @@ def test_a_newcomer_with_a_colleagues_number_gets_an_account_of_his_own(provider
     knows(provider, "noa@acme.test")
     answer = provider.lets_in(client, "42", next="/keys/")
     assert answer.headers["Location"] == PROVE
-    assert "Acme account gave a different address for you than before." in client.get(PROVE).text
+    assert "Acme account gave us a different address for you." in client.get(PROVE).text
     assert signed_in_as(client) is None
     assert not sees_acme(client)
     client.post(PROVE, {"code": last_code()})
