@@ -18,6 +18,15 @@ class ApiError(Exception):
     changed: Text = _("Nothing was changed.")
     advice: Text = _("Your keys keep working. Try again in a minute.")
     retry_after: int | None = None
+    tells_all = False
+    """True where the person needs no support: what is said is all there is to know, and the log knows no more."""
+    passes_by_itself = False
+    """True where the same page may soon be had; a page that only shows things then tries again."""
+
+    @property
+    def is_for_support(self) -> bool:
+        """True if support can find out more by the reference: also of a refusal that came from an odd answer."""
+        return not self.tells_all or isinstance(self.__cause__, OddAnswer)
 
 
 class NotFound(ApiError):
@@ -27,6 +36,7 @@ class NotFound(ApiError):
     title = _("This no longer exists")
     text = _("Someone may have deleted or changed it, maybe you in another window.")
     advice = _("Reload to see the current state.")
+    tells_all = True
 
 
 class NotAllowed(ApiError):
@@ -34,6 +44,7 @@ class NotAllowed(ApiError):
 
     status = 403
     title = _("You can't do this")
+    tells_all = True
 
     def __init__(self, text: Text, advice: Text = "") -> None:
         super().__init__(str(text))
@@ -59,6 +70,7 @@ class Busy(ApiError):
     title = _("Another change is in progress")
     text = _("Someone is changing these keys right now, maybe you in another window.")
     advice = _("Try again in a few seconds.")
+    tells_all = True
 
 
 class ChangedMeanwhile(ApiError):
@@ -68,6 +80,7 @@ class ChangedMeanwhile(ApiError):
     title = _("This has changed")
     text = _("Someone changed this while you were editing, maybe you in another window.")
     advice = _("Reload and check before saving.")
+    tells_all = True
 
 
 class DoneBefore(ApiError):
@@ -86,6 +99,7 @@ class RateLimited(ApiError):
     title = _("Too many requests")
     text = _("To protect your keys, we limit how many you can show or change per minute.")
     advice = ""
+    tells_all = True
 
     def __init__(self, limit: int, retry_after: int) -> None:
         super().__init__(f"more than {limit} in a minute")
@@ -99,10 +113,13 @@ class ValueHidden(ApiError):
     title = _("This key can't be shown")
     text = _("The key service shows a key only once, when it's created.")
     advice = _("If you no longer have it, rotate it. You'll see the new key then.")
+    tells_all = True
 
 
 class ApiUnavailable(ApiError):
     """Upstream unavailable: no usable answer, and surely nothing was done. Ask again later."""
+
+    passes_by_itself = True
 
     def __init__(self, reason: str, retry_after: int | None = None) -> None:
         super().__init__(reason)
@@ -135,6 +152,7 @@ class OddAnswer(ApiError):
 
     status = 502
     title = _("Unexpected response from the key service")
+    passes_by_itself = True
 
 
 class OutcomeUnknown(ApiError):

@@ -20,6 +20,8 @@ class Request(HttpRequest):
     """Correlation id, in the log, on error pages and in `X-Request-ID`."""
     signed_in: int | None
     """Primary key of the person signed in, once somebody has asked for `user`: the log asks nobody."""
+    current_app: str
+    """URL namespace that the names of `keys` mean on this page, if it is not the one of the address."""
     staff: Staff | None
     """The colleague at the keyboard, in the admin or in support; None for customers."""
     visit: Visit | None

@@ -5,6 +5,7 @@ A host project takes `KeysMiddleware`, which is all of it; the portal puts each 
 
 import contextlib
 import logging
+import re
 from collections.abc import Callable
 from urllib.parse import parse_qsl, urlencode
 
@@ -29,7 +30,6 @@ from keys.errors import (
     NotAllowed,
     NotFound,
     OutcomeUnknown,
-    RateLimited,
     StepUpNeeded,
 )
 from keys.http import Request
@@ -43,8 +43,11 @@ logger = logging.getLogger(__name__)
 SHOWN_BY_RELOADING = (ChangedMeanwhile, ApiRefused, DoneBefore, NotFound, OutcomeUnknown)
 """Errors that the same form, sent once more, would only bring again; their advice is to look at the page."""
 
-OF_THE_PERSON = (ChangedMeanwhile, RateLimited)
-"""Errors that say all there is to know: a reference would send people to support for what they did themselves."""
+TRIES_COOKIE = "tries"
+WAITS = (5, 10, 20, 40, 60)
+"""Seconds after which a page tries again by itself: ever longer, then each minute."""
+TRIES_AT_MOST = 20
+"""After these the page stays, as nobody seems to look: each try would keep the session alive."""
 
 
 def no_key_in_url(get_response: Callable[[Request], HttpResponse]) -> Callable[[Request], HttpResponse]:
@@ -101,7 +104,7 @@ def lead_out_of_dialog(request: Request, response: HttpResponse) -> HttpResponse
     page = "/"
     with contextlib.suppress(ValueError):  # the browser's word, which may be no address at all
         page = request.htmx.current_url_abs_path or page
-    messages.warning(request, _("You were signed out, so nothing was changed. Please sign in again."))
+    messages.warning(request, _("You've been signed out. Nothing was changed. Please sign in again."))
     return HttpResponseClientRedirect(f"{target}?{urlencode({'next': page})}")
 
 
@@ -126,15 +129,17 @@ def error_response(request: Request, error: ApiError) -> HttpResponse:
     if isinstance(error, NotFound) and not request.htmx and not in_admin(request):
         # What is not this person's looks the same as an address that does not exist.
         return page_not_found(request, error)
+    tries_again = _seconds_to_next_try(request, error)
     context = {
         "title": error.title,
         "text": error.text,
         "changed": error.changed if request.method == "POST" else "",
-        "advice": "" if error.retry_after else error.advice,
+        "advice": "" if error.retry_after or tries_again else error.advice,
         "retry_after": error.retry_after,
+        "tries_again": tries_again,
         "may_reload": isinstance(error, SHOWN_BY_RELOADING),
         "may_pass": not isinstance(error, NotAllowed),
-        "reference": "" if isinstance(error, OF_THE_PERSON) else getattr(request, "reference", ""),
+        "reference": getattr(request, "reference", "") if error.is_for_support else "",
         "portal_support_url": settings.PORTAL_SUPPORT_URL,
     }
     if in_admin(request):
@@ -145,8 +150,42 @@ def error_response(request: Request, error: ApiError) -> HttpResponse:
         response = render_here(request, "keys/error.html", context, status=error.status)
     if error.retry_after:
         response["Retry-After"] = str(error.retry_after)
+    if tries_again:
+        _try_again(request, response, tries_again)
     add_never_cache_headers(response)
     return response
+
+
+def _seconds_to_next_try(request: Request, error: ApiError) -> int:
+    """Back-off: in how many seconds the page tries again by itself; 0 where it does not.
+
+    Only one that was asked for, so that nothing is sent twice; not in Django admin, where a page may be a long search.
+    """
+    tried = _tries(request)
+    if request.method != "GET" or request.htmx or in_admin(request):
+        return 0
+    if not error.passes_by_itself or tried >= TRIES_AT_MOST:
+        return 0
+    return max(WAITS[min(tried, len(WAITS) - 1)], error.retry_after or 0)
+
+
+def _tries(request: Request) -> int:
+    counted = request.COOKIES.get(TRIES_COOKIE, "")
+    return int(counted) if re.fullmatch(r"[0-9]{1,2}", counted) else 0
+
+
+def _try_again(request: Request, response: HttpResponse, seconds: int) -> None:
+    """By a header, which needs no script; the count is the browser's, and forgotten soon after the last try."""
+    response["Refresh"] = str(seconds)
+    response.set_cookie(
+        TRIES_COOKIE,
+        str(_tries(request) + 1),
+        max_age=2 * seconds + WAITS[-1],
+        path=request.path,
+        secure=request.is_secure(),
+        httponly=True,
+        samesite="Lax",
+    )
 
 
 def _where(request: Request, error: ApiError) -> dict[str, str]:

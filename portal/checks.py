@@ -15,7 +15,7 @@ def collected_static_files(**_kwargs: Any) -> list[CheckMessage]:
         return []
     return [
         Error(
-            "The static files have not been collected.",
+            "The static files haven't been collected.",
             hint="Run: manage.py collectstatic --noinput",
             id="portal.E003",
         )

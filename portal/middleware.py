@@ -60,7 +60,8 @@ def _refuse_large_body(request: Request) -> HttpResponse | None:
     """413 for what no form of the portal sends, before Django would spool an upload to the disk."""
     length = request.META.get("CONTENT_LENGTH") or "0"
     if not re.fullmatch(r"[0-9]{1,9}", length) or int(length) > settings.DATA_UPLOAD_MAX_MEMORY_SIZE:
-        return HttpResponse(render_to_string("413.html", site(request)), status=413)
+        page = render_to_string("413.html", site(request) | {"shell": "_shell.html"})
+        return HttpResponse(page, status=413)
     return None
 
 
@@ -101,6 +102,7 @@ def error_pages(get_response: GetResponse) -> GetResponse:
         if request.htmx and response.status_code == 302:
             return lead_out_of_dialog(request, response)
         if response.status_code == 405 and not response.streaming and not response.content:
+            request.current_app = "keys"  # what it links to: in Django admin the name means something else
             response.content = render_to_string("405.html", request=request)
             response["Content-Type"] = "text/html; charset=utf-8"
         elif response.status_code == 404 and settings.DEBUG and b"data-error" not in response.content:

@@ -8,7 +8,7 @@ from django.views.generic import RedirectView
 
 from portal import languages, styleguide
 from portal import views as portal_views
-from portal.accounts import step_up, views
+from portal.accounts import email_codes, step_up, views
 from portal.branding import accent, icon
 from portal.support.views import stop
 
@@ -28,10 +28,10 @@ urlpatterns = [
     path("accounts/step-up/", step_up.ask, name="step_up"),
     path("accounts/step-up/code/", step_up.by_code, name="step_up_code"),
     # Under allauth's names and addresses, before allauth.
-    path("accounts/login/", views.keeping_next(allauth.login), name="account_login"),
+    path("accounts/login/", portal_views.for_visitors(views.keeping_next(allauth.login)), name="account_login"),
     path(
         "accounts/login/code/confirm/",
-        views.keeping_next(allauth.confirm_login_code),
+        views.keeping_next(email_codes.for_code(email_codes.LOGIN)(allauth.confirm_login_code)),
         name="account_confirm_login_code",
     ),
     path(
@@ -39,7 +39,21 @@ urlpatterns = [
         RedirectView.as_view(pattern_name="account_login", query_string=True),
         name="account_request_login_code",
     ),
-    path("accounts/signup/", views.keeping_next(allauth.signup), name="account_signup"),
+    path(
+        "accounts/signup/",
+        portal_views.for_visitors(views.keeping_next(allauth.signup)),
+        name="account_signup",
+    ),
+    path(
+        "accounts/confirm-email/",
+        email_codes.for_code(email_codes.PROOF)(allauth.email_verification_sent),
+        name="account_email_verification_sent",
+    ),
+    path(
+        "accounts/password/reset/confirm/",
+        email_codes.for_code(email_codes.RESET)(allauth.confirm_password_reset_code),
+        name="account_confirm_password_reset_code",
+    ),
     path("accounts/2fa/webauthn/", RedirectView.as_view(pattern_name="mfa_index"), name="mfa_list_webauthn"),
     path("accounts/mails/<str:token>/", views.more_mails, name="more_mails"),
     path("accounts/sessions/", views.devices, name="usersessions_list"),
@@ -52,4 +66,7 @@ urlpatterns = [
     path("admin/keys/", include("keys.staff.urls", namespace="service")),
     path("admin/", admin.site.urls),
 ]
+handler400 = "portal.views.bad_request"
+handler403 = "portal.views.permission_denied"
+handler404 = "portal.views.not_found"
 handler500 = "portal.views.server_error"

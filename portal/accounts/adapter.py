@@ -30,7 +30,7 @@ from django.utils.translation import gettext_lazy as _
 from keys import counter
 from keys.web.forms import keyless
 from keys.web.time_zones import time_zone_of
-from portal.accounts import company_domains, email_codes, mail_limits, mfa, user_agents
+from portal.accounts import allauth_texts, company_domains, email_codes, mail_limits, mfa, user_agents
 from portal.mail import outbox
 from portal.models import User
 
@@ -45,9 +45,15 @@ GUESSES, GUESS_SECONDS = 5, 5 * 60
 class AccountAdapter(DefaultAccountAdapter):
     """Account adapter: mails name the portal and link to PORTAL_URL, whatever Host the request names."""
 
-    error_messages = DefaultAccountAdapter.error_messages | {
-        "domain_not_welcome": _("Accounts are for addresses of certain companies only. Yours is not among them."),
-    }
+    error_messages = (
+        DefaultAccountAdapter.error_messages
+        | allauth_texts.ACCOUNT
+        | {
+            "domain_not_welcome": _(
+                "Only addresses of certain companies can have an account here, and yours isn't one of them."
+            ),
+        }
+    )
 
     def is_open_for_signup(self, request: HttpRequest) -> bool:
         return bool(settings.LOCAL_SIGN_UP and settings.LOCAL_SIGN_IN)
@@ -86,7 +92,7 @@ class AccountAdapter(DefaultAccountAdapter):
             wanted = {"reauthenticate": gettext("Use your password")}
         found = [ways[name] | {"description": words} for name, words in wanted.items() if name in ways]
         if not mfa.has_second_factor(user):
-            words = gettext("Use a mailed code")
+            words = gettext("Use a code by email")
             found.append({"id": "step_up_code", "description": words, "url": reverse("step_up_code")})
         return found
 
@@ -108,7 +114,7 @@ class AccountAdapter(DefaultAccountAdapter):
             super().send_mail(template_prefix, email, context | mail_context(context))
         except (SMTPException, OSError) as problem:
             logger.exception("A mail could not be sent (%s).", template_prefix)
-            words = _("The mail could not be sent. Please try again in a few minutes.")
+            words = _("We couldn't send the email. Please try again in a few minutes.")
             messages.error(self.request, words)
             raise ImmediateHttpResponse(redirect(self.request.get_full_path())) from problem
 
@@ -118,6 +124,11 @@ class AccountAdapter(DefaultAccountAdapter):
             super().send_notification_mail(template_prefix, user, *args, **kwargs)
         except ImmediateHttpResponse:
             logger.error("Nobody was told of a change to account %s (%s).", user.pk, template_prefix)
+
+    def add_message(self, request: HttpRequest, level: int, *args: Any, message: Any = None, **kwargs: Any) -> None:
+        """Show a message, but for "too many": of a code, `email_codes` says so on a page that offers a new one."""
+        if message != self.error_messages["too_many_login_attempts"]:
+            super().add_message(request, level, *args, message=message, **kwargs)
 
     # Guesses at passwords are counted for the address as it is typed, whoever may have it, and for the account. Only
     # the first count is ever told: "too many" at an address that was not guessed at would tell whose else it is.
@@ -149,7 +160,7 @@ class AccountAdapter(DefaultAccountAdapter):
     def login(self, request: HttpRequest, user: Any) -> None:
         if not constant_time_compare(request.session.pop(OPENING, ""), user.get_session_auth_hash()):
             request.session.flush()
-            messages.error(request, _("The account has changed since you asked. Please begin again."))
+            messages.error(request, _("Your account has changed since you started. Please start again."))
             raise ImmediateHttpResponse(redirect("account_login"))
         super().login(request, user)
 

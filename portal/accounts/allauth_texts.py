@@ -1,33 +1,42 @@
-"""Translation markers: texts of allauth that the portal's catalogs say in their own way.
+"""Error messages of allauth in the portal's words, for its three adapters.
 
-allauth addresses German readers by "Du", and leaves some of these in English. What is marked here is found by
-`make messages`, and the portal's catalogs go before those of its libraries.
+What is marked here is found by `make messages`; allauth's own catalogs address German readers by "Du", and leave some
+of its texts in English.
 """
 
-from django.utils.translation import gettext_noop as _
+from django.utils.translation import gettext_lazy as _
+from django.utils.translation import gettext_noop
 
-WORDS = [
-    _(
-        "An account already exists with this email address."
-        " Please sign in to that account first, then connect your %s account."
-    ),
-    _("Be patient, you are sending too many requests."),
-    _("Please select only one."),
-    _("Please type your current password."),
-    _("The email address and/or password you specified are not correct."),
-    _("The new value must be different from the current one."),
-    _("The third-party account is already connected to a different account."),
-    _("This account is currently inactive."),
-    _("Too many failed login attempts. Try again later."),
-    _("You cannot activate two-factor authentication until you have verified your email address."),
-    _("You cannot add an email address to an account protected by two-factor authentication."),
-    _("You cannot add more than %d email addresses."),
-    _("You cannot deactivate two-factor authentication."),
-    _("You cannot disconnect your last remaining third-party account."),
-    _("You cannot generate recovery codes without having two-factor authentication enabled."),
-    _("You cannot remove your primary email address."),
-    _("You must type the same password each time."),
-    _("Your account has no password set up."),
-    _("Your account has no verified email address."),
-    _("Your primary email address must be verified."),
-]
+ACCOUNT = {
+    "account_inactive": _("This account is closed."),
+    "cannot_remove_primary_email": _("You can't remove your primary address."),
+    "duplicate_email": _("You've already added this address."),
+    "email_password_mismatch": _("That email address or password isn't right."),
+    "email_taken": _("Another account already uses this address."),
+    "enter_current_password": _("That isn't your current password."),
+    "incorrect_code": _("That code isn't right."),
+    "incorrect_password": _("That password isn't right."),
+    "max_email_addresses": _("You can't add more than %d email addresses."),
+    "rate_limited": _("Too many requests. Try again in a minute."),
+    "same_as_current": _("The new one must be different from the current one."),
+    "select_only_one": _("Choose only one."),
+    "too_many_login_attempts": _("Too many failed sign-ins. Try again in a few minutes."),
+    "unverified_primary_email": _("Confirm your primary address first."),
+}
+MFA = {
+    "add_email_blocked": _("You can't add an email address to an account with a second factor."),
+    "cannot_delete_authenticator": _("You can't remove your second factor."),
+    "cannot_generate_recovery_codes": _("Set up a passkey or an authenticator app first."),
+    "incorrect_code": _("That isn't right. Please try again."),  # a code, or a passkey
+    "unverified_email": _("Confirm your email address before you set up a second factor."),
+}
+PROVIDERS = {
+    "connected_other": _("It's already connected to another account."),
+    "disconnect_last": _("You can't disconnect the last account you can sign in with."),
+    "email_taken": _("An account with this address already exists. Sign in to it first, then connect your %s account."),
+    "no_password": _("Your account has no password."),
+    "no_verified_email": _("Your account has no confirmed email address."),
+}
+
+# Said by a form, in English as it stands
+WORDS = [gettext_noop("You must type the same password each time.")]

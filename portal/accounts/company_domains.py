@@ -41,7 +41,7 @@ def speaks_for(provider: str, email: str) -> bool:
 def redirect_to_provider(request: HttpRequest, provider: str) -> HttpResponse:
     """Redirect to the page with the provider's button, and a word why."""
     found = get_adapter(request).get_provider(request, provider)
-    messages.info(request, _("With this address you sign in by %(provider)s.") % {"provider": found.name})
+    messages.info(request, _("This address signs in with %(provider)s.") % {"provider": found.name})
     query = {"next": target} if (target := get_next_redirect_url(request)) else {}
     return redirect(found.get_login_url(request, process="login", **query))
 

@@ -79,7 +79,7 @@ def sign_in_trouble(email: str) -> str:
     """Why such an address may not lead in, told by its domain alone: nothing is said of who has an account."""
     if domain_is_welcome(email):
         return ""
-    return gettext("New accounts are for addresses of certain companies only, and this is none of them.")
+    return gettext("Only addresses of certain companies can have an account here, and this isn't one of them.")
 
 
 def domain_is_welcome(email: str) -> bool:

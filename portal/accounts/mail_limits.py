@@ -90,13 +90,13 @@ def remember_reader(request: HttpRequest, token: str) -> bool:
 def _too_many(request: HttpRequest, seconds: int, *, has_link: bool) -> HttpResponse:
     logger.warning("No mail was sent: too many were asked for in %s seconds.", seconds)
     if seconds == DAY:
-        words = _("Too many mails were asked for today. Use the newest code you have, or try again tomorrow.")
+        words = _("We've sent too many emails today. Use the newest code you have, or try again tomorrow.")
     else:
-        words = _("Too many mails were asked for. Use the newest code you have, or try again in an hour.")
+        words = _("We've sent too many emails. Use the newest code you have, or try again in an hour.")
     if has_link:
         words += " " + _("The newest of these emails has a link to get another one right away.")
     if settings.LOCAL_SIGN_IN:
-        words += " " + _("A passkey or a password still works.")
+        words += " " + _("You can still sign in with a passkey or password.")
     return render(request, "429.html", {"words": words}, status=429)
 
 

@@ -26,6 +26,7 @@ from django.utils.translation import gettext as _
 from keys import counter
 from keys.types import as_shown
 from keys.web.forms import WordsField
+from portal.accounts import allauth_texts
 from portal.models import User
 
 STRONG = [Authenticator.Type.TOTP, Authenticator.Type.WEBAUTHN]
@@ -34,6 +35,8 @@ STRONG = [Authenticator.Type.TOTP, Authenticator.Type.WEBAUTHN]
 
 class MFAAdapter(DefaultMFAAdapter):
     """MFA adapter: speaks of the portal by its name, whatever Host the request names."""
+
+    error_messages = DefaultMFAAdapter.error_messages | allauth_texts.MFA
 
     def get_totp_issuer(self) -> str:
         return str(settings.PORTAL_NAME)

@@ -83,7 +83,7 @@ class RequireStepUp:
         if match.route.startswith("accounts/") and request.method not in GET_AND_POST:
             return HttpResponseNotAllowed(GET_AND_POST)  # Django's own views would take PUT for POST
         if name in RESET_STEPS and email_codes.reset_has_ended(request):
-            messages.error(request, _("The account has changed since you asked. Please begin again."))
+            messages.error(request, _("Your account has changed since you started. Please start again."))
             return redirect("account_reset_password")
         if name in PROVIDERS or name == "google_login_by_token":
             return self._provider(request, name)
@@ -111,7 +111,7 @@ class RequireStepUp:
 
     def _admin(self, request: HttpRequest) -> HttpResponse | None:
         if request.user.is_authenticated and mfa.must_set_up_second_factor(request.user):
-            messages.warning(request, _("Colleagues need a second factor. Add a passkey or an authenticator app."))
+            messages.warning(request, _("Staff need a second factor. Add a passkey or an authenticator app."))
             return redirect("mfa_index")
         return None
 

@@ -58,7 +58,7 @@ def claim_account_on_first_confirmation(request: HttpRequest, email_address: Ema
     elif request.session.get(BY_CREDENTIAL) != user.pk:
         email_address.delete()
         request.session.flush()
-        messages.error(request, _("There is no account with this address yet. Please sign up."))
+        messages.error(request, _("There's no account with this address yet. Please create one."))
         raise ImmediateHttpResponse(redirect("account_signup"))
 
 

@@ -25,7 +25,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils.translation import gettext as _
 
-from portal.accounts import company_domains, provider_addresses, sso_refusals
+from portal.accounts import allauth_texts, company_domains, provider_addresses, sso_refusals
 from portal.accounts.forms import SignInForm, domain_is_welcome
 from portal.accounts.receivers import BY_CREDENTIAL
 from portal.models import User
@@ -36,6 +36,8 @@ LOGINS = {"openid_connect_login", "google_login", "github_login"}
 
 
 class ProviderAdapter(DefaultSocialAccountAdapter):
+    error_messages = DefaultSocialAccountAdapter.error_messages | allauth_texts.PROVIDERS
+
     def get_provider(self, request: HttpRequest, provider: str, client_id: str | None = None) -> Provider:
         """Provider whose addresses are judged as it wrote them: after that only allauth's reading is left.
 
@@ -93,7 +95,7 @@ class ProviderAdapter(DefaultSocialAccountAdapter):
             request.session[BY_CREDENTIAL] = user.pk
             raise ImmediateHttpResponse(self._link_after_proof(request, sociallogin, email, again=True))
         provider_addresses.detach(sociallogin)
-        words = _("%(provider)s names another address for you than before. Confirm it by the code that we have mailed.")
+        words = _("%(provider)s gave us a different address for you. Confirm it with the code we've emailed.")
         messages.warning(request, words % {"provider": sociallogin.provider.name})
 
     def _providers_of_others(self, sociallogin: SocialLogin) -> list[str]:

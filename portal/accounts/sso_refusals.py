@@ -103,13 +103,13 @@ def _quoted(name: str, answer: str) -> str:
 def _advice(code: str, provider: str) -> str:
     told = {"provider": provider}
     if code in AGAIN:
-        words = _("%(provider)s wants you to sign in or agree there first. Try again, and finish the steps there.")
+        words = _("%(provider)s needs you to sign in or agree there first. Try again and finish the steps there.")
     elif code in OUTDATED:
         words = _("This sign-in took too long, or was started in another browser. Start again from here.")
     elif code in LATER:
         words = _("%(provider)s isn't answering. Try again in a few minutes.")
     elif code == MALFORMED:
-        words = _("It did not answer as it should. Try again, or choose another way.")
+        words = _("Your provider sent an unexpected answer. Try again, or choose another way.")
     else:
         words = _(
             "The portal and %(provider)s don't agree on their settings."

@@ -22,6 +22,7 @@ from django.dispatch import receiver
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render, resolve_url
 from django.urls import reverse
+from django.utils.html import format_html
 from django.utils.http import urlencode
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods
@@ -55,9 +56,9 @@ def prove(request: HttpRequest) -> None:
     request.session.pop(STATE, None)
     renew_id(request)
     if wish := request.session.pop(INTERRUPTED, ""):
-        words = _("Thank you. You can now %(wish)s; nothing was done so far.") % {"wish": wish}
+        words = _("Confirmed. You can now %(wish)s.") % {"wish": wish}
     else:
-        words = _("Thank you. You can now go on where you left off.")
+        words = _("Confirmed. You can carry on.")
     messages.success(request, words)
 
 
@@ -84,37 +85,44 @@ def by_code(request: HttpRequest) -> HttpResponse:
         return _page(request, CodeForm())
     if request.POST.get("action") == "send":
         return cast(HttpResponse, send_code(request, here))
-    form = CodeForm(request.POST)
-    state = request.session.get(STATE)
-    if state is None or time.time() - state["at"] > email_codes.SECONDS:
-        messages.error(request, _("This code has ended. Ask for a new one."))
-    elif not form.is_valid():
-        return _page(request, form, status=422)
-    else:
-        tried = email_codes.count_attempt(request, state["at"])
+    form, state = CodeForm(request.POST), _state(request)
+    if state is None:
+        messages.error(request, _("That code has expired. Send yourself a new one."))
+        return redirect(here)
+    if form.is_valid():
+        tried = max(email_codes.count_attempt(request, state["at"]), state["failed_attempts"] + 1)
         if tried <= email_codes.TRIES and _same(form.cleaned_data["code"], state["code"]):
             prove(request)
             return redirect(_back(request))
-        if tried < email_codes.TRIES:
-            form.add_error("code", _("This is not the code that we have mailed."))
-            return _page(request, form, status=422)
-        messages.error(request, _("That was wrong too often. Ask for a new code."))
-    request.session.pop(STATE, None)
-    return redirect(here)
+        if tried >= email_codes.TRIES:
+            request.session.pop(STATE, None)
+            messages.error(request, _("Too many wrong codes. Send yourself a new one."))
+            return redirect(here)
+        request.session[STATE] = state | {"failed_attempts": tried}
+        form.add_error("code", email_codes.wrong_code(tried, is_newer=bool(state["resend_count"])))
+    return _page(request, form, status=422)
 
 
 @rate_limit(action="step_up")
 def send_code(request: HttpRequest, back: str) -> HttpResponse:
-    """Mail a new code, in place of any other."""
+    """Mail a new code, in place of any other; which goes on working if this one cannot be mailed."""
     address = _address(request)
     if not address:
-        messages.error(request, _("Confirm an e-mail address first."))
+        messages.error(request, _("Confirm an email address first."))
         return redirect("account_email")
-    adapter = get_adapter(request)
+    adapter, before = get_adapter(request), _state(request)
     code = adapter.generate_login_code()
-    request.session[STATE] = {"code": code, "at": time.time(), "to": address}
     adapter.send_mail("account/email/step_up_code", address, {"code": code})
+    sent = before["resend_count"] + 1 if before else 0
+    now = {"code": code, "at": time.time(), "to": address, "failed_attempts": 0, "resend_count": sent}
+    request.session[STATE] = now
     return redirect(back)
+
+
+def _state(request: HttpRequest) -> dict[str, Any] | None:
+    """The code that was asked for in this browser, while it works."""
+    state: dict[str, Any] | None = request.session.get(STATE)
+    return None if state is None or email_codes.is_over(state) else state
 
 
 def _address(request: HttpRequest) -> str:
@@ -124,9 +132,7 @@ def _address(request: HttpRequest) -> str:
 
 
 def _page(request: HttpRequest, form: CodeForm, status: int = 200) -> HttpResponse:
-    state = request.session.get(STATE)
-    if state and time.time() - state["at"] > email_codes.SECONDS:
-        state = None
+    state = _state(request)
     others = [
         way | {"url": f"{way['url']}?{urlencode({'next': _back(request)})}"}
         for way in _ways(request)
@@ -136,7 +142,8 @@ def _page(request: HttpRequest, form: CodeForm, status: int = 200) -> HttpRespon
         "form": form,
         "address": _address(request),
         "email": state and state["to"],
-        "next": _back(request),
+        "entry": state and email_codes.Entry(request, state),
+        "redirect_field": format_html('<input type="hidden" name="next" value="{}">', _back(request)),
         "reauthentication_alternatives": others,
     }
     return render(request, "account/step_up_code.html", context, status=status)

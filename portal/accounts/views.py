@@ -64,7 +64,7 @@ def devices(request: HttpRequest) -> HttpResponse:
     user = _user(request)
     if request.method == "POST":
         end_others(request, user)
-        messages.success(request, _("You are signed out everywhere else."))
+        messages.success(request, _("All other devices signed out."))
         return redirect("usersessions_list")
     found = sorted(UserSession.objects.purge_and_list(user), key=lambda one: one.last_seen_at, reverse=True)
     listed = [
@@ -79,7 +79,7 @@ def devices(request: HttpRequest) -> HttpResponse:
 def end_device(request: HttpRequest, pk: int) -> HttpResponse:
     session = get_object_or_404(UserSession, pk=pk, user=_user(request))
     get_sessions_adapter().end_sessions([session])
-    messages.success(request, _("That device is signed out."))
+    messages.success(request, _("Device signed out."))
     return redirect("usersessions_list")
 
 
@@ -97,7 +97,7 @@ def connections(request: HttpRequest) -> HttpResponse:
         get_adapter(request).send_notification_mail(
             "socialaccount/email/account_disconnected", request.user, {"provider": name}
         )
-        messages.success(request, _("%(provider)s does not lead to your account any more.") % {"provider": name})
+        messages.success(request, _("%(provider)s disconnected.") % {"provider": name})
         return redirect("socialaccount_connections")
     listed = [{"account": account, "name": _provider_name(request, account)} for account in accounts]
     connected = {account.provider for account in accounts}
@@ -140,7 +140,7 @@ def delete(request: HttpRequest) -> HttpResponse:
                 adapter.send_notification_mail("account/email/account_deleted", user, email=address.email)
             user.delete()
             logout(request)
-            messages.success(request, _("Your account is deleted."))
+            messages.success(request, _("Account deleted."))
             return redirect("home")
         error = _("Tick the box to confirm.")
     status = 403 if keeps_records and request.method == "POST" else 422 if error else 200

@@ -47,7 +47,7 @@ def test_every_form_leads_to_the_provider_and_tells_nothing(provider, ann, path,
         answer = browser.post(path, {name: value.format(email) for name, value in entry.items()})
         assert answer.headers["Location"].partition("?")[0] == LOGIN
         page = browser.get(answer.headers["Location"])
-        assert "With this address you sign in by Acme account." in page.text
+        assert "This address signs in with Acme account." in page.text
         answers.append(seen(page))
     assert answers[0] == answers[1] == answers[2]
     assert mail.outbox == []

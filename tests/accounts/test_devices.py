@@ -67,8 +67,8 @@ def test_a_new_device_is_mailed_once(ann):
         cache.clear()
     told = [message for message in mail.outbox if "New sign-in" in message.subject]
     assert len(told) == 1
-    assert "Was it not you?" in told[0].body
-    assert "With the browser: Chrome on Linux" in told[0].body
+    assert "If it wasn't you" in told[0].body
+    assert "Browser: Chrome on Linux" in told[0].body
     sign_in(Client(HTTP_USER_AGENT=PHONE), "ann@acme.test")
     assert len([message for message in mail.outbox if "New sign-in" in message.subject]) == 2
 
@@ -114,7 +114,7 @@ def test_a_deleted_account_is_gone_and_keys_and_records_stay(ann, two, sandbox):
     assert User.objects.filter(pk=ann.pk).exists()
     mail.outbox.clear()
     answer = desk.post("/accounts/delete/", {"sure": "yes"}, follow=True)
-    assert "Your account is deleted." in answer.text
+    assert "Account deleted." in answer.text
     assert not User.objects.exists()
     assert not EmailAddress.objects.exists()
     assert signed_in_as(desk) is None
@@ -123,7 +123,7 @@ def test_a_deleted_account_is_gone_and_keys_and_records_stay(ann, two, sandbox):
     event = AuditEvent.objects.get()
     assert (event.user_id, event.email, event.outcome) == (None, "ann@acme.test", Outcome.DONE)
     assert [message.to for message in mail.outbox] == [["ann@acme.test"]]
-    assert "The API keys were not" in mail.outbox[0].body
+    assert "The API keys weren't" in mail.outbox[0].body
     assert "Sign in" not in mail.outbox[0].body  # there is nothing left to sign in to
 
 

@@ -175,7 +175,7 @@ class TestRefusals:
     def test_turning_back_there_is_noted_and_no_error(self, company, client, log, name):
         answer = company.lets_in(client, name, "error=access_denied&error_description=The+user+has+denied+it")
         refused(answer, log, name, "authorization", "access_denied", "The user has denied it")
-        assert "You turned back" in client.get(answer["Location"]).text
+        assert "You cancelled" in client.get(answer["Location"]).text
 
     @pytest.mark.parametrize(
         ("path", "told", "stage", "code", "description", "advice"),
@@ -195,8 +195,8 @@ class TestRefusals:
                 {"error": "incorrect_client_credentials"},
                 *("token", "incorrect_client_credentials", "", "don&#x27;t agree on their settings"),
             ),
-            ("/token", (401, "<html>no</html>"), "token", "malformed", "", "did not answer as it should"),
-            ("/token", {}, "token", "malformed", "", "did not answer as it should"),
+            ("/token", (401, "<html>no</html>"), "token", "malformed", "", "unexpected answer"),
+            ("/token", {}, "token", "malformed", "", "unexpected answer"),
         ],
     )
     def test_what_its_token_endpoint_says_is_said(
@@ -211,7 +211,7 @@ class TestRefusals:
         company.answers |= {"/user": told, "/userinfo": told, "/emails": [{"email": 5}]}
         answer = company.lets_in(client, name)
         assert answer.status_code == 502
-        assert "did not answer as it should" in refused(answer, log, name, "answer", "malformed")
+        assert "unexpected answer" in refused(answer, log, name, "answer", "malformed")
         assert signed_in_as(client) is None
 
 

@@ -27,7 +27,7 @@ def odd(settings) -> Iterator[OddProvider]:
 def refused(answer, log, *words: str) -> str:
     """The page that says why to the person; the log says it under the same reference."""
     assert answer.status_code in {401, 502}
-    assert "did not sign you in" in answer.text
+    assert "Sign-in failed" in answer.text
     (line,) = [line for line in log.text.splitlines() if "Sign-in by acme was refused" in line]
     assert answer["X-Request-ID"] in line
     assert answer["X-Request-ID"] in answer.text
@@ -340,7 +340,7 @@ def test_an_answer_that_names_its_issuer_is_good(odd, client):
 @pytest.mark.parametrize(
     ("error", "advice"),
     [
-        ("login_required", "wants you to sign in or agree there first"),
+        ("login_required", "needs you to sign in or agree there first"),
         ("temporarily_unavailable", "isn&#x27;t answering"),
         ("invalid_scope", "don&#x27;t agree on their settings"),
         ("never_heard_of", "don&#x27;t agree on their settings"),

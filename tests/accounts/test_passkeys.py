@@ -192,7 +192,7 @@ def test_what_a_passkey_cannot_be_called_is_refused(words, passkey, ann_client, 
 
 def test_with_a_passkey_alone_nobody_is_asked_for_a_code_of_an_app(passkey, ann_client):
     page = half_way("ann@acme.test").get(SECOND).text
-    assert "a passkey, or a recovery code." in page
+    assert "a passkey or a recovery code." in page
     assert "authenticator app" not in page
     assert page.index("Use a passkey") < page.index("Recovery code")
     assert "autofocus" not in page

@@ -48,7 +48,7 @@ def test_a_newcomer_with_a_colleagues_number_gets_an_account_of_his_own(provider
     knows(provider, "noa@acme.test")
     answer = provider.lets_in(client, "42", next="/keys/")
     assert answer.headers["Location"] == PROVE
-    assert "Acme account names another address for you than before." in client.get(PROVE).text
+    assert "Acme account gave us a different address for you." in client.get(PROVE).text
     assert signed_in_as(client) is None
     assert not sees_acme(client)
     client.post(PROVE, {"code": last_code()})
@@ -75,9 +75,9 @@ def test_what_was_opened_by_the_number_before_is_closed_recorded_and_mailed(prov
         {"provider": "acme", "withdrawn": True},
         "done",
     )
-    (told,) = [one for one in mail.outbox if "names another address" in one.subject]
+    (told,) = [one for one in mail.outbox if "gave a different address" in one.subject]
     assert told.to == ["ann@acme.test"]
-    assert "signed out everywhere" in told.body
+    assert "signed you out everywhere" in told.body
     assert "ben@acme.test" not in told.body
 
 

@@ -225,7 +225,7 @@ def test_a_disabled_person_is_out_with_the_next_request(ann, ann_client):
     assert signed_in_as(ann_client) is None
     client = Client()
     client.post(LOGIN, {"login": "ann@acme.test"})
-    assert "There is no account" in mail.outbox[-1].body
+    assert "There's no account" in mail.outbox[-1].body
 
 
 NEW = {"password1": "open-sesame-9", "password2": "open-sesame-9"}
@@ -288,7 +288,7 @@ def take_app_off(desk, ann):
 @pytest.mark.parametrize(
     ("change", "told", "words"),
     [
-        (take_app_off, "ann@acme.test", "Signing in does not ask for its codes any more"),
+        (take_app_off, "ann@acme.test", "You no longer need its codes to sign in"),
         (add, "ann@acme.test", "ann@new.test was confirmed and added"),
         (remove, "ann@acme.test", "ann@old.test was removed"),
         (remove, "ann@old.test", "ann@old.test was removed"),
@@ -303,7 +303,7 @@ def test_a_change_of_what_opens_the_account_is_mailed_and_ends_other_sessions(an
     mail.outbox.clear()
     change(desk, ann)
     (message,) = [one for one in mail.outbox if one.to == [told] and words in one.body]
-    assert "Was it not you?" in message.body
+    assert "If it wasn't you" in message.body
     assert signed_in_as(desk)
     assert desk.session.session_key != before
     assert signed_in_as(phone) is None
@@ -316,7 +316,7 @@ def test_an_app_that_is_set_up_is_mailed_and_ends_the_sessions_that_were_opened_
     page = BeautifulSoup(desk.get("/accounts/2fa/totp/activate/").text, "html.parser")
     code = format_hotp_value(hotp_value(page.find(id="totp-secret")["value"], int(time.time()) // 30))
     desk.post("/accounts/2fa/totp/activate/", {"code": code})
-    assert "Signing in now asks for its codes" in mail.outbox[-2].body + mail.outbox[-1].body
+    assert "You now need its codes to sign in" in mail.outbox[-2].body + mail.outbox[-1].body
     assert signed_in_as(desk)
     assert signed_in_as(phone) is None
 

@@ -95,7 +95,7 @@ def test_what_is_vouched_for_later_is_that_address_and_no_other(provider, client
 def test_without_an_address_the_person_is_asked_for_one_and_proves_it(provider, client):
     provider.knows("42", name="Ann Example")
     assert provider.lets_in(client, "42").headers["Location"] == "/accounts/3rdparty/signup/"
-    assert "did not tell us an address" in client.get("/accounts/3rdparty/signup/").text
+    assert "give us an address" in client.get("/accounts/3rdparty/signup/").text
     assert client.post("/accounts/3rdparty/signup/", {"email": "ann@acme.test"}).headers["Location"] == PROVE
     assert signed_in_as(client) is None
     client.post(PROVE, {"code": last_code()})
@@ -126,7 +126,7 @@ def test_an_account_that_is_there_is_opened_by_its_own_proof_only_and_joined_the
     provider.knows("42", **claims("ann@acme.test"))
     answer = provider.lets_in(client, "42", next="/keys/preview/")
     assert answer.headers["Location"].startswith(CONFIRM)
-    told = "There is an account with ann@acme.test already. Enter the code once to join it with Acme account."
+    told = "There is an account with ann@acme.test already. Enter the code once to connect it to Acme account."
     assert told in client.get(CONFIRM).text
     assert told in client.get(CONFIRM).text  # until it is done
     assert signed_in_as(client) is None
@@ -151,7 +151,7 @@ def test_an_unproved_address_never_meets_the_account_that_has_it(provider, clien
     assert signed_in_as(client) is None
     assert not SocialAccount.objects.filter(user=ann).exists()
     assert mail.outbox[0].to == ["ann@acme.test"]
-    assert "There already is one" in mail.outbox[0].body
+    assert "You already have one" in mail.outbox[0].body
 
 
 def test_what_waits_is_joined_only_with_an_account_that_has_the_address(provider, client, ann, ben):
@@ -161,7 +161,7 @@ def test_what_waits_is_joined_only_with_an_account_that_has_the_address(provider
     client.post("/accounts/logout/")  # "Use another address"
     cache.clear()
     client.post(SIGN_IN, {"login": "ben@acme.test"})
-    assert "join it with" not in client.get(CONFIRM).text
+    assert "connect it to" not in client.get(CONFIRM).text
     client.post(CONFIRM, {"code": last_code()})
     assert signed_in_as(client) == "ben@acme.test"
     assert not SocialAccount.objects.exists()
@@ -298,7 +298,7 @@ def test_turning_back_there_is_no_error(provider, client):
     state = parse_qs(urlsplit(target).query)["state"][0]
     answer = client.get(f"/accounts/oidc/acme/login/callback/?state={state}&error=access_denied", follow=True)
     assert answer.status_code == 200
-    assert "You turned back" in answer.text
+    assert "You cancelled" in answer.text
 
 
 class Nonsense(http.server.BaseHTTPRequestHandler):
@@ -335,7 +335,7 @@ def test_a_dead_provider_is_explained(client, settings):
     settings.SOCIALACCOUNT_PROVIDERS = settings_for(Provider("http://127.0.0.1:9"))
     answer = client.post(LOGIN)
     assert answer.status_code == 502
-    assert "did not sign you in" in answer.text
+    assert "Sign-in failed" in answer.text
     assert answer["X-Request-ID"] in answer.text
 
 
@@ -369,7 +369,7 @@ def test_a_provider_is_connected_after_a_fresh_proof_and_taken_off_again(provide
     assert signed_in_as(browser) == "ann@acme.test"
     client.post("/accounts/3rdparty/", {"account": account.pk})
     assert not SocialAccount.objects.exists()
-    assert "does not lead to your" in mail.outbox[-1].subject
+    assert "was disconnected from your" in mail.outbox[-1].subject
 
 
 def test_taking_a_provider_off_ends_the_sessions_that_it_has_opened(provider, ann, client):

@@ -83,7 +83,7 @@ def test_the_proof_comes_before_the_form_is_filled_in(path, sandbox, ann_client)
     assert back == url
     page = ann_client.get(back)
     assert page.status_code == 200
-    assert "Thank you. You can now" in page.text
+    assert "Confirmed. You can now" in page.text
 
 
 @pytest.mark.parametrize("path", ["rename/", "KEY/rename/"])
@@ -114,7 +114,7 @@ def test_after_the_proof_the_action_is_offered_again_and_done_once(sandbox, ann_
     ann_client.post(url, form)
     assert prove_by_code(ann_client, url).headers["Location"] == url
     assert sandbox.keys("acme") == before, "the proof itself does nothing"
-    assert "You can now create a key; nothing was done so far." in ann_client.get(url).text
+    assert "Confirmed. You can now create a key." in ann_client.get(url).text
     for _ in range(3):
         ann_client.post(url, form)
     assert len(sandbox.keys("acme")) == len(before) + 1
@@ -143,7 +143,7 @@ def test_a_proof_for_the_account_speaks_of_no_key(sandbox, ann_client):
     ann_client.get(f"/keys/production/acme/{key['id']}/delete/")
     ann_client.post("/accounts/email/", {"action_add": "", "email": "ann@home.test"})
     page = ann_client.get(prove_by_code(ann_client, "/accounts/email/").headers["Location"])
-    assert "Thank you. You can now go on where you left off." in page.text
+    assert "Confirmed. You can carry on." in page.text
     assert "delete the key" not in page.text
 
 
@@ -181,7 +181,7 @@ def test_people_without_a_password_are_asked_for_a_mailed_code(ann_client):
     """B4: never for nothing, as allauth would by itself."""
     assert way(ann_client) == STEP_UP_CODE
     page = ann_client.get(STEP_UP_CODE)
-    assert "Send me a code" in page.text
+    assert "Email me a code" in page.text
     assert mail.outbox == []  # looking sends nothing
 
 
@@ -282,7 +282,7 @@ def test_only_so_many_step_up_codes_are_mailed(ann_client):
     assert answers == [302, 302, 302, 429, 429]
     assert len(mail.outbox) == 3
     assert mail.outbox[0].to == ["ann@acme.test"]
-    assert "Did you not ask for it?" in mail.outbox[0].body
+    assert "If you didn't ask for it" in mail.outbox[0].body
 
 
 def test_without_a_proved_address_there_is_no_code(unverified, client_of):

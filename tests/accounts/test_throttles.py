@@ -119,7 +119,7 @@ def test_a_closed_account_does_not_tell_which_addresses_are_its_own(make_person)
             Client(REMOTE_ADDR=f"192.0.2.1{number}").post(LOGIN, {"login": address, "password": "guess"}).text
             for _ in range(6)
         ]
-        assert ["are not correct" in text for text in told] == [True] * 5 + [False]
+        assert ["isn&#x27;t right" in text for text in told] == [True] * 5 + [False]
         assert ["Too many failed" in text for text in told] == [False] * 5 + [True]
 
 

@@ -1,4 +1,4 @@
-"""Light, dark or as the system: chosen once, kept everywhere."""
+"""Light, dark or system: chosen once, kept everywhere."""
 
 from typing import Any
 
@@ -12,13 +12,13 @@ def test_the_chosen_colours_stay_on_every_page(page: Page, settings: Any, path: 
     settings.ROOT_URLCONF = "tests.helpers.failing_urls"
     page.emulate_media(color_scheme="light")
     page.goto("/")
-    page.get_by_role("button", name="Colours: as the system").click()
-    page.get_by_role("button", name="Colours: light").click()
-    expect(page.get_by_role("button", name="Colours: dark")).to_be_visible()
+    page.get_by_role("button", name="Theme: system").click()
+    page.get_by_role("button", name="Theme: light").click()
+    expect(page.get_by_role("button", name="Theme: dark")).to_be_visible()
     page.goto(path)
     expect(page.locator("html")).to_have_css("color-scheme", "dark")
     page.goto("/")
-    page.get_by_role("button", name="Colours: dark").click()
+    page.get_by_role("button", name="Theme: dark").click()
     page.goto(path)
     expect(page.locator("html")).to_have_css("color-scheme", "light dark")
 
@@ -26,8 +26,8 @@ def test_the_chosen_colours_stay_on_every_page(page: Page, settings: Any, path: 
 def test_where_nothing_can_be_stored_the_choice_lasts_for_the_page(page: Page) -> None:
     page.add_init_script("Object.defineProperty(window, 'localStorage', { get() { throw new Error('off') } })")
     page.goto("/")
-    page.get_by_role("button", name="Colours: as the system").click()
-    page.get_by_role("button", name="Colours: light").click()
+    page.get_by_role("button", name="Theme: system").click()
+    page.get_by_role("button", name="Theme: light").click()
     expect(page.locator("html")).to_have_css("color-scheme", "dark")
 
 
@@ -42,8 +42,8 @@ def test_portal_and_django_admin_keep_their_colours_apart(page: Page, sign_in: A
         return page.evaluate("[localStorage.getItem('portal-theme'), localStorage.getItem('theme')]")
 
     page.goto("/")
-    for name in ("as the system", "light"):
-        page.get_by_role("button", name=f"Colours: {name}").click()
+    for name in ("system", "light"):
+        page.get_by_role("button", name=f"Theme: {name}").click()
     page.goto("/admin/")
     assert stored() == ["dark", "auto"]
     expect(page.locator("html")).to_have_attribute("data-theme", "auto")
@@ -53,7 +53,7 @@ def test_portal_and_django_admin_keep_their_colours_apart(page: Page, sign_in: A
     expect(page.locator("html")).to_have_attribute("data-theme", "light")
     page.goto("/")
     assert stored() == ["dark", "light"]
-    page.get_by_role("button", name="Colours: dark").click()
+    page.get_by_role("button", name="Theme: dark").click()
     page.goto("/admin/keys/consumers/production/")
     assert stored() == ["system", "light"]
     expect(page.locator("html")).to_have_attribute("data-theme", "light")

@@ -115,7 +115,7 @@ def test_the_account_menu_opens_and_closes_by_mouse_and_keyboard(
     menu.focus()
     page.keyboard.press("Enter")
     page.keyboard.press("Tab")
-    expect(page.get_by_role("link", name="History of your keys")).to_be_focused()
+    expect(page.get_by_role("link", name="Key history")).to_be_focused()
     page.keyboard.press("Escape")
     expect(devices).to_be_hidden()
     expect(menu).to_be_focused()

@@ -86,7 +86,7 @@ def test_with_a_passkey_a_mailed_code_alone_does_not_sign_in_any_more(anns_page:
     sign_out(page)
     page.goto("/accounts/login/")
     page.get_by_label("Email address").first.fill("ann@acme.test")
-    button(page, "Send me a code").click()
+    button(page, "Email me a code").click()
     page.get_by_label("Code").fill(last_code())
     page.get_by_label("Code").press("Enter")
     page.wait_for_url("**/2fa/authenticate/")
@@ -108,7 +108,7 @@ def test_several_passkeys_are_kept_apart_renamed_and_removed(anns_page: Page) ->
     button(page, "Save").click()
     page.get_by_role("link", name="Remove Old phone").click()
     button(page, "Remove passkey").click()
-    expect(page.get_by_text("The passkey is removed.")).to_be_visible()
+    expect(page.get_by_text("Passkey removed.")).to_be_visible()
     names = page.locator(".rows").first.locator("strong")
     expect(names).to_have_text(["Laptop"])
 
@@ -118,7 +118,7 @@ def test_a_browser_that_gives_no_passkey_is_told_so(page: Page) -> None:
     page.goto("/accounts/login/")
     page.evaluate("() => { navigator.credentials.get = () => Promise.reject(new DOMException('no')); }")
     button(page, "Sign in with a passkey").click()
-    expect(page.get_by_text("No passkey was used.")).to_be_visible()
+    expect(page.get_by_text("That didn't work.")).to_be_visible()
     expect(button(page, "Sign in with a passkey")).to_be_enabled()
     assert page.locator("form[data-busy]").count() == 0
 
@@ -130,9 +130,9 @@ def test_a_browser_too_old_for_passkeys_is_told_so(page: Page, sign_in: Any, ann
     if "login" not in path:
         sign_in(page, ann)
     page.goto(path)
-    expect(page.get_by_text("This browser is too old for passkeys on this site.")).to_be_visible()
+    expect(page.get_by_text("This browser is too old for passkeys.")).to_be_visible()
     expect(page.locator("form[data-passkey] button")).to_be_disabled()
-    expect(page.get_by_text("No passkey was used.")).to_be_hidden()
+    expect(page.get_by_text("That didn't work.")).to_be_hidden()
     if "login" not in path:
         page.get_by_role("link", name="Set up an authenticator app").click()
         page.wait_for_url("**/accounts/2fa/totp/activate/")
@@ -146,7 +146,7 @@ def test_a_passkey_of_nobody_signs_nobody_in(anns_page: Page, ann: Any) -> None:
     Authenticator.objects.all().delete()
     page.goto("/accounts/login/")
     button(page, "Sign in with a passkey").click()
-    expect(page.locator("#notices")).to_contain_text("Incorrect")
+    expect(page.locator("#notices")).to_contain_text("That isn't right.")
     page.goto("/keys/")
     page.wait_for_url("**/accounts/login/**")
 
@@ -164,7 +164,7 @@ def test_an_authenticator_app_is_set_up_and_asked_for(anns_page: Page, sandbox: 
     sign_out(page)
     page.goto("/accounts/login/")
     page.get_by_label("Email address").first.fill("ann@acme.test")
-    button(page, "Send me a code").click()
+    button(page, "Email me a code").click()
     page.get_by_label("Code").fill(last_code())
     page.get_by_label("Code").press("Enter")
     page.wait_for_url("**/2fa/authenticate/")
@@ -207,11 +207,11 @@ def test_the_proof_takes_the_whole_page_and_never_a_dialog(anns_page: Page, sand
         choose(page if verb == "Rotate all" else page.locator("[data-key]").first, verb)
     page.wait_for_url("**/accounts/step-up/code/**")
     expect(page.get_by_role("dialog")).to_have_count(0)
-    button(page, "Send me a code").click()
+    button(page, "Email me a code").click()
     page.get_by_label("Code").fill(last_code())
     page.get_by_label("Code").press("Enter")
     page.wait_for_url("**/keys/production/**")
-    expect(page.locator("#notices")).to_contain_text("Thank you. You can now")
+    expect(page.locator("#notices")).to_contain_text("Confirmed. You can now")
     expect(page.locator("form.form")).to_be_visible()
 
 
@@ -237,7 +237,7 @@ def test_a_form_that_grew_old_while_open_is_offered_again(anns_page: Page, sandb
     dialog.get_by_role("button", name="Rotate key").click()
     page.wait_for_url("**/accounts/step-up/code/**")
     assert sandbox.keys("acme") == before
-    button(page, "Send me a code").click()
+    button(page, "Email me a code").click()
     page.get_by_label("Code").fill(last_code())
     page.get_by_label("Code").press("Enter")
     page.wait_for_url("**/rotate/")
@@ -255,7 +255,7 @@ def test_the_proof_works_without_javascript(page_without_js: Page, sign_in: Any,
     grow_old(page)
     row = page.locator(f"[data-key={key['id']}]")
     row.get_by_role("button", name="Reveal").click()
-    button(page, "Send me a code").click()
+    button(page, "Email me a code").click()
     page.get_by_label("Code").fill(last_code())
     button(page, "Confirm").click()
     expect(page.locator("#notices")).to_contain_text("You can now reveal the key")
@@ -290,7 +290,7 @@ def test_a_chip_in_somebody_elses_hand_proves_nothing(page: Page, sign_in: Any, 
         "block => { block.textContent = block.textContent.replace('required', 'discouraged'); }"
     )
     button(page, "Use a passkey").click()
-    expect(page.locator("#notices")).to_contain_text("Incorrect")
+    expect(page.locator("#notices")).to_contain_text("That isn't right.")
     page.goto("/keys/")
     page.locator(f"[data-key={key['id']}]").get_by_role("button", name="Reveal").click()
     page.wait_for_url("**/webauthn/reauthenticate/**")

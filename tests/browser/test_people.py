@@ -44,7 +44,7 @@ def test_a_colleague_gets_access_by_two_clicks(
     zoes: Page = open_page(java_script_enabled=javascript)
     zoes.goto("/keys/production/acme/")
     zoes.get_by_label("Email address").first.fill("zoe@acme.test")
-    zoes.get_by_role("button", name="Send me a code").click()
+    zoes.get_by_role("button", name="Email me a code").click()
     zoes.get_by_label("Code").fill(last_code())
     zoes.get_by_label("Code").press("Enter")
     zoes.wait_for_url("**/keys/production/acme/")

@@ -7,15 +7,19 @@ from django.urls import path
 from django.views.decorators.csrf import csrf_exempt
 
 from keys.redaction import remember_fetched
-from portal.urls import handler500
+from portal.urls import handler400, handler403, handler404, handler500
 from portal.urls import urlpatterns as portal_urls
 
-__all__ = ["handler500", "urlpatterns"]
+__all__ = ["handler400", "handler403", "handler404", "handler500", "urlpatterns"]
 
 
 def fail(request: HttpRequest) -> HttpResponse:
     key = "zpka_" + "ab" * 16 + "_" + "12" * 4
     raise RuntimeError(f"Odd thing {key}\n2026-01-01 00:00:00,000 INFO forged\x1b[31m")
+
+
+def fail_knowing_who(request: HttpRequest) -> HttpResponse:
+    raise RuntimeError(f"Odd thing of {request.user}")
 
 
 def forbidden(request: HttpRequest) -> HttpResponse:
@@ -32,6 +36,7 @@ def fail_with_secrets(request: HttpRequest) -> HttpResponse:
 urlpatterns = [
     path("fail", fail),
     path("fail-with-secrets", fail_with_secrets),
+    path("fail-knowing-who", fail_knowing_who),
     path("forbidden", forbidden),
     *portal_urls,
 ]

@@ -316,6 +316,8 @@ VISITOR = Scene(
         state("sign-up-code", at(SIGNUP), enters(by(SIGNUP), email="new@acme.test")),
         state("code", cookies_are_lost, at(LOGIN), enters(by(LOGIN), login=BEN)),
         state("code-wrong", enters(CONFIRM, code=WRONG)),
+        state("code-sent-anew", send("main form:has([value=resend])")),
+        state("code-over", *3 * (enters(CONFIRM, code=WRONG),)),
         state("password-reset", cookies_are_lost, at(RESET)),
         state("password-reset-code", enters(by(RESET), email=BEN)),
         state("password-reset-new", enters(by("/reset/confirm/"), code=last_code)),

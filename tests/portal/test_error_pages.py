@@ -1,7 +1,10 @@
 """Every state has a page: what cannot be shown, or not like this, is said in words."""
 
+from pathlib import Path
+
 import pytest
 from bs4 import BeautifulSoup
+from django.core.cache import cache
 from django.test import Client
 from pytest_django.fixtures import Settings
 
@@ -31,7 +34,7 @@ def test_the_address_of_a_button_is_explained(verb: str, sandbox: Sandbox, ann_c
 def test_a_wrong_method_is_explained_to_visitors_too(client: Client) -> None:
     response = client.post("/")
     assert response.status_code == 405
-    assert "This address is not a page" in text_of(response)
+    assert "There's no page here" in text_of(response)
     assert not response.cookies
 
 
@@ -40,8 +43,154 @@ def test_what_is_too_large_is_explained_on_a_page(client: Client, settings: Sett
     settings.PORTAL_NAME = "Acme Keys"
     response = client.post("/accounts/login/", {"login": "x" * 70_000})
     assert response.status_code == 413
-    assert "too large" in text_of(response)
+    assert "too long" in text_of(response)
     assert "Acme Keys" in response.text
+
+
+# The frame of the site: header, account and language
+
+
+def frame(response) -> tuple[bool, str, bool]:
+    """Whether there is a header with the brand; who is said to be there; whether the language can be chosen."""
+    page = BeautifulSoup(response.content, "html.parser")
+    menu = page.select_one("header .menu-name")
+    return bool(page.select_one("header .brand")), menu.text if menu else "", bool(page.select_one("footer .languages"))
+
+
+MANY_FIELDS = "a&" * 1001
+FAILURES = {
+    "forbidden": ("/forbidden", 403),
+    "not found": ("/nowhere", 404),
+    "wrong method": ("/keys/production/acme/x/reveal/", 405),
+    "unreadable": (f"/accounts/password/reset/?{MANY_FIELDS}", 400),
+    "failed": ("/fail", 500),
+}
+
+
+@pytest.mark.parametrize(("address", "status"), FAILURES.values(), ids=FAILURES)
+def test_an_error_page_keeps_the_frame_of_the_site(address, status, ann, client_of, settings) -> None:
+    settings.ROOT_URLCONF = "tests.helpers.failing_urls"
+    for person, named in ((None, ""), (ann, "ann@acme.test")):
+        client = client_of(person)
+        client.raise_request_exception = False
+        if person and status == 500:
+            address = "/fail-knowing-who"
+        response = client.get(address)
+        assert response.status_code == status
+        assert frame(response) == (True, named, True)
+
+
+def test_a_failure_that_has_not_asked_who_is_there_does_not_either(ann_client: Client, settings: Settings) -> None:
+    """The session or the database may be the trouble."""
+    settings.ROOT_URLCONF = "tests.helpers.failing_urls"
+    ann_client.raise_request_exception = False
+    response = ann_client.get("/fail")
+    assert frame(response) == (True, "", True)
+    assert "/accounts/login/" not in response.text, "who is signed in is not told to sign in"
+
+
+def test_a_failure_of_the_frame_itself_still_has_a_page(client: Client, settings: Settings, tmp_path: Path) -> None:
+    """As where an operator's own base.html is broken."""
+    (tmp_path / "base.html").write_text("{% url 'nowhere' %}")
+    settings.ROOT_URLCONF = "tests.helpers.failing_urls"
+    settings.TEMPLATES = [settings.TEMPLATES[0] | {"DIRS": [tmp_path, *settings.TEMPLATES[0]["DIRS"]]}]
+    client.raise_request_exception = False
+    response = client.get("/fail")
+    assert response.status_code == 500
+    assert "Something went wrong on our side" in text_of(response)
+    assert response["X-Request-ID"] in response.text
+
+
+def test_a_request_for_another_host_or_too_large_has_a_frame_without_account(ann_client: Client) -> None:
+    """Refused before anybody is known."""
+    ann_client.raise_request_exception = False
+    for response in (ann_client.get("/", headers={"host": "evil.test"}), ann_client.post("/", {"x": "x" * 70_000})):
+        assert frame(response)[:2] == (True, "")
+
+
+def test_an_error_page_in_django_admin_leads_to_the_portal(sandbox: Sandbox, sam_client: Client, client_of) -> None:
+    """There the names of the key pages mean those of the API Key Service."""
+    acme(sandbox)
+    place = "/admin/keys/consumer/production/acme"
+    answers = [sam_client.get(f"{place}/key_1/reveal/"), client_of(strict=True).post(f"{place}/rename/")]
+    for response, status in zip(answers, (405, 403), strict=True):
+        assert response.status_code == status
+        assert not [
+            link
+            for link in BeautifulSoup(response.content, "html.parser").select("main a, nav a")
+            if link["href"].startswith("/admin/")
+        ]
+
+
+# An outage passes; the page looks for itself
+
+
+@pytest.fixture
+def outage(sandbox: Sandbox) -> Sandbox:
+    acme(sandbox)
+    sandbox.fault("*", "*", "status", status=503, times=0)
+    return sandbox
+
+
+def test_a_page_of_an_outage_tries_again_by_itself_ever_later(outage: Sandbox, ann_client: Client) -> None:
+    waits = []
+    for _ in range(7):
+        cache.clear()  # else the circuit breaker would answer
+        response = ann_client.get("/keys/")
+        assert response.status_code == 503
+        waits.append(int(response["Refresh"]))
+        assert f"tries again by itself in {waits[-1]} seconds" in text_of(response)
+    assert waits == [5, 10, 20, 40, 60, 60, 60]
+    outage.clear_faults()
+    cache.clear()
+    assert "Refresh" not in ann_client.get("/keys/")
+
+
+def test_it_gives_up_where_nobody_seems_to_look(outage: Sandbox, ann_client: Client) -> None:
+    ann_client.cookies["tries"] = "20"
+    response = ann_client.get("/keys/")
+    assert "Refresh" not in response
+    assert "by itself" not in response.text
+    ann_client.cookies["tries"] = "many"
+    assert ann_client.get("/keys/")["Refresh"] == "5"
+
+
+def test_it_waits_as_long_as_it_is_told_to(sandbox: Sandbox, ann_client: Client) -> None:
+    acme(sandbox)
+    sandbox.fault("*", "*", "status", status=503, times=0, retry_after="30")
+    response = ann_client.get("/keys/")
+    assert response["Retry-After"] == response["Refresh"] == "30"
+
+
+def test_what_was_sent_is_never_sent_again_by_itself(outage: Sandbox, ann_client: Client, sam_client: Client) -> None:
+    """G4: nor does a fragment, or a search of Django admin."""
+    sent = ann_client.post("/keys/production/acme/rename/", {"label": "New"})
+    part = ann_client.get("/keys/production/acme/rename/", headers={"HX-Request": "true"})
+    admin = sam_client.get("/admin/keys/consumer/production/acme/")
+    for response in (sent, part, admin):
+        assert response.status_code == 503
+        assert "Refresh" not in response
+        assert not response.cookies.get("tries")
+
+
+# A reference is for what support can look up
+
+
+def test_what_a_person_did_has_no_reference(sandbox: Sandbox, ann_client: Client, settings: Settings) -> None:
+    acme(sandbox)
+    settings.KEYS_PER_CONSUMER = 1
+    refused = ann_client.get("/keys/production/acme/create/")
+    gone = ann_client.post("/keys/production/acme/no-such-key/rename/", {"label": "x"}, headers={"HX-Request": "true"})
+    for response, status in ((refused, 403), (gone, 404)):
+        assert response.status_code == status
+        assert "Reference" not in response.text
+
+
+def test_a_refusal_that_came_from_an_odd_answer_has_one(sandbox: Sandbox, ann_client: Client) -> None:
+    acme(sandbox)
+    sandbox.fault("GET", "*", "odd_object", object="consumer", times=0, field="managers", value="none")
+    response = ann_client.post("/keys/production/acme/rename/", {"label": "x"}, headers={"HX-Request": "true"})
+    assert response.status_code == 404
     assert response["X-Request-ID"] in response.text
 
 

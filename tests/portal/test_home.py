@@ -22,6 +22,36 @@ def test_a_visitor_leaves_no_trace(client, django_assert_num_queries):
     assert not response.cookies
 
 
+@pytest.mark.parametrize("path", ["/", "/accounts/login/", "/accounts/signup/"])
+def test_a_page_for_visitors_is_compressed_and_open_to_the_back_forward_cache(client, client_of, path, ann):
+    """It holds nothing personal; a page of somebody with a session is kept nowhere."""
+    response = client.get(path, headers={"Accept-Encoding": "gzip"})
+    assert response["Content-Encoding"] == "gzip"
+    assert {"private", "no-cache"} <= set(response["Cache-Control"].split(", "))
+    assert "no-store" not in response["Cache-Control"]
+    assert {"Cookie", "Accept-Encoding", "Accept-Language"} <= set(response["Vary"].split(", "))
+    assert response.cookies.keys() == ({"csrftoken"} if path != "/" else set()), "only where a form needs one"
+    assert not client.get(path).cookies, "and not anew"
+    asked = client_of()
+    asked.post("/accounts/login/", {"login": "ann@acme.test"})
+    for known in (asked, client_of(ann)):
+        assert "no-store" in known.get("/", headers={"Accept-Encoding": "gzip"})["Cache-Control"]
+    assert "no-store" in client.post(path, {"login": "nonsense"})["Cache-Control"]
+
+
+@pytest.mark.parametrize("path", ["/", "/accounts/login/"])
+def test_a_page_for_visitors_describes_itself(client, path):
+    page = BeautifulSoup(client.get(path).text, "html.parser")
+    assert len(page.find("meta", {"name": "description"})["content"]) > 40
+
+
+def test_each_thing_is_said_once(client, settings):
+    settings.PORTAL_DOCS_URL = "https://docs.acme.test"
+    page = BeautifulSoup(client.get("/").text, "html.parser")
+    said = [link.get_text(" ", strip=True) for link in page.select("header a, main a")]
+    assert len(said) == len(set(said))
+
+
 def test_somebody_signed_in_is_led_to_the_keys(ann_client):
     assert "/keys/" in links(ann_client.get("/"))
 
@@ -40,14 +70,14 @@ def test_the_operator_names_the_portal_and_its_links(client, settings):
 
 def test_it_tells_how_the_key_service_is_without_asking_it(client, sandbox, ann_client):
     """Whoever looks costs no call, and waits for nobody."""
-    assert "No trouble known" in client.get("/").text
+    assert "All systems working" in client.get("/").text
     sandbox.fault("GET", "*", "drop", times=0)
     ann_client.get("/keys/")
-    assert "slow at the moment" in client.get("/").text
+    assert "key service is slow" in client.get("/").text
     for _ in range(5):
         ann_client.get("/keys/")
     sandbox.clear_journal()
-    assert "down at the moment" in client.get("/").text
+    assert "key service is down" in client.get("/").text
     assert sandbox.journal() == []
 
 

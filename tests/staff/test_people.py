@@ -164,7 +164,7 @@ def test_without_one_admin_stays_closed_and_the_way_to_one_is_shown(path, is_sup
     settings.STAFF_SECOND_FACTOR = True
     User.objects.filter(pk=sam.pk).update(is_superuser=is_superuser)
     assert sam_client.get(path).headers["Location"] == "/accounts/2fa/"
-    assert "Colleagues need a second factor." in sam_client.get("/accounts/2fa/").text
+    assert "Staff need a second factor." in sam_client.get("/accounts/2fa/").text
     assert sam_client.post("/admin/portal/user/add/", {"email": "x@y.test"}).headers["Location"] == "/accounts/2fa/"
     assert not User.objects.filter(email="x@y.test").exists()
 
@@ -208,7 +208,7 @@ def test_a_superuser_takes_a_lost_factor_off_and_sees_no_secret(ann, ann_client,
     assert signed_in_as(ann_client) is None
     (message,) = mail.outbox
     assert message.to == ["ann@acme.test"]
-    assert "Support has taken a passkey or an authenticator app off" in message.body
+    assert "Support has removed a passkey or an authenticator app from" in message.body
 
 
 def test_a_persons_page_says_what_support_needs_first(ann, sam_client, make_person, client_of):
