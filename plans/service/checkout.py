@@ -6,10 +6,11 @@ import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
+from importlib import import_module
 from typing import Any
 
-import stripe
 from django.urls import reverse
+from django.utils.functional import SimpleLazyObject
 
 from keys.conf import settings
 from keys.errors import ApiUnavailable, NotFound
@@ -22,18 +23,19 @@ from plans.types import Plan
 
 logger = logging.getLogger(__name__)
 
+stripe: Any = SimpleLazyObject(lambda: import_module("stripe"))  # four megabytes, for those who take payments
 SECONDS = 4
 SESSION = re.compile(r"cs_[A-Za-z0-9_]{1,250}")
 
 
 @cache
-def _client_of(key: str, url: str) -> stripe.StripeClient:
+def _client_of(key: str, url: str) -> Any:
     # By itself it waits for 80 seconds, and sends nothing a second time.
     http = stripe.RequestsClient(timeout=SECONDS)
     return stripe.StripeClient(key, base_addresses={"api": url}, max_network_retries=1, http_client=http)
 
 
-def client() -> stripe.StripeClient:
+def client() -> Any:
     return _client_of(settings.STRIPE_API_KEY, settings.STRIPE_API_URL)
 
 

@@ -10,7 +10,6 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import stripe
 from django.utils import timezone
 from django.utils.dateparse import parse_datetime
 
@@ -22,7 +21,7 @@ from keys.types import NAME, Consumer
 from plans.models import PaymentIssue, PlanRecord
 from plans.models import Plan as PlanRow
 from plans.service import issues
-from plans.service.checkout import client
+from plans.service.checkout import client, stripe
 from plans.service.on_behalf import consumer_for, subscriptions_for_portal
 from plans.service.subscriptions import Subscriptions
 from plans.sources.portal import plan_of
