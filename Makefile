@@ -56,7 +56,7 @@ messages: $(VENV)/.dev  ## Bring the catalogs up to date with the texts, and com
 
 FOUND := --no-location --no-obsolete --no-wrap --extension html,txt,py $(addprefix --ignore=,.venv .embedded examples tests sandbox bench staticfiles styleguide*)
 
-bench: $(VENV)/.dev  ## Measure the pages beside a bare Django page; writes bench.txt, takes five minutes
+bench: $(VENV)/.dev  ## Measure the pages beside a bare Django page; writes bench.txt, takes seven minutes
 	$(BIN)/python -m bench.pages --write bench.txt
 
 lock: $(VENV)/.tools  ## Resolve the pinned, hashed dependencies anew

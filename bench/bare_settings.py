@@ -29,3 +29,5 @@ TEMPLATES = [
         },
     }
 ]
+# No page of keys is there to be looked at.
+SILENCED_SYSTEM_CHECKS = [f"keys.E{number:03}" for number in range(1, 20)]

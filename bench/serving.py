@@ -36,7 +36,7 @@ for email in sys.argv[1:]:
     client.force_login(user, backend="allauth.account.auth_backends.AuthenticationBackend")
     session = client.session  # of which Django's client only knows the digest
     session.cycle_key()
-    cookies[email] = session.session_key.secret
+    cookies[email] = getattr(session.session_key, "secret", session.session_key)  # itself, of older versions
 print(json.dumps([settings.SESSION_COOKIE_NAME, cookies]))
 """
 
@@ -59,7 +59,7 @@ def environment(folder: Path, **values: str) -> dict[str, str]:
     return kept | told | values
 
 
-@dataclass
+@dataclass(eq=False)
 class Portal:
     """One gunicorn with its workers. As a context manager it serves inside the block."""
 

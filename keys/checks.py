@@ -27,7 +27,6 @@ SEAMS = [name for name, default in DEFAULTS.items() if isinstance(default, str) 
 CALLED = {"KEYS_ACTOR", "KEYS_EMAIL_IS_VERIFIED"}
 """Those that may also be the function itself."""
 ALL_OF_IT = "keys.middleware.KeysMiddleware"
-PARTS = {"keys.middleware.no_key_in_url", "keys.middleware.ExplainApiErrors", "django_htmx.middleware.HtmxMiddleware"}
 BEFORE = {
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
@@ -118,7 +117,7 @@ def project(**_kwargs: Any) -> Iterator[CheckMessage]:
 
 def _middleware() -> Iterator[CheckMessage]:
     listed = list(settings.MIDDLEWARE)
-    if ALL_OF_IT not in listed and not set(listed) >= PARTS:
+    if not any(getattr(import_string(path), "explains_api_errors", False) for path in listed):
         hint = f"Add {ALL_OF_IT!r} as the last of MIDDLEWARE."
         yield Error(f"{ALL_OF_IT} is missing.", hint=hint, id="keys.E008")
     elif ALL_OF_IT in listed and BEFORE & set(listed[listed.index(ALL_OF_IT) :]):

@@ -1,6 +1,6 @@
 """Middleware of the keys app: no key in a URL, error pages for failed key operations, sign-in for whole pages.
 
-A host project takes `KeysMiddleware`, which is all of it; the portal puts each part where its own order wants it.
+A host project takes `KeysMiddleware`, which is all of it; middleware of the portal's own holds the parts.
 """
 
 import contextlib
@@ -50,21 +50,21 @@ TRIES_AT_MOST = 20
 """After these the page stays, as nobody seems to look: each try would keep the session alive."""
 
 
-def no_key_in_url(get_response: Callable[[Request], HttpResponse]) -> Callable[[Request], HttpResponse]:
-    """Redirect a search for a pasted key to one for its last characters: browsers and proxies keep URLs."""
-
-    def middleware(request: Request) -> HttpResponse:
-        typed = parse_qsl(request.META.get("QUERY_STRING", ""), keep_blank_values=True)
-        query = [(ends_for_keys(name), ends_for_keys(value)) for name, value in typed]
-        if query != typed and request.method in {"GET", "HEAD"}:
-            return HttpResponseRedirect(f"{escape_leading_slashes(request.path)}?{urlencode(query)}")
-        return get_response(request)
-
-    return middleware
+def without_key(request: Request) -> HttpResponse | None:
+    """Redirect of a search for a pasted key to one for its last characters: browsers and proxies keep URLs."""
+    query = request.META.get("QUERY_STRING", "")
+    typed = parse_qsl(query, keep_blank_values=True) if query else []
+    kept = [(ends_for_keys(name), ends_for_keys(value)) for name, value in typed]
+    if kept == typed or request.method not in {"GET", "HEAD"}:
+        return None
+    return HttpResponseRedirect(f"{escape_leading_slashes(request.path)}?{urlencode(kept)}")
 
 
 class ExplainApiErrors:
     """Turn an `ApiError` from a view into an explained page, or a notice where htmx asked; or lead to step-up."""
+
+    explains_api_errors = True
+    """Said for the system checks: a project may derive its own from this."""
 
     def __init__(self, get_response: Callable[[Request], HttpResponse]) -> None:
         self.get_response = get_response
@@ -81,13 +81,10 @@ class ExplainApiErrors:
 class KeysMiddleware(ExplainApiErrors):
     """All that the app needs in a host project; after the middleware of sessions, sign-in and messages."""
 
-    def __init__(self, get_response: Callable[[Request], HttpResponse]) -> None:
-        super().__init__(no_key_in_url(get_response))
-
     def __call__(self, request: Request) -> HttpResponse:
         if not hasattr(request, "htmx"):
             request.htmx = HtmxDetails(request)
-        return lead_out_of_dialog(request, super().__call__(request))
+        return without_key(request) or lead_out_of_dialog(request, super().__call__(request))
 
 
 def lead_out_of_dialog(request: Request, response: HttpResponse) -> HttpResponse:

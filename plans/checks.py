@@ -12,7 +12,7 @@ from django.urls import NoReverseMatch, reverse
 
 from keys.checks import blocks_shown
 from keys.conf import settings
-from plans.service.stripe_library import stripe
+from plans.service.stripe_library import is_installed
 
 VALUES = ["off", "portal", "zuplo"]
 PANELS = "plans.web.panels.PlanPanels"
@@ -58,7 +58,7 @@ def _pages() -> Iterator[CheckMessage]:
 def _payment() -> Iterator[CheckMessage]:
     if not settings.STRIPE_API_KEY:
         return
-    if stripe is None:
+    if not is_installed():
         hint = 'Install it: pip install "stripe>=13". It is what the extra "stripe" of the wheel names.'
         yield Error("STRIPE_API_KEY is set, and Stripe's library isn't installed.", hint=hint, id="plans.E004")
     if not settings.STRIPE_WEBHOOK_SECRET:

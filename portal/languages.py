@@ -6,6 +6,7 @@ from typing import Any
 from allauth.account.models import EmailAddress
 from allauth.account.signals import user_logged_in
 from django.conf import settings
+from django.db.models import CharField
 from django.dispatch import receiver
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
@@ -15,6 +16,7 @@ from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_POST
 
 from keys.http import Request
+from keys.prepared import Blank, Prepared
 from keys.web.time_zones import time_zone_of
 from portal.models import User
 
@@ -59,13 +61,21 @@ def remember(request: HttpRequest, user: User, **_kwargs: Any) -> None:
 
 def spoken_by(addresses: Iterable[str]) -> dict[str, str]:
     """The languages of those of these addresses that somebody has signed in with."""
-    lowered = [address.lower() for address in addresses]
-    known = EmailAddress.objects.filter(email__in=lowered, verified=True).exclude(user__language="")
-    return dict(known.values_list("email", "user__language"))
+    return {email: language for email, language, _zone in _known(addresses) if language}
 
 
 def time_zones_of(addresses: Iterable[str]) -> dict[str, str]:
     """The time zones of those of these addresses that somebody has signed in with."""
+    return {email: zone for email, _language, zone in _known(addresses) if zone}
+
+
+def _known(addresses: Iterable[str]) -> list[list[str]]:
     lowered = [address.lower() for address in addresses]
-    known = EmailAddress.objects.filter(email__in=lowered, verified=True).exclude(user__time_zone="")
-    return dict(known.values_list("email", "user__time_zone"))
+    return _HOLDERS.rows(lowered) if lowered else []
+
+
+_HOLDERS = Prepared(
+    lambda names: EmailAddress.objects.filter(
+        email__in=[Blank(name, CharField()) for name in names], verified=True
+    ).values_list("email", "user__language", "user__time_zone")
+)

@@ -6,6 +6,7 @@
 import re
 from collections.abc import Callable
 
+from csp.utils import build_policy
 from django.conf import settings
 from django.http import Http404, HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
@@ -15,7 +16,7 @@ from django.utils.cache import patch_cache_control, patch_vary_headers
 from django.views.defaults import page_not_found
 
 from keys.http import Request
-from keys.middleware import lead_out_of_dialog
+from keys.middleware import ExplainApiErrors, lead_out_of_dialog, without_key
 from portal import proxies
 from portal.context_processors import site
 from portal.observability import metrics
@@ -23,22 +24,30 @@ from portal.observability.health import healthz, readyz
 
 GetResponse = Callable[[Request], HttpResponse]
 
+PARTS_OF_PAGES = ("text/css", "text/javascript", "font/")
+"""Content types of files that no browser shows by themselves: a policy of their own would be so many bytes more."""
+
 
 def response_headers(get_response: GetResponse) -> GetResponse:
-    """Security headers that neither Django nor the policy sends, and `no-store` for all that says nothing else.
+    """Security headers that Django does not send, the policy among them, and `no-store` for all that says nothing else.
 
     Nobody else may embed or use what is served. Pages are about one person, and the Back button must not show a key.
     Nor may proxies rewrite a page: some do so with e-mail addresses.
     """
+    policy = build_policy()  # the same for every page, so it is put together once, not by django-csp's own middleware
 
     def middleware(request: Request) -> HttpResponse:
         response = get_response(request)
         response["Cross-Origin-Resource-Policy"] = "same-origin"
-        response["Permissions-Policy"] = "camera=(), geolocation=(), microphone=(), payment=(), usb=()"
+        kind = response.get("Content-Type", "")
+        if not kind.startswith(PARTS_OF_PAGES):
+            response["Permissions-Policy"] = "camera=(), geolocation=(), microphone=(), payment=(), usb=()"
+            if not (settings.DEBUG and response.status_code in {404, 500}):  # Django's own pages, with inline styles
+                response["Content-Security-Policy"] = policy
         if not response.has_header("Cache-Control"):
             response["Cache-Control"] = "no-store"
             patch_vary_headers(response, ["Cookie", "HX-Request"])
-        if response.get("Content-Type", "").startswith("text/html"):
+        if kind.startswith("text/html"):
             patch_cache_control(response, no_transform=True)
         return response
 
@@ -46,12 +55,20 @@ def response_headers(get_response: GetResponse) -> GetResponse:
 
 
 def screen_request(get_response: GetResponse) -> GetResponse:
-    """Request screening, before anything reads it: whose addresses to believe, and no body too large."""
+    """Request screening: what is answered before anything looks at the Host header, the session or the database.
+
+    That is a body too large, a key in the URL, and probes: these ask by address, which no list of hosts can hold. Here
+    is also settled whose word about the client's address counts.
+    """
+    probes = {"/healthz": healthz, "/readyz": readyz}
+    if settings.METRICS_TOKEN:
+        probes[metrics.PATH] = metrics.metrics_view
 
     def middleware(request: Request) -> HttpResponse:
         proxies.set_client_address(request)
         proxies.set_host(request)
-        return _refuse_large_body(request) or get_response(request)
+        early = _refuse_large_body(request) or without_key(request)
+        return early or probes.get(request.path_info, get_response)(request)
 
     return middleware
 
@@ -65,21 +82,6 @@ def _refuse_large_body(request: Request) -> HttpResponse | None:
     return None
 
 
-def health_checks(get_response: GetResponse) -> GetResponse:
-    """Answer probes before anything looks at the Host header, the session or the database.
-
-    Probes ask by address, which no list of hosts can hold; nothing in the answers depends on the name.
-    """
-    answers = {"/healthz": healthz, "/readyz": readyz}
-    if settings.METRICS_TOKEN:
-        answers[metrics.PATH] = metrics.metrics_view
-
-    def middleware(request: Request) -> HttpResponse:
-        return answers.get(request.path_info, get_response)(request)
-
-    return middleware
-
-
 class CsrfViewMiddleware(csrf.CsrfViewMiddleware):
     """Send the CSRF cookie to whoever lacks it, not anew with each page: that shuts the back/forward cache."""
 
@@ -91,14 +93,14 @@ class CsrfViewMiddleware(csrf.CsrfViewMiddleware):
         return super().process_response(request, response)
 
 
-def error_pages(get_response: GetResponse) -> GetResponse:
-    """Pages where Django or htmx would show none, so that everybody sees what customers see.
+class ErrorPages(ExplainApiErrors):
+    """Pages for failed key operations, and where Django or htmx would show none: everybody sees what customers see.
 
     Django answers a wrong method by nothing at all, and in debug mode what is not there by a list of addresses.
     """
 
-    def middleware(request: Request) -> HttpResponse:
-        response = get_response(request)
+    def __call__(self, request: Request) -> HttpResponse:
+        response = super().__call__(request)
         if request.htmx and response.status_code == 302:
             return lead_out_of_dialog(request, response)
         if response.status_code == 405 and not response.streaming and not response.content:
@@ -108,5 +110,3 @@ def error_pages(get_response: GetResponse) -> GetResponse:
         elif response.status_code == 404 and settings.DEBUG and b"data-error" not in response.content:
             return page_not_found(request, Http404())
         return response
-
-    return middleware

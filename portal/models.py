@@ -11,6 +11,8 @@ from django.utils import timezone
 from django.utils.crypto import salted_hmac
 from django.utils.translation import gettext_lazy as _
 
+from keys.prepared import Blank, Prepared
+
 
 class UserManager(BaseUserManager["User"]):
     """Makes users from an e-mail address; without a password they sign in by code."""
@@ -28,6 +30,17 @@ class UserManager(BaseUserManager["User"]):
     def create_superuser(self, email: str, password: str | None = None, **fields: Any) -> "User":
         return self.create_user(email, password, is_staff=True, is_superuser=True, **fields)
 
+    def get(self, *args: Any, **wanted: Any) -> "User":
+        """By the primary key alone, as Django asks with each request, by one prepared query, addresses included."""
+        if args or wanted.keys() != {"pk"}:
+            return super().get(*args, **wanted)
+        rows = _BY_PK.rows(**wanted)
+        if not rows:
+            raise self.model.DoesNotExist
+        user = self.model.from_db(self.db, _FIELDS, rows[0][:-1])
+        user.proved_addresses = tuple(row[-1] for row in rows if row[-1])
+        return user
+
 
 class User(AbstractUser):
     username = None  # type: ignore[assignment]
@@ -38,6 +51,8 @@ class User(AbstractUser):
     """Language that the person was last seen to read: for mails that somebody else brings about."""
     time_zone = models.CharField(max_length=64, blank=True, editable=False)
     """Time zone in which the person last signed in, by its IANA name: for the times in mails."""
+    proved_addresses: tuple[str, ...] | None = None
+    """Verified addresses, the primary one first, as of the moment at which the user was asked for by `get(pk=...)`."""
 
     objects: ClassVar[UserManager] = UserManager()  # type: ignore[assignment]
 
@@ -78,6 +93,17 @@ class User(AbstractUser):
     def _hash_of_sessions(self, secret: str | bytes | None) -> str:
         value = f"{self.password} {self.sessions_ended}"
         return salted_hmac("portal.models.User", value, secret=secret, algorithm="sha256").hexdigest()
+
+
+_FIELDS = [field.attname for field in User._meta.concrete_fields]
+_BY_PK = Prepared(
+    lambda _names: (
+        User.objects.filter(pk=Blank("pk", models.BigAutoField()))
+        .annotate(proved=models.FilteredRelation("emailaddress", condition=models.Q(emailaddress__verified=True)))
+        .order_by("-proved__primary", "proved__email")
+        .values_list(*_FIELDS, "proved__email")
+    )
+)
 
 
 class OutgoingMails(models.QuerySet["OutgoingMail"]):

@@ -206,10 +206,7 @@ MIDDLEWARE = [
     "portal.observability.request_log.log_request",
     "portal.middleware.response_headers",
     "django.middleware.security.SecurityMiddleware",
-    "csp.middleware.CSPMiddleware",
     "portal.middleware.screen_request",
-    "keys.middleware.no_key_in_url",
-    "portal.middleware.health_checks",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "portal.backends.sessions.SessionMiddleware",
     "django.middleware.locale.LocaleMiddleware",
@@ -224,8 +221,7 @@ MIDDLEWARE = [
     "portal.accounts.middleware.RequireStepUp",
     "allauth.account.middleware.AccountMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
-    "portal.middleware.error_pages",
-    "keys.middleware.ExplainApiErrors",
+    "portal.middleware.ErrorPages",
 ]
 TEMPLATES = [
     {
@@ -256,6 +252,11 @@ USE_TZ = True
 STATIC_URL = "/static/"
 STATIC_ROOT = BASE_DIR / "staticfiles"
 STATICFILES_DIRS = [BASE_DIR / "static"]
+STATICFILES_FINDERS = [
+    "django.contrib.staticfiles.finders.FileSystemFinder",
+    "django.contrib.staticfiles.finders.AppDirectoriesFinder",
+    "portal.backends.bundles.BundleFinder",
+]
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
     "staticfiles": {

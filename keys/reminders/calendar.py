@@ -4,16 +4,17 @@ import hashlib
 import secrets
 from collections.abc import Iterable
 from datetime import timedelta
+from importlib import import_module
+from typing import Any
 from uuid import NAMESPACE_URL, uuid5
 
 from django.contrib.auth import get_user_model
 from django.contrib.auth.models import AbstractBaseUser
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.functional import SimpleLazyObject
 from django.utils.translation import get_language, ngettext
 from django.utils.translation import gettext as _
-from icalendar import Calendar, Event
-from icalendar.enums import TRANSP
 
 from keys.access import Actor
 from keys.conf import settings
@@ -24,6 +25,7 @@ from keys.types import ApiKey, Consumer
 from keys.zuplo.client import DeveloperAPI
 from keys.zuplo.transport import Deadline
 
+icalendar: Any = SimpleLazyObject(lambda: import_module("icalendar"))  # four megabytes, for those who subscribe
 REFRESH = timedelta(hours=6)
 
 
@@ -62,7 +64,7 @@ def feed(actor: Actor) -> bytes:
         unread += found.unread
         events += list(_events(environment, found.consumers))
     name = _("Keys of %(portal)s") % {"portal": settings.PORTAL_NAME}
-    calendar = Calendar.new(
+    calendar = icalendar.Calendar.new(
         name=name,
         description=_note(unread),
         prodid=f"-//{settings.PORTAL_NAME}//API keys//{(get_language() or 'en').upper()}",
@@ -73,25 +75,25 @@ def feed(actor: Actor) -> bytes:
     return bytes(calendar.to_ical())
 
 
-def _events(environment: str, consumers: Iterable[Consumer]) -> Iterable[Event]:
+def _events(environment: str, consumers: Iterable[Consumer]) -> Iterable[Any]:
     for consumer in consumers:
         for key in consumer.keys:
             if key.expires_on:
                 yield _event(environment, consumer, key)
 
 
-def _event(environment: str, consumer: Consumer, key: ApiKey) -> Event:
+def _event(environment: str, consumer: Consumer, key: ApiKey) -> Any:
     """The end of one key; it takes no time, and keeps nobody busy."""
     page = settings.PORTAL_URL + reverse("keys:environment", args=[environment])
     facts = {"title": consumer.title, "environment": environment}
-    return Event.new(
+    return icalendar.Event.new(
         uid=uuid5(NAMESPACE_URL, f"{page}/{consumer.name}/{key.id}"),
         start=key.expires_on,
         stamp=timezone.now(),
         summary=_("%(label)s ends (%(title)s)") % {"label": key.title, "title": consumer.title},
         description=_("This API key of %(title)s (%(environment)s) ends now.") % facts,
         url=f"{page}#consumer-{consumer.name}",
-        transparency=TRANSP.TRANSPARENT,
+        transparency=icalendar.enums.TRANSP.TRANSPARENT,
     )
 
 

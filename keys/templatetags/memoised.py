@@ -1,7 +1,8 @@
 """Memoised template tags: those of Django's `i18n` and `static` and of heroicons, for `{% load keys %}`.
 
 Texts, files, addresses and icons that a template names are the same each time, so they are looked up once for each
-language (and set of URLs, where a site has several). To look them up anew took a fifth of a page.
+language (and set of URLs, where a site has several). To look them up anew took a fifth of a page. Nothing that a page
+says about anybody is kept: of a stencil only what stands around the blanks.
 """
 
 import re
@@ -16,10 +17,12 @@ from django.template import Library, Node
 from django.template.base import Parser, Token
 from django.template.context import Context
 from django.template.defaulttags import URLNode, url
-from django.template.loader_tags import do_include
+from django.template.loader_tags import IncludeNode, construct_relative_path, do_include
 from django.templatetags import i18n, static
-from django.urls import get_script_prefix, get_urlconf
+from django.urls import NoReverseMatch, get_script_prefix, get_urlconf, reverse
+from django.utils.html import conditional_escape
 from django.utils.module_loading import import_string
+from django.utils.safestring import SafeString
 from django.utils.translation import get_language
 from heroicons.templatetags import heroicons
 
@@ -33,24 +36,67 @@ for _draw in (heroicons.heroicon_micro, heroicons.heroicon_mini, heroicons.heroi
 
 
 class MemoisedNode(Node):
-    """Memoised node: the output of another one, kept for each language, and place of the site."""
+    """Memoised node: the output of another one, kept for each language or place of the site, or both."""
 
-    def __init__(self, node: Node) -> None:
+    def __init__(self, node: Node, where: Callable[[], object]) -> None:
         self.node = node
-        self.said: dict[tuple[str | None, ...], str] = {}
+        self.where = where
+        self.said: dict[object, str] = {}
 
     def render(self, context: Context) -> str:
-        here = get_language(), get_script_prefix(), get_urlconf()
+        here = self.where()
         if here not in self.said:
             self.node.origin = self.origin  # which the parser tells the outer node only
             self.said[here] = INDENTATION.sub("\n", self.node.render(context))
         return self.said[here]
 
 
-def _memoised_where(names_nothing: Callable[[Any], bool], tag: Callable[[Parser, Token], Node]) -> Any:
+class StencilNode(Node):
+    """Stencil: an included template of which all is kept but the texts it is given, for each language and kind of page.
+
+    A text that is not empty leaves a blank, which is filled in, and escaped, each time; of anything else the template
+    learns only whether it is true. So a template may ask whether it has a text, and print it, and nothing else.
+    """
+
+    BLANK = re.compile("\ue000(\\w+)\ue001")
+
+    def __init__(self, include: IncludeNode) -> None:
+        self.include = include
+        self.drawn: dict[tuple[object, ...], list[str]] = {}
+
+    def render(self, context: Context) -> SafeString:
+        values = {name: value.resolve(context) for name, value in self.include.extra_context.items()}
+        kinds = [self._kind(name, value) for name, value in values.items()]
+        kind = (_here(), *kinds)
+        if kind not in self.drawn:
+            self.drawn[kind] = self._draw(context, dict(zip(values, kinds, strict=True)))
+        texts = {name: conditional_escape(value) for name, value in values.items() if isinstance(value, str)}
+        parts = list(self.drawn[kind])
+        parts[1::2] = [texts[name] for name in parts[1::2]]
+        return SafeString("".join(parts))
+
+    def _kind(self, name: str, value: Any) -> str | bool:
+        """Kind of the value, which is all that the template is told: a blank for a text, else whether it is true."""
+        if not value:
+            return ""
+        return SafeString(f"\ue000{name}\ue001") if isinstance(value, str) else True
+
+    def _draw(self, context: Context, told: dict[str, str | bool]) -> list[str]:
+        """Text before, between and after the blanks; in between, each blank's name."""
+        template = context.template.engine.get_template(self.include.template.resolve(context))  # type: ignore[union-attr]
+        return self.BLANK.split(template.render(context.new(told)))
+
+
+def _here() -> tuple[str | None, ...]:
+    return get_language(), get_script_prefix(), get_urlconf()
+
+
+def _memoised_where(
+    names_nothing: Callable[[Any], bool], tag: Callable[[Parser, Token], Node], where: Callable[[], object]
+) -> Any:
     def compiled(parser: Parser, token: Token) -> Node:
         node = tag(parser, token)
-        return MemoisedNode(node) if names_nothing(node) else node
+        return MemoisedNode(node, where) if names_nothing(node) else node
 
     return compiled
 
@@ -66,14 +112,70 @@ def _is_file(node: static.StaticNode) -> bool:
     return issubclass(kind, StaticFilesStorage) and not (node.path.is_var or node.path.filters or node.varname)
 
 
-def _is_address(node: URLNode) -> bool:
+class AddressNode(Node):
+    """`{% url %}` of a view that is named outright, with what stands in its address."""
+
+    def __init__(self, node: URLNode) -> None:
+        self.view_name, self.args, self.asvar = node.view_name.var, node.args, node.asvar
+
+    def render(self, context: Context) -> str:
+        args = tuple(arg.resolve(context) for arg in self.args)
+        try:
+            address = _address(self.view_name, args, _app(context), _here())
+        except NoReverseMatch:
+            if not self.asvar:
+                raise
+            address = ""
+        if not self.asvar:
+            return conditional_escape(address) if context.autoescape else address
+        context[self.asvar] = address
+        return ""
+
+
+def _app(context: Context) -> str | None:
+    """Instance of an app in which an address is looked for first: keys in the portal, or keys in Django admin."""
+    match = getattr(getattr(context, "request", None), "resolver_match", None)
+    return match.namespace if match else None
+
+
+@lru_cache(maxsize=1024)
+def _address(view: str, args: tuple[Any, ...], app: str | None, _place: object) -> str:
+    return reverse(view, args=args, current_app=app)
+
+
+@register.tag("url")
+def memoised_url(parser: Parser, token: Token) -> Node:
+    node = url(parser, token)
     view = node.view_name
-    return not (view.is_var or view.filters or node.args or node.kwargs or node.asvar)
+    if not isinstance(view.var, str) or view.filters or node.kwargs:
+        return node
+    return AddressNode(node) if node.args or node.asvar else MemoisedNode(node, _here)
 
 
-register.tag("translate", _memoised_where(_is_text, i18n.do_translate))
-register.tag("static", _memoised_where(_is_file, static.do_static))
-register.tag("url", _memoised_where(_is_address, url))
+class IncludedNode(IncludeNode):
+    """`{% include %}` of a template that is named outright: looked up once, not once a page."""
+
+    found: Any = None
+
+    def render(self, context: Context) -> SafeString:
+        if self.found is None:
+            name = construct_relative_path(str(self.origin.template_name), self.template.var)
+            self.found = context.template.engine.get_template(name)  # type: ignore[union-attr]
+        with context.push(**{name: value.resolve(context) for name, value in self.extra_context.items()}):
+            rendered: SafeString = self.found.render(context)
+            return rendered
+
+
+@register.tag("include")
+def memoised_include(parser: Parser, token: Token) -> Node:
+    node = do_include(parser, token)
+    if isinstance(node.template.var, str) and not (node.template.filters or node.isolated_context):
+        return IncludedNode(node.template, extra_context=node.extra_context)
+    return node
+
+
+register.tag("translate", _memoised_where(_is_text, i18n.do_translate, get_language))
+register.tag("static", _memoised_where(_is_file, static.do_static, get_script_prefix))
 
 
 @register.tag
@@ -81,4 +183,10 @@ def include_fixed(parser: Parser, token: Token) -> Node:
     """Memoised `{% include %}` of a template that needs no variables, and is given none: the same for everybody."""
     included = do_include(parser, token)
     included.isolated_context = True
-    return MemoisedNode(included)
+    return MemoisedNode(included, _here)
+
+
+@register.tag
+def include_stencil(parser: Parser, token: Token) -> StencilNode:
+    """`{% include %}` of a template that uses nothing but what `with` gives it, see `StencilNode`."""
+    return StencilNode(do_include(parser, token))

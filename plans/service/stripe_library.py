@@ -1,8 +1,16 @@
-"""Stripe's library, an optional dependency: only payment by Stripe needs it, and `plans.checks` names it if missing."""
+"""Stripe's library, an optional dependency, imported where it is first used: four megabytes, for those who take payments.
 
-try:
-    import stripe
-except ModuleNotFoundError:
-    stripe = None  # type: ignore[assignment]
+Only payment by Stripe needs it, and `plans.checks` names it if missing.
+"""
 
-__all__ = ["stripe"]
+from importlib import import_module
+from importlib.util import find_spec
+from typing import Any
+
+from django.utils.functional import SimpleLazyObject
+
+stripe: Any = SimpleLazyObject(lambda: import_module("stripe"))
+
+
+def is_installed() -> bool:
+    return find_spec("stripe") is not None

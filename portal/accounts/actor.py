@@ -3,32 +3,27 @@
 from typing import cast
 
 from allauth.account.adapter import get_adapter
-from allauth.account.models import EmailAddress
-from django.db.models import IntegerField
 
 from keys.access import Actor
 from keys.http import Request
-from keys.prepared import Blank, Prepared
 from keys.web.actor import proved_at
-
-_PROVED = Prepared(
-    lambda _names: (
-        EmailAddress.objects.filter(user_id=Blank("user_id", IntegerField()), verified=True)
-        .order_by("-primary", "email")
-        .values_list("email")
-    )
-)
+from portal.models import User
 
 
 def actor_of(request: Request) -> Actor:
-    user_id = cast(int, request.user.pk)
-    staff = request.staff
+    user, staff = cast(User, request.user), request.staff
     return Actor(
-        user_id=user_id,
+        user_id=user.pk,
         # A colleague in Django admin goes by permissions alone, whatever consumers list the own address.
-        emails=() if staff and staff.user_id == user_id else tuple(email for (email,) in _PROVED.rows(user_id=user_id)),
+        emails=() if staff and staff.user_id == user.pk else _proved(user),
         address=get_adapter(request).get_client_ip(request),
         reference=request.reference,
         proved_at=proved_at(request),
         staff=staff,
     )
+
+
+def _proved(user: User) -> tuple[str, ...]:
+    """The addresses that came with the user; asked for where the user came otherwise, as when signing in."""
+    known = user.proved_addresses
+    return (User.objects.get(pk=user.pk).proved_addresses or ()) if known is None else known

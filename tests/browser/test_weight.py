@@ -15,9 +15,11 @@ from tests.helpers.scenes import ANN, some_keys
 
 pytestmark = pytest.mark.processes
 
-ALL_AT_MOST = 75_000
-OURS_AT_MOST = 25_000
-FONT_AT_MOST = 26_000
+REQUESTS_AT_MOST = 9
+ALL_AT_MOST = 65_000  # headers included
+STYLE_AT_MOST = 8_500  # these three without what headers weigh
+SCRIPT_AT_MOST = 7_000
+FONT_AT_MOST = 22_000
 SETTINGS = """
 from pathlib import Path
 from portal.settings import *
@@ -58,6 +60,7 @@ class Answer:
     url: str
     kind: str
     bytes: int = 0
+    body: int = 0
 
 
 def everything_that_is_loaded(browser: Browser, portal: Portal) -> list[Answer]:
@@ -79,7 +82,12 @@ def everything_that_is_loaded(browser: Browser, portal: Portal) -> list[Answer]:
         if answer := answers.get(event["requestId"]):
             answer.bytes = event["encodedDataLength"]
 
+    def received(event: dict) -> None:
+        if answer := answers.get(event["requestId"]):
+            answer.body += event["encodedDataLength"]
+
     network.on("Network.requestWillBeSent", asked)
+    network.on("Network.dataReceived", received)
     network.on("Network.loadingFinished", finished)
     network.send("Network.enable")
     page.goto("/keys/production/", wait_until="networkidle")
@@ -90,10 +98,15 @@ def everything_that_is_loaded(browser: Browser, portal: Portal) -> list[Answer]:
 
 def test_the_keys_page_is_light_and_asks_nobody_else(chromium: Browser, shipped: Portal) -> None:
     answers = everything_that_is_loaded(chromium, shipped)
-    table = "\n".join(f"{answer.bytes:8} {answer.kind:12} {answer.url}" for answer in answers)
+    table = "\n".join(f"{answer.bytes:8} {answer.body:8} {answer.kind:12} {answer.url}" for answer in answers)
     assert {urlsplit(answer.url).netloc for answer in answers} == {urlsplit(shipped.url).netloc}, table
     assert {"Document", "Stylesheet", "Script", "Font"} <= {answer.kind for answer in answers if answer.bytes}, table
-    ours = [one for one in answers if one.kind in {"Script", "Stylesheet"} and "htmx" not in one.url]
-    assert sum(answer.bytes for answer in ours) <= OURS_AT_MOST, table
-    assert sum(answer.bytes for answer in answers if answer.kind == "Font") <= FONT_AT_MOST, table
+    assert len(answers) <= REQUESTS_AT_MOST, table
+    assert weight(answers, "Stylesheet") <= STYLE_AT_MOST, table
+    assert weight([one for one in answers if "htmx" not in one.url], "Script") <= SCRIPT_AT_MOST, table
+    assert weight(answers, "Font") <= FONT_AT_MOST, table
     assert sum(answer.bytes for answer in answers) <= ALL_AT_MOST, table
+
+
+def weight(answers: list[Answer], kind: str) -> int:
+    return sum(answer.body for answer in answers if answer.kind == kind)

@@ -64,7 +64,7 @@ def test_copy_leads_to_a_page_and_no_button_is_dead(
 ) -> None:
     """Where the file that copies does not run, though the other one does."""
     acme(sandbox)
-    page.route(re.compile(r"/static/keys/js/copy\."), happens)
+    page.route(re.compile(r"/static/keys/js/page\."), happens)
     sign_in(page, ann)
     page.goto("/keys/")
     expect(page.locator("[data-copy-from]:visible")).to_have_count(0)

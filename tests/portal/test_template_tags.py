@@ -3,10 +3,15 @@
 import re
 from pathlib import Path
 
+import pytest
+from django.contrib.auth.models import AnonymousUser
 from django.template import Engine, engines
+from django.urls import NoReverseMatch, resolve, reverse
 from django.utils import translation
+from django.utils.html import escape
 
 TEMPLATES = Path(__file__).parent.parent.parent / "templates"
+APPS = ("keys", "service", "keys")
 SHELL = TEMPLATES.parent / "keys" / "templates"
 
 
@@ -36,6 +41,58 @@ def test_what_is_included_for_everybody_knows_nobody() -> None:
         assert 'role="alert"' not in page
 
 
+STENCIL = '{% include_stencil "keys/_requests.html" with masked=masked at=at request_url=url header=header of=of %}'
+
+
+def test_a_stencil_is_filled_with_the_texts_of_each_reader_and_keeps_none() -> None:
+    template = engines["django"].from_string(STENCIL)
+    (node,) = template.template.nodelist
+    for masked, at in (("\ue000at\ue001", "/keys/a/"), ("••••1234", "/keys/b/"), ("<b>", "/keys/c/")):
+        page = template.render({"masked": masked, "at": at, "url": "https://a.test/?x=1&y=2", "header": "X-Key"})
+        assert f"<span data-place>{escape(masked)}</span>" in page
+        assert f'formaction="{at}copy/"' in page
+        assert "https://a.test/?x=1&amp;y=2" in page
+        assert 'id="code-curl"' in page
+    assert len(node.drawn) == 1
+    assert not re.search("1234|/keys/|a.test", str(node.drawn))
+
+
+def test_a_stencil_is_another_one_for_each_language_and_for_what_is_missing() -> None:
+    template = engines["django"].from_string(STENCIL)
+    assert "data-copy-from" in template.render({"header": "X-Key"})
+    assert "data-copy-from" not in template.render({"at": "/keys/a/", "header": "X-Key"})
+    with translation.override("de"):
+        assert "Kopieren" in template.render({"at": "/keys/a/", "header": "X-Key"})
+    assert 'id="key-code-curl"' in template.render({"of": "key-"})
+
+
+def test_an_address_is_that_of_the_part_of_the_site_where_it_stands(rf) -> None:
+    """Partials of keys are drawn by the portal and in Django admin."""
+    template = engines["django"].from_string("{% url 'keys:rename_consumer' 'production' name %}")
+    said = []
+    for path in ("/keys/", "/admin/keys/consumer/", "/keys/"):
+        request = rf.get(path)
+        request.resolver_match, request.user = resolve(path), AnonymousUser()
+        request.visit, request.reference = None, ""
+        said.append(template.render({"name": "acme"}, request))
+    assert said == [reverse("keys:rename_consumer", args=["production", "acme"], current_app=app) for app in APPS]
+
+
+def test_an_address_that_leads_nowhere_is_an_error_or_nothing_where_it_is_asked_for() -> None:
+    with pytest.raises(NoReverseMatch):
+        engines["django"].from_string("{% url 'nowhere' 1 %}").render()
+    assert engines["django"].from_string("{% url 'nowhere' 1 as at %}[{{ at }}]").render() == "[]"
+
+
+def test_an_included_template_sees_the_page_and_what_it_is_given() -> None:
+    template = engines["django"].from_string('{% include "keys/_notice.html" with level="error" %}[{{ level }}]')
+    for text in ("for Ann", "for <Ben>"):
+        page = template.render({"text": text})
+        assert escape(text) in page
+        assert 'role="alert"' in page
+        assert page.endswith("[]")
+
+
 def test_templates_of_the_portal_need_no_load() -> None:
     """All tags are built in; those of Django and heroicons that they stand for are slower, and draw the same."""
     needless = {"i18n", "static", "heroicons", "portal", "keys"}
@@ -53,7 +110,7 @@ def test_templates_of_keys_are_drawn_without_anything_of_the_portal() -> None:
         text = path.read_text()
         bare.from_string(text)  # raises TemplateSyntaxError at a tag that is not loaded
         assert loaded(path) <= {"keys"}, path
-        taken = set(re.findall(r"""{% (?:include|include_fixed|extends) "([^"]+)""", text))
+        taken = set(re.findall(r"""{% (?:include|include_fixed|include_stencil|extends) "([^"]+)""", text))
         hosts = {"base.html"} if path.parent.parent == SHELL else {"admin/base_site.html", "admin/change_list.html"}
         assert {name for name in taken - hosts if not name.startswith(("keys/", "admin/keys/"))} == set(), path
 

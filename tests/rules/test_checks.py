@@ -12,13 +12,14 @@ from keys.access import Actor
 from keys.conf import DEFAULTS
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-PARTS = {"keys.middleware.no_key_in_url", "keys.middleware.ExplainApiErrors"}
+OF_THE_PORTAL = "portal.middleware.ErrorPages"
 
 
 @pytest.fixture
 def host(settings):
     """A project like those of others: `KEYS`, the one middleware, and no setting by our names beside it."""
-    settings.MIDDLEWARE = [*(one for one in settings.MIDDLEWARE if one not in PARTS), "keys.middleware.KeysMiddleware"]
+    others = [one for one in settings.MIDDLEWARE if one != OF_THE_PORTAL]
+    settings.MIDDLEWARE = [*others, "keys.middleware.KeysMiddleware"]
     return settings
 
 
