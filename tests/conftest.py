@@ -3,6 +3,7 @@
 Ann manages, Ben shares, Mallory is a stranger, Sam is staff; one person has not proved his address.
 """
 
+import gc
 import logging
 import os
 import shutil
@@ -285,6 +286,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 def _dearest_first(item: pytest.Item) -> int:
     return next((place for place, marker in enumerate(DEAREST) if item.get_closest_marker(marker)), len(DEAREST))
+
+
+def pytest_collection_finish() -> None:
+    """All that is there by now stays until the end: the collector of garbage need not look through it any more."""
+    gc.collect()
+    gc.freeze()
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
