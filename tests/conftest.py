@@ -3,6 +3,7 @@
 Ann manages, Ben shares, Mallory is a stranger, Sam is staff; one person has not proved his address.
 """
 
+import gc
 import logging
 import os
 import shutil
@@ -260,14 +261,37 @@ LEFT_OUT = pytest.StashKey[dict[str, int]]()
 COUNTED = pytest.StashKey[Counter[str]]()
 
 
+# What takes longest, or waits for other processes most of the time, longest first.
+DEAREST = ("processes", "embedded", "providers", "gateway", "browser")
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """One more than there are cores: a worker that waits for a process or a browser leaves its core to another one."""
+    return (os.cpu_count() or 1) + 1
+
+
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Workers take the dearest first, so that they come to the end together."""
     for marker, (_words, there, required) in NEEDED.items():
         left_out = [item for item in items if item.get_closest_marker(marker)]
         if left_out and not there and not required:
             items[:] = [item for item in items if item not in left_out]
             config.hook.pytest_deselected(items=left_out)
             config.stash[LEFT_OUT][marker] = len(left_out)
+    if hasattr(config, "workerinput"):
+        items.sort(key=_dearest_first)
+
+
+def _dearest_first(item: pytest.Item) -> int:
+    return next((place for place, marker in enumerate(DEAREST) if item.get_closest_marker(marker)), len(DEAREST))
+
+
+def pytest_collection_finish() -> None:
+    """All that is there by now stays until the end: the collector of garbage need not look through it any more."""
+    gc.collect()
+    gc.freeze()
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:

@@ -141,8 +141,8 @@ def test_a_key_that_is_shown_only_once_is_not_left_by_mistake(
     expect(anns_page.get_by_text("it is shown only this once")).to_be_visible()
     asked: list[str] = []
     anns_page.on("dialog", lambda dialog: (asked.append(dialog.type), dialog.dismiss()))
-    anns_page.evaluate("location.assign('/keys/activity/')")
-    anns_page.wait_for_timeout(300)
+    with anns_page.expect_event("dialog"):
+        anns_page.evaluate("location.assign('/keys/activity/')")
     assert asked == ["beforeunload"]
     assert anns_page.url.endswith("/keys/")
     button(anns_page.get_by_role("dialog"), "Copy").first.click()

@@ -1,5 +1,6 @@
 """The wheel, in environments that hold nothing else of ours, inside the project of examples/embedded."""
 
+import fcntl
 import os
 import shutil
 import subprocess
@@ -48,9 +49,15 @@ def uv(*arguments: str | Path) -> str:
 
 
 @pytest.fixture(scope="session")
-def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("wheel")
-    uv("build", "--wheel", "--quiet", "--out-dir", folder, ROOT)
+def wheel(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Built by whichever worker comes first; the others wait for it."""
+    of_this_run = tmp_path_factory.getbasetemp()
+    folder = (of_this_run.parent if hasattr(request.config, "workerinput") else of_this_run) / "wheel"
+    folder.mkdir(exist_ok=True)
+    with (folder / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not list(folder.glob("*.whl")):
+            uv("build", "--wheel", "--quiet", "--out-dir", folder, ROOT)
     (built,) = folder.glob("*.whl")
     return built
 

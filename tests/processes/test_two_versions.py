@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 import requests
@@ -11,9 +10,10 @@ from tests.helpers.processes import installed
 from tests.helpers.round_robin import RoundRobin
 
 
-@pytest.fixture
-def balanced(tmp_path: Path) -> Iterator[RoundRobin]:
-    old, new = installed(tmp_path, "old"), installed(tmp_path, "new")
+@pytest.fixture(scope="module")
+def balanced(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RoundRobin]:
+    folder = tmp_path_factory.mktemp("versions")
+    old, new = installed(folder, "old"), installed(folder, "new")
     new.manage("migrate", "--verbosity=0")
     with old, new, RoundRobin([old.port, new.port]) as balancer:
         yield balancer
