@@ -362,7 +362,8 @@ class KeyRing:
                 raise ChangedMeanwhile("there are other keys now than were seen")
             facts = confirmed_writes.facts_of_new_key(before.key_ids, "", None)
             was = current_ends(*before.keys)
-            log.note(event, old=confirmed_writes.ends_of_old(before.keys, old_ends), was=was, **facts)
+            names = {key.id: [key.label, key.ending] for key in before.live_keys}
+            log.note(event, old=confirmed_writes.ends_of_old(before.keys, old_ends), was=was, names=names, **facts)
             rolled, new = confirmed_writes.roll_keys(self.api, before, old_ends, facts)
             log.note_new_key(event, new.key)
             new = self._redacted_for_staff(new)

@@ -117,7 +117,7 @@ def key_page(request: Request, ring: KeyRing, name: str, key_id: str) -> HttpRes
         "back": page_of(request, ring.environment) + (f"#key-{key_id}" if key else f"#consumer-{name}"),
     }
     context |= _page_context(ring) | _requests() | {"first_key": key}
-    context |= history_of_key(request, ring, consumer, events)
+    context |= history_of_key(request, ring, consumer, events, key_id)
     if request.htmx:
         return push_url(render(request, "keys/_key_panel.html", context), False)  # the page is still the list's
     return render(request, "keys/key.html", context)
