@@ -109,17 +109,17 @@ def _facts(event: AuditEvent) -> list[tuple[str, str]]:
     """Facts of the change as lines of the mail, in the language and zone of its reader."""
     facts, ends = event.facts, _end_of(event)
     end = f"{written(ends)} ({from_now(ends)})" if ends else ""
-    until = ""
-    if ends:
-        until = (_("works until %(end)s") if ends > timezone.now() else _("expired %(end)s")) % {"end": end}
+    has_expired, of_many = ends is not None and ends <= timezone.now(), event.action == Action.ROTATE_ALL
+    until = _("Old keys work until") if of_many else _("Old key works until")
+    if has_expired:
+        until = _("Old keys expired") if of_many else _("Old key expired")
     names = [f"{label} ••••{ending}".strip() for label, ending in facts.get("names", {}).values()]
     replaces = event.action in {Action.ROTATE, Action.ROTATE_ALL}
     lines = [
         (_("Key"), f"{event.key_label} {event.masked}".strip()),
         (_("Keys"), ", ".join(names[:NAMED_AT_MOST]) + (" …" if len(names) > NAMED_AT_MOST else "")),
         (_("New key"), f"••••{facts['new_ending']}" if replaces and facts.get("new_ending") else ""),
-        (_("Old keys") if event.action == Action.ROTATE_ALL else _("Old key"), until if replaces else ""),
-        (_("Expires") if ends and ends > timezone.now() else _("Expired"), "" if replaces else end),
+        (until if replaces else _("Expired") if has_expired else _("Expires"), end),
         (_("Plan"), facts.get("plan_name", "")),
         (_("Plan before"), facts.get("plan_before", "")),
         (_("When"), written(event.started_at)),
@@ -157,6 +157,10 @@ def _write(address: str, context: dict[str, Any]) -> tuple[str, str]:
         page = page_of_consumer(event.environment, event.consumer)
         subject = _("%(who)s gave you access to the API keys of %(title)s") % told
         return subject, render_to_string("keys/invitation_mail.txt", context | told | {"page": page})
+    if event.action == Action.REMOVE_MANAGER and address == event.facts["address"]:
+        subject = _("You no longer have access to the API keys of %(title)s") % {"title": title}
+        lines = [(_("Done by"), event.who), *_facts(event)]
+        return subject, render_to_string("keys/mail.txt", context | {"what": subject, "facts": lines, "is_gone": True})
     template, what = "keys/mail.txt", sentences.in_words(event, title)
     if "found" in event.facts:
         template, what = (

@@ -62,6 +62,8 @@ def _subject(consumer: Consumer, keys: list[ApiKey]) -> str:
             ngettext("%(number)d key has expired (%(title)s)", "%(number)d keys have expired (%(title)s)", number)
             % words
         )
+    if any(key.is_ended for key in keys):
+        return _("%(number)d keys expire soon or have expired (%(title)s)") % words
     return (
         ngettext("%(number)d key expires soon (%(title)s)", "%(number)d keys expire soon (%(title)s)", number) % words
     )

@@ -55,8 +55,8 @@ def test_a_pair_is_told_with_the_time_that_the_old_key_has_left(sandbox: Sandbox
     old, new = (key["key"][-4:] for key in sandbox.keys("acme") if key["description"] == "CI")
     assert mail.outbox[0].subject == "ann@acme.test rotated the key CI (Acme Inc)"
     body = mail.outbox[0].body
-    assert f"\nKey: CI ••••{old}\nNew key: ••••{new}\nOld key: works until " in body
-    assert re.search(r"Old key: works until .+ UTC \(in 1 (day|hour)s?\)\n", body)
+    assert f"\nKey: CI ••••{old}\nNew key: ••••{new}\nOld key works until: " in body
+    assert re.search(r"Old key works until: .+ UTC \(in 1 day\)\n", body)
 
 
 def test_of_all_keys_that_were_rotated_each_is_named(sandbox: Sandbox, ann_client: Client) -> None:

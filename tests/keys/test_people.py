@@ -277,7 +277,12 @@ def test_whoever_is_removed_sees_nothing_on_the_next_request_and_is_told(
     assert send(ann_client, remove_url(sandbox, "ben@acme.test")).status_code == 303
     assert managers(sandbox) == ["ann@acme.test"]
     assert ben_client.get(URL).status_code == 404
-    assert sorted(message.to for message in mail.outbox) == [["ann@acme.test"], ["ben@acme.test"]]
+    mails = {message.to[0]: message for message in mail.outbox}
+    assert mails.keys() == {"ann@acme.test", "ben@acme.test"}
+    assert mails["ann@acme.test"].subject == "ann@acme.test removed the access of ben@acme.test (Acme Inc)"
+    assert mails["ben@acme.test"].subject == "You no longer have access to the API keys of Acme Inc"
+    assert "Done by: ann@acme.test" in mails["ben@acme.test"].body
+    assert "/keys/" not in mails["ben@acme.test"].body, "it leads nowhere any more"
 
 
 @pytest.mark.parametrize("htmx", [False, True], ids=["page", "htmx"])

@@ -134,11 +134,11 @@ def test_one_mail_names_all_keys_of_a_consumer_and_leads_to_their_rotation(sandb
     send()
     mails = {(message.to[0], message.subject): message for message in mail.outbox}
     assert set(mails) == {
-        (ANN, "3 keys expire soon (Acme Inc)"),
-        (BEN, "3 keys expire soon (Acme Inc)"),
+        (ANN, "3 keys expire soon or have expired (Acme Inc)"),
+        (BEN, "3 keys expire soon or have expired (Acme Inc)"),
         (ANN, "Else expires in 5 days (Globex)"),
     }
-    message = mails[BEN, "3 keys expire soon (Acme Inc)"]
+    message = mails[BEN, "3 keys expire soon or have expired (Acme Inc)"]
     ci, unnamed, old = sandbox.keys("acme")
     base = "http://127.0.0.1:8000/keys/production"
     for one in (ci, unnamed):
