@@ -13,7 +13,7 @@ from django.utils.dateparse import parse_datetime
 from django.utils.formats import date_format
 from django.utils.html import escape, format_html
 from django.utils.safestring import SafeString
-from django.utils.translation import gettext
+from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
 from keys.access import Actor, same_address
@@ -69,8 +69,9 @@ ICONS = {
     Action.SUPPORT_ENDED: "lifebuoy",
 }
 TONES = {Outcome.DONE: "ok", Outcome.FAILED: "danger", Outcome.REFUSED: "danger"}
-PAST_THE_GATE = (~Q(facts={}) & ~Q(facts__has_key="refusal")) | ~Q(key_ending="") | Q(outcome__in=DONE)
+PAST_THE_GATE = (~Q(facts={}) & ~Q(facts__has_key="bare")) | ~Q(key_ending="") | Q(outcome__in=DONE)
 """Events whose key or consumer was really there, and the person's."""
+NAMED_AT_MOST = 20
 ASKED_LATELY = timedelta(days=14)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
@@ -233,9 +234,15 @@ class Entry:
 
     @property
     def old_keys(self) -> list[KeyName]:
-        """The keys of a consumer that were rotated together; of events before these were noted none is known."""
-        named = self.event.facts.get("names", {}).items()
+        """Keys that were rotated together, the first of them; of events before these were noted none is known."""
+        named = list(self.event.facts.get("names", {}).items())[:NAMED_AT_MOST]
         return [self._named(key_id, label, f"••••{ending}") for key_id, (label, ending) in named]
+
+    @property
+    def more_old_keys(self) -> str:
+        """How many more there were, in words."""
+        more = len(self.event.facts.get("names", {})) - NAMED_AT_MOST
+        return ngettext("and %(number)d more", "and %(number)d more", more) % {"number": more} if more > 0 else ""
 
     def _named(self, key_id: str, label: str, masked: str) -> KeyName:
         if not key_id or not self.owner or key_id == self.here:

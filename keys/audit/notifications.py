@@ -158,7 +158,8 @@ def _write(address: str, context: dict[str, Any]) -> tuple[str, str]:
         subject = _("%(who)s gave you access to the API keys of %(title)s") % told
         return subject, render_to_string("keys/invitation_mail.txt", context | told | {"page": page})
     if event.action == Action.REMOVE_MANAGER and address == event.facts["address"]:
-        subject = _("You no longer have access to the API keys of %(title)s") % {"title": title}
+        told = {"title": _title_for_strangers(context["consumer"])}
+        subject = _("You no longer have access to the API keys of %(title)s") % told
         lines = [(_("Done by"), event.who), *_facts(event)]
         return subject, render_to_string("keys/mail.txt", context | {"what": subject, "facts": lines, "is_gone": True})
     template, what = "keys/mail.txt", sentences.in_words(event, title)

@@ -142,7 +142,13 @@ def _entries(ring: KeyRing, owners: dict[str, Consumer], events: Any, here: str 
 def _row(entry: Entry) -> list[str]:
     event = entry.event
     with timezone.override(UTC):  # as the first column; and while the file is sent, the page's zone is over
-        details = [*map(str, entry.old_keys), entry.event.facts.get("address", ""), entry.detail, entry.why]
+        details = [
+            *map(str, entry.old_keys),
+            entry.more_old_keys,
+            entry.event.facts.get("address", ""),
+            entry.detail,
+            entry.why,
+        ]
     return [
         f"{event.started_at:%Y-%m-%d %H:%M:%S}",
         event.who,

@@ -224,12 +224,21 @@ def test_of_a_rotation_of_all_keys_each_is_named(sandbox, ann_client):
     assert {key["id"] for key in sandbox.keys("acme")} == set(links(ann_client))
 
 
+def test_of_very_many_keys_rotated_together_some_are_named(sandbox, ann, ann_client):
+    acme(sandbox)
+    names = {f"key_{number}": [f"Key {number}", "1a2b"] for number in range(23)}
+    happened(ann, action=Action.ROTATE_ALL, facts={"names": names})
+    assert "and 3 more" in rows(ann_client)[0]
+    assert len(links(ann_client)) == history.NAMED_AT_MOST
+    assert "and 3 more" in table(ann_client)[0]["Details"]
+
+
 def test_a_refusal_before_the_gate_tells_nothing_to_others(sandbox, ann_client, mallory_client, settings):
     """H3: its reason is on record, and does not make it one of the consumer's events."""
     settings.KEYS_REVEALS_PER_MINUTE = 0
     acme(sandbox)
     VERBS[0].send(mallory_client, VERBS[0].url(sandbox))
-    assert AuditEvent.objects.get().facts == {"refusal": str(RateLimited.text)}
+    assert AuditEvent.objects.get().facts == {"refusal": str(RateLimited.text), "bare": True}
     assert rows(ann_client) == []
     assert str(RateLimited.text) not in mallory_client.get(PAGE).text
 
