@@ -97,6 +97,7 @@ def test_the_history_is_filtered_at_once_or_by_a_button(
     page.goto("/keys/activity/")
     events, apply = page.locator("[data-event]"), page.get_by_role("button", name="Apply")
     expect(events).to_have_count(3)
+    page.get_by_label("Show").focus()
     page.get_by_label("Show").select_option("made")
     if javascript:
         expect(apply).to_be_hidden()
