@@ -16,15 +16,16 @@ class Action(models.TextChoices):
     ROTATE = "key:rotate", _("Rotated a key")
     ROTATE_ALL = "consumer:rotate-all", _("Rotated all keys")
     RENAME = "key:rename", _("Renamed a key")
-    CHANGE_END = "key:change-end", _("Changed when a key ends")
+    CHANGE_END = "key:change-end", _("Changed a key's expiry")
     DELETE = "key:delete", _("Deleted a key")
-    TRY = "key:try", _("Tried a key")
+    TRY = "key:try", _("Sent a test request")
     RENAME_CONSUMER = "consumer:rename", _("Renamed a consumer")
     CHANGE_CONSUMER = "consumer:change", _("Changed a consumer")
     CREATE_CONSUMER = "consumer:create", _("Created a consumer")
     DELETE_CONSUMER = "consumer:delete", _("Deleted a consumer")
-    ADD_MANAGER = "consumer:add-manager", _("Added a manager")
-    REMOVE_MANAGER = "consumer:remove-manager", _("Removed a manager")
+    ADD_MANAGER = "consumer:add-manager", _("Gave access")
+    REMOVE_MANAGER = "consumer:remove-manager", _("Removed access")
+    ASK_FOR_ACCESS = "consumer:ask-access", _("Asked for access")
     REMINDERS_OFF = "consumer:reminders-off", _("Turned reminders off")
     REMINDERS_ON = "consumer:reminders-on", _("Turned reminders on")
     START_PLAN = "plan:start", _("Started a plan")
@@ -34,8 +35,8 @@ class Action(models.TextChoices):
     CALENDAR = "account:calendar", _("Created a calendar address")
     CALENDAR_REVOKED = "account:calendar-revoked", _("Revoked the calendar address")
     PROVIDER_ADDRESS = "account:provider-address", _("Provider named another address")
-    SUPPORT = "support:start", _("Began to look at the keys")
-    SUPPORT_ENDED = "support:end", _("Ended looking at the keys")
+    SUPPORT = "support:start", _("Support opened the page")
+    SUPPORT_ENDED = "support:end", _("Support closed the page")
 
 
 WISHES = {
@@ -44,20 +45,20 @@ WISHES = {
     Action.CREATE: _("create a key"),
     Action.ROTATE: _("rotate the key"),
     Action.ROTATE_ALL: _("rotate all keys"),
-    Action.CHANGE_END: _("change when the key ends"),
+    Action.CHANGE_END: _("change the key's expiry"),
     Action.DELETE: _("delete the key"),
-    Action.TRY: _("try the key"),
+    Action.TRY: _("send a test request with the key"),
     Action.CHANGE_CONSUMER: _("change the consumer"),
     Action.CREATE_CONSUMER: _("create a consumer"),
     Action.DELETE_CONSUMER: _("delete the consumer"),
-    Action.ADD_MANAGER: _("add a manager"),
-    Action.REMOVE_MANAGER: _("remove a manager"),
+    Action.ADD_MANAGER: _("give someone access"),
+    Action.REMOVE_MANAGER: _("remove someone's access"),
     Action.START_PLAN: _("start the plan"),
     Action.CHANGE_PLAN: _("change the plan"),
     Action.CANCEL_PLAN: _("cancel the plan"),
     Action.RESUME_PLAN: _("resume the plan"),
     Action.CALENDAR: _("create a calendar address"),
-    Action.SUPPORT: _("look at a customer's keys"),
+    Action.SUPPORT: _("open a customer's page"),
 }
 """Actions that need step-up, in words that complete "You can now ..."; labels are free to change."""
 
@@ -68,7 +69,7 @@ MAKING = {Action.CREATE, Action.ROTATE, Action.ROTATE_ALL}
 
 
 class Outcome(models.TextChoices):
-    STARTED = "started", _("Started")
+    STARTED = "started", _("In progress")
     DONE = "done", _("Done")
     PARTLY = "partly", _("Partly done")
     REFUSED = "refused", _("Refused")
@@ -77,11 +78,11 @@ class Outcome(models.TextChoices):
 
 
 class VisitEnd(models.TextChoices):
-    STOPPED = "stopped", _("by hand")
-    TIME = "time", _("as the time was over")
-    RIGHTS = "rights", _("as the right to it was taken away")
+    STOPPED = "stopped", _("by them")
+    TIME = "time", _("because time was up")
+    RIGHTS = "rights", _("because permission was withdrawn")
     SIGNED_OUT = "signed-out", _("by signing out")
-    CUSTOMER = "customer", _("as the account may not be looked at any more")
+    CUSTOMER = "customer", _("because the account can no longer be viewed")
 
 
 OPEN = {Outcome.STARTED, Outcome.UNCONFIRMED}
@@ -136,7 +137,7 @@ class AuditEvent(models.Model):
     user = models.ForeignKey(
         settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+", db_constraint=False
     )
-    email = models.CharField(_("e-mail address"), max_length=320)
+    email = models.CharField(_("email address"), max_length=320)
     staff = models.ForeignKey(
         settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+", db_constraint=False
     )

@@ -22,32 +22,28 @@ class Provisioning:
         if consumer and consumer.live_at_most >= limit:
             raise NotAllowed(
                 ngettext(
-                    "%(title)s has reached its limit of %(limit)d key.",
-                    "%(title)s has reached its limit of %(limit)d keys.",
+                    "%(title)s can have %(limit)d key.",
+                    "%(title)s can have %(limit)d keys.",
                     limit,
                 )
                 % {"title": consumer.title, "limit": limit},
-                advice=ngettext(
-                    "Delete the key, if you no longer need it, and try again.",
-                    "Delete a key that you no longer need, and try again.",
-                    limit,
-                ),
+                advice=_("Delete a key you no longer need to create another."),
             )
 
     def may_rotate(self, actor: Actor, consumer: Consumer) -> None:
         """Raise `NotAllowed` to refuse; rotating goes above the limit, as old keys live on, but not without end."""
         if consumer.live_at_most >= 2 * settings.KEYS_PER_CONSUMER:
             raise NotAllowed(
-                _("Too many keys that were rotated before are still working."),
-                advice=_("Wait until they end, or delete those that you no longer need, and try again."),
+                _("Too many old keys from earlier rotations still work."),
+                advice=_("Wait until they expire, or delete those you no longer need."),
             )
 
     def may_change_managers(self, actor: Actor, consumer: Consumer) -> None:
         """Raise `NotAllowed` to refuse adding and removing managers; by default every manager may."""
         if settings.KEYS_MANAGED_BY == "staff":
             raise NotAllowed(
-                _("Who has access to %(title)s is changed by our team.") % {"title": consumer.title},
-                advice=_("Write to support, and say who should have access."),
+                _("Our team decides who has access to %(title)s.") % {"title": consumer.title},
+                advice=_("Contact support and say who should have access."),
             )
 
     def may_add_manager(self, actor: Actor, consumer: Consumer) -> None:
@@ -57,12 +53,12 @@ class Provisioning:
         if len(consumer.managers) >= limit:
             raise NotAllowed(
                 ngettext(
-                    "%(title)s has reached its limit of %(limit)d person.",
-                    "%(title)s has reached its limit of %(limit)d people.",
+                    "Only %(limit)d person can have access to %(title)s.",
+                    "Up to %(limit)d people can have access to %(title)s.",
                     limit,
                 )
                 % {"title": consumer.title, "limit": limit},
-                advice=_("Remove somebody who no longer needs access, and try again."),
+                advice=_("Remove someone who no longer needs access to add another."),
             )
 
     def may_remove_manager(self, actor: Actor, consumer: Consumer, manager: Manager) -> None:
@@ -72,7 +68,7 @@ class Provisioning:
             raise NotAllowed(
                 _("%(email)s is the last person with access to %(title)s.")
                 % {"email": manager.email, "title": consumer.title},
-                advice=_("Give somebody else access first."),
+                advice=_("Give someone else access first."),
             )
 
     def new_consumer(self, actor: Actor) -> NewConsumer:

@@ -8,42 +8,40 @@ from operator import or_
 
 from django.db.models import Max, Q, QuerySet
 from django.urls import reverse
+from django.utils import timezone
 from django.utils.dateparse import parse_datetime
-from django.utils.translation import gettext
+from django.utils.formats import date_format
+from django.utils.html import escape, format_html
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
-from keys.access import Actor
+from keys.access import Actor, same_address
+from keys.audit import sentences
+from keys.audit.notifications import form_for
 from keys.green_threads import give_back_connection
-from keys.models import DONE, MANAGING, NOT_DONE, PLANNING, READS, WISHES, Action, AuditEvent, Outcome, VisitEnd
+from keys.models import DONE, MANAGING, NOT_DONE, PLANNING, READS, Action, AuditEvent, Outcome, VisitEnd
 from keys.times import local, written
+from keys.types import Consumer
 
 KINDS = {
-    "shown": (_("Revealed, copied or tried"), READS),
-    "made": (_("Created or rotated"), {Action.CREATE, Action.ROTATE, Action.ROTATE_ALL}),
-    "ended": (_("Ended or deleted"), {Action.CHANGE_END, Action.DELETE}),
-    "named": (_("Labels and details"), {Action.RENAME, Action.RENAME_CONSUMER, Action.CHANGE_CONSUMER}),
-    "managers": (_("Managers"), MANAGING),
+    "shown": (_("Keys revealed, copied or tested"), READS),
+    "made": (_("Keys created or rotated"), {Action.CREATE, Action.ROTATE, Action.ROTATE_ALL}),
+    "ended": (_("Keys deleted, expiry changed"), {Action.CHANGE_END, Action.DELETE}),
+    "named": (_("Names and details"), {Action.RENAME, Action.RENAME_CONSUMER, Action.CHANGE_CONSUMER}),
+    "managers": (_("People with access"), MANAGING | {Action.ASK_FOR_ACCESS}),
     "plans": (_("Plans"), PLANNING),
-    "consumers": (_("Consumers made or deleted"), {Action.CREATE_CONSUMER, Action.DELETE_CONSUMER}),
+    "consumers": (_("Consumers created or deleted"), {Action.CREATE_CONSUMER, Action.DELETE_CONSUMER}),
     "reminders": (
         _("Reminders and calendar"),
         {Action.REMINDERS_OFF, Action.REMINDERS_ON, Action.CALENDAR, Action.CALENDAR_REVOKED},
     ),
     "account": (_("Sign-in"), {Action.PROVIDER_ADDRESS}),
-    "visits": (_("Support looked at the keys"), {Action.SUPPORT, Action.SUPPORT_ENDED}),
+    "visits": (_("Visits by support"), {Action.SUPPORT, Action.SUPPORT_ENDED}),
 }
 """Every action is of one kind; what colleagues did is a kind as well, see `of_kind`."""
 BY_STAFF = "staff"
 
-TRIES = WISHES | {
-    Action.RENAME: _("rename the key"),
-    Action.RENAME_CONSUMER: _("rename the consumer"),
-    Action.TRY: _("send a request with the key"),
-    Action.REMINDERS_OFF: _("turn reminders off"),
-    Action.REMINDERS_ON: _("turn reminders on"),
-    Action.CALENDAR_REVOKED: _("revoke the calendar address"),
-}
-"""Phrases that complete "Tried to ..."."""
 ICONS = {
     Action.REVEAL: "eye",
     Action.COPY: "clipboard",
@@ -55,6 +53,7 @@ ICONS = {
     Action.DELETE: "trash",
     Action.ADD_MANAGER: "user-plus",
     Action.REMOVE_MANAGER: "user-minus",
+    Action.ASK_FOR_ACCESS: "hand-raised",
     Action.CREATE_CONSUMER: "plus",
     Action.DELETE_CONSUMER: "trash",
     Action.START_PLAN: "rectangle-stack",
@@ -70,8 +69,10 @@ ICONS = {
     Action.SUPPORT_ENDED: "lifebuoy",
 }
 TONES = {Outcome.DONE: "ok", Outcome.FAILED: "danger", Outcome.REFUSED: "danger"}
-PAST_THE_GATE = ~Q(facts={}) | ~Q(key_ending="") | Q(outcome__in=DONE)
+PAST_THE_GATE = (~Q(facts={}) & ~Q(facts__has_key="bare")) | ~Q(key_ending="") | Q(outcome__in=DONE)
 """Events whose key or consumer was really there, and the person's."""
+NAMED_AT_MOST = 20
+ASKED_LATELY = timedelta(days=14)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 
@@ -85,6 +86,7 @@ def of_manager(actor: Actor, environment: str, consumers: Collection[str]) -> Qu
     known = Q(user_id=actor.user_id) | ~Q(staff_email="") | PAST_THE_GATE
     theirs = Q(environment=environment, consumer__in=consumers) & known & ~_of_namesakes(environment, consumers)
     own = Q(user_id=actor.user_id, consumer="", environment__in=["", environment])
+    own &= ~Q(action=Action.ASK_FOR_ACCESS)  # it would tell the asker whether there is such a consumer
     return AuditEvent.objects.filter(theirs | own)
 
 
@@ -152,22 +154,111 @@ def in_batches(events: QuerySet[AuditEvent], at_once: int = 500) -> Iterator[Aud
 
 
 @dataclass(frozen=True, slots=True)
+class KeyName:
+    """A key as an event names it: `url` is that of its page, "" where none can be named."""
+
+    label: str
+    masked: str
+    url: str = ""
+    is_gone: bool = False
+
+    def __str__(self) -> str:
+        return f"{self.label} {self.masked}".strip()
+
+    @property
+    def html(self) -> SafeString:
+        name = format_html("{} <code>{}</code>", self.label, self.masked)
+        name = format_html('<a href="{}">{}</a>', self.url, name) if self.url else format_html("<b>{}</b>", name)
+        gone = format_html(' <span class="badge">{}</span>', gettext("deleted")) if self.is_gone else ""
+        return format_html("{}{}", name, gone)
+
+
+@dataclass(frozen=True, slots=True)
 class Entry:
-    """One event as a manager reads it; `consumer` is the title of the consumer, "" where it is about none."""
+    """One event as a manager reads it.
+
+    `owner` is the consumer as it is now, None where the event is about none; `here` the key on whose page this is.
+    """
 
     event: AuditEvent
-    consumer: str
+    owner: Consumer | None
     is_own: bool
+    here: str = ""
+
+    @property
+    def consumer(self) -> str:
+        return self.owner.title if self.owner else ""
 
     @property
     def day(self) -> date:
         return local(self.event.started_at).date()
 
     @property
+    def day_in_words(self) -> str:
+        days = (local(timezone.now()).date() - self.day).days
+        written_day = date_format(self.day, "DATE_FORMAT")
+        return {0: gettext("Today"), 1: gettext("Yesterday")}.get(days, written_day)
+
+    @property
     def what(self) -> str:
-        if self.event.outcome in NOT_DONE and (wish := TRIES.get(Action(self.event.action))):
+        if self.event.outcome in NOT_DONE and (wish := sentences.TRIES.get(Action(self.event.action))):
             return gettext("Tried to %(wish)s") % {"wish": wish}
         return str(Action(self.event.action).label)
+
+    @property
+    def sentence(self) -> SafeString:
+        """Who did what, with the person and the key marked, and a link to the key."""
+        event = self.event
+        who = format_html("<strong>{}</strong>", event.who)
+        names = {
+            "who": format_html("{} <small>({})</small>", who, gettext("you")) if self.is_own else who,
+            "key": self.key.html,
+            "address": format_html("<b>{}</b>", event.facts.get("address", "")),
+            "title": format_html("<b>{}</b>", sentences.old_title(event) or self.consumer),
+        }
+        blanks = {name: f"{{{name}}}" for name in sentences.NAMES}
+        return format_html(escape(sentences.sentence_of(event) % blanks), **names)
+
+    @property
+    def key(self) -> KeyName:
+        event = self.event
+        return self._named(event.key_id, event.key_label, event.masked or ("" if event.key_label else "••••"))
+
+    @property
+    def new_key(self) -> KeyName | None:
+        """The key that takes the place of those concerned."""
+        ending = self.event.facts.get("new_ending", "")
+        if not ending or ending == self.event.key_ending:
+            return None
+        return self._named(self.event.facts.get("new", ""), self.event.facts.get("label", ""), f"••••{ending}")
+
+    @property
+    def old_keys(self) -> list[KeyName]:
+        """Keys that were rotated together, the first of them; of events before these were noted none is known."""
+        named = list(self.event.facts.get("names", {}).items())[:NAMED_AT_MOST]
+        return [self._named(key_id, label, f"••••{ending}") for key_id, (label, ending) in named]
+
+    @property
+    def more_old_keys(self) -> str:
+        """How many more there were, in words."""
+        more = len(self.event.facts.get("names", {})) - NAMED_AT_MOST
+        return ngettext("and %(number)d more", "and %(number)d more", more) % {"number": more} if more > 0 else ""
+
+    def _named(self, key_id: str, label: str, masked: str) -> KeyName:
+        if not key_id or not self.owner or key_id == self.here:
+            return KeyName(label, masked)
+        url = reverse("keys:key", args=[self.event.environment, self.event.consumer, key_id])
+        is_gone = self.event.action != Action.DELETE and self.owner.lacks_key(key_id)
+        return KeyName(label, masked, url, is_gone)
+
+    @property
+    def form_to_let_in(self) -> str:
+        """URL of the form that gives access to whoever asked for it; "" where they have it, or asked long ago."""
+        event = self.event
+        is_open = event.action == Action.ASK_FOR_ACCESS and event.started_at > timezone.now() - ASKED_LATELY
+        if not is_open or not self.owner or any(same_address(one.email, event.email) for one in self.owner.managers):
+            return ""
+        return form_for(event.environment, event.consumer, event.email)
 
     @property
     def icon(self) -> str:
@@ -178,51 +269,58 @@ class Entry:
         return TONES.get(Outcome(self.event.outcome), "warn")
 
     @property
-    def key_page(self) -> str:
-        """URL of the page of the key concerned, where the consumer is the reader's."""
-        return self._page_of(self.event.key_id)
-
-    @property
-    def new_key_page(self) -> str:
-        return self._page_of(self.event.facts.get("new", ""))
-
-    def _page_of(self, key_id: str) -> str:
-        if not key_id or not self.consumer:
-            return ""
-        return reverse("keys:key", args=[self.event.environment, self.event.consumer, key_id])
-
-    @property
-    def new_key(self) -> str:
-        """The key that takes the place of the one concerned."""
-        ending = self.event.facts.get("new_ending", "")
-        return f"••••{ending}" if ending and ending != self.event.key_ending else ""
-
-    @property
     def detail(self) -> str:
-        """The form of a copy, the manager concerned, the new label, the new end, or the end of what was replaced."""
+        """The form of a copy, the new label, the plan, the new expiry, or that of what was replaced."""
         facts = self.event.facts
         match self.event.action:
-            case Action.ROTATE | Action.ROTATE_ALL if self.event.outcome == Outcome.DONE and facts.get("old"):
-                last = max(filter(None, map(parse_datetime, facts["old"].values())))
-                return gettext("What it replaces works until %(end)s") % {"end": written(last)}
-            case Action.ADD_MANAGER | Action.REMOVE_MANAGER:
-                return str(facts.get("address", ""))
+            case Action.ROTATE | Action.ROTATE_ALL:
+                return self._end_of_old
             case Action.COPY:
                 return str(facts.get("form", ""))
-            case Action.RENAME | Action.RENAME_CONSUMER:
-                return str(facts.get("label", ""))
+            case Action.RENAME | Action.RENAME_CONSUMER if label := facts.get("label"):
+                return gettext("New name: %(name)s") % {"name": label}
             case Action.CREATE | Action.START_PLAN | Action.CHANGE_PLAN | Action.CANCEL_PLAN | Action.RESUME_PLAN:
                 return str(facts.get("plan_name", ""))
             case Action.CHANGE_END if ends := parse_datetime(facts.get("ends") or ""):
-                return written(ends)
+                return _expiry(ends)
+            case Action.SUPPORT_ENDED if (how := facts.get("how", "")) in VisitEnd:
+                return gettext("Ended %(how)s") % {"how": VisitEnd(how).label}
         return ""
 
     @property
-    def how_it_ended(self) -> str:
-        how = self.event.facts.get("how", "")
-        return str(VisitEnd(how).label) if how in VisitEnd else ""
+    def _end_of_old(self) -> str:
+        """Until when what was replaced works."""
+        facts = self.event.facts
+        ends = list(filter(None, map(parse_datetime, facts.get("old", {}).values())))
+        if self.event.outcome != Outcome.DONE or not ends:
+            return ""
+        last, is_one = max(ends), self.event.action == Action.ROTATE
+        if last > timezone.now():
+            words = gettext("Old key works until %(end)s") if is_one else gettext("Old keys work until %(end)s")
+        else:
+            words = gettext("Old key expired %(end)s") if is_one else gettext("Old keys expired %(end)s")
+        return words % {"end": written(last)}
+
+    @property
+    def why(self) -> str:
+        """Why it was not done, or not all of it."""
+        match self.event.outcome:
+            case Outcome.REFUSED:
+                return str(self.event.facts.get("refusal", ""))
+            case Outcome.FAILED:
+                return gettext("The key service couldn't do it. Nothing was changed.")
+            case Outcome.UNCONFIRMED:
+                return gettext("The key service didn't say whether it was done.")
+            case Outcome.PARTLY:
+                return gettext("The new key works, but the old one didn't get its new expiry.")
+        return ""
 
     @property
     def address(self) -> str:
-        """Network address of the person; where colleagues sit is the operator's business."""
-        return "" if self.event.staff_email else self.event.address
+        """Network address of the person; where colleagues sit is the operator's business, and strangers' is theirs."""
+        return "" if self.event.staff_email or self.event.action == Action.ASK_FOR_ACCESS else self.event.address
+
+
+def _expiry(ends: datetime) -> str:
+    words = gettext("Expires %(end)s") if ends > timezone.now() else gettext("Expired %(end)s")
+    return words % {"end": written(ends)}

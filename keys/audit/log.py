@@ -230,6 +230,9 @@ def _close(event: AuditEvent, outcome: Outcome, problem: BaseException | None = 
     event.lock = None
     if outcome in NOT_DONE:
         event.token = None  # the form may be sent again
+    if isinstance(problem, NotAllowed | RateLimited):
+        # As the person was told, in their language; "bare" where nothing else is known of what was wanted.
+        event.facts |= {"refusal": str(problem.text)} | ({} if event.facts else {"bare": True})
     event.save(update_fields=["outcome", "ended_at", "lock", "token", "facts"])
     reason = f"{type(problem).__name__}: {problem}" if isinstance(problem, ApiError) else type(problem).__name__
     level = logging.INFO if problem is None else logging.WARNING

@@ -20,9 +20,10 @@ from django.utils.translation import get_language, override
 from django.utils.translation import gettext as _
 
 from keys import counter
+from keys.audit import sentences
 from keys.conf import settings
 from keys.models import PLANNING, Action, AuditEvent, Outcome
-from keys.times import zone
+from keys.times import in_words, written, zone
 from keys.types import Consumer
 
 logger = logging.getLogger(__name__)
@@ -41,6 +42,7 @@ TOLD = PLANNING | {
 MANAGERS_AT_MOST = 50
 AT_MOST = {60 * 60: 20, 24 * 60 * 60: 60}
 """Mails in so many seconds about one consumer to one mailbox: its managers choose whom else they name as one."""
+NAMED_AT_MOST = 50
 
 
 def tell_managers(event: AuditEvent, consumer: Consumer) -> None:
@@ -123,13 +125,42 @@ def digest_of_mailbox(purpose: str, email: str) -> str:
 
 
 def _end_of(event: AuditEvent) -> datetime | None:
-    """New end of the key that the mail names, if that was changed."""
+    """Expiry that the mail names: a new one of its key, or that of the key that was replaced."""
     ends = None
-    if event.action == Action.CHANGE_END:
+    if event.action in {Action.CREATE, Action.CHANGE_END}:
         ends = event.facts.get("ends")
-    elif event.action == Action.ROTATE and event.outcome == Outcome.DONE:  # else the old key goes on
-        ends = event.facts.get("old", {}).get(event.key_id)
+    elif event.action in {Action.ROTATE, Action.ROTATE_ALL} and event.outcome == Outcome.DONE:  # else it stays
+        ends = max(event.facts.get("old", {}).values(), default=None)
     return parse_datetime(ends) if ends else None
+
+
+def _facts(event: AuditEvent) -> list[tuple[str, str]]:
+    """Facts of the change as lines of the mail, in the language and zone of its reader."""
+    facts, ends = event.facts, _end_of(event)
+    end = f"{written(ends)} ({from_now(ends)})" if ends else ""
+    has_expired, of_many = ends is not None and ends <= timezone.now(), event.action == Action.ROTATE_ALL
+    until = _("Old keys work until") if of_many else _("Old key works until")
+    if has_expired:
+        until = _("Old keys expired") if of_many else _("Old key expired")
+    names = [f"{label} ••••{ending}".strip() for label, ending in facts.get("names", {}).values()]
+    replaces = event.action in {Action.ROTATE, Action.ROTATE_ALL}
+    lines = [
+        (_("Key"), f"{event.key_label} {event.masked}".strip()),
+        (_("Keys"), ", ".join(names[:NAMED_AT_MOST]) + (" …" if len(names) > NAMED_AT_MOST else "")),
+        (_("New key"), f"••••{facts['new_ending']}" if replaces and facts.get("new_ending") else ""),
+        (until if replaces else _("Expired") if has_expired else _("Expires"), end),
+        (_("Plan"), facts.get("plan_name", "")),
+        (_("Plan before"), facts.get("plan_before", "")),
+        (_("When"), written(event.started_at)),
+        (_("From"), "" if event.staff_email else event.address),
+        (_("Environment"), event.environment),
+    ]
+    return [(name, text) for name, text in lines if text]
+
+
+def from_now(moment: datetime) -> str:
+    """Relative time with plain spaces, as mails have no others."""
+    return in_words(moment, timezone.now()).replace("\xa0", " ")
 
 
 def _has_ended_a_key(event: AuditEvent) -> bool:
@@ -142,22 +173,33 @@ def _has_ended_a_key(event: AuditEvent) -> bool:
         was = event.facts.get("was", {})
         ends = [end for key, end in event.facts.get("old", {}).items() if end != was.get(key)]
     else:
-        ends = [end.isoformat()] if (end := _end_of(event)) else []
+        end = _end_of(event) if event.action != Action.CREATE else None
+        ends = [end.isoformat()] if end else []
     moments = filter(None, map(parse_datetime, ends))
     return event.outcome == Outcome.DONE and any(moment <= timezone.now() for moment in moments)
 
 
 def _write(address: str, context: dict[str, Any]) -> tuple[str, str]:
-    event = context["event"]
-    template, subject = "keys/mail.txt", _("%(title)s: %(what)s")
-    told = {"title": context["consumer"].title, "what": Action(event.action).label, "who": event.who}
+    event, title = context["event"], context["consumer"].title
+    if address in _invited(event):
+        told = {"who": event.who, "title": _title_for_strangers(context["consumer"]), "address": address}
+        page = page_of_consumer(event.environment, event.consumer)
+        subject = _("%(who)s gave you access to the API keys of %(title)s") % told
+        return subject, render_to_string("keys/invitation_mail.txt", context | told | {"page": page})
+    if event.action == Action.REMOVE_MANAGER and address == event.facts["address"]:
+        told = {"title": _title_for_strangers(context["consumer"])}
+        subject = _("You no longer have access to the API keys of %(title)s") % told
+        lines = [(_("Done by"), event.who), *_facts(event)]
+        return subject, render_to_string("keys/mail.txt", context | {"what": subject, "facts": lines, "is_gone": True})
+    template, what = "keys/mail.txt", sentences.in_words(event, title)
     if "found" in event.facts:
-        template, told["what"] = "keys/leak_mail.txt", _("A key has leaked")
-    elif address in _invited(event):
-        template, told["title"] = "keys/invitation_mail.txt", _title_for_strangers(context["consumer"])
-        subject = _("%(who)s gives you access to the API keys of %(title)s")
-        context = context | told | {"address": address, "page": page_of_consumer(event.environment, event.consumer)}
-    return subject % told, render_to_string(template, context)
+        template, what = (
+            "keys/leak_mail.txt",
+            _("The key %(key)s has leaked") % {"key": event.key_label or event.masked},
+        )
+    names_it = event.action in {Action.RENAME_CONSUMER, Action.CREATE_CONSUMER, Action.DELETE_CONSUMER}
+    subject = what if names_it else _("%(what)s (%(title)s)") % {"what": what, "title": title}
+    return subject, render_to_string(template, context | {"what": subject, "facts": _facts(event)})
 
 
 def _addresses(event: AuditEvent, consumer: Consumer) -> list[str]:
@@ -174,28 +216,29 @@ REQUEST_SECONDS = 14 * 24 * 60 * 60
 
 def ask_managers(environment: str, consumer: Consumer, address: str) -> None:
     """Mail every manager that somebody asks for access, with a link to the form in which that address stands."""
-    addresses = managers_to_tell(consumer)
-    languages = import_string(settings.KEYS_LANGUAGES)(addresses)
-    form = settings.PORTAL_URL + reverse("keys:add_manager", args=[environment, consumer.name])
     context = {
         "address": address,
         "consumer": consumer,
         "portal_name": settings.PORTAL_NAME,
         "portal_url": settings.PORTAL_URL,
         "portal_support_url": settings.PORTAL_SUPPORT_URL,
-        "page": f"{form}?for={signing.dumps(address, salt=REQUEST)}",
+        "page": settings.PORTAL_URL + form_for(environment, consumer.name, address),
     }
-    mails = []
-    for manager in addresses:
-        language = languages.get(manager.lower()) or get_language()
-        with override(language):
-            subject = _("%(who)s asks for access to %(title)s") % {"who": address, "title": consumer.title}
-            body = render_to_string("keys/access_request_mail.txt", context)
-        mails.append(EmailMessage(subject, body, to=[manager], headers={"Content-Language": language}))
+
+    def write(_manager: str) -> tuple[str, str]:
+        subject = _("%(who)s asks for access to %(title)s") % {"who": address, "title": consumer.title}
+        return subject, render_to_string("keys/access_request_mail.txt", context)
+
     try:
-        get_connection().send_messages(mails)
+        get_connection().send_messages(in_their_words(managers_to_tell(consumer), write))
     except Exception:
         logger.exception("managers of %s could not be asked for access", consumer.name)
+
+
+def form_for(environment: str, consumer: str, address: str) -> str:
+    """URL of the form that gives access, in which this address stands already."""
+    form = reverse("keys:add_manager", args=[environment, consumer])
+    return f"{form}?for={signing.dumps(address, salt=REQUEST)}"
 
 
 def address_asked_for(signed: str) -> str:

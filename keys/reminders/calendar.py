@@ -90,8 +90,8 @@ def _event(environment: str, consumer: Consumer, key: ApiKey) -> Any:
         uid=uuid5(NAMESPACE_URL, f"{page}/{consumer.name}/{key.id}"),
         start=key.expires_on,
         stamp=timezone.now(),
-        summary=_("%(label)s ends (%(title)s)") % {"label": key.title, "title": consumer.title},
-        description=_("This API key of %(title)s (%(environment)s) ends now.") % facts,
+        summary=_("%(label)s expires (%(title)s)") % {"label": key.title, "title": consumer.title},
+        description=_("This API key of %(title)s (%(environment)s) expires now.") % facts,
         url=f"{page}#consumer-{consumer.name}",
         transparency=icalendar.enums.TRANSP.TRANSPARENT,
     )
@@ -100,7 +100,7 @@ def _event(environment: str, consumer: Consumer, key: ApiKey) -> Any:
 def _note(unread: int) -> str:
     """Description of the calendar, and of what it lacks."""
     if not unread:
-        return _("The ends of the API keys that you manage.")
+        return _("When your API keys expire.")
     words = ngettext(
         "Not complete: %(number)d consumer could not be read.",
         "Not complete: %(number)d consumers could not be read.",

@@ -1,18 +1,15 @@
-"""Reminder mails: one for each manager of a consumer, naming the keys that end soon or have ended."""
+"""Reminder mails: one for each manager of a consumer, naming the keys that expire soon or have expired."""
 
 from dataclasses import dataclass
-from datetime import datetime
 
 from django.core.mail import EmailMessage
 from django.template.loader import render_to_string
 from django.urls import reverse
-from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from keys.audit.notifications import in_their_words
+from keys.audit.notifications import from_now, in_their_words
 from keys.conf import settings
-from keys.times import in_words
 from keys.types import ApiKey, Consumer
 
 NAMED_AT_MOST = 50
@@ -56,25 +53,27 @@ def _subject(consumer: Consumer, keys: list[ApiKey]) -> str:
     first, number = keys[0], len(keys)
     words = {"title": consumer.title, "label": first.title, "number": number}
     if number == 1 and first.expires_on and not first.is_ended:
-        words["when"] = _from_now(first.expires_on)
-        return _("%(title)s: %(label)s ends %(when)s") % words
+        words["when"] = from_now(first.expires_on)
+        return _("%(label)s expires %(when)s (%(title)s)") % words
     if number == 1:
-        return _("%(title)s: %(label)s has ended") % words
+        return _("%(label)s has expired (%(title)s)") % words
     if all(key.is_ended for key in keys):
-        return ngettext("%(title)s: %(number)d key has ended", "%(title)s: %(number)d keys have ended", number) % words
-    return ngettext("%(title)s: %(number)d key ends", "%(title)s: %(number)d keys end", number) % words
+        return (
+            ngettext("%(number)d key has expired (%(title)s)", "%(number)d keys have expired (%(title)s)", number)
+            % words
+        )
+    if any(key.is_ended for key in keys):
+        return _("%(number)d keys expire soon or have expired (%(title)s)") % words
+    return (
+        ngettext("%(number)d key expires soon (%(title)s)", "%(number)d keys expire soon (%(title)s)", number) % words
+    )
 
 
 def _line(environment: str, key: ApiKey) -> Line:
-    when = _from_now(key.expires_on) if key.expires_on else ""
+    when = from_now(key.expires_on) if key.expires_on else ""
     if key.is_ended:
         return Line(key, when, _url("create_in", environment, key.consumer))
     return Line(key, when, _url("rotate", environment, key.consumer, key.id))
-
-
-def _from_now(moment: datetime) -> str:
-    """Relative time with plain spaces, as mails have no others."""
-    return in_words(moment, timezone.now()).replace("\xa0", " ")
 
 
 def _url(name: str, *parts: str) -> str:

@@ -14,7 +14,7 @@ from keys.service import rate_limits
 from keys.service.keyring import KeyRing
 from keys.types import Consumer
 
-THE_PERSONS_OWN = gettext_lazy("Reminders and calendars are each person's own: support may only look.")
+THE_PERSONS_OWN = gettext_lazy("Reminders and calendars are personal: support can only view them.")
 
 
 class ReminderRing(KeyRing):
@@ -63,10 +63,10 @@ class ReminderRing(KeyRing):
 
 
 def _last_one_on(consumer: Consumer) -> NotAllowed:
-    text = _("Nobody else has reminders about the keys of %(title)s turned on, so yours stay on.")
+    text = _("No one else gets reminders about the keys of %(title)s, so yours stay on.")
     return NotAllowed(
         text % {"title": consumer.title},
-        advice=_("Ask another manager to turn reminders on first."),
+        advice=_("Ask someone else with access to turn theirs on first."),
     )
 
 

@@ -11,9 +11,11 @@ from django.utils.translation import gettext as _
 
 from keys import counter
 from keys.access import Actor, is_named
+from keys.audit import log
 from keys.audit.notifications import ask_managers
 from keys.conf import settings
 from keys.errors import NotAllowed, NotFound, OddAnswer
+from keys.models import Action
 from keys.service.keyring import KeyRing
 from keys.types import NAME, Consumer, Unread
 from keys.zuplo.client import DeveloperAPI, read_entry
@@ -34,24 +36,37 @@ def may_ask(actor: Actor) -> bool:
 
 
 def ask(ring: KeyRing, words: str) -> None:
-    """Mail the managers of the consumer that has this name, or a key with this ending, if there is exactly one."""
+    """Mail the managers of the consumer that has this name, or a key with this ending, if there is exactly one.
+
+    Each request is on record, refused where nobody was asked: managers read of those that reached them, colleagues of
+    all, and the person who asks of none.
+    """
     actor = ring.actor
     if not may_ask(actor):
         raise NotAllowed(
-            _("Access is given by our team."), advice=_("Write to support, and say who should have access.")
+            _("Our team decides who has access."), advice=_("Contact support and say who should have access.")
         )
     if counter.count(f"keys:limit:asks:{actor.user_id}", DAY) > BY_PERSON:
-        raise NotAllowed(_("You have asked often enough for one day."), advice=_("Please try again tomorrow."))
-    found = _with_ending(ring.api, words) if ENDING.fullmatch(words) else _named(ring.api, words)
-    if found is None or is_named(actor, found):
-        logger.info("asked for access to a consumer that is not there, or not the only one")
-        return
+        raise NotAllowed(_("You've asked too often today."), advice=_("Please try again tomorrow."))
+    try:
+        with log.recorded(actor, Action.ASK_FOR_ACCESS, ring.environment, "") as event:
+            found = _with_ending(ring.api, words) if ENDING.fullmatch(words) else _named(ring.api, words)
+            event.consumer = found.name if found else ""
+            log.note(event)
+            ask_managers(ring.environment, _to_be_asked(ring, found), actor.email)
+    except NotFound as nobody:
+        logger.info("nobody is asked for access: %s", nobody)
+
+
+def _to_be_asked(ring: KeyRing, found: Consumer | None) -> Consumer:
+    """The consumer; raises `NotFound` where there is none, the person manages it, or its managers were asked today."""
+    if found is None or is_named(ring.actor, found):
+        raise NotFound("a consumer that is not there, not the only one, or the person's own")
     place = f"{ring.environment}/{found.name}"
-    asked_before = counter.count(f"keys:asked:{place}:{actor.user_id}", DAY) > 1
+    asked_before = counter.count(f"keys:asked:{place}:{ring.actor.user_id}", DAY) > 1
     if asked_before or counter.count(f"keys:asked:{place}", DAY) > OF_CONSUMER:
-        logger.info("nobody is asked again for access to %s today", place)
-        return
-    ask_managers(ring.environment, found, actor.email)
+        raise NotFound("its managers were asked before today")
+    return found
 
 
 def _named(api: DeveloperAPI, name: str) -> Consumer | None:

@@ -374,11 +374,12 @@ class KeyRing:
             if seen and seen != before.mark:
                 raise ChangedMeanwhile("there are other keys now than were seen")
             old, was = confirmed_writes.ends_of_old(before.keys, old_ends), current_ends(*before.keys)
+            names = {key.id: [key.label, key.ending] for key in before.live_keys}
             if each:
-                log.note(event, each=[], old=old, was=was)
+                log.note(event, each=[], old=old, was=was, names=names)
                 return self._rotate_each(event, before, old_ends, ends)
             facts = confirmed_writes.facts_of_new_key(before.key_ids, "", ends)
-            log.note(event, old=old, was=was, **facts)
+            log.note(event, old=old, was=was, names=names, **facts)
             rolled, new = confirmed_writes.roll_keys(self.api, before, old_ends, facts)
             log.note_new_key(event, new.key)
             new = self._redacted_for_staff(new)

@@ -60,11 +60,10 @@ def people_of(actor: Actor, environment: str, consumer: Consumer) -> list[Person
 def sign_in_trouble(email: str) -> str:
     """Why no account can have this address, told by itself; "" if one can."""
     if not is_address(email):
-        return _("“%(email)s” is not an e-mail address, so no account can have it.") % {"email": email}
+        return _("“%(email)s” isn't an email address, so no one can sign in with it.") % {"email": email}
     domain = email.rpartition("@")[2].lower().rstrip(".")
     if any(domain == name or domain.endswith(f".{name}") for name in RESERVED):
-        words = _("%(email)s: no mail reaches %(domain)s, so nobody can prove this address.")
-        return words % {"email": email, "domain": domain}
+        return _("No email reaches %(domain)s, so no one can sign in with this address.") % {"domain": domain}
     return ""
 
 

@@ -59,7 +59,7 @@ def page(request: Request, ring: ReminderRing) -> HttpResponse:
 def turn(request: Request, ring: ReminderRing, name: str) -> HttpResponse:
     on = request.POST.get("on") == "1"
     title = {"title": ring.turn(name, on=on).title}
-    said = _("Reminders about %(title)s are on.") if on else _("Reminders about %(title)s are off.")
+    said = _("Reminders for %(title)s turned on.") if on else _("Reminders for %(title)s turned off.")
     messages.success(request, said % title)
     number = request.POST.get("page", "")
     page_url = reverse("keys:reminders_in", args=[ring.environment])

@@ -149,7 +149,7 @@ def key_page(request: Request, ring: KeyRing, name: str, key_id: str) -> HttpRes
         "back": _row_of(request, ring, consumer, key_id) if key else page_of(request, ring.environment, name),
     }
     context |= page_context(ring) | _requests() | {"first_key": key}
-    context |= history_of_key(request, ring, consumer, events)
+    context |= history_of_key(request, ring, consumer, events, key_id)
     context |= {"finishes_copy": not request.htmx and is_finishing_copy(request, ring)}
     if request.htmx:
         return push_url(render(request, "keys/_key_panel.html", context), False)  # the page is still the list's

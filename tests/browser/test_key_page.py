@@ -36,7 +36,7 @@ def test_one_press_tells_who_copied_the_key(anns_page: Page, keys: list[dict[str
     ben_client.post(f"/keys/production/acme/{keys[0]['id']}/copy/")
     label(anns_page, keys[0]).click()
     panel = anns_page.get_by_role("dialog", name="CI")
-    expect(panel.get_by_text("Copied a key")).to_be_visible()
+    expect(panel.get_by_text("copied the key")).to_be_visible()
     expect(panel.get_by_text("ben@acme.test")).to_be_visible()
     assert anns_page.evaluate("window.sameDocument")
 
@@ -97,7 +97,7 @@ def test_a_change_on_its_own_page_is_told_there(anns_page: Page, keys: list[dict
     button(dialog, "Save").click()
     expect(anns_page.get_by_role("heading", name="Build", level=1)).to_be_visible()
     expect(anns_page.get_by_text("Renamed.")).to_be_visible()
-    expect(anns_page.get_by_text("Renamed a key")).to_be_visible()
+    expect(anns_page.get_by_text("renamed the key")).to_be_visible()
 
 
 def test_after_a_rotation_its_page_names_the_new_key(
@@ -122,7 +122,7 @@ def test_without_javascript_it_is_a_page_that_says_who_did_what(
     page_without_js.goto("/keys/")
     page_without_js.get_by_role("link", name="Build").click()
     expect(page_without_js.get_by_role("heading", name="Build", level=1)).to_be_visible()
-    expect(page_without_js.get_by_text("Renamed a key")).to_be_visible()
+    expect(page_without_js.get_by_text("renamed the key")).to_be_visible()
     button(page_without_js.locator("#main"), "Reveal").click()
     expect(page_without_js.locator("main .secret-value")).to_have_value(keys[0]["key"])
 

@@ -1,11 +1,13 @@
-"""Giving a colleague access as people do it, by two clicks, with and without JavaScript; and the colleague's way in."""
+"""Giving a colleague access as people do it, with and without JavaScript; the colleague's way in; who did what."""
 
+import re
 from typing import Any
 
 import pytest
 from django.core import mail
 from playwright.sync_api import Locator, Page, expect
 
+from keys.models import Action, AuditEvent, Outcome
 from sandbox import Sandbox
 from tests.helpers.people import last_code
 from tests.helpers.verbs import acme
@@ -80,3 +82,31 @@ def test_the_field_has_the_focus_and_escape_gives_it_back(page: Page, sign_in: A
     expect(page.get_by_label("Email address")).to_be_focused()
     page.keyboard.press("Escape")
     expect(people).to_be_focused()
+
+
+@pytest.mark.parametrize("javascript", [True, False])
+def test_the_history_is_filtered_at_once_or_by_a_button(
+    javascript: bool, open_page: Any, sign_in: Any, ann: Any, sandbox: Sandbox
+) -> None:
+    acme(sandbox)
+    for action in (Action.CREATE, Action.REVEAL, Action.REVEAL):
+        common = {"environment": "production", "consumer": "acme", "outcome": Outcome.DONE, "key_label": "CI"}
+        AuditEvent.objects.create(user=ann, email=ann.email, action=action, **common)
+    page: Page = open_page(java_script_enabled=javascript)
+    sign_in(page, ann)
+    page.goto("/keys/activity/")
+    events, apply = page.locator("[data-event]"), page.get_by_role("button", name="Apply")
+    expect(events).to_have_count(3)
+    page.get_by_label("Show").focus()
+    page.get_by_label("Show").select_option("made")
+    if javascript:
+        expect(apply).to_be_hidden()
+        expect(page.get_by_label("Show")).to_be_focused()
+    else:
+        apply.click()
+    expect(events).to_have_count(1)
+    expect(page).to_have_url(re.compile(r"/activity/\?kind=made$"))
+    expect(page.get_by_role("link", name="Download CSV")).to_have_attribute("href", re.compile(r"\?kind=made$"))
+    page.go_back()
+    expect(events).to_have_count(3)
+    expect(page.get_by_label("Show")).to_have_value("")

@@ -71,7 +71,7 @@ def test_what_the_end_interrupts_leads_the_whole_page_away(
     clerk.user_permissions.clear()
     dialog.get_by_label("Label").fill("Changed")
     dialog.locator("form button:not([type=button])").click()
-    expect(page.get_by_text("any more: it ended as the right to it was taken away.")).to_be_visible()
+    expect(page.get_by_text("any more: it ended because permission was withdrawn.")).to_be_visible()
     assert {key["description"] for key in sandbox.keys("acme")} == {"CI", "Laptop"}
 
 

@@ -104,15 +104,23 @@ def history_of_acme(stage: Stage) -> None:
     long = {"key_label": "CI of the mobile application, with a rather long label", "key_ending": "07ab"}
     far = {"email": BEN, "address": "2001:db8:85a3:8d3:1319:8a2e:370:7348"}
     mine = {"user": ann, "email": ANN}
+    kept = next(one for one in stage.sandbox.keys("acme") if one["description"] == "Production server")
+    here = {"key_id": kept["id"], "key_label": kept["description"], "key_ending": kept["key"][-4:]}
+    rotated = {"new_ending": "c41d", "new": "gone", "label": "Production server", "old": {kept["id"]: in_days(2)}}
+    names = {"a": ["CI", "07ab"], "b": ["Laptop", "5e2d"], kept["id"]: [here["key_label"], here["key_ending"]]}
+    all_of = {"new_ending": "0b7e", "new": "new", "old": {"a": in_days(-1)}, "names": names}
+    limit = {"refusal": "Acme Inc can have 4 keys."}
     for number, (action, facts) in enumerate(
         [
-            (Action.ROTATE, mine | key | {"facts": {"new_ending": "c41d"}}),
+            (Action.ASK_FOR_ACCESS, {"email": "mia@acme.test"}),
+            (Action.ROTATE, mine | here | {"facts": rotated}),
+            (Action.ROTATE_ALL, far | {"facts": all_of}),
             (Action.REVEAL, mine | key),
             (Action.COPY, far | long),
             (Action.SUPPORT_ENDED, mine | by_staff | {"consumer": "", "environment": "", "facts": {"how": "stopped"}}),
             (Action.REVEAL, mine | by_staff | key | {"outcome": Outcome.REFUSED}),
             (Action.SUPPORT, mine | by_staff | {"consumer": "", "environment": "", "facts": {"until": in_days(1)}}),
-            (Action.CREATE, mine | {"outcome": Outcome.REFUSED}),
+            (Action.CREATE, mine | {"outcome": Outcome.REFUSED, "facts": limit}),
             (Action.CHANGE_END, far | long | {"outcome": Outcome.UNCONFIRMED}),
             (Action.ROTATE, far | key | {"outcome": Outcome.PARTLY, "facts": {"new_ending": "77e0"}}),
             (Action.DELETE, mine | long | {"outcome": Outcome.FAILED, "consumer": "globex"}),

@@ -10,6 +10,7 @@ from typing import Any
 from django.http import HttpResponse
 from django.test import Client
 
+from keys.audit.sentences import DONE_SENTENCES
 from keys.models import Action
 from sandbox import Sandbox
 
@@ -52,6 +53,11 @@ def acme(sandbox: Sandbox, invites: Iterable[str] = ()) -> State:
         keys=[{"description": "CI"}, {"description": "Laptop", "expiresOn": _wire(LAPTOP_ENDS)}],
     )
     return sandbox.keys("acme")
+
+
+def done_words(action: Action) -> str:
+    """The part of its sentence that says what was done, up to what it names."""
+    return str(DONE_SENTENCES[action]).split("%(who)s ")[1].split(" %(")[0]
 
 
 def named(keys: State, label: str | None) -> State:

@@ -15,11 +15,12 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from keys.access import Actor
-from keys.audit import history
+from keys.audit import history, sentences
 from keys.audit.csv_export import harmless_cell
+from keys.errors import RateLimited
 from keys.management.commands.prune_audit import BATCH
 from keys.models import Action, AuditEvent, Outcome, VisitEnd
-from tests.helpers.verbs import CHANGES, FULL_KEY, VERBS, Verb, acme, by_action
+from tests.helpers.verbs import CHANGES, FULL_KEY, VERBS, Verb, acme, by_action, done_words
 
 pytestmark = pytest.mark.django_db
 PAGE, CSV = "/keys/activity/production/", "/keys/activity/production.csv"
@@ -53,7 +54,7 @@ def test_a_manager_reads_what_was_done(verb: Verb, sandbox, ann_client, ben_clie
     verb.send(ann_client, verb.url(sandbox))
     for client in (ann_client, ben_client):
         (row,) = rows(client)
-        assert str(verb.action.label) in row
+        assert done_words(verb.action) in row
         assert "ann@acme.test" in row
         assert "Acme" in row
         assert "127.0.0.1" in row
@@ -152,7 +153,8 @@ def test_what_failed_behind_the_gate_is_told_with_its_outcome(sandbox, ann_clien
     sandbox.fault("DELETE", "*", "status", status=400)
     delete.send(ann_client, delete.url(sandbox))
     (row,) = rows(ben_client)
-    assert "Tried to delete the key Not done" in row
+    assert "ann@acme.test tried to delete the key: CI ••••" in row
+    assert "Not done The key service couldn't do it. Nothing was changed." in row
 
 
 def test_ones_own_refused_tries_are_told(sandbox, ann_client, ben_client, settings):
@@ -160,7 +162,9 @@ def test_ones_own_refused_tries_are_told(sandbox, ann_client, ben_client, settin
     acme(sandbox)
     create = next(verb for verb in CHANGES if verb.action == Action.CREATE)
     create.send(ann_client, create.url(sandbox))
-    assert "Tried to create a key Refused" in rows(ann_client)[0]
+    (row,) = rows(ann_client)
+    assert "tried to create a key Refused Acme Inc can have 1 key." in row
+    assert table(ann_client)[0]["Details"] == "Acme Inc can have 1 key."
     assert rows(ben_client) == []
 
 
@@ -172,6 +176,71 @@ def test_a_rotation_names_both_keys(sandbox, ann_client):
     assert f"••••{old}" in rows(ann_client)[0]
     assert f"••••{new}" in rows(ann_client)[0]
     assert table(ann_client)[0]["New key ends with"] == new
+    assert "Old key works until " in rows(ann_client)[0]
+    assert table(ann_client)[0]["Details"].startswith("Old key works until ")
+
+
+def links(client: Client, url: str = PAGE) -> dict[str, str]:
+    """The keys that the newest event leads to."""
+    event = BeautifulSoup(client.get(url).content, "html.parser").select_one("[data-event]")
+    return {link["href"].split("/")[-2]: " ".join(link.parent.get_text(" ").split()) for link in event.select("a")}
+
+
+def test_each_line_leads_to_its_keys_and_says_which_are_gone(sandbox, ann_client):
+    acme(sandbox)
+    rotate = next(verb for verb in CHANGES if verb.action == Action.ROTATE)
+    rotate.send(ann_client, rotate.url(sandbox))
+    old, new = (key for key in sandbox.keys("acme") if key["description"] == "CI")
+    assert set(links(ann_client)) == {old["id"], new["id"]}
+    assert "deleted" not in rows(ann_client)[0]
+    page = f"/keys/production/acme/{new['id']}/"
+    assert f">CI <code>••••{old['key'][-4:]}</code></a>" in ann_client.get(page).text, "the other key alone is a link"
+    ann_client.post(f"{page}delete/", {"token": str(uuid.uuid4())})
+    deletion, rotation = rows(ann_client)
+    assert f"New key CI ••••{new['key'][-4:]} deleted" in rotation
+    assert deletion.count("deleted") == 1, "that it is gone is what this one tells"
+    for key_id in links(ann_client):
+        assert ann_client.get(f"/keys/production/acme/{key_id}/").status_code == 200
+
+
+def test_of_a_key_that_may_not_be_readable_it_is_not_said_that_it_is_gone(sandbox, ann, ann_client):
+    acme(sandbox)
+    happened(ann, action=Action.REVEAL, key_id="key_Gone")
+    assert "deleted" in rows(ann_client)[0]
+    sandbox.fault("GET", "*", "odd_object", object="key", times=0, field="id", value="../keys")
+    assert "deleted" not in rows(ann_client)[0]
+
+
+def test_of_a_rotation_of_all_keys_each_is_named(sandbox, ann_client):
+    keys = acme(sandbox)
+    rotate_all = next(verb for verb in CHANGES if verb.action == Action.ROTATE_ALL)
+    rotate_all.send(ann_client, rotate_all.url(sandbox))
+    (row,), (line,) = rows(ann_client), table(ann_client)
+    for key in keys:
+        name = f"{key['description']} ••••{key['key'][-4:]}"
+        assert name in row
+        assert name in line["Details"]
+    assert "Old keys work until " in row
+    assert {key["id"] for key in sandbox.keys("acme")} == set(links(ann_client))
+
+
+def test_of_very_many_keys_rotated_together_some_are_named(sandbox, ann, ann_client):
+    acme(sandbox)
+    names = {f"key_{number}": [f"Key {number}", "1a2b"] for number in range(23)}
+    happened(ann, action=Action.ROTATE_ALL, facts={"names": names})
+    assert "and 3 more" in rows(ann_client)[0]
+    assert len(links(ann_client)) == history.NAMED_AT_MOST
+    assert "and 3 more" in table(ann_client)[0]["Details"]
+
+
+def test_a_refusal_before_the_gate_tells_nothing_to_others(sandbox, ann_client, mallory_client, settings):
+    """H3: its reason is on record, and does not make it one of the consumer's events."""
+    settings.KEYS_REVEALS_PER_MINUTE = 0
+    acme(sandbox)
+    VERBS[0].send(mallory_client, VERBS[0].url(sandbox))
+    assert AuditEvent.objects.get().facts == {"refusal": str(RateLimited.text), "bare": True}
+    assert rows(ann_client) == []
+    assert str(RateLimited.text) not in mallory_client.get(PAGE).text
 
 
 @pytest.mark.parametrize(
@@ -179,16 +248,17 @@ def test_a_rotation_names_both_keys(sandbox, ann_client):
     [
         (Action.ADD_MANAGER, {"address": "carla@acme.test"}, "carla@acme.test"),
         (Action.REMOVE_MANAGER, {"address": "carla@acme.test"}, "carla@acme.test"),
-        (Action.RENAME, {"label": "Build"}, "Build"),
-        (Action.RENAME_CONSUMER, {"label": "Acme Ltd"}, "Acme Ltd"),
-        (Action.CHANGE_END, {"ends": "2026-11-26T09:27:00+00:00"}, "26 Nov 2026, 09:27 UTC"),
+        (Action.RENAME, {"label": "Build"}, "New name: Build"),
+        (Action.RENAME_CONSUMER, {"label": "Acme Ltd"}, "New name: Acme Ltd"),
+        (Action.CHANGE_END, {"ends": "2026-11-20T09:27:00+00:00"}, "Expired 20 Nov 2026, 09:27 UTC"),
+        (Action.CHANGE_END, {"ends": "2126-11-20T09:27:00+00:00"}, "Expires 20 Nov 2126, 09:27 UTC"),
         (Action.CHANGE_END, {}, ""),
         (
             Action.ROTATE_ALL,
-            {"old": {"a": "2026-11-20T09:00:00+00:00", "b": "2026-11-26T09:27:00+00:00"}},
-            "What it replaces works until 26 Nov 2026, 09:27 UTC",
+            {"old": {"a": "2026-11-19T09:00:00+00:00", "b": "2026-11-20T09:27:00+00:00"}},
+            "Old keys expired 20 Nov 2026, 09:27 UTC",
         ),
-        (Action.DELETE, {"address": "carla@acme.test"}, ""),
+        (Action.DELETE, {}, ""),
     ],
 )
 def test_it_is_told_what_a_change_came_to(action, facts, words, sandbox, ann, ann_client):
@@ -201,7 +271,8 @@ def test_it_is_told_what_a_change_came_to(action, facts, words, sandbox, ann, an
 def test_of_an_old_key_that_may_go_on_no_end_is_told(sandbox, ann, ann_client):
     acme(sandbox)
     happened(ann, outcome=Outcome.PARTLY, facts={"old": {"a": "2026-11-26T09:27:00+00:00"}})
-    assert table(ann_client)[0]["Details"] == ""
+    assert "works until" not in rows(ann_client)[0]
+    assert table(ann_client)[0]["Details"] == "The new key works, but the old one didn't get its new expiry."
 
 
 # Support and admins
@@ -228,10 +299,10 @@ def test_the_customer_reads_of_support_with_the_reason(visit, ann_client):
         assert "Reason: Ticket 7" in row
         assert "(you)" not in row
         assert "127.0.0.1" not in row
-    assert "Began to look at the keys" in began
-    assert "Tried to reveal the key Refused" in tried
-    assert "Ended looking at the keys" in ended
-    assert "It ended by hand." in ended
+    assert "Support (clerk@portal.test) opened your page" in began
+    assert "tried to reveal the key Refused You are here as support" in tried
+    assert "Support (clerk@portal.test) closed your page" in ended
+    assert "Ended by them" in ended
     assert {(line["Who"], line["Reason"], line["Network address"]) for line in table(ann_client)} == {
         ("Support (clerk@portal.test)", "Ticket 7", "")
     }
@@ -240,7 +311,7 @@ def test_the_customer_reads_of_support_with_the_reason(visit, ann_client):
 def test_a_fellow_manager_reads_what_support_tried_with_their_keys_and_not_the_visit(visit, ben_client):
     """H3: the visit was to Ann's account."""
     (row,) = rows(ben_client)
-    assert "Tried to reveal the key Refused" in row
+    assert "tried to reveal the key Refused You are here as support" in row
     assert "Support (clerk@portal.test)" in row
     assert "ann@acme.test" not in row
 
@@ -271,6 +342,10 @@ def test_it_is_filtered_by_consumer_and_kind(sandbox, ann, sam, ann_client):
     assert len(rows(ann_client, PAGE + "?kind=staff")) == 1
     assert len(rows(ann_client, PAGE + "?kind=nonsense")) == 7
     assert len(table(ann_client, CSV + "?kind=ended&consumer=acme")) == 2
+    answer = ann_client.get(PAGE + "?consumer=&kind=made", headers={"HX-Request": "true"})
+    assert answer["HX-Push-Url"] == PAGE + "?kind=made"
+    assert ann_client.get(PAGE + "?consumer=&kind=", headers={"HX-Request": "true"})["HX-Push-Url"] == PAGE
+    assert "HX-Push-Url" not in ann_client.get(PAGE + "?kind=made")
     page = ann_client.get(PAGE + "?kind=managers")
     assert "Nothing matches" in page.text
     assert f'href="{CSV}?kind=managers"' in page.text
@@ -293,9 +368,9 @@ def test_it_is_paged_without_gaps_or_repeats(same_time, sandbox, ann, ann_client
     while url:
         answer = ann_client.get(url)
         page = BeautifulSoup(answer.content, "html.parser")
-        seen += [row.get_text() for row in page.select(".event-key > span")]
+        seen += [row.get_text() for row in page.select(".event-what")]
         older = page.select_one('a[rel="next"]')
-        url, pages = (PAGE + older["href"] if older else ""), pages + 1
+        url, pages = (older["href"] if older else ""), pages + 1
     assert pages == 3
     assert len(seen) == len(set(seen)) == 120
     assert len(table(ann_client)) == 120
@@ -311,13 +386,29 @@ def test_a_page_that_nobody_linked_to_is_the_first(sandbox, ann, ann_client):
 
 def test_the_page_costs_few_queries_however_long_the_history(sandbox, ann, ann_client):
     acme(sandbox)
-    AuditEvent.objects.bulk_create(
-        AuditEvent(user=ann, email=ann.email, consumer="acme", action=Action.REVEAL, environment="production")
-        for _ in range(300)
-    )
-    with CaptureQueriesContext(connection) as queries:
+    with CaptureQueriesContext(connection) as with_none:
         ann_client.get(PAGE)
-    assert len(queries) < 12
+    AuditEvent.objects.bulk_create(
+        AuditEvent(
+            user=ann,
+            email=ann.email,
+            consumer="acme",
+            action=action,
+            environment="production",
+            key_id=f"key_{number}",
+            key_ending="1a2b",
+            facts={"new": f"key_{number + 1}", "new_ending": "3c4d", "address": "zoe@acme.test"},
+            outcome=Outcome.DONE,
+            started_at=timezone.now() - timedelta(minutes=5),
+        )
+        for number in range(30)
+        for action in Action
+        if action not in {Action.DELETE_CONSUMER, Action.SUPPORT}
+    )
+    for name in ("", "?kind=made&consumer=acme"):
+        with CaptureQueriesContext(connection) as queries:
+            ann_client.get(PAGE + name)
+        assert len(queries) <= len(with_none) < 12
     assert not any("COUNT(" in query["sql"] for query in queries)
 
 
@@ -434,6 +525,12 @@ def test_they_are_forgotten_in_small_steps(ann):
         call_command("prune_audit", stdout=io.StringIO())
     assert sum(query["sql"].startswith("DELETE") for query in queries) == 3
     assert not AuditEvent.objects.exists()
+
+
+def test_every_action_has_a_sentence_and_a_phrase():
+    """A visit that did not come about has none: nobody else hears of it."""
+    assert set(sentences.DONE_SENTENCES) == set(Action)
+    assert set(Action) - set(sentences.TRIES) == {Action.PROVIDER_ADDRESS, Action.SUPPORT_ENDED}
 
 
 def test_how_a_visit_ended_is_said_in_words():

@@ -68,9 +68,9 @@ def test_it_tells_who_did_what_with_the_key_by_one_call(
     page = look(ann_client, link["href"], htmx=htmx)
     assert [call.method for call in sandbox.journal()] == ["GET"]
     renamed, copied = events(page)
-    assert "Copied a key" in copied
+    assert "copied the key" in copied
     assert "ben@acme.test" in copied
-    assert "Renamed a key" in renamed
+    assert "renamed the key" in renamed
     assert "(you)" in renamed
     assert f"••••{key['key'][-4:]}" in words(page)
     assert "No expiry" in words(page)
@@ -105,7 +105,7 @@ def test_both_ends_of_a_rotation_lead_to_each_other(htmx: bool, sandbox: Sandbox
         assert f"{sentence} ••••••••{there['key'][-4:]}" in words(page)
         assert f'href="{address(there)}"' in page.text
         (row,) = events(page)
-        assert "Rotated a key" in row
+        assert "rotated the key" in row
     assert "· Works until" in words(look(ann_client, address(new), htmx=htmx))
     assert "· No expiry" in words(look(ann_client, address(old), htmx=htmx))
 
@@ -115,7 +115,7 @@ def test_rotating_all_stands_in_the_history_of_each(sandbox: Sandbox, ann_client
     ann_client.post("/keys/production/acme/rotate-all/", {"grace": "1h", "token": str(uuid.uuid4())})
     (new,) = new_keys(before, sandbox.keys("acme"))
     for key in (*before, new):
-        assert "Rotated all keys" in events(ann_client.get(address(key)))[0]
+        assert "rotated all keys" in events(ann_client.get(address(key)))[0]
     assert words(ann_client.get(address(new))).count("Replaces ") == len(before)
 
 
@@ -166,8 +166,8 @@ def test_a_deleted_key_keeps_its_history(htmx: bool, sandbox: Sandbox, ann_clien
     assert "was deleted" in words(page)
     assert "CI" in words(page)
     deleted, copied = events(page)
-    assert "Deleted a key" in deleted
-    assert "Copied a key" in copied
+    assert "deleted the key" in deleted
+    assert "copied the key" in copied
     assert "key-card" not in page.text
 
 
@@ -333,7 +333,7 @@ def test_support_sees_it_and_changes_nothing(htmx: bool, sandbox: Sandbox, ann, 
     assert page.status_code == 200
     assert f"{address(key)}reveal/" not in page.text
     assert f"{address(key)}rotate/" not in page.text
-    assert "Tried to reveal the key Refused" in events(page)[0]
+    assert "tried to reveal the key" in events(page)[0]
 
 
 def test_it_is_only_looked_at(sandbox: Sandbox, ann_client: Client) -> None:

@@ -1,5 +1,6 @@
 """H3: the managers of a consumer are told by mail what was done to its keys."""
 
+import re
 import uuid
 from datetime import timedelta
 
@@ -10,7 +11,7 @@ from django.utils import timezone
 
 from keys.models import Action
 from sandbox import Sandbox
-from tests.helpers.verbs import CHANGES, FULL_KEY, VERBS, Verb, acme, by_action, new_keys
+from tests.helpers.verbs import CHANGES, FULL_KEY, VERBS, Verb, acme, by_action, done_words, new_keys
 
 pytestmark = pytest.mark.django_db
 QUIET = {Action.REVEAL, Action.COPY, Action.RENAME, Action.RENAME_CONSUMER}
@@ -26,29 +27,47 @@ def test_every_manager_is_told_who_did_what(verb: Verb, sandbox: Sandbox, ann_cl
         verb.send(ann_client, url, token)
     assert sorted(message.to for message in mail.outbox) == [["ann@acme.test"], ["ben@acme.test"]]
     message = mail.outbox[0]
-    assert message.subject == f"Acme Inc: {verb.action.label}"
+    assert message.subject.startswith(f"ann@acme.test {done_words(verb.action)}")
+    assert message.subject.endswith(" (Acme Inc)")
     text = message.body
-    for fact in (
-        "ann@acme.test",
-        "Acme Inc",
-        f"What:   {verb.action.label}\n",
-        "production, from 127.0.0.1",
-        "/keys/production/",
-    ):
+    assert text.startswith(message.subject + "\n")
+    for fact in ("From: 127.0.0.1\n", "Environment: production\n", "Contact us the way", "/keys/production/"):
         assert fact in text
-    assert ("Ends:   " in text) is (verb.action in {Action.ROTATE, Action.CHANGE_END})
+    assert ("\nExpires: " in text) is (verb.action in {Action.CREATE, Action.CHANGE_END})
+    assert ("\nOld key" in text) is (verb.action in {Action.ROTATE, Action.ROTATE_ALL})
     assert text.rstrip().endswith("\n-- \nAPI Portal\nhttp://127.0.0.1:8000")  # as mails about the account end
     assert message.extra_headers["Content-Language"] == "en"
     if verb.on_key:
-        assert f"CI (ends with {keys[0]['key'][-4:]})" in text
+        assert f"\nKey: CI ••••{keys[0]['key'][-4:]}\n" in text
     assert not FULL_KEY.search(str(message.message()))
 
 
-def test_a_key_without_a_label_is_called_so(sandbox: Sandbox, ann_client: Client) -> None:
+def test_a_key_without_a_label_is_told_by_its_last_characters(sandbox: Sandbox, ann_client: Client) -> None:
     sandbox.add_consumer("globex", label="Globex", managers=["ann@acme.test"], keys=[{"description": ""}])
     (key,) = sandbox.keys("globex")
     ann_client.post(f"/keys/production/globex/{key['id']}/delete/", {"token": str(uuid.uuid4()), "sure": "on"})
-    assert f"Unnamed key (ends with {key['key'][-4:]})" in mail.outbox[0].body
+    assert mail.outbox[0].subject == f"ann@acme.test deleted the key ••••{key['key'][-4:]} (Globex)"
+    assert f"\nKey: ••••{key['key'][-4:]}\n" in mail.outbox[0].body
+
+
+def test_a_pair_is_told_with_the_time_that_the_old_key_has_left(sandbox: Sandbox, ann_client: Client) -> None:
+    acme(sandbox)
+    (rotate,) = [verb for verb in VERBS if verb.action == Action.ROTATE]
+    rotate.send(ann_client, rotate.url(sandbox))
+    old, new = (key["key"][-4:] for key in sandbox.keys("acme") if key["description"] == "CI")
+    assert mail.outbox[0].subject == "ann@acme.test rotated the key CI (Acme Inc)"
+    body = mail.outbox[0].body
+    assert f"\nKey: CI ••••{old}\nNew key: ••••{new}\nOld key works until: " in body
+    assert re.search(r"Old key works until: .+ UTC \(in 1 day\)\n", body)
+
+
+def test_of_all_keys_that_were_rotated_each_is_named(sandbox: Sandbox, ann_client: Client) -> None:
+    keys = acme(sandbox)
+    (rotate_all,) = [verb for verb in VERBS if verb.action == Action.ROTATE_ALL]
+    rotate_all.send(ann_client, rotate_all.url(sandbox))
+    assert mail.outbox[0].subject == "ann@acme.test rotated all keys (Acme Inc)"
+    (line,) = re.findall(r"^Keys: (.+)$", mail.outbox[0].body, re.MULTILINE)
+    assert sorted(line.split(", ")) == sorted(f"{key['description']} ••••{key['key'][-4:]}" for key in keys)
 
 
 def test_no_end_is_told_of_an_old_key_that_goes_on(sandbox: Sandbox, ann_client: Client) -> None:
@@ -58,7 +77,7 @@ def test_no_end_is_told_of_an_old_key_that_goes_on(sandbox: Sandbox, ann_client:
     sandbox.fault("PATCH", "*", "status", status=500, times=1)
     rotate.send(ann_client, rotate.url(sandbox))
     assert len(mail.outbox) == 2
-    assert "Ends:" not in mail.outbox[0].body
+    assert "Old key" not in mail.outbox[0].body
 
 
 @pytest.mark.parametrize("verb", [verb for verb in VERBS if verb.action in QUIET], ids=by_action)

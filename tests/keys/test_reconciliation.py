@@ -18,7 +18,7 @@ from keys.audit.notifications import TOLD
 from keys.models import READS, Action, AuditEvent, Outcome
 from sandbox import Sandbox
 from tests.helpers.staff import ACME, manager_id
-from tests.helpers.verbs import CHANGES, FULL_KEY, MAKING, Verb, acme, by_action, new_keys
+from tests.helpers.verbs import CHANGES, FULL_KEY, MAKING, Verb, acme, by_action, done_words, new_keys
 
 pytestmark = pytest.mark.django_db
 every_change = pytest.mark.parametrize("verb", CHANGES, ids=by_action)
@@ -73,7 +73,7 @@ def test_managers_are_told_of_what_is_found_done(verb: Verb, look: str, sandbox:
     for _ in range(2):
         assert ann_client.get("/keys/").status_code == 200 if look == "page" else settle()
     assert sorted(message.to for message in mail.outbox) == [["ann@acme.test"], ["ben@acme.test"]]
-    assert str(verb.action.label) in mail.outbox[0].subject
+    assert done_words(verb.action) in mail.outbox[0].subject
     assert "ann@acme.test" in mail.outbox[0].body
     assert not FULL_KEY.search(mail.outbox[0].body)
 

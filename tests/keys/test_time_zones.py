@@ -87,10 +87,10 @@ def test_page_history_form_and_mail_show_one_clock(sandbox, ann, client):
     client.post(f"{key}end/", {"ends_on": ends.strftime(MINUTES), "zone": HONOLULU} | token())
     words = f"{ends:%-d} {ends:%b} {ends:%Y}, {ends:%H:%M} HST"
     assert words in client.get("/keys/").text
-    assert f"Ends:   {words}" in mail.outbox[0].body
+    assert f"Expires: {words}" in mail.outbox[0].body
     history = client.get("/keys/activity/").text
     assert words in history
-    assert f"the zone {HONOLULU}" in history
+    assert f"Times are in {HONOLULU}." in history
     event = AuditEvent.objects.latest("pk")
     assert f">{event.started_at.astimezone(here):%H:%M}</time>" in history
     page = client.get(f"{key}end/")
@@ -119,7 +119,7 @@ def test_the_csv_file_stays_in_utc(ann_client, key):
 def test_a_cookie_that_names_no_zone_means_utc(ann_client, key, said):
     page = in_zone(ann_client, said).get("/keys/activity/")
     assert page.status_code == 200
-    assert "the zone UTC" in page.text
+    assert "Times are in UTC." in page.text
 
 
 @pytest.mark.parametrize("moment", ["9999-12-31T23:59:59.000Z", "0001-01-01T00:00:00.000Z"])

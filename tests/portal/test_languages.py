@@ -190,7 +190,7 @@ def test_a_mail_to_several_speaks_to_each_in_the_language_last_used_here(sandbox
     key_id = sandbox.keys("acme")[0]["id"]
     client_of(ann).post(f"/keys/production/acme/{key_id}/delete/", {"token": str(uuid.uuid4())})
     assert {message.to[0]: message.subject for message in mail.outbox} == {
-        "Ann@acme.test": "acme: Schlüssel gelöscht",
-        "ben@acme.test": "acme: Borró una clave",
-        "carla@acme.test": "acme: Deleted a key",
+        "Ann@acme.test": "ann@acme.test hat den Schlüssel CI gelöscht (acme)",
+        "ben@acme.test": "ann@acme.test eliminó la clave CI (acme)",
+        "carla@acme.test": "ann@acme.test deleted the key CI (acme)",
     }

@@ -53,9 +53,9 @@ def test_it_tells_the_ends_of_all_keys_of_a_person(two_environments, ann_client)
     acme(two_environments, late, name="globex", label="Globex", bucket=preview)
     acme(two_environments, soon, name="theirs", label="Theirs", managers=[BEN])
     assert events(make_address(ann_client)) == {
-        "Key 0 ends (Acme Inc)": datetime.fromisoformat(soon),
-        "Key 1 ends (Acme Inc)": datetime.fromisoformat(past),
-        "Key 0 ends (Globex)": datetime.fromisoformat(late),
+        "Key 0 expires (Acme Inc)": datetime.fromisoformat(soon),
+        "Key 1 expires (Acme Inc)": datetime.fromisoformat(past),
+        "Key 0 expires (Globex)": datetime.fromisoformat(late),
     }
 
 
@@ -101,7 +101,7 @@ def test_it_is_stored_nowhere_and_reads_no_cookie(sandbox, address, ben_client):
     answer = ben_client.get(address)
     assert answer["Cache-Control"] == "private, no-store"
     assert not answer.cookies
-    assert "Key 0 ends" in answer.text
+    assert "Key 0 expires" in answer.text
     assert ben_client.head(address).status_code == 200
     assert ben_client.post(address).status_code == 405
 
@@ -118,7 +118,7 @@ def test_hostile_labels_make_no_other_event(sandbox, address):
 @pytest.mark.parametrize("moment", ["0001-01-01T00:00:00.000Z", "9999-12-31T23:59:59.000Z"])
 def test_an_end_at_the_edge_of_the_calendar_breaks_nothing(moment, sandbox, address):
     acme(sandbox, moment)
-    assert events(address) == {"Key 0 ends (Acme Inc)": datetime.fromisoformat(moment)}
+    assert events(address) == {"Key 0 expires (Acme Inc)": datetime.fromisoformat(moment)}
 
 
 def test_it_speaks_the_language_of_its_owner(sandbox, ann, address):
@@ -228,7 +228,7 @@ def test_what_cannot_be_read_hides_nothing_else_and_is_told(sandbox, address):
     acme(sandbox, in_days(3))
     sandbox.fault("GET", "*", "odd_object", object="consumer", field="name", value="org.example", times=0)
     text = Client().get(address).text
-    assert "Key 0 ends (Acme Inc)" in text
+    assert "Key 0 expires (Acme Inc)" in text
     assert "Not complete: 1 consumer could not be read." in text
 
 

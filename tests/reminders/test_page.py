@@ -55,10 +55,10 @@ def test_a_person_turns_reminders_off_and_on_again(sandbox, ann_client):
     assert rows(ann_client) == {"acme": ("On", "Turn off")}
     answer = ann_client.post(TURN, OFF, follow=True)
     assert answer.redirect_chain == [(PAGE, 302)]
-    assert "Reminders about Acme Inc are off." in answer.text
+    assert "Reminders for Acme Inc turned off." in answer.text
     assert rows(ann_client) == {"acme": ("Off", "Turn on")}
     assert muted() == [("acme", ANN)]
-    assert "Reminders about Acme Inc are on." in ann_client.post(TURN, ON, follow=True).text
+    assert "Reminders for Acme Inc turned on." in ann_client.post(TURN, ON, follow=True).text
     assert rows(ann_client) == {"acme": ("On", "Turn off")}
     assert muted() == []
     assert events() == [(Action.REMINDERS_OFF, Outcome.DONE), (Action.REMINDERS_ON, Outcome.DONE)]
@@ -76,10 +76,10 @@ def test_the_last_one_on_cannot_turn_them_off_and_is_told_why(sandbox, ann_clien
     acme(sandbox)
     ben_client.post(TURN, OFF)
     assert rows(ann_client) == {"acme": ("On", "")}
-    assert "Nobody else has reminders on" in ann_client.get(PAGE).text
+    assert "No one else has them on" in ann_client.get(PAGE).text
     answer = ann_client.post(TURN, OFF)
     assert answer.status_code == 403
-    for sentence in ("Nobody else has reminders about the keys of Acme Inc turned on", "Ask another manager"):
+    for sentence in ("No one else gets reminders about the keys of Acme Inc", "Ask someone else with access"):
         assert sentence in answer.text
     assert muted() == [("acme", BEN)]
     assert AuditEvent.objects.latest("pk").outcome == Outcome.REFUSED
@@ -136,7 +136,7 @@ def test_the_page_tells_the_days_and_is_one_link_away(sandbox, ann_client, setti
     settings.KEYS_REMINDER_DAYS = ["7", "60", "7"]
     acme(sandbox)
     page = ann_client.get("/keys/reminders/")
-    assert "60 and 7 days before a key ends" in page.text
+    assert "60 and 7 days before a key expires" in page.text
     menu = BeautifulSoup(ann_client.get("/keys/").content, "html.parser").select_one("#account-menu")
     assert menu.select_one("a[href='/keys/reminders/']")
     assert not FULL_KEY.search(page.text)
@@ -147,11 +147,11 @@ def test_managers_read_in_the_history_who_turned_reminders_off(sandbox, ann_clie
     acme(sandbox)
     ann_client.post(TURN, OFF)
     history = ben_client.get("/keys/activity/production/?kind=reminders")
-    assert "Turned reminders off" in history.text
+    assert "turned off their reminders" in history.text
     assert ANN in history.text
     ann_client.post(MAKE)
-    assert "Created a calendar address" in ann_client.get("/keys/activity/production/").text
-    assert "Created a calendar address" not in ben_client.get("/keys/activity/production/").text
+    assert "created a calendar address" in ann_client.get("/keys/activity/production/").text
+    assert "created a calendar address" not in ben_client.get("/keys/activity/production/").text
 
 
 def test_nobody_is_mailed_of_it(sandbox, ann_client):

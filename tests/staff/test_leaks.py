@@ -172,8 +172,8 @@ def test_a_leaked_key_ends_now_and_all_managers_are_told(sandbox: Sandbox, sam_c
     assert not sandbox.authorizes(key["key"])
     assert sorted(message.to[0] for message in mail.outbox) == ["ann@acme.test", "ben@acme.test"]
     message = mail.outbox[0]
-    assert message.subject == "Acme Inc: A key has leaked"
-    for words in (f"CI (ends with {key['key'][-4:]})", FOUND, "Support (sam@portal.test)", "What to do:", "production"):
+    assert message.subject == "The key CI has leaked (Acme Inc)"
+    for words in (f"CI ••••{key['key'][-4:]}", FOUND, "Support (sam@portal.test)", "What to do:", "production"):
         assert words in message.body
     assert not FULL_KEY.search(message.body)
     event = AuditEvent.objects.get()
@@ -187,7 +187,8 @@ def test_it_may_end_later_and_without_a_word(sandbox: Sandbox, sam_client) -> No
     response = report(sam_client, sandbox, when="later", ends_on=later.strftime("%Y-%m-%dT%H:%M"), tell="")
     assert response.status_code == 303
     assert about(ends(sandbox.keys("acme")[0]), later)
-    assert [message.subject for message in mail.outbox] == ["Acme Inc: Changed when a key ends"] * 2
+    subject = "Support (sam@portal.test) changed the expiry of the key CI (Acme Inc)"
+    assert [message.subject for message in mail.outbox] == [subject] * 2
     assert FOUND not in mail.outbox[0].body
 
 

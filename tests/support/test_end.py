@@ -128,4 +128,4 @@ def test_what_is_sent_after_the_end_is_done_by_nobody(verb: Verb, htmx, sandbox,
     assert target == f"/admin/portal/user/{ann.pk}/change/"
     assert sandbox.keys("acme") == before
     assert not FULL_KEY.search(answer.text)
-    assert "any more: it ended as the time was over." in browser.get("/").text
+    assert "any more: it ended because time was up." in browser.get("/").text
