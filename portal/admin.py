@@ -37,6 +37,7 @@ for _model in (EmailAddress, Authenticator, SocialAccount, SocialApp, SocialToke
     admin.site.unregister(_model)
 
 admin.site.site_header = admin.site.site_title = settings.PORTAL_NAME
+admin.site.enable_nav_sidebar = False  # its script moves every page aside once it is there; the header has the links
 
 
 class ReadOnlyInline(admin.TabularInline):
@@ -115,9 +116,6 @@ class UserAdmin(admin.ModelAdmin):
     )
     add_fieldsets = ((None, {"fields": ("email",), "description": _("The person signs in by a mailed code.")}),)
     inlines = (AddressInline, SecondFactorInline)
-
-    class Media:
-        css = {"all": ["keys/css/admin.css"]}
 
     @admin.display(description=_("second factor"), boolean=True)
     def second_factor(self, person: User) -> bool:

@@ -153,11 +153,15 @@ def in_batches(events: QuerySet[AuditEvent], at_once: int = 500) -> Iterator[Aud
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One event as a manager reads it; `consumer` is the title of the consumer, "" where it is about none."""
+    """One event as a manager reads it; `consumer` is the title of the consumer, "" where it is about none.
+
+    `site` is the instance of `keys` whose pages it links to; None is the portal.
+    """
 
     event: AuditEvent
     consumer: str
     is_own: bool
+    site: str | None = None
 
     @property
     def day(self) -> date:
@@ -189,7 +193,7 @@ class Entry:
     def _page_of(self, key_id: str) -> str:
         if not key_id or not self.consumer:
             return ""
-        return reverse("keys:key", args=[self.event.environment, self.event.consumer, key_id])
+        return reverse("keys:key", args=[self.event.environment, self.event.consumer, key_id], current_app=self.site)
 
     @property
     def new_key(self) -> str:

@@ -17,6 +17,7 @@ from keys.models import Action
 from keys.panels import panels
 from keys.service import confirmed_writes
 from keys.service.idempotency import Change
+from keys.service.replacements import with_replacements
 from keys.staff.decorators import SAFE, changing, for_staff, with_directory
 from keys.staff.directory import ON_A_PAGE, Directory, FirstKey
 from keys.staff.fields import as_json
@@ -25,7 +26,7 @@ from keys.staff.search.unreachable import why_unseen
 from keys.types import Consumer, NewConsumer
 from keys.web.forms import LABEL_LENGTH, ManagerForm, OnceForm
 from keys.web.portal_or_admin import ADMIN, page_of, render_here
-from keys.web.views import undone
+from keys.web.views import key_context, undone
 from keys.zuplo import bucket_names, gateway
 
 require_form = require_http_methods(["GET", "HEAD", "POST"])
@@ -68,7 +69,8 @@ def page(request: Request, directory: Directory) -> HttpResponse:
 @require_safe
 @with_directory
 def consumer(request: Request, directory: Directory, name: str) -> HttpResponse:
-    found, words = directory.consumer(name), request.GET.get("find", "").strip()[:LABEL_LENGTH]
+    (found,) = with_replacements([directory.consumer(name)], directory.environment)
+    words = request.GET.get("find", "").strip()[:LABEL_LENGTH]
     context = {
         "title": found.title,
         "consumer": found.narrowed(words),
@@ -79,6 +81,14 @@ def consumer(request: Request, directory: Directory, name: str) -> HttpResponse:
         "unseen": why_unseen(found, lambda address, consumer: True),
     }
     return render_here(request, "keys/consumer.html", page_context(directory) | context)
+
+
+@require_safe
+@with_directory
+def key(request: Request, directory: Directory, name: str, key_id: str) -> HttpResponse:
+    """Page of one key: as its managers have it, with the verbs of colleagues."""
+    context = key_context(request, directory, name, key_id)
+    return render_here(request, "keys/key.html", page_context(directory) | context)
 
 
 @require_form

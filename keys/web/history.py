@@ -25,6 +25,7 @@ from keys.service.keyring import Found, KeyRing
 from keys.times import zone_name
 from keys.types import Consumer
 from keys.web.decorators import with_keyring
+from keys.web.portal_or_admin import ADMIN
 
 ON_A_PAGE = 50
 
@@ -126,7 +127,7 @@ def _events(ring: KeyRing, titles: dict[str, str], chosen: dict[str, str]) -> Qu
 def _entries(ring: KeyRing, titles: dict[str, str], events: Any) -> Iterator[Entry]:
     for event in events:
         is_own = event.user_id == ring.actor.user_id and not event.staff_email
-        yield Entry(event, titles.get(event.consumer, ""), is_own)
+        yield Entry(event, titles.get(event.consumer, ""), is_own, ADMIN if ring.actor.in_admin else None)
 
 
 def _row(entry: Entry) -> list[str]:

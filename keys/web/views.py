@@ -99,7 +99,15 @@ def page(request: Request, ring: KeyRing, name: str = "") -> HttpResponse:
 @require_safe
 @with_keyring
 def key_page(request: Request, ring: KeyRing, name: str, key_id: str) -> HttpResponse:
-    """Page of one key, also of one that is gone while its history is kept; for htmx a panel beside the list."""
+    """Page of one key; for htmx a panel beside the list."""
+    context = key_context(request, ring, name, key_id)
+    if request.htmx:
+        return push_url(render(request, "keys/_key_panel.html", context), False)  # the page is still the list's
+    return render(request, "keys/key.html", context)
+
+
+def key_context(request: Request, ring: KeyRing, name: str, key_id: str) -> dict[str, Any]:
+    """Context of the page of a key, also of one that is gone while its history is kept."""
     (consumer,) = with_replacements([ring.consumer(name)], ring.environment)
     events = history.of_key(ring.actor, ring.environment, name, key_id)
     key = None if consumer.lacks_key(key_id) else consumer.key(key_id)
@@ -114,13 +122,10 @@ def key_page(request: Request, ring: KeyRing, name: str, key_id: str) -> HttpRes
         "title": label or _("Unnamed key"),
         "masked": masked,
         "replaces": consumer.replaces(key) if key else [],
-        "back": page_of(request, ring.environment) + (f"#key-{key_id}" if key else f"#consumer-{name}"),
+        "back": _back(request, ring) + (f"#key-{key_id}" if key else f"#consumer-{name}"),
     }
     context |= _page_context(ring) | _requests() | {"first_key": key}
-    context |= history_of_key(request, ring, consumer, events)
-    if request.htmx:
-        return push_url(render(request, "keys/_key_panel.html", context), False)  # the page is still the list's
-    return render(request, "keys/key.html", context)
+    return context | history_of_key(request, ring, consumer, events)
 
 
 @require_POST
@@ -433,7 +438,7 @@ def _dialog(
 
 def _revealed(request: Request, ring: KeyRing, **context: Any) -> HttpResponse:
     """A page that shows a key for a minute: without the script nothing else takes it away again."""
-    context["hands_over"] = not context.get("text") and not in_admin(request)
+    context["hands_over"] = not context.get("text")
     response = _dialog(request, ring, "keys/_revealed.html", **context)
     response["Refresh"] = f"60; url={_back(request, ring)}"
     return response
