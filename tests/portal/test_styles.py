@@ -33,7 +33,14 @@ def test_the_parts_stand_in_one_layer_of_their_own_on_nothing_but_the_tokens(nam
 
 def test_django_admin_has_the_portals_colours() -> None:
     """Those left out follow from others, or are used in nothing that is shown here."""
-    left_out = {"accent", "header-branding-color", "object-tools-fg", "object-tools-bg", "object-tools-hover-bg"}
+    left_out = {
+        "accent",
+        "header-branding-color",
+        "header-color",
+        "object-tools-fg",
+        "object-tools-bg",
+        "object-tools-hover-bg",
+    }
     left_out |= {"primary-fg", "body-medium-color", "body-loud-color", "close-button-bg", "close-button-hover-bg"}
     assert django_colours() - {f"--{name}" for name in left_out} <= SET["admin"]
     assert not USED["admin"] - SET["admin"] - SET["tokens"]
