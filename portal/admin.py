@@ -45,6 +45,7 @@ class ReadOnlyInline(admin.TabularInline):
     """Read-only inline: for whoever may see the person; changed by nobody."""
 
     extra = 0
+    template = "admin/portal/user/inline.html"
 
     def has_view_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
         return True

@@ -117,7 +117,6 @@ class AuditEventAdmin(admin.ModelAdmin):
     list_display = ("started_at", "who", "what", "about", "reference")
     list_filter = (PersonFilter, "started_at", ByFilter, EnvironmentFilter, "outcome", "action")
     search_fields = ("email", "staff_email", "consumer", "key_label", "=key_ending", "=reference")
-    search_help_text = _("Email address, consumer, key label or last four characters, or reference")
     ordering = ("-started_at", "-id")
     sortable_by = ()  # by time, newest first: for that there is an index
     list_per_page = 100
