@@ -37,12 +37,15 @@ for _model in (EmailAddress, Authenticator, SocialAccount, SocialApp, SocialToke
     admin.site.unregister(_model)
 
 admin.site.site_header = admin.site.site_title = settings.PORTAL_NAME
+admin.site.index_title = _("Administration")
+admin.site.enable_nav_sidebar = False  # its script moves every page aside once it is there; the header has the links
 
 
 class ReadOnlyInline(admin.TabularInline):
     """Read-only inline: for whoever may see the person; changed by nobody."""
 
     extra = 0
+    template = "admin/portal/user/inline.html"
 
     def has_view_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
         return True
@@ -60,7 +63,7 @@ class ReadOnlyInline(admin.TabularInline):
 class AddressInline(ReadOnlyInline):
     model = EmailAddress
     readonly_fields = ("email", "verified", "primary", "consumers")
-    verbose_name_plural = _("e-mail addresses (proved by their holder)")
+    verbose_name_plural = _("email addresses (verified by their owner)")
 
     def get_fields(self, request: HttpRequest, obj: User | None = None) -> tuple[str, ...]:
         may_view = request.user.has_perm(PERMISSIONS[Right.VIEW])
@@ -111,13 +114,13 @@ class UserAdmin(admin.ModelAdmin):
     readonly_fields = ("last_login", "date_joined", "second_factor")
     fieldsets = (
         (None, {"fields": ("email", "is_active", "last_login", "second_factor", "date_joined")}),
-        (_("Rights"), {"fields": ("is_staff", "is_superuser", "groups", "user_permissions"), "classes": ["collapse"]}),
+        (
+            _("Permissions"),
+            {"fields": ("is_staff", "is_superuser", "groups", "user_permissions"), "classes": ["collapse"]},
+        ),
     )
-    add_fieldsets = ((None, {"fields": ("email",), "description": _("The person signs in by a mailed code.")}),)
+    add_fieldsets = ((None, {"fields": ("email",), "description": _("They sign in with a code sent by email.")}),)
     inlines = (AddressInline, SecondFactorInline)
-
-    class Media:
-        css = {"all": ["keys/css/admin.css"]}
 
     @admin.display(description=_("second factor"), boolean=True)
     def second_factor(self, person: User) -> bool:
@@ -139,7 +142,7 @@ class UserAdmin(admin.ModelAdmin):
         email = request.GET.get("email", "").lower()
         person = User.objects.filter(emailaddress__email=email, emailaddress__verified=True).first()
         if person is None:
-            messages.warning(request, _("No account has proved %(email)s.") % {"email": email})
+            messages.warning(request, _("No account has verified %(email)s.") % {"email": email})
             return redirect(f"{reverse('admin:portal_user_changelist')}?{urlencode({'q': email})}")
         place = "support" if "support" in request.GET else "change"
         return redirect(f"admin:portal_user_{place}", person.pk)
@@ -233,7 +236,7 @@ class OutgoingMailAdmin(admin.ModelAdmin):
         if mail.sent_at:
             return str(_("sent"))
         if mail.failed_at:
-            return str(_("perhaps delivered") if mail.handed_over_at else _("given up"))
+            return str(_("possibly delivered") if mail.handed_over_at else _("failed"))
         return str(_("waiting"))
 
     def has_add_permission(self, request: HttpRequest) -> bool:

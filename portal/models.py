@@ -44,7 +44,7 @@ class UserManager(BaseUserManager["User"]):
 
 class User(AbstractUser):
     username = None  # type: ignore[assignment]
-    email = models.EmailField(_("e-mail address"), unique=True)
+    email = models.EmailField(_("email address"), unique=True)
     sessions_ended = models.PositiveIntegerField(default=0, editable=False)
     """Session generation: each session carries the number that was true when it began; raising it ends them all."""
     language = models.CharField(max_length=8, blank=True, editable=False)
@@ -123,7 +123,7 @@ class OutgoingMail(models.Model):
     due_at = models.DateTimeField(_("due at"))
     useless_at = models.DateTimeField()
     attempts = models.PositiveIntegerField(_("attempts"), default=0)
-    trouble = models.CharField(_("last trouble"), max_length=200, blank=True)
+    trouble = models.CharField(_("last error"), max_length=200, blank=True)
     handed_over_at = models.DateTimeField(null=True, editable=False)
     """Since when the mail server may have it, without having said what became of it."""
     sent_at = models.DateTimeField(_("sent at"), null=True)
@@ -132,8 +132,8 @@ class OutgoingMail(models.Model):
     objects = OutgoingMails.as_manager()
 
     class Meta:
-        verbose_name = _("outgoing mail")
-        verbose_name_plural = _("outgoing mails")
+        verbose_name = _("outgoing email")
+        verbose_name_plural = _("outgoing emails")
         ordering = ("-created_at", "-pk")
         indexes = [
             models.Index(fields=["due_at"], condition=models.Q(sent_at=None, failed_at=None), name="outgoing_mail_due")

@@ -177,13 +177,15 @@ class KeyName:
 class Entry:
     """One event as a manager reads it.
 
-    `owner` is the consumer as it is now, None where the event is about none; `here` the key on whose page this is.
+    `owner` is the consumer as it is now, None where the event is about none; `here` the key on whose page this is;
+    `site` the instance of `keys` whose pages it links to, None being the portal.
     """
 
     event: AuditEvent
     owner: Consumer | None
     is_own: bool
     here: str = ""
+    site: str | None = None
 
     @property
     def consumer(self) -> str:
@@ -247,16 +249,22 @@ class Entry:
     def _named(self, key_id: str, label: str, masked: str) -> KeyName:
         if not key_id or not self.owner or key_id == self.here:
             return KeyName(label, masked)
-        url = reverse("keys:key", args=[self.event.environment, self.event.consumer, key_id])
+        where = [self.event.environment, self.event.consumer, key_id]
+        url = reverse("keys:key", args=where, current_app=self.site)
         is_gone = self.event.action != Action.DELETE and self.owner.lacks_key(key_id)
         return KeyName(label, masked, url, is_gone)
 
     @property
     def form_to_let_in(self) -> str:
-        """URL of the form that gives access to whoever asked for it; "" where they have it, or asked long ago."""
+        """URL of the form that gives access to whoever asked for it lately and lacks it, "" for others and in Django admin."""
         event = self.event
         is_open = event.action == Action.ASK_FOR_ACCESS and event.started_at > timezone.now() - ASKED_LATELY
-        if not is_open or not self.owner or any(same_address(one.email, event.email) for one in self.owner.managers):
+        if (
+            not is_open
+            or self.site
+            or not self.owner
+            or any(same_address(one.email, event.email) for one in self.owner.managers)
+        ):
             return ""
         return form_for(event.environment, event.consumer, event.email)
 

@@ -73,7 +73,7 @@ class EnvironmentFilter(admin.SimpleListFilter):
 
 
 class ByFilter(admin.SimpleListFilter):
-    title = _("who was at the keyboard")
+    title = _("actor")
     parameter_name = "by"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> Choices:
@@ -117,7 +117,6 @@ class AuditEventAdmin(admin.ModelAdmin):
     list_display = ("started_at", "who", "what", "about", "reference")
     list_filter = (PersonFilter, "started_at", ByFilter, EnvironmentFilter, "outcome", "action")
     search_fields = ("email", "staff_email", "consumer", "key_label", "=key_ending", "=reference")
-    search_help_text = _("A person's address, a consumer, a key's label or last four characters, or a reference")
     ordering = ("-started_at", "-id")
     sortable_by = ()  # by time, newest first: for that there is an index
     list_per_page = 100
@@ -127,6 +126,7 @@ class AuditEventAdmin(admin.ModelAdmin):
     paginator = CappedPaginator
     actions = None
     fields = readonly_fields = COLUMNS
+    empty_value_display = ""
     change_list_template = "admin/keys/audit_log.html"
 
     @admin.display(description=_("who"))

@@ -17,6 +17,7 @@ from keys.models import Action
 from keys.panels import panels
 from keys.service import confirmed_writes
 from keys.service.idempotency import Change
+from keys.service.replacements import with_replacements
 from keys.staff.decorators import SAFE, changing, for_staff, with_directory
 from keys.staff.directory import ON_A_PAGE, Directory, FirstKey
 from keys.staff.fields import as_json
@@ -26,6 +27,7 @@ from keys.types import Consumer, NewConsumer
 from keys.web.answers import undone
 from keys.web.forms import LABEL_LENGTH, ManagerForm, OnceForm
 from keys.web.portal_or_admin import ADMIN, page_of, render_here
+from keys.web.views import key_context
 from keys.zuplo import bucket_names, gateway
 
 require_form = require_http_methods(["GET", "HEAD", "POST"])
@@ -68,7 +70,8 @@ def page(request: Request, directory: Directory) -> HttpResponse:
 @require_safe
 @with_directory
 def consumer(request: Request, directory: Directory, name: str) -> HttpResponse:
-    found, words = directory.consumer(name), request.GET.get("find", "").strip()[:LABEL_LENGTH]
+    (found,) = with_replacements([directory.consumer(name)], directory.environment)
+    words = request.GET.get("find", "").strip()[:LABEL_LENGTH]
     context = {
         "title": found.title,
         "consumer": found.narrowed(words),
@@ -81,6 +84,14 @@ def consumer(request: Request, directory: Directory, name: str) -> HttpResponse:
     return render_here(request, "keys/consumer.html", page_context(directory) | context)
 
 
+@require_safe
+@with_directory
+def key(request: Request, directory: Directory, name: str, key_id: str) -> HttpResponse:
+    """Page of one key: as its managers have it, with the verbs of colleagues."""
+    context = key_context(request, directory, name, key_id)
+    return render_here(request, "keys/key.html", page_context(directory) | context)
+
+
 @require_form
 @with_directory
 @changing(Action.CREATE_CONSUMER)
@@ -91,7 +102,7 @@ def create(request: Request, directory: Directory) -> HttpResponse:
         first = FirstKey(wish["key_label"], form.key_ends) if form.has_key else None
         change = directory.create_consumer(_new_consumer(wish), first, token=wish["token"])
         return _created(request, directory, change)
-    return render_form(request, directory, "_create_consumer", form, title=_("Create a consumer"))
+    return render_form(request, directory, "_create_consumer", form, title=_("Create consumer"))
 
 
 def _new_consumer(wish: dict[str, Any]) -> NewConsumer:
@@ -108,9 +119,9 @@ def _new_consumer(wish: dict[str, Any]) -> NewConsumer:
 def _created(request: Request, directory: Directory, change: Change) -> HttpResponse:
     """With its first key the one page that shows it."""
     if change.key is None and not change.is_gone:
-        return redirect_with_message(request, directory, change.consumer, _("The consumer is created."))
+        return redirect_with_message(request, directory, change.consumer, _("Consumer created."))
     context = {
-        "title": _("The consumer is created"),
+        "title": _("Consumer created"),
         "headline": _("Its first key"),
         "change": change,
         "key": change.key,
@@ -129,7 +140,7 @@ def change(request: Request, directory: Directory, name: str) -> HttpResponse:
     form = ConsumerForm(_post_data(request), url=request.path, consumer=directory.consumer(name))
     if form.is_valid():
         change = directory.change_consumer(form.consumer, form.wanted, token=form.cleaned_data["token"])
-        return redirect_with_message(request, directory, change.consumer, _("The consumer is changed."))
+        return redirect_with_message(request, directory, change.consumer, _("Consumer saved."))
     return render_form(request, directory, "_change_consumer", form, consumer=form.consumer)
 
 
@@ -140,7 +151,7 @@ def delete(request: Request, directory: Directory, name: str) -> HttpResponse:
     form = DeleteForm(_post_data(request), url=request.path, name=name)
     if form.is_valid():
         change = directory.delete_consumer(name, token=form.cleaned_data["token"])
-        words = _("%(title)s is deleted, with all its keys.") % {"title": change.consumer.title}
+        words = _("%(title)s and all its keys were deleted.") % {"title": change.consumer.title}
         if change.consumer.live_keys:
             words += " " + refusals.sentence(many=True)
         messages.success(request, words)
@@ -158,7 +169,7 @@ def add_manager(request: Request, directory: Directory, name: str) -> HttpRespon
     if form.is_valid():
         email = form.cleaned_data["email"]
         change = directory.add_manager(name, email, token=form.cleaned_data["token"])
-        words = undone() if change.is_gone else _("%(email)s is a manager now.") % {"email": email}
+        words = undone() if change.is_gone else _("%(email)s is now a manager.") % {"email": email}
         return redirect_with_message(request, directory, change.consumer, words)
     return render_form(request, directory, "_add_manager", form, consumer=directory.consumer(name))
 
@@ -171,7 +182,7 @@ def remove_manager(request: Request, directory: Directory, name: str, manager_id
     if form.is_valid():
         change = directory.remove_manager(name, manager_id, token=form.cleaned_data["token"])
         email = change.event.facts.get("address", "")
-        words = undone() if change.is_gone else _("%(email)s is no manager any more.") % {"email": email}
+        words = undone() if change.is_gone else _("%(email)s is no longer a manager.") % {"email": email}
         return redirect_with_message(request, directory, change.consumer, words)
     found = directory.consumer(name)
     return render_form(request, directory, "_remove_manager", form, consumer=found, manager=found.manager(manager_id))

@@ -36,7 +36,7 @@ class Directory(KeyRing):
         """Raises `NotAllowed` for whoever may not look at consumers."""
         if not self.actor.sees_all:
             raise NotAllowed(
-                _("You have no permission to look at consumers."),
+                _("You don't have permission to see consumers."),
                 advice=_("Ask an admin for the permission “Can view consumers and their masked keys”."),
             )
 
@@ -161,6 +161,6 @@ def _facts(new: NewConsumer, managers: tuple[Manager, ...]) -> dict[str, Any]:
 
 def _taken(name: str) -> NotAllowed:
     return NotAllowed(
-        _("There is a consumer called %(name)s already.") % {"name": name},
-        advice=_("Choose another name. It cannot be changed later, but the label can."),
+        _("There is already a consumer named %(name)s.") % {"name": name},
+        advice=_("Choose another name. You can't change it later, but you can change the label."),
     )

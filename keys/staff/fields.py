@@ -42,16 +42,14 @@ class TagsField(KeylessField):
                 continue
             name, _equals, text = (part.strip() for part in line.partition("="))
             if not name or not text:
-                raise ValidationError(
-                    _("“%(line)s”: write each tag on a line of its own, as name=value."), "form", {"line": line}
-                )
+                raise ValidationError(_("“%(line)s”: write one tag per line, as name=value."), "form", {"line": line})
             if name in found:
-                raise ValidationError(_("The tag %(name)s is there twice."), "twice", {"name": name})
+                raise ValidationError(_("The tag %(name)s appears twice."), "twice", {"name": name})
             readable(line.strip())
             found[name] = text
         if len(found) > TAGS_AT_MOST:
             raise ValidationError(
-                _("The key service keeps at most %(most)d tags; these are %(number)d."),
+                _("You can have at most %(most)d tags; these are %(number)d."),
                 "many",
                 {"most": TAGS_AT_MOST, "number": len(found)},
             )
@@ -73,7 +71,9 @@ class MetadataField(KeylessField):
             # What is left over of JSON in Python, an endless number or half a sign, is no JSON to others.
             size = len(json.dumps(found, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode())
         except (ValueError, RecursionError) as problem:
-            raise ValidationError(_("This is no JSON: %(problem)s."), "json", {"problem": _where(problem)}) from None
+            raise ValidationError(
+                _("This isn't valid JSON: %(problem)s."), "json", {"problem": _where(problem)}
+            ) from None
         keyless(json.dumps(found, ensure_ascii=False))  # also one that was spelled with escapes
         if not isinstance(found, dict):
             raise ValidationError(_('Write a JSON object, as in {"plan": "pro"}.'), "object")
@@ -81,7 +81,7 @@ class MetadataField(KeylessField):
             raise ValidationError(_("Please leave out control characters and invisible ones."), "unreadable")
         if size > METADATA_BYTES:
             raise ValidationError(
-                _("The key service keeps at most %(most)d bytes; these are %(size)d."),
+                _("You can have at most %(most)d bytes; these are %(size)d."),
                 "large",
                 {"most": METADATA_BYTES, "size": size},
             )
@@ -122,7 +122,7 @@ def as_json(value: Any) -> str:
 def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) < len(pairs):
-        raise ValueError("a name is there twice")
+        raise ValueError("a name appears twice")
     return found
 
 
@@ -133,4 +133,4 @@ def _refuse(constant: str) -> NoReturn:
 def _where(problem: Exception) -> str:
     if isinstance(problem, json.JSONDecodeError):
         return gettext("line %(line)d, character %(column)d") % {"line": problem.lineno, "column": problem.colno}
-    return gettext("nested too deep") if isinstance(problem, RecursionError) else str(problem)
+    return gettext("nested too deeply") if isinstance(problem, RecursionError) else str(problem)

@@ -39,16 +39,16 @@ _NEW_NAME = re.compile(r"[a-z0-9-]{1,128}")
 
 
 class ConsumerForm(OnceForm):
-    label = label_field(_("What managers see. It may be changed at any time."))
+    label = label_field(_("What managers see. You can change it at any time."))
     tags = TagsField(
         label=_("Tags"),
         required=False,
-        help_text=_("At most 5, each on a line as name=value. The portal and your tools can filter by them."),
+        help_text=_("Up to 5, one per line, as name=value. The portal and your tools can filter by them."),
     )
     metadata = MetadataField(
         label=_("Metadata"),
         required=False,
-        help_text=_("A JSON object of at most 1,000 bytes. The gateway's policies see it as request.user.data."),
+        help_text=_("A JSON object of up to 1,000 bytes. The gateway's policies see it as request.user.data."),
     )
     seen = forms.CharField(widget=forms.HiddenInput, max_length=64)
 
@@ -83,24 +83,26 @@ class NewConsumerForm(CreateForm):
         required=False,
         max_length=128,
         help_text=_(
-            "Small letters, digits and hyphens. It can never be changed. Left empty, one is made of the label."
+            "Lowercase letters, digits and hyphens. You can't change it later. If left empty, it's made from the label."
         ),
     )
     managers = AddressesField(
         label=_("Managers"),
         required=False,
-        help_text=_("E-mail addresses, one a line. Whoever proves one in the portal sees the keys."),
+        help_text=_(
+            "Email addresses, one per line. Anyone who signs in with one of these can see and change the keys."
+        ),
     )
     invite = forms.BooleanField(
-        label=_("Invite them by Zuplo instead of adding them"),
+        label=_("Invite them through Zuplo instead of adding them"),
         required=False,
-        help_text=_("Who is invited only may not be found by this portal until the invitation is accepted."),
+        help_text=_("Until they accept the invitation, this portal might not find them."),
     )
     tags = TagsField(label=_("Tags"), required=False, help_text=ConsumerForm.base_fields["tags"].help_text)
     metadata = MetadataField(
         label=_("Metadata"), required=False, help_text=ConsumerForm.base_fields["metadata"].help_text
     )
-    key_label = LabelField(label=_("Label of the key"), required=False)
+    key_label = LabelField(label=_("Key label"), required=False)
 
     field_order = ("label", "name", "managers", "invite", "tags", "metadata", "ends", "ends_on", "key_label")
 
@@ -109,19 +111,19 @@ class NewConsumerForm(CreateForm):
         self.fields["label"].help_text = _("Who it is: a company, a team or a project.")
         ends = self.fields["ends"]
         assert isinstance(ends, forms.ChoiceField)  # noqa: S101, for the type checker
-        ends.label, ends.initial = _("First key ends"), NO_KEY
+        ends.label, ends.initial = _("First key expires"), NO_KEY
         ends.choices = [(NO_KEY, _("No key yet")), *cast(Iterable[tuple[str, Any]], ends.choices)]
 
     def clean_name(self) -> str:
         name = str(self.cleaned_data["name"]).strip()
         if name and not _NEW_NAME.fullmatch(name):
-            raise ValidationError(_("Use small letters a to z, digits and hyphens only."), "name")
+            raise ValidationError(_("Use only lowercase letters a to z, digits and hyphens."), "name")
         return name or _name_of(self.cleaned_data.get("label", ""))
 
     def clean_key_label(self) -> str:
         label = str(self.cleaned_data["key_label"])
         if self.has_key and not label:
-            raise ValidationError(_("Say where the key is to be used."), "required")
+            raise ValidationError(_("Say where the key is used."), "required")
         return label
 
     @property
@@ -138,7 +140,7 @@ class DeleteForm(OnceForm):
 
     def clean_typed(self) -> str:
         if self.cleaned_data["typed"] != self.name:
-            raise ValidationError(_("This is not its name. Nothing was deleted."), "name")
+            raise ValidationError(_("That isn't its name. Nothing was deleted."), "name")
         return self.name
 
 
@@ -161,7 +163,7 @@ class FilterForm(forms.Form):
     def clean_name(self) -> str:
         name = str(self.cleaned_data["name"])
         if name and not NAME.fullmatch(name):
-            raise ValidationError(_("No consumer can be called so: names are of letters, digits and hyphens."), "name")
+            raise ValidationError(_("That can't be a name: names have only letters, digits and hyphens."), "name")
         return name
 
 
@@ -188,14 +190,14 @@ class FindKeyForm(forms.Form):
 class LeakForm(EndForm):
     NOW, LATER = "now", "later"
 
-    when = forms.ChoiceField(label=_("The key ends"), widget=forms.RadioSelect, initial=NOW)
-    tell = forms.BooleanField(label=_("Mail all managers that it leaked"), required=False, initial=True)
+    when = forms.ChoiceField(label=_("The key expires"), widget=forms.RadioSelect, initial=NOW)
+    tell = forms.BooleanField(label=_("Email all managers that it leaked"), required=False, initial=True)
     found = forms.CharField(
-        label=_("How it was found"),
+        label=_("Where it was found"),
         required=False,
         max_length=500,
         widget=forms.Textarea({"rows": 3}),
-        help_text=_("Managers read this. Say where and when; leave the key itself out."),
+        help_text=_("Managers read this. Say where and when, but leave out the key itself."),
     )
 
     field_order = ("when", "ends_on", "tell", "found")
@@ -205,7 +207,7 @@ class LeakForm(EndForm):
         self.ending = ending
         when = self.fields["when"]
         assert isinstance(when, forms.ChoiceField)  # noqa: S101, for the type checker
-        when.choices = [(self.NOW, with_moment(_("Now"), refusals.choice())), (self.LATER, _("At this time"))]
+        when.choices = [(self.NOW, with_moment(_("Now"), refusals.choice())), (self.LATER, _("At a set time"))]
         self.fields["ends_on"].required = data is not None and data.get("when") == self.LATER
         self.fields["ends_on"].label = format_lazy(_("Time ({zone})"), zone=str(self.time_zone))
 
@@ -221,10 +223,12 @@ class LeakForm(EndForm):
         if any(map(self._may_be_the_key, words)):
             kept = (gettext("[key]") if self._may_be_the_key(word) else word for word in words)
             self.data = {**dict(self.data.items()), "found": " ".join(kept)}
-            raise ValidationError(_("This seems to hold the key itself. Leave it out: the text is mailed."), "key")
+            raise ValidationError(
+                _("This seems to contain the key itself. Leave it out: the text is sent by email."), "key"
+            )
         readable(found)
         if self.cleaned_data.get("tell") and not found:
-            raise ValidationError(_("Say how it was found, so that managers know where to look."), "required")
+            raise ValidationError(_("Say where it was found, so managers know where to look."), "required")
         return found if self.cleaned_data.get("tell") else ""
 
     def _may_be_the_key(self, word: str) -> bool:

@@ -59,35 +59,33 @@ class Report:
 
 REPORTS = {
     "ending": Report(
-        gettext_lazy("Keys that end soon"),
-        gettext_lazy("Keys that work today and end within so many days. Their managers may have to rotate them."),
+        gettext_lazy("Keys that expire soon"),
+        gettext_lazy("Active keys that expire within this many days. Their managers may need to rotate them."),
         lambda wish, new_api: criteria.ending_within(wish["days"]),
         days_form(30),
     ),
     "never": Report(
-        gettext_lazy("Keys that never end"),
-        gettext_lazy("Keys without an end: if one of them leaks unseen, it works until somebody deletes it."),
+        gettext_lazy("Keys without expiry"),
+        gettext_lazy("If one of these leaks unnoticed, it works until someone deletes it."),
         lambda wish, new_api: criteria.never_ending(),
     ),
     "old": Report(
         gettext_lazy("Old keys"),
-        gettext_lazy("Keys that work today and were made longer ago than so many days."),
+        gettext_lazy("Active keys created more than this many days ago."),
         lambda wish, new_api: criteria.older_than(wish["days"]),
         days_form(365),
     ),
     "unseen": Report(
-        gettext_lazy("Consumers that nobody can see"),
-        gettext_lazy(
-            "They have no manager, or only addresses that no sign-in can match. Their keys work all the same."
-        ),
+        gettext_lazy("Consumers no one has access to"),
+        gettext_lazy("They have no managers, or only addresses that no one can sign in with. Their keys still work."),
         lambda wish, new_api: criteria.unreachable_consumers(new_api),
         of_keys=False,
         says_why=True,
     ),
     "search": Report(
-        gettext_lazy("Search in names, labels and managers"),
+        gettext_lazy("Search names, labels and managers"),
         gettext_lazy(
-            "The key service itself finds whole names, tags and managers only, so the portal looks through all."
+            "The key service only finds whole names, tags and addresses, so the portal searches all consumers."
         ),
         lambda wish, new_api: criteria.matching(wish["words"]),
         WordsForm,
@@ -153,9 +151,9 @@ def _rows(environment: str, about: Report, wish: Wish) -> Iterator[tuple[object,
         words = _("NOT COMPLETE: the key service stopped answering after %(number)d consumers.")
         yield (words % {"number": stretch.end},)
     if stretch.odd:
-        yield (_("NOT COMPLETE: %(number)d consumers could not be read.") % {"number": stretch.odd},)
+        yield (_("NOT COMPLETE: %(number)d consumers couldn't be read.") % {"number": stretch.odd},)
     if stretch.partly:
-        yield (_("NOT COMPLETE: %(number)d consumers could not be read in full.") % {"number": stretch.partly},)
+        yield (_("NOT COMPLETE: %(number)d consumers couldn't be read in full.") % {"number": stretch.partly},)
 
 
 def _key_line(finding: Finding) -> tuple[object, ...]:

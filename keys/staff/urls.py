@@ -30,6 +30,7 @@ urlpatterns = [
     path(_consumer + "create/", for_staff(views.create), name="create_in"),
     path(_consumer + "rename/", for_staff(views.rename_consumer), name="rename_consumer"),
     path(_consumer + "rotate-all/", for_staff(views.rotate_all), name="rotate_all"),
+    path(_key, consumers.key, name="key"),
     path(_key + "reveal/", for_staff(views.reveal), name="reveal"),
     path(_key + "copy/", for_staff(views.copy, by_script=True), name="copy"),
     path(_key + "try/", for_staff(views.try_key), name="try"),

@@ -20,6 +20,7 @@ from keys.types import KEYS_IN_A_LIST, ApiKey, Consumer
 from keys.web import told
 from keys.web.hand_over import FORMS, Form
 from keys.web.listing import Listing, Place, listing
+from keys.web.portal_or_admin import ADMIN, in_admin
 
 AT, ID = "{at}", "{id}"  # blanks in the stencils of ActionsNode
 
@@ -66,13 +67,14 @@ def listing_of(context: Context, consumer: Consumer) -> Listing:
 @register.simple_tag(takes_context=True)
 def address_of(context: Context, key: ApiKey) -> str:
     """URL prefix of a key's verbs: a page of many keys is slow if it reverses every one."""
-    return _prefix(context["environment"], get_urlconf(), get_script_prefix()) + f"{key.consumer}/{key.id}/"
+    site = ADMIN if in_admin(context.get("request")) else None
+    return _prefix(context["environment"], site, get_urlconf(), get_script_prefix()) + f"{key.consumer}/{key.id}/"
 
 
 @lru_cache(maxsize=64)
-def _prefix(environment: str, _urls: str | None, _mounted_at: str) -> str:
+def _prefix(environment: str, site: str | None, _urls: str | None, _mounted_at: str) -> str:
     """Memoised; the last two are the current ones."""
-    return reverse("keys:environment", args=[environment])
+    return reverse("keys:consumer", args=[environment, "x"], current_app=site).removesuffix("x/")
 
 
 class ActionsNode(template.Node):

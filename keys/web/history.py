@@ -26,6 +26,7 @@ from keys.service.keyring import Found, KeyRing
 from keys.times import zone_name
 from keys.types import Consumer
 from keys.web.decorators import with_keyring
+from keys.web.portal_or_admin import ADMIN
 
 ON_A_PAGE = 50
 
@@ -136,7 +137,7 @@ def _events(ring: KeyRing, owners: dict[str, Consumer], chosen: dict[str, str]) 
 def _entries(ring: KeyRing, owners: dict[str, Consumer], events: Any, here: str = "") -> Iterator[Entry]:
     for event in events:
         is_own = event.user_id == ring.actor.user_id and not event.staff_email
-        yield Entry(event, owners.get(event.consumer), is_own, here)
+        yield Entry(event, owners.get(event.consumer), is_own, here, ADMIN if ring.actor.in_admin else None)
 
 
 def _row(entry: Entry) -> list[str]:

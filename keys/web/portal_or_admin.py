@@ -13,8 +13,9 @@ ADMIN = "service"
 """The URL namespace of the API Key Service in Django admin: another instance of `keys`, with the same names."""
 
 
-def in_admin(request: HttpRequest) -> bool:
-    return request.resolver_match is not None and request.resolver_match.namespace == ADMIN
+def in_admin(request: HttpRequest | None) -> bool:
+    match = request.resolver_match if request else None
+    return match is not None and match.namespace == ADMIN
 
 
 def page_of(request: HttpRequest, environment: str, name: str = "") -> str:

@@ -131,7 +131,16 @@ def consumer_or_moved(request: HttpRequest, environment: str, name: str) -> Http
 @require_safe
 @with_keyring
 def key_page(request: Request, ring: KeyRing, name: str, key_id: str) -> HttpResponse:
-    """Page of one key, also of one that is gone while its history is kept; for htmx a panel beside the list."""
+    """Page of one key; for htmx a panel beside the list."""
+    context = key_context(request, ring, name, key_id)
+    context["finishes_copy"] = not request.htmx and is_finishing_copy(request, ring)
+    if request.htmx:
+        return push_url(render(request, "keys/_key_panel.html", context), False)  # the page is still the list's
+    return render(request, "keys/key.html", context)
+
+
+def key_context(request: Request, ring: KeyRing, name: str, key_id: str) -> dict[str, Any]:
+    """Context of the page of a key, also of one that is gone while its history is kept."""
     (consumer,) = with_replacements([ring.consumer(name)], ring.environment)
     events = history.of_key(ring.actor, ring.environment, name, key_id)
     key = None if consumer.lacks_key(key_id) else consumer.key(key_id)
@@ -149,11 +158,7 @@ def key_page(request: Request, ring: KeyRing, name: str, key_id: str) -> HttpRes
         "back": _row_of(request, ring, consumer, key_id) if key else page_of(request, ring.environment, name),
     }
     context |= page_context(ring) | _requests() | {"first_key": key}
-    context |= history_of_key(request, ring, consumer, events, key_id)
-    context |= {"finishes_copy": not request.htmx and is_finishing_copy(request, ring)}
-    if request.htmx:
-        return push_url(render(request, "keys/_key_panel.html", context), False)  # the page is still the list's
-    return render(request, "keys/key.html", context)
+    return context | history_of_key(request, ring, consumer, events, key_id)
 
 
 @require_POST
@@ -357,6 +362,8 @@ def _requests(consumers: Iterable[Consumer] = ()) -> dict[str, Any]:
 
 def _row_of(request: Request, ring: KeyRing, consumer: Consumer, key_id: str) -> str:
     """URL of a key's row, which may be one of many: then its page is found by the key."""
+    if in_admin(request):
+        return page_of(request, ring.environment, consumer.name) + f"#key-{key_id}"
     if not is_long(consumer):
         return page_of(request, ring.environment) + f"#key-{key_id}"
     url = reverse("keys:consumer", args=[ring.environment, consumer.name])
@@ -375,7 +382,7 @@ def _refusal_of(change: Change) -> list[str]:
 
 def _revealed(request: Request, ring: KeyRing, **context: Any) -> HttpResponse:
     """A page that shows a key for a minute: without the script nothing else takes it away again."""
-    context["hands_over"] = not context.get("text") and not in_admin(request)
+    context["hands_over"] = not context.get("text")
     response = dialog_response(request, ring, "keys/_revealed.html", **context)
     response["Refresh"] = f"60; url={back_to(request, ring)}"
     return response

@@ -21,7 +21,7 @@ from keys.types import NAME, Consumer
 from plans.models import PaymentIssue, PlanRecord
 from plans.models import Plan as PlanRow
 from plans.service import issues
-from plans.service.checkout import client, stripe
+from plans.service.checkout import client
 from plans.service.on_behalf import consumer_for, subscriptions_for_portal
 from plans.service.stripe_library import stripe
 from plans.service.subscriptions import Subscriptions

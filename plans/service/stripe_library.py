@@ -1,6 +1,6 @@
-"""Stripe's library, an optional dependency, imported where it is first used: four megabytes, for those who take payments.
+"""Lazy import of Stripe's library, an optional dependency: four megabytes, for those who take payments.
 
-Only payment by Stripe needs it, and `plans.checks` names it if missing.
+`plans.checks` names it if it is needed and missing.
 """
 
 from importlib import import_module

@@ -45,11 +45,11 @@ REASON_LENGTH = 200
 def why_not(colleague: Any, customer: User) -> str:
     """Reason that keeps this colleague from looking as this customer; "" if nothing does."""
     if not (colleague.is_active and colleague.is_staff and colleague.has_perm(MAY_SUPPORT)):
-        return _("You have no permission to look at the portal as a customer.")
+        return _("You don't have permission to view the portal as a customer.")
     if customer.pk == colleague.pk:
         return _("This is your own account.")
     if customer.is_staff or customer.is_superuser:
-        return _("Nobody looks at the portal as a colleague: staff are not supported this way.")
+        return _("You can't view the portal as a colleague: this is for customers only.")
     if not customer.is_active:
         return _("This account is disabled.")
     return ""
@@ -73,7 +73,7 @@ def begin(request: Request, customer: User, reason: str) -> None:
     until = timezone.now() + timedelta(minutes=settings.SUPPORT_MINUTES)
     with log.recorded(actor, Action.SUPPORT, environment="", consumer="") as event:
         if VISIT in request.session:
-            raise NotAllowed(_("You look at the portal as somebody else already. End that first."))
+            raise NotAllowed(_("You're already viewing the portal as someone else. Stop that first."))
         if sentence := why_not(colleague, customer):
             raise NotAllowed(sentence)
         log.note(event, until=until.isoformat())
@@ -122,7 +122,7 @@ def tell_customer(event: AuditEvent, may_change: bool, until: datetime) -> None:
         timezone.override(zone(time_zones_of([address]).get(address, ""))),
     ):
         body = render_to_string("support/mail.txt", context)
-        subject = _("Support looks at your API keys page")
+        subject = _("Support is viewing your API keys page")
     try:
         EmailMessage(subject, body, to=[event.email]).send()
     except Exception:

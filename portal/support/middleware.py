@@ -98,10 +98,10 @@ def _redirect_after_end(request: Request, visit: Visit, how: VisitEnd) -> HttpRe
     """Redirect: what was asked for is not done, neither as the customer nor as the colleague."""
     if SESSION_KEY not in request.session:
         url = reverse("account_login")
-        words = _("You were signed out, and with that your look at the portal as %(name)s has ended.")
+        words = _("You've been signed out, so you're no longer viewing the portal as %(name)s.")
     else:
         url = page_of(request, visit)
-        words = _("You do not look at the portal as %(name)s any more: it ended %(how)s.")
+        words = _("You're no longer viewing the portal as %(name)s (%(how)s).")
     messages.warning(request, words % {"name": visit.email, "how": how.label})
     if "HX-Request" in request.headers:
         return HttpResponseClientRedirect(url)

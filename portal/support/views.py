@@ -26,7 +26,7 @@ class ReasonForm(forms.Form):
         label=gettext_lazy("Reason"),
         max_length=impersonation.REASON_LENGTH,
         widget=forms.TextInput({"size": 70, "autofocus": True, "autocomplete": "off"}),
-        help_text=gettext_lazy("The customer reads it. For instance the number of the ticket, and what it is about."),
+        help_text=gettext_lazy("The customer sees this. For example, the ticket number and what it's about."),
     )
 
 
@@ -45,8 +45,7 @@ def page(request: Request, pk: int) -> HttpResponse:
         return redirect("keys:page")
     context: dict[str, Any] = {
         **admin.site.each_context(request),
-        "title": _("Support"),
-        "subtitle": person.email,
+        "title": _("View as %(email)s") % {"email": person.email},
         "person": person,
         "form": form,
         "minutes": settings.SUPPORT_MINUTES,
@@ -64,5 +63,5 @@ def stop(request: Request) -> HttpResponse:
         return redirect("home")
     impersonation.end(request, visit, VisitEnd.STOPPED)
     request.user = cast(User, request.colleague)
-    messages.success(request, _("You are yourself again."))
+    messages.success(request, _("You're back in your own account."))
     return redirect(impersonation.page_of(request, visit))

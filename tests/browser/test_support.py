@@ -7,6 +7,7 @@ import pytest
 from django.contrib.auth.models import Permission
 from playwright.sync_api import Page, expect
 
+from keys.models import VisitEnd
 from sandbox import Sandbox
 from tests.helpers.stage import choose
 from tests.helpers.verbs import FULL_KEY, acme
@@ -32,7 +33,7 @@ def test_a_colleague_looks_as_the_customer_and_comes_back(
     page.get_by_role("link", name="ann@acme.test").click()
     page.locator(".object-tools").get_by_role("link", name="Support").click()
     page.get_by_label("Reason").fill("Ticket 7: the build fails")
-    page.get_by_role("button", name="Look at the portal as this customer").click()
+    page.get_by_role("button", name="View as this customer").click()
 
     expect(page).to_have_url(re.compile(r"/keys/$"))
     banner = page.get_by_role("complementary", name="Support")
@@ -48,7 +49,7 @@ def test_a_colleague_looks_as_the_customer_and_comes_back(
 
     banner.get_by_role("button", name="Stop").click()
     expect(page).to_have_url(re.compile(rf"/admin/portal/user/{ann.pk}/change/$"))
-    expect(page.get_by_text("You are yourself again.")).to_be_visible()
+    expect(page.get_by_text("You're back in your own account.")).to_be_visible()
     page.locator(".object-tools").get_by_role("link", name="Audit log").click()
     rows = page.locator("#result_list tbody tr")
     expect(rows).to_have_count(2)
@@ -64,14 +65,14 @@ def test_what_the_end_interrupts_leads_the_whole_page_away(
     sign_in(page, clerk)
     page.goto(f"/admin/portal/user/{ann.pk}/support/")
     page.get_by_label("Reason").fill("Ticket 7")
-    page.get_by_role("button", name="Look at the portal as this customer").click()
+    page.get_by_role("button", name="View as this customer").click()
     choose(page.locator("[data-key]").first, "Rename")
     dialog = page.get_by_role("dialog")
     expect(dialog).to_be_visible()
     clerk.user_permissions.clear()
     dialog.get_by_label("Label").fill("Changed")
     dialog.locator("form button:not([type=button])").click()
-    expect(page.get_by_text("any more: it ended because permission was withdrawn.")).to_be_visible()
+    expect(page.get_by_text(f"({VisitEnd.RIGHTS.label}).")).to_be_visible()
     assert {key["description"] for key in sandbox.keys("acme")} == {"CI", "Laptop"}
 
 

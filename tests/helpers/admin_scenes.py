@@ -28,15 +28,18 @@ def only_views(stage: Stage) -> None:
     User.objects.get(email=CLERK).user_permissions.set(Permission.objects.filter(codename="view_consumer"))
 
 
+def page_of_a_key(stage: Stage) -> None:
+    stage.page.goto(f"{ACME}{stage.sandbox.keys('acme')[0]['id']}/")
+
+
 def verb(name: str) -> Step:
     """The form of a verb on the first key, or what it brings where it has none."""
+    way = f":is(a[href$='/{name}/'], form[action$='/{name}/'] button, button[formaction$='/{name}/'])"
 
     def step(stage: Stage) -> None:
-        (key, *_) = stage.sandbox.keys("acme")
-        stage.page.goto(ACME)
-        row = stage.page.locator(f"[data-key='{key['id']}']")
+        page_of_a_key(stage)
         with stage.page.expect_navigation():
-            row.locator(f"a[href$='/{name}/'], form[action$='/{name}/'] button").click()
+            stage.page.locator(f"#content {way}").first.click()
 
     return step
 
@@ -80,7 +83,8 @@ ADMIN = Scene(
         state("consumer", at(ACME)),
         state("consumer-unseen", at("/admin/keys/consumer/production/initech/")),
         state("consumer-gone", at("/admin/keys/consumer/production/gone/")),
-        state("try", gateway_plays, verb("try")),
+        state("key", gateway_plays, page_of_a_key),
+        state("try", verb("try")),
         state("reveal", verb("reveal")),
         state("copy-by-hand", copied_by_hand),
         state("rotate", verb("rotate")),
@@ -112,6 +116,8 @@ ADMIN = Scene(
         state("leaked-refused", enters(FORM, found="")),
         state("users", at("/admin/portal/user/")),
         state("user", person("change/")),
+        state("user-history", person("history/")),
+        state("user-delete", person("delete/")),
         state("support", person("support/")),
         state("log", at("/admin/keys/auditevent/")),
         state("event", event),

@@ -3,7 +3,7 @@
 import re
 import uuid
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from bs4 import BeautifulSoup
 from django.contrib.auth.models import Permission
@@ -87,7 +87,10 @@ NEW_FIELDS = {
     "ends": "30",
     "key_label": "First",
 }
-STAFF_VERBS = [StaffVerb(**{name: getattr(verb, name) for name in Verb.__dataclass_fields__}) for verb in [*VERBS, TRY]]
+HAND_OVER = replace(next(verb for verb in VERBS if verb.action == Action.COPY), fields={"form": "kubernetes"})
+STAFF_VERBS = [
+    StaffVerb(**{name: getattr(verb, name) for name in Verb.__dataclass_fields__}) for verb in [*VERBS, TRY, HAND_OVER]
+]
 OWN_VERBS = [
     OwnVerb(
         Action.CREATE_CONSUMER,
@@ -144,6 +147,7 @@ def screens(sandbox: Sandbox) -> dict[str, str]:
         "filtered list": LIST + "?manager=ann@acme.test&tag=plan=pro",
         "named": LIST + "?name=acme",
         "consumer": ACME,
+        "key": f"{ACME}{key_id(sandbox)}/",
         "find": LIST + "find/",
         **{f"look {topic}": f"{LIST}look/{topic}/{query}" for topic, query in TOPICS.items()},
         **{f"scan {topic}": f"{LIST}look/{topic}/{query or '?'}&from=0" for topic, query in TOPICS.items()},
@@ -159,6 +163,7 @@ def forms(sandbox: Sandbox) -> dict[str, str]:
 def by_action(verb: StaffVerb | OwnVerb) -> str:
     own = " (leak)" if isinstance(verb, OwnVerb) and verb.action == Action.CHANGE_END else ""
     own = " (invited before)" if isinstance(verb, OwnVerb) and verb.invited else own
+    own = " (hand over)" if "form" in verb.fields else own
     return f"{verb.action.label}{own}"
 
 

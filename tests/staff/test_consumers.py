@@ -43,8 +43,8 @@ def test_a_consumer_may_begin_with_nothing_but_a_label(sandbox: Sandbox, sam_cli
     assert re.fullmatch(r"gr-e-s-hne-[0-9a-f]{8}", made["name"])
     assert made["apiKeys"] == made["managers"] == []
     page = sam_client.get(response["Location"]).text
-    assert "Nobody can see this consumer" in page
-    assert "This consumer has no key." in page
+    assert "No one can see this consumer" in page
+    assert "No keys yet." in page
 
 
 def test_managers_may_be_invited_instead(sandbox: Sandbox, sam_client) -> None:
@@ -63,7 +63,7 @@ def test_a_taken_name_is_nobodys_to_adopt(when: str, sandbox: Sandbox, sam_clien
         sandbox.fault("GET", "*/consumers/initech", "status", status=404)
     response = post(sam_client, LIST + "create/", **NEW_FIELDS)
     assert response.status_code == 403
-    assert "There is a consumer called initech already." in response.text
+    assert "There is already a consumer named initech." in response.text
     assert sandbox.consumer("initech")["description"] == "Somebody else's"
     assert sandbox.keys("initech") == []
 
@@ -109,27 +109,27 @@ def test_staff_who_may_not_see_keys_make_one_that_its_managers_reveal(sandbox: S
 BAD = {
     "six tags": ({"tags": "\n".join(f"t{n}=1" for n in range(6))}, "at most 5 tags; these are 6"),
     "no tag": ({"tags": "pro"}, "as name=value"),
-    "a tag twice": ({"tags": "a=1\na=2"}, "there twice"),
+    "a tag twice": ({"tags": "a=1\na=2"}, "appears twice"),
     "a tag without a value": ({"tags": "a="}, "as name=value"),
     "an invisible tag": ({"tags": "a=\u202egnp"}, "Remove control characters"),
     "too much": ({"metadata": json.dumps({"x": "é" * 500})}, "at most 1000 bytes; these are 1008"),
-    "no JSON": ({"metadata": "{plan: pro}"}, "This is no JSON: line 1, character 2"),
+    "no JSON": ({"metadata": "{plan: pro}"}, "This isn't valid JSON: line 1, character 2"),
     "a list": ({"metadata": "[1]"}, "Write a JSON object"),
-    "no number": ({"metadata": '{"x": NaN}'}, "This is no JSON"),
-    "no number in the end": ({"metadata": '{"x": 1e999}'}, "This is no JSON"),
+    "no number": ({"metadata": '{"x": NaN}'}, "This isn't valid JSON"),
+    "no number in the end": ({"metadata": '{"x": 1e999}'}, "This isn't valid JSON"),
     "nothing as a sign": ({"metadata": '{"x": "\\\\\\u0000"}'}, "leave out control characters"),
-    "a name twice": ({"metadata": '{"x": 1, "x": 2}'}, "a name is there twice"),
-    "half a sign": ({"metadata": '{"x": "\\ud800"}'}, "This is no JSON"),
-    "bottomless": ({"metadata": '{"x":' * 5000 + "1" + "}" * 5000}, "This is no JSON"),
+    "a name twice": ({"metadata": '{"x": 1, "x": 2}'}, "a name appears twice"),
+    "half a sign": ({"metadata": '{"x": "\\ud800"}'}, "This isn't valid JSON"),
+    "bottomless": ({"metadata": '{"x":' * 5000 + "1" + "}" * 5000}, "This isn't valid JSON"),
     "a long label": ({"label": "x" * 101}, "at most 100 characters"),
     "no label": ({"label": ""}, "required"),
 }
 BAD_NEW = {
-    "a name in capitals": ({"name": "Initech"}, "small letters a to z"),
-    "a path for a name": ({"name": "../keys"}, "small letters a to z"),
+    "a name in capitals": ({"name": "Initech"}, "lowercase letters a to z"),
+    "a path for a name": ({"name": "../keys"}, "lowercase letters a to z"),
     "no address": ({"managers": "peter"}, "“peter” isn't an email address"),
     "many managers": ({"managers": " ".join(f"p{n}@x.test" for n in range(21))}, "at most 20 managers"),
-    "a key without a label": ({"key_label": ""}, "where the key is to be used"),
+    "a key without a label": ({"key_label": ""}, "where the key is used"),
     "a day that has passed": ({"ends": "date", "ends_on": "2020-01-01"}, "passed"),
 }
 
@@ -186,7 +186,7 @@ def test_nobodys_change_is_written_over_unseen(sandbox: Sandbox, sam_client, mak
     sue.post(ACME + "change/", form_of(sue, ACME + "change/") | {"tags": "plan=free"})
     response = sam_client.post(ACME + "change/", form | {"tags": "plan=pro"})
     assert response.status_code == 422
-    assert "Somebody has changed this consumer" in response.text
+    assert "Someone changed this consumer" in response.text
     assert "plan=pro" in response.text
     assert sandbox.consumer("acme")["tags"] == {"plan": "free"}
 
@@ -245,7 +245,7 @@ def test_an_address_is_added_as_people_sign_in_with_it(sandbox: Sandbox, sam_cli
     acme(sandbox)
     done = post(sam_client, ACME + "managers/add/", email=" Zoe+Keys@ACME.test ")
     assert "zoe+keys@acme.test" in [one["email"] for one in sandbox.consumer("acme")["managers"]]
-    assert "zoe+keys@acme.test is a manager now." in sam_client.get(done["Location"]).text
+    assert "zoe+keys@acme.test is now a manager." in sam_client.get(done["Location"]).text
 
 
 @pytest.mark.parametrize("email", ["", "zoe", "zoe@", "zoe@acme test", "a" * 300 + "@acme.test"])
@@ -277,16 +277,16 @@ def test_of_a_manager_it_is_not_said_again_what_was_undone_since(sandbox: Sandbo
         return sam_client.post(url, form, follow=True).text
 
     for _ in range(2):
-        assert "zoe@acme.test is a manager now." in add(adding)
+        assert "zoe@acme.test is now a manager." in add(adding)
     url = f"{ACME}managers/{manager_id(sandbox, 'zoe@acme.test')}/remove/"
     for _ in range(2):
-        assert "zoe@acme.test is no manager any more." in remove(url, removing)
+        assert "zoe@acme.test is no longer a manager." in remove(url, removing)
     page = add(adding)
     assert "is a manager now" not in page
     assert "It has been changed since." in page
-    assert "zoe@acme.test is a manager now." in add(adding | {"token": str(uuid.uuid4())})
+    assert "zoe@acme.test is now a manager." in add(adding | {"token": str(uuid.uuid4())})
     page = remove(url, removing)
-    assert "is no manager any more" not in page
+    assert "is no longer a manager" not in page
     assert "It has been changed since." in page
     assert len(sandbox.consumer("acme")["managers"]) == 3
 
@@ -314,7 +314,7 @@ def test_of_very_many_keys_the_newest_are_listed_and_others_are_found(sandbox: S
     sandbox.add_consumer("acme", managers=["ann@acme.test"], keys=keys)
     page = sam_client.get(ACME).text
     assert page.count("data-key=") == 1_000
-    assert "These are the newest 1000 of 1100 keys." in page
+    assert "Showing the newest 1000 of 1100 keys." in page
     other = next(key for key in sandbox.keys("acme") if key["id"] not in page)
     found = sam_client.get(ACME, {"find": other["description"].lower()}).text
     assert found.count("data-key=") == 1

@@ -13,7 +13,7 @@ from django.utils import timezone
 from keys.models import Action, AuditEvent, Outcome
 from sandbox import Sandbox
 from sandbox.switches import COUNT, SWITCHES
-from tests.helpers.staff import ACME, CHANGES, EVERY_VERB, LIST, OWN_VERBS, OwnVerb, by_action, form_of, post
+from tests.helpers.staff import ACME, CHANGES, EVERY_VERB, LIST, OWN_VERBS, OwnVerb, by_action, form_of, permit, post
 from tests.helpers.verbs import FULL_KEY, acme, named, new_keys
 
 pytestmark = pytest.mark.django_db
@@ -64,7 +64,7 @@ def test_an_outage_is_explained(verb, sandbox: Sandbox, sam_client) -> None:
     sandbox.fault("*", "*", "drop", times=0)
     response = verb.send(sam_client, url)
     assert response.status_code == 503
-    for sentence in ("respond as expected", "Nothing was changed", "Try again", response["X-Request-ID"], "Log out"):
+    for sentence in ("respond as expected", "Nothing was changed", "Try again", response["X-Request-ID"], "Sign out"):
         assert sentence in response.text
     assert sandbox.consumers() == before
 
@@ -277,6 +277,66 @@ def test_hostile_text_is_shown_as_text(sandbox: Sandbox, sam_client) -> None:
 def test_mails_are_promised_only_where_they_are_sent(sandbox: Sandbox, sam_client, settings) -> None:
     acme(sandbox)
     urls = [f"{ACME}delete/", f"{ACME}managers/add/"]
-    assert all("told by mail" in sam_client.get(url).text for url in urls)
+    assert all("get an email" in sam_client.get(url).text for url in urls)
     settings.KEYS_MAIL_MANAGERS = False
-    assert not any("told by mail" in sam_client.get(url).text for url in urls)
+    assert not any("get an email" in sam_client.get(url).text for url in urls)
+
+
+def test_a_key_has_a_page_for_colleagues(sandbox: Sandbox, sam_client, ann_client) -> None:
+    """State, pair, whole history and verbs, and no way out of Django admin."""
+    ci, _laptop = acme(sandbox)
+    post(ann_client, f"/keys/production/acme/{ci['id']}/rotate/", grace="24h")
+    (new,) = new_keys([ci, _laptop], sandbox.keys("acme"))
+    pages = {
+        key["id"]: BeautifulSoup(sam_client.get(f"{ACME}{key['id']}/").content, "html.parser") for key in (ci, new)
+    }
+    old_page, new_page = (page.select_one("#content") for page in pages.values())
+    assert "Replaced by" in old_page.text
+    assert old_page.select_one(f'a[href="{ACME}{new["id"]}/"]')
+    assert "Replaces" in new_page.text
+    assert new_page.select_one(f'a[href="{ACME}{ci["id"]}/"]')
+    assert [row["data-event"] for row in new_page.select(".event")] == [Action.ROTATE]
+    verbs = {form["action"].removeprefix(f"{ACME}{ci['id']}/") for form in old_page.select("form[action]")}
+    assert verbs >= {"copy/", "reveal/", "rotate/", "end/", "rename/", "delete/"}
+    assert old_page.select_one(f'a[href="{ACME}{ci["id"]}/leaked/"]')
+    assert all(
+        one.get("href", one.get("action", "")).startswith(("/admin/", "#"))
+        for one in old_page.select("a, form[action]")
+    )
+    consumer = BeautifulSoup(sam_client.get(ACME).content, "html.parser")
+    assert consumer.select_one(f'[data-key="{ci["id"]}"] a[href="{ACME}{ci["id"]}/"]')
+    assert "Replaced by" in consumer.select_one(f'[data-key="{ci["id"]}"]').text
+
+
+def test_of_a_key_that_is_gone_its_history_stays(sandbox: Sandbox, sam_client) -> None:
+    ci, _laptop = acme(sandbox)
+    post(sam_client, f"{ACME}{ci['id']}/delete/")
+    page = BeautifulSoup(sam_client.get(f"{ACME}{ci['id']}/").content, "html.parser")
+    assert [row["data-event"] for row in page.select(".event")] == [Action.DELETE]
+    assert not page.select("#key-card")
+    assert sam_client.get(f"{ACME}never-there/").status_code == 404
+
+
+def test_a_colleague_hands_a_key_over_in_the_own_name(sandbox: Sandbox, sam, sam_client) -> None:
+    """The text is filled in by the server, and on record with its form; what is made or revealed offers it too."""
+    ci, _laptop = acme(sandbox)
+    page = sam_client.get(f"{ACME}{ci['id']}/").text
+    assert page.count('name="form"') == 4
+    assert not FULL_KEY.search(page)
+    answer = post(sam_client, f"{ACME}{ci['id']}/copy/", form="kubernetes")
+    assert BeautifulSoup(answer.content, "html.parser").textarea.text.count(ci["key"]) == 1
+    event = AuditEvent.objects.latest("pk")
+    assert (event.action, event.staff_email, event.facts["form"]) == (Action.COPY, sam.email, "Kubernetes")
+    for made in (
+        post(sam_client, f"{ACME}{ci['id']}/reveal/"),
+        post(sam_client, f"{ACME}create/", label="B", ends="30"),
+    ):
+        assert made.text.count('name="form"') == 4
+
+
+def test_without_the_right_to_reveal_nothing_is_handed_over(sandbox: Sandbox, make_person, client_of) -> None:
+    ci, _laptop = acme(sandbox)
+    viewer = client_of(permit(make_person("vic@portal.test"), "view"))
+    page = BeautifulSoup(viewer.get(f"{ACME}{ci['id']}/").content, "html.parser").select_one("#content")
+    assert ci["description"] in page.text
+    assert not page.select("form[action], a[href$='/leaked/']")

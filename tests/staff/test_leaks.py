@@ -98,7 +98,7 @@ def test_a_long_search_goes_on_without_the_key(sandbox: Sandbox, sam_client) -> 
     sandbox.add_consumer("acme", label="Acme Inc", keys=[{"description": "CI", "key": value}])
     sandbox.fault("GET", "*/consumers", "delay", seconds=5.1)
     response = paste(sam_client, value)
-    assert "Looked through consumers 1 to 500" in " ".join(response.text.split())
+    assert "Searched consumers 1 to 500" in " ".join(response.text.split())
     form = BeautifulSoup(response.text, "html.parser").select_one("form.paging")
     fields = {field["name"]: field["value"] for field in form.find_all("input")}
     assert fields.keys() >= {"sought", "from"}
@@ -111,7 +111,7 @@ def test_a_long_search_goes_on_without_the_key(sandbox: Sandbox, sam_client) -> 
 def test_a_search_that_is_not_ours_does_not_go_on(sought: str, sandbox: Sandbox, sam_client) -> None:
     acme(sandbox)
     response = sam_client.post(FIND, {"sought": sought, "from": "500"})
-    assert "too old to go on" in response.text
+    assert "search has expired" in response.text
     assert sandbox.journal() == []
 
 
@@ -136,7 +136,7 @@ def test_what_was_pasted_is_left_nowhere(sinks: Sinks, sam, client_of) -> None: 
     for words in (f"The key is {value}", f"Bearer {value}.", f"see https://git.test/{value[5:]}"):
         response = client.post(f"{ACME}{key_id(sandbox)}/leaked/", form | {"found": words})
         assert response.status_code == 422
-        assert "seems to hold the key" in response.text
+        assert "seems to contain the key" in response.text
         assert "[key]" in response.text
         assert not any(piece in response.text for piece in canary(value))
         sinks.keep(response)
@@ -198,7 +198,7 @@ def test_it_is_said_if_nobody_can_be_told(sandbox: Sandbox, sam_client) -> None:
     key = sandbox.keys("nobodys")[0]
     form = {"when": "now", "tell": "on", "found": FOUND, "token": str(uuid.uuid4())}
     url = f"{ACME.replace('acme', 'nobodys')}{key['id']}/leaked/"
-    assert "Nobody could be told" in sam_client.post(url, form, follow=True).text
+    assert "No one could be told" in sam_client.post(url, form, follow=True).text
     assert not sandbox.authorizes(key["key"])
 
 
@@ -213,7 +213,7 @@ def test_a_leak_is_mailed_where_other_changes_are_not(sandbox: Sandbox, sam_clie
 @pytest.mark.parametrize(
     ("fields", "sentence"),
     [
-        ({"found": ""}, "Say how it was found"),
+        ({"found": ""}, "Say where it was found"),
         ({"found": "x" * 501}, "at most 500 characters"),
         ({"when": "later"}, "required"),
         ({"when": "later", "ends_on": "2020-01-01T00:00"}, "passed"),
@@ -231,7 +231,7 @@ def test_a_report_says_what_it_lacks(fields: dict, sentence: str, sandbox: Sandb
 
 def test_a_key_that_has_ended_needs_no_end(sandbox: Sandbox, sam_client) -> None:
     sandbox.add_consumer("acme", keys=[{"description": "CI", "expiresOn": "2026-01-01T00:00:00.000Z"}])
-    assert "It has ended" in paste(sam_client, sandbox.keys("acme")[0]["key"]).text
+    assert "It has expired" in paste(sam_client, sandbox.keys("acme")[0]["key"]).text
     assert sam_client.get(f"{ACME}{key_id(sandbox)}/leaked/").status_code == 403
     sandbox.clear_journal()
     assert report(sam_client, sandbox).status_code == 303  # by whoever had opened it before: it is as wanted
@@ -243,6 +243,6 @@ def test_who_may_not_change_keys_finds_whose_it_is(sandbox: Sandbox, make_person
     client = client_of(permit(make_person("sue@portal.test"), "view"))
     response = paste(client, sandbox.keys("acme")[0]["key"])
     assert found(response) == {"CI": "8"}
-    assert "You have no permission to end it" in response.text
+    assert "You don't have permission to expire it" in response.text
     assert report(client, sandbox).status_code == 403
     assert mail.outbox == []

@@ -61,7 +61,7 @@ def test_a_row_says_what_there_is_to_know(sandbox: Sandbox, sam_client) -> None:
     row = soup(sam_client.get(LIST).text).select_one("[data-consumer=acme]")
     said = " ".join(row.get_text(" ").split())
     end = datetime.now(UTC) + timedelta(days=5)
-    for words in ("Acme Inc acme", "5 in all", "plan=pro", f"{end.day} {end:%b %Y}"):
+    for words in ("Acme Inc acme", "5 managers", "plan=pro", f"{end.day} {end:%b %Y}"):
         assert words in said
     assert row.select_one(".number").text == "2"
     assert row.select_one("a")["href"] == ACME
@@ -94,9 +94,9 @@ def test_an_odd_place_in_the_list_is_its_beginning(said: str, sandbox: Sandbox, 
 
 def test_behind_the_end_there_is_nothing_more(sandbox: Sandbox, sam_client) -> None:
     acme(sandbox)
-    assert "There are no more consumers." in sam_client.get(LIST, {"from": "500"}).text
+    assert "No more consumers." in sam_client.get(LIST, {"from": "500"}).text
     sandbox.remove_consumer("acme")
-    assert "no consumers in this environment yet" in sam_client.get(LIST).text
+    assert "No consumers in this environment yet" in sam_client.get(LIST).text
 
 
 def test_filters_are_those_of_the_developer_api(sandbox: Sandbox, sam_client) -> None:
@@ -119,9 +119,9 @@ def test_filters_are_those_of_the_developer_api(sandbox: Sandbox, sam_client) ->
 def test_what_cannot_be_found_is_said_and_another_way_is_shown(sandbox: Sandbox, sam_client) -> None:
     acme(sandbox)
     page = sam_client.get(LIST, {"name": "acm"}).text
-    assert "No consumer is called exactly “acm”." in text(page)
-    assert names(sam_client.get(link(page, "Look through all names and labels")).text) == ["acme"]
-    assert "finds no consumer for this" in sam_client.get(LIST, {"manager": "nobody@x.test"}).text
+    assert "No consumer is named exactly “acm”." in text(page)
+    assert names(sam_client.get(link(page, "Search all names and labels")).text) == ["acme"]
+    assert "No consumers match." in sam_client.get(LIST, {"manager": "nobody@x.test"}).text
     for wrong in ({"tag": "plan"}, {"tag": "=pro"}, {"name": "a/b"}, {"name": ".."}):
         sandbox.clear_journal()
         response = sam_client.get(LIST, wrong)
@@ -187,8 +187,8 @@ def mixed(sandbox: Sandbox) -> Sandbox:
 def test_keys_are_listed_by_their_time(address: str, found: list[str], mixed: Sandbox, sam_client) -> None:
     page = sam_client.get(f"{LIST}look/{address}").text
     assert labels(page) == found
-    assert "Looked through consumers 1 to 2" in text(page)
-    assert "That was the last one." in text(page)
+    assert "Searched consumers 1 to 2" in text(page)
+    assert "That's all of them." in text(page)
 
 
 @pytest.mark.parametrize("said", ["0", "-1", "x", "", "99999"])
@@ -203,11 +203,11 @@ def test_days_have_their_limits(said: str, mixed: Sandbox, sam_client) -> None:
 def test_a_small_list_is_there_at_once_and_a_search_waits_for_its_words(topic: str, mixed: Sandbox, sam_client) -> None:
     page = sam_client.get(f"{LIST}look/{topic}/")
     assert page.status_code == 200
-    assert "Look through all consumers" in page.text
+    assert "Search all" in page.text
     if topic == "search":
         assert mixed.journal() == []
     else:
-        assert "That was the last one." in text(page.text)
+        assert "That's all of them." in text(page.text)
         asked_for = sam_client.get(f"{LIST}look/{topic}/{TOPICS[topic] or '?'}&from=0")
         assert text(page.text) == text(asked_for.text)
 
@@ -223,7 +223,7 @@ def test_a_list_that_nobody_asked_for_hides_no_form_in_an_outage(sandbox: Sandbo
     sandbox.fault("GET", "*/consumers", "drop", times=0)
     page = sam_client.get(f"{LIST}look/never/")
     assert page.status_code == 200
-    assert "Look through all consumers" in page.text
+    assert "Search all" in page.text
 
 
 def test_a_long_list_stops_and_goes_on(sandbox: Sandbox, sam_client) -> None:
@@ -233,9 +233,9 @@ def test_a_long_list_stops_and_goes_on(sandbox: Sandbox, sam_client) -> None:
     page = sam_client.get(url + "?from=0&auto=1")
     while True:
         assert "Refresh" not in page  # there is something to read
-        places.append(text(page.text).partition("Looked through consumers ")[2].partition(":")[0])
+        places.append(text(page.text).partition("Searched consumers ")[2].partition(":")[0])
         seen += [row["data-key"] for row in soup(page.text).select("[data-key]")]
-        following = link(page.text, "Go on")
+        following = link(page.text, "Continue")
         if following is None:
             break
         page = sam_client.get(url + following)
@@ -252,7 +252,7 @@ def test_a_slow_list_goes_on_by_itself_until_it_is_stopped(sandbox: Sandbox, sam
     sandbox.fault("GET", "*/consumers", "delay", seconds=0.2)
     page = sam_client.get(f"{LIST}look/ending/?days=7&from=0&auto=1")
     assert page["Refresh"] == f"1; url={LIST}look/ending/?days=7&from=500&auto=1"
-    assert "Looked through consumers 1 to 500: 0 found. There are 1100 in all." in text(page.text)
+    assert "Searched consumers 1 to 500: 0 found. There are 1100 in total." in text(page.text)
     assert soup(page.text).progress["value"] == "45"
     sandbox.clear_journal()
     page = sam_client.get(f"{LIST}look/ending/{link(page.text, 'Stop')}")
@@ -260,9 +260,9 @@ def test_a_slow_list_goes_on_by_itself_until_it_is_stopped(sandbox: Sandbox, sam
     assert "Stopped after consumer 500." in text(page.text)
     assert sandbox.journal() == []
     del settings.KEYS_SCAN_SECONDS
-    page = sam_client.get(f"{LIST}look/ending/{link(page.text, 'Go on')}")
+    page = sam_client.get(f"{LIST}look/ending/{link(page.text, 'Continue')}")
     assert "Refresh" not in page
-    assert "That was the last one." in text(page.text)
+    assert "That's all of them." in text(page.text)
 
 
 def test_a_list_that_breaks_off_says_where_and_goes_on(sandbox: Sandbox, sam_client) -> None:
@@ -274,7 +274,7 @@ def test_a_list_that_breaks_off_says_where_and_goes_on(sandbox: Sandbox, sam_cli
     assert "Refresh" not in page
     assert "stopped answering after consumer 500" in text(page.text)
     assert "last one" not in text(page.text)
-    assert "501 to 600" in text(sam_client.get(f"{LIST}look/ending/{link(page.text, 'Go on')}").text)
+    assert "501 to 600" in text(sam_client.get(f"{LIST}look/ending/{link(page.text, 'Continue')}").text)
 
 
 def test_a_list_that_repeats_itself_ends(sandbox: Sandbox, sam_client) -> None:
@@ -283,7 +283,7 @@ def test_a_list_that_repeats_itself_ends(sandbox: Sandbox, sam_client) -> None:
     documents = [{"name": f"c{number}", "managers": [], "apiKeys": []} for number in range(500)]
     sandbox.fault("GET", "*/consumers", "wrong_type", body={"data": documents}, times=0)
     page = sam_client.get(f"{LIST}look/ending/?days=7&from=0")
-    assert "Looked through consumers 1 to 500: 0 found. That was the last one." in text(page.text)
+    assert "Searched consumers 1 to 500: 0 found. That's all of them." in text(page.text)
     assert len(asked(sandbox)) == 2
 
 
@@ -294,8 +294,8 @@ def test_one_odd_consumer_hides_no_other(sandbox: Sandbox, sam_client) -> None:
     sandbox.fault("GET", "*/consumers", "wrong_type", body=body, times=0)
     page = sam_client.get(f"{LIST}look/unseen/?from=0").text
     assert names(page) == ["good"]
-    assert "3 consumers could not be read" in text(page)
-    assert "3 consumers could not be read" in rows(sam_client, "unseen")[-1][0]
+    assert "3 consumers couldn't be read" in text(page)
+    assert "3 consumers couldn't be read" in rows(sam_client, "unseen")[-1][0]
 
 
 def test_a_search_looks_at_names_labels_and_managers(sandbox: Sandbox, sam_client) -> None:
@@ -307,7 +307,7 @@ def test_a_search_looks_at_names_labels_and_managers(sandbox: Sandbox, sam_clien
     assert sam_client.get(f"{LIST}look/search/?words=a&from=0").status_code == 422
 
 
-# Consumers that nobody can see
+# Consumers no one has access to
 
 
 WHY = {
@@ -317,7 +317,7 @@ WHY = {
     "a name below an example": (["nobody@mail.Example.ORG"], [], {}, "no mail reaches mail.example.org"),
     "nowhere": (["x@nowhere.invalid"], [], {}, "no mail reaches nowhere.invalid"),
     "capitals": (["Ann@Acme.test"], [], {"manager_email": "case_sensitive"}, "has capital letters"),
-    "invited": ([], ["ann@acme.test"], {}, "is invited only"),
+    "invited": ([], ["ann@acme.test"], {}, "is only invited"),
     "all of them": (["x@nowhere.invalid", "y"], [], {}, "“y” isn't an email address"),
 }
 SEEN = {
@@ -395,7 +395,7 @@ def test_an_export_may_take_longer_than_a_page(sandbox: Sandbox, sam_client, set
     sandbox.fault("GET", "*/consumers", "delay", seconds=1.6, times=0)
     (_header, line) = rows(sam_client, "unseen")
     assert line[1] == "invited"
-    assert "is invited only" in line[5]
+    assert "is only invited" in line[5]
     assert len(asked(sandbox)) == 4
 
 

@@ -247,7 +247,7 @@ def test_a_managers_address_leads_to_the_person_and_to_support(sandbox, make_per
 def test_an_address_that_nobody_has_proved_leads_to_a_search(unverified, sam_client):
     """A1"""
     answer = sam_client.get("/admin/portal/user/of-address/", {"email": "ann@acme.test"}, follow=True)
-    assert "No account has proved ann@acme.test." in answer.text
+    assert "No account has verified ann@acme.test." in answer.text
     assert answer.redirect_chain[-1][0] == "/admin/portal/user/?q=ann%40acme.test"
 
 

@@ -5,6 +5,7 @@ import time
 import pytest
 from allauth.usersessions.models import UserSession
 
+from keys.models import VisitEnd
 from portal.models import User
 from portal.support import impersonation
 from tests.helpers.people import passes, sign_in, signed_in_as
@@ -128,4 +129,4 @@ def test_what_is_sent_after_the_end_is_done_by_nobody(verb: Verb, htmx, sandbox,
     assert target == f"/admin/portal/user/{ann.pk}/change/"
     assert sandbox.keys("acme") == before
     assert not FULL_KEY.search(answer.text)
-    assert "any more: it ended because time was up." in browser.get("/").text
+    assert f"no longer viewing the portal as ann@acme.test ({VisitEnd.TIME.label})." in browser.get("/").text

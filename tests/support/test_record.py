@@ -55,7 +55,7 @@ def test_the_customer_is_mailed_who_looks_and_why(browser, ann, clerk):
 def test_the_mail_says_so_if_keys_may_be_changed(browser, ann, clerk):
     grant(clerk, "support_user", "change_as_user")
     start(browser, ann)
-    assert "may change keys in your name" in mail.outbox[0].body
+    assert "can change keys in your name" in mail.outbox[0].body
 
 
 def test_an_address_that_nobody_proved_is_told_nothing(browser, unverified):
@@ -97,4 +97,4 @@ def test_the_language_that_support_chooses_is_not_taken_for_the_customers(visiti
 def test_the_customer_is_told_in_the_language_last_read_here(browser, ann):
     User.objects.filter(pk=ann.pk).update(language="es")
     start(browser, ann)
-    assert [message.subject for message in mail.outbox] == ["Soporte está mirando su página de claves de API"]
+    assert [message.subject for message in mail.outbox] == ["El soporte está viendo su página de claves de API"]

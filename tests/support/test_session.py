@@ -55,7 +55,7 @@ def test_stopping_leads_back_to_ones_own_session(visiting, ann, clerk):
     answer = visiting.post(STOP)
     assert answer["Location"] == f"/admin/portal/user/{ann.pk}/change/"
     page = visiting.get(answer["Location"])
-    assert "You are yourself again." in page.text
+    assert "You&#x27;re back in your own account." in page.text
     assert signed_in_as(visiting) == clerk.email
     assert visiting.post(STOP)["Location"] == "/"
 
@@ -78,7 +78,7 @@ def test_it_does_not_look_like_a_sign_in_of_the_customer(ann, clerk, client):
     sign_in(client, clerk.email)
     mail.outbox.clear()
     start(client, ann)
-    assert [message.subject for message in mail.outbox] == ["Support looks at your API keys page"]
+    assert [message.subject for message in mail.outbox] == ["Support is viewing your API keys page"]
     last = ann.last_login
     ann.refresh_from_db()
     assert ann.last_login == last

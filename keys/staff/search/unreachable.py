@@ -31,8 +31,8 @@ def _why_not_found(manager: Manager, consumer: Consumer, finds: Finds) -> str:
     address = manager.email.lower()
     if (manager.invited or address != manager.email) and not finds(address, consumer):
         if manager.invited:
-            words = _("%(email)s is invited only: the key service does not find the consumer by this address yet.")
+            words = _("%(email)s is only invited: the key service doesn't find the consumer by this address yet.")
         else:
-            words = _("%(email)s has capital letters: the key service does not find it as people sign in with it.")
+            words = _("%(email)s has capital letters: people sign in in lowercase, so the key service doesn't find it.")
         return words % {"email": manager.email}
     return ""
