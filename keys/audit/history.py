@@ -256,7 +256,7 @@ class Entry:
 
     @property
     def form_to_let_in(self) -> str:
-        """URL of the form that gives access to whoever lately asked for it and lacks it; else, and in Django admin, ""."""
+        """URL of the form that gives access to whoever lately asked for it and lacks it; "" otherwise, and in admin."""
         event = self.event
         is_open = event.action == Action.ASK_FOR_ACCESS and event.started_at > timezone.now() - ASKED_LATELY
         if (
