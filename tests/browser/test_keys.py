@@ -138,7 +138,7 @@ def test_a_key_that_is_shown_only_once_is_not_left_by_mistake(
     button(anns_page, "Create key").click()
     anns_page.get_by_label("Label").fill("Backup")
     button(anns_page.get_by_role("dialog"), "Create key").click()
-    expect(anns_page.get_by_text("it is shown only this once")).to_be_visible()
+    expect(anns_page.get_by_text("You won't be able to see it again.")).to_be_visible()
     asked: list[str] = []
     anns_page.on("dialog", lambda dialog: (asked.append(dialog.type), dialog.dismiss()))
     with anns_page.expect_event("dialog"):

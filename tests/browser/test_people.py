@@ -63,7 +63,10 @@ def test_somebody_is_removed_and_one_leaves(
     page: Page = open_page(java_script_enabled=javascript)
     sign_in(page, ann)
     page.goto("/keys/")
-    for name, sees in (("Remove", "ben@acme.test has no access any more"), ("Leave", "You have no access to Acme Inc")):
+    for name, sees in (
+        ("Remove", "ben@acme.test no longer has access"),
+        ("Leave", "You no longer have access to Acme Inc"),
+    ):
         page.locator("[data-consumer=acme]").get_by_role("button", name="People").click()
         page.get_by_role("button", name=name).first.click()
         page.get_by_role("button", name=name, exact=True).click()

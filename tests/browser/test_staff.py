@@ -141,7 +141,7 @@ def test_what_keeps_a_key_from_being_copied_is_said_on_the_page(sams_page: Page,
     expect(page.get_by_role("status")).to_have_text("Key copied.")
     page.route("**/copy/", lambda route: route.abort())
     button(page, "Copied").first.click()
-    expect(page.get_by_role("status")).to_contain_text("There was no answer.")
+    expect(page.get_by_role("status")).to_contain_text("No response.")
     assert page.url.endswith(ACME)
 
 

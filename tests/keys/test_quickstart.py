@@ -67,7 +67,7 @@ def test_ended_keys_are_not_offered(sandbox: Sandbox, ann_client: Client) -> Non
     sandbox.add_consumer("acme", managers=["ann@acme.test"], keys=[over])
     section = quickstart(ann_client)
     assert section.select("[formaction]") == []
-    assert "Put your key where the dots are" in section.get_text()
+    assert "Replace the dots with your key" in section.get_text()
 
 
 def test_where_keys_are_hidden_it_can_be_copied_without_one(sandbox: Sandbox, ann_client: Client) -> None:
