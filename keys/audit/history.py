@@ -279,8 +279,10 @@ class Entry:
     @property
     def detail(self) -> str:
         """The form of a copy, the new label, the plan, the new expiry, or that of what was replaced."""
-        facts = self.event.facts
+        facts, is_not_done = self.event.facts, self.event.outcome in NOT_DONE
         match self.event.action:
+            case Action.RENAME | Action.RENAME_CONSUMER | Action.CHANGE_END if is_not_done:
+                return ""
             case Action.ROTATE | Action.ROTATE_ALL:
                 return self._end_of_old
             case Action.COPY:

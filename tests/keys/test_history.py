@@ -268,6 +268,12 @@ def test_it_is_told_what_a_change_came_to(action, facts, words, sandbox, ann, an
     assert table(ann_client)[0]["Details"] == words
 
 
+def test_an_expiry_that_was_not_set_is_not_told(sandbox, ann, ann_client):
+    acme(sandbox)
+    happened(ann, action=Action.CHANGE_END, outcome=Outcome.FAILED, facts={"ends": "2126-11-20T09:27:00+00:00"})
+    assert "2126" not in rows(ann_client)[0]
+
+
 def test_of_an_old_key_that_may_go_on_no_end_is_told(sandbox, ann, ann_client):
     acme(sandbox)
     happened(ann, outcome=Outcome.PARTLY, facts={"old": {"a": "2026-11-26T09:27:00+00:00"}})
