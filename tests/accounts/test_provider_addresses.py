@@ -128,7 +128,7 @@ def test_a_further_address_of_the_account_is_none_that_differs(provider, ann_by_
 def test_an_address_no_longer_vouched_for_opens_nothing_until_it_is_proved(provider, ann_by_provider, client, verified):
     knows(provider, "ann@acme.test", verified)
     assert provider.lets_in(client, "42").headers["Location"].startswith(CONFIRM)
-    assert "Acme account no longer confirms this address for you." in client.get(CONFIRM).text
+    assert "Acme account no longer confirms that this address is yours." in client.get(CONFIRM).text
     assert signed_in_as(client) is None
     assert signed_in_as(ann_by_provider) is None
     assert not sees_acme(client)

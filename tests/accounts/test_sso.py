@@ -126,7 +126,7 @@ def test_an_account_that_is_there_is_opened_by_its_own_proof_only_and_joined_the
     provider.knows("42", **claims("ann@acme.test"))
     answer = provider.lets_in(client, "42", next="/keys/preview/")
     assert answer.headers["Location"].startswith(CONFIRM)
-    told = "There is an account with ann@acme.test already. Enter the code once to connect it to Acme account."
+    told = "You already have an account with ann@acme.test. Enter the code once to connect it to Acme account."
     assert told in client.get(CONFIRM).text
     assert told in client.get(CONFIRM).text  # until it is done
     assert signed_in_as(client) is None
