@@ -199,7 +199,7 @@ def test_a_leaked_key_is_found_and_ended(sams_page: Page, sandbox: Sandbox) -> N
     link(page, "Find a key").click()
     page.get_by_label("Key, or its last characters").fill(key["key"])
     button(page, "Search").click()
-    expect(page.get_by_text("The last 8 characters are the same.")).to_be_visible()
+    expect(page.get_by_text("The last 8 characters match.")).to_be_visible()
     assert key["key"][5:37] not in page.content() + page.url
     link(page, "Expire it and tell the managers").click()
     page.get_by_label("Where it was found").fill("In a public repository.")
