@@ -45,10 +45,10 @@ def test_a_consumer_is_made_changed_and_deleted(sams_page: Page, sandbox: Sandbo
     link(page, "Add manager").click()
     page.get_by_label("Email address").fill("zoe@initech.test")
     button(page, "Add and invite").click()
-    expect(page.get_by_text("zoe@initech.test is a manager now.")).to_be_visible()
+    expect(page.get_by_text("zoe@initech.test is now a manager.")).to_be_visible()
     page.get_by_role("link", name="Remove zoe@initech.test").click()
     button(page, "Remove manager").click()
-    expect(page.get_by_text("zoe@initech.test is no manager any more.")).to_be_visible()
+    expect(page.get_by_text("zoe@initech.test is no longer a manager.")).to_be_visible()
 
     link(page, "Edit").click()
     page.get_by_label("Tags").fill("\n".join(f"t{number}=x" for number in range(6)))
@@ -61,7 +61,7 @@ def test_a_consumer_is_made_changed_and_deleted(sams_page: Page, sandbox: Sandbo
     link(page, "Delete consumer").click()
     page.get_by_label("Name", exact=True).fill("initech")
     button(page, "Delete consumer").click()
-    expect(page.get_by_text("Initech is deleted, with all its keys.")).to_be_visible()
+    expect(page.get_by_text("Initech and all its keys were deleted.")).to_be_visible()
     assert sandbox.consumer("initech") is None
 
 
@@ -199,7 +199,7 @@ def test_a_leaked_key_is_found_and_ended(sams_page: Page, sandbox: Sandbox) -> N
     link(page, "Find a key").click()
     page.get_by_label("Key, or its last characters").fill(key["key"])
     button(page, "Search").click()
-    expect(page.get_by_text("The last 8 characters are the same.")).to_be_visible()
+    expect(page.get_by_text("The last 8 characters match.")).to_be_visible()
     assert key["key"][5:37] not in page.content() + page.url
     link(page, "Expire it and tell the managers").click()
     page.get_by_label("Where it was found").fill("In a public repository.")
