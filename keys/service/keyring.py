@@ -57,7 +57,7 @@ from keys.zuplo.gateway import Trial
 
 logger = logging.getLogger(__name__)
 
-SUPPORT_MAY_NOT = gettext_lazy("You're here as support: keys stay masked, and you can't do this for a customer.")
+SUPPORT_MAY_NOT = gettext_lazy("Support can't do this for customers. Keys stay masked.")
 A_MOMENT = timedelta(minutes=1)
 KEYS_AT_ONCE = 20  # to be rotated one by one: each takes two calls, and a page has only so much time
 HIDDEN_FOR = 600  # seconds during which Reveal is not offered, after the API showed a mask instead of a key
@@ -395,7 +395,7 @@ class KeyRing:
         (known,) = with_replacements([before], self.environment)
         wanted = [key for key in known.live_keys if not key.is_replaced]
         if len(wanted) > KEYS_AT_ONCE:
-            words = _("More than %(number)d keys can't be rotated one by one at once.") % {"number": KEYS_AT_ONCE}
+            words = _("You can't rotate more than %(number)d keys one by one in one go.") % {"number": KEYS_AT_ONCE}
             raise NotAllowed(words, advice=_("Choose one new key for all, or rotate them from their own rows."))
         # As many as there will be when it is the last one's turn.
         rules_for(self.actor).may_rotate(self.actor, replace(before, keys=(*before.keys, *wanted[1:])))

@@ -43,7 +43,7 @@ class Directory(KeyRing):
     def refuse(self, action: Action, name: str = "") -> NoReturn:
         """Put on record that this was tried without the permission to do it; raises `NotAllowed`."""
         with self._recorded(action, name):
-            raise NotAllowed(_("You have no permission for this."))
+            raise NotAllowed(_("You don't have permission to do this."))
 
     # Looking
 

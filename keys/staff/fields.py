@@ -78,7 +78,7 @@ class MetadataField(KeylessField):
         if not isinstance(found, dict):
             raise ValidationError(_('Write a JSON object, as in {"plan": "pro"}.'), "object")
         if _NUL.search(text):  # PostgreSQL keeps none
-            raise ValidationError(_("Please leave out control characters and invisible ones."), "unreadable")
+            raise ValidationError(_("Remove control characters and invisible characters."), "unreadable")
         if size > METADATA_BYTES:
             raise ValidationError(
                 _("You can have at most %(most)d bytes; these are %(size)d."),
