@@ -282,7 +282,7 @@ def test_of_a_manager_it_is_not_said_again_what_was_undone_since(sandbox: Sandbo
     for _ in range(2):
         assert "zoe@acme.test is no longer a manager." in remove(url, removing)
     page = add(adding)
-    assert "is a manager now" not in page
+    assert "is now a manager" not in page
     assert "It has been changed since." in page
     assert "zoe@acme.test is now a manager." in add(adding | {"token": str(uuid.uuid4())})
     page = remove(url, removing)
