@@ -186,6 +186,12 @@ def test_colleagues_work_in_django_admin(host: Host, acme: Sandbox):
     assert refused.headers["Location"].startswith("/admin/login/")
 
 
+def test_whoever_is_staff_of_the_host_gets_the_page_as_anybody(host: Host, acme: Sandbox):
+    page = host.get("sam", KEYS)
+    assert page.status_code == 200
+    assert "Create your first key" in page.text
+
+
 def test_django_admin_tells_times_in_utc_whatever_the_hosts_zone(host: Host, acme: Sandbox):
     acme.add_consumer("globex", label="Globex", keys=[{"description": "Soon", "expiresOn": "2030-01-02T23:30:00.000Z"}])
     page = host.get("sam", "/admin/keys/consumers/production/").text

@@ -42,6 +42,42 @@ with override_settings(STRIPE_API_KEY="sk_test_1"):
     print(*(f"{message.id}: {message.hint}" for message in run_checks()), sep="\\n")
 """
 
+WITHOUT_ADMIN = """
+import sys, types
+from django.conf import settings
+settings.INSTALLED_APPS.remove("django.contrib.admin")
+settings.TEMPLATES[0]["DIRS"] = sys.argv[1:]
+urls = types.ModuleType("plain_urls")
+sys.modules["plain_urls"] = urls
+settings.ROOT_URLCONF = "plain_urls"
+import django
+django.setup()
+from django.contrib.auth import get_user_model, views
+from django.core.checks import run_checks
+from django.test import Client
+from django.urls import include, path
+sign_in = views.LoginView.as_view()
+urls.urlpatterns = [
+    path("in/", sign_in, name="login"),
+    path("prove/", sign_in, name="prove"),
+    path("keys/", include("keys.urls")),
+]
+client = Client(SERVER_NAME="127.0.0.1")
+client.force_login(get_user_model().objects.get(username="sam"))
+print(run_checks(), client.get("/keys/").status_code)
+"""
+DELIVERED = """
+import warnings
+import django
+django.setup()
+from django.core.mail import EmailMessage
+from keys.audit.mails import deliver
+with warnings.catch_warnings(record=True) as told:
+    warnings.simplefilter("always")
+    deliver([EmailMessage("Of keys", "Something", "keys@tidewater.test", ["ann@acme.test"])])
+print([str(one.message) for one in told])
+"""
+
 
 def test_it_holds_keys_and_plans_and_nothing_of_the_portal(wheel: Path):
     with zipfile.ZipFile(wheel) as content:
@@ -122,6 +158,19 @@ def test_payment_without_stripes_library_is_named(host: Host):
     told = host.run("-c", PAID_BY_STRIPE, PLANS="portal").splitlines()
     assert [line[:11] for line in told] == ["plans.E004:", "plans.E005:"]
     assert 'pip install "stripe>=13"' in told[0]
+
+
+def test_the_pages_do_without_django_admin(host: Host, acme: Sandbox, tmp_path: Path):
+    blocks = "".join(f"{{% block {name} %}}{{% endblock %}}" for name in ("title", "extra_head", "content"))
+    (tmp_path / "base.html").write_text(blocks)
+    told = host.run("-c", WITHOUT_ADMIN, str(tmp_path))
+    assert told.splitlines()[-1] == "[] 200"
+
+
+def test_mails_are_sent_in_no_deprecated_way(host: Host):
+    told = host.run("-c", DELIVERED)
+    assert "To: ann@acme.test" in told
+    assert told.splitlines()[-1] == "[]"
 
 
 def test_its_migrations_are_complete(host: Host):
