@@ -198,13 +198,23 @@ class Entry:
         return f"••••{ending}" if ending and ending != self.event.key_ending else ""
 
     @property
+    def ends(self) -> datetime | None:
+        """The new end, or the last one of what was replaced."""
+        facts = self.event.facts
+        match self.event.action:
+            case Action.ROTATE | Action.ROTATE_ALL if self.event.outcome == Outcome.DONE and facts.get("old"):
+                return max(filter(None, map(parse_datetime, facts["old"].values())))
+            case Action.CHANGE_END:
+                return parse_datetime(facts.get("ends") or "")
+        return None
+
+    @property
     def detail(self) -> str:
         """The form of a copy, the manager concerned, the new label, the new end, or the end of what was replaced."""
         facts = self.event.facts
         match self.event.action:
-            case Action.ROTATE | Action.ROTATE_ALL if self.event.outcome == Outcome.DONE and facts.get("old"):
-                last = max(filter(None, map(parse_datetime, facts["old"].values())))
-                return gettext("What it replaces works until %(end)s") % {"end": written(last)}
+            case Action.ROTATE | Action.ROTATE_ALL if self.ends:
+                return gettext("What it replaces works until %(end)s") % {"end": written(self.ends)}
             case Action.ADD_MANAGER | Action.REMOVE_MANAGER:
                 return str(facts.get("address", ""))
             case Action.COPY:
@@ -213,8 +223,8 @@ class Entry:
                 return str(facts.get("label", ""))
             case Action.CREATE | Action.START_PLAN | Action.CHANGE_PLAN | Action.CANCEL_PLAN | Action.RESUME_PLAN:
                 return str(facts.get("plan_name", ""))
-            case Action.CHANGE_END if ends := parse_datetime(facts.get("ends") or ""):
-                return written(ends)
+            case Action.CHANGE_END if self.ends:
+                return written(self.ends)
         return ""
 
     @property

@@ -198,6 +198,18 @@ def test_it_is_told_what_a_change_came_to(action, facts, words, sandbox, ann, an
     assert table(ann_client)[0]["Details"] == words
 
 
+def test_days_and_ends_are_told_in_the_visitors_own_manner(sandbox, ann, ann_client):
+    """As all times of a page are, by a script, so that none reads in another way than the next."""
+    acme(sandbox)
+    happened(ann, action=Action.CHANGE_END, facts={"ends": "2026-11-26T09:27:00+00:00"})
+    happened(ann, facts={"old": {"k1": "2026-11-26T09:27:00+00:00"}})
+    page = BeautifulSoup(ann_client.get(PAGE).content, "html.parser")
+    assert [time["datetime"] for time in page.select(".event-main time[data-time]")] == [
+        "2026-11-26T09:27:00+00:00"
+    ] * 2
+    assert page.select_one(".events h2 time[data-time=day]")
+
+
 def test_of_an_old_key_that_may_go_on_no_end_is_told(sandbox, ann, ann_client):
     acme(sandbox)
     happened(ann, outcome=Outcome.PARTLY, facts={"old": {"a": "2026-11-26T09:27:00+00:00"}})
