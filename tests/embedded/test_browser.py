@@ -103,6 +103,66 @@ def test_neither_style_reaches_the_other(page: Page) -> None:
     assert before == after
 
 
+MAP = """(given) => {
+  const sheet = [...document.styleSheets].find((one) => one.href.endsWith("site.css"));
+  const rule = [...sheet.cssRules].find((one) => one.selectorText === ".api-keys");
+  for (const name of [...rule.style]) rule.style.removeProperty(name);
+  for (const [name, value] of Object.entries(given)) rule.style.setProperty(name, value);
+}"""
+COLOUR = """(element, name) => {
+  const probe = element.appendChild(document.createElement("i"));
+  probe.style.backgroundColor = `var(--${name})`;
+  const canvas = document.createElement("canvas").getContext("2d");
+  canvas.fillStyle = getComputedStyle(probe).backgroundColor;
+  canvas.fillRect(0, 0, 1, 1);
+  probe.remove();
+  return [...canvas.getImageData(0, 0, 1, 1).data.slice(0, 3)];
+}"""
+
+
+def contrast(one: list[int], other: list[int]) -> float:
+    """WCAG 2 contrast ratio of two colours."""
+    darker, lighter = sorted(
+        sum(share * ((part / 255 + 0.055) / 1.055) ** 2.4 for share, part in zip((0.2126, 0.7152, 0.0722), rgb))
+        for rgb in (one, other)
+    )
+    return (lighter + 0.05) / (darker + 0.05)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("accent", ["#b3441e, #f0a07c", "#0d5c63, #57c0c8", "#8a1c7c, #f29be6"])
+def test_what_follows_from_an_accent_is_of_its_hue_and_readable(page: Page, scheme: str, accent: str) -> None:
+    page.emulate_media(color_scheme=scheme)
+    page.evaluate(MAP, {"--accent": f"light-dark({accent})"})
+    names = ("accent", "accent-soft", "accent-fill", "accent-fill-strong", "on-accent-fill", "surface", "ink")
+    colours = {name: page.locator(".api-keys").evaluate(COLOUR, name) for name in names}
+    for text, paper in (
+        ("accent", "accent-soft"),
+        ("ink", "accent-soft"),
+        ("on-accent-fill", "accent-fill"),
+        ("on-accent-fill", "accent-fill-strong"),
+    ):
+        assert contrast(colours[text], colours[paper]) >= 4.5, (text, paper, colours)
+    colours["tint"] = [soft - surface for soft, surface in zip(colours["accent-soft"], colours["surface"])]
+    least = colours["accent"].index(min(colours["accent"]))  # it tells orange, teal and purple apart
+    for name in ("accent-fill", "accent-fill-strong", "tint"):
+        assert colours[name].index(min(colours[name])) == least, (name, colours)
+
+
+def test_nothing_is_hidden_by_a_header_that_stays(page: Page, acme: Sandbox) -> None:
+    for number in range(6):
+        acme.add_consumer(f"more-{number}", label=f"A {number}", managers=["ann@acme.test"], keys=[{}, {}, {}])
+    page.goto("/account/keys/")
+    page.evaluate(MAP, {"--above": "5rem"})
+    page.evaluate("document.querySelector('header.head').style.cssText = 'position: sticky; top: 0; block-size: 5rem'")
+    page.evaluate("location.hash = 'consumer-more-3'")
+    page.wait_for_function("scrollY > 0")
+    head = page.locator("header.head").bounding_box()
+    card = page.locator("#consumer-more-3").bounding_box()
+    assert head and card
+    assert card["y"] >= head["height"] - 1
+
+
 def test_what_needs_a_script_is_offered_only_with_one(page: Page) -> None:
     shortcuts = page.get_by_role("button", name="Keyboard shortcuts")
     expect(shortcuts).to_be_visible()
