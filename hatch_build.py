@@ -69,7 +69,7 @@ DERIVED = {
     "accent-fill": "light-dark(var(--accent), color-mix(in oklab, var(--accent) 55%, black))",
     "accent-fill-strong": "color-mix(in oklab, var(--accent-fill) 80%, black)",
 }
-"""What follows from the accent that a host says; in the portal these are computed, see portal/branding/accent.py."""
+"""Colours that follow from the accent that a host says; in the portal portal/branding/accent.py computes them."""
 PLANS_FRAME = """@layer api-keys {
   @layer tokens, base, components, plans, keys, site;
 

@@ -30,6 +30,10 @@ client = Client(SERVER_NAME="127.0.0.1")
 asked = client.get("/account/keys/")
 client.force_login(get_user_model().objects.create_superuser("ann", "ann@acme.test"))
 page, plans = client.get("/account/keys/"), client.get("/account/plans/")
+get_user_model().objects.create_user("mallory", "mallory@example.com", "open-sesame")
+stranger = Client(SERVER_NAME="127.0.0.1")
+stranger.post("/sign-in/?next=/account/keys/", {"username": "mallory", "password": "open-sesame"})
+assert "Create your first key" in stranger.get("/account/keys/").content.decode()
 print(asked["Location"], *(name for name in ("Acme Inc", "Server") if name in page.content.decode()))
 print(asked.status_code, page.status_code, plans.status_code)
 """
@@ -173,6 +177,14 @@ def test_mails_are_sent_in_no_deprecated_way(host: Host):
     assert told.splitlines()[-1] == "[]"
 
 
+def test_the_page_shows_the_mapping_of_the_example():
+    """Its colours are for light and dark: one of them alone cannot be read in the other."""
+    page = (ROOT / "docs" / "embedding.md").read_text()
+    (mapping,) = re.findall(r"```css\n(.*?)```", page, re.DOTALL)
+    assert (ROOT / "examples" / "embedded" / "static" / "tidewater" / "site.css").read_text().endswith(mapping)
+    assert re.findall(r": #", mapping) == []
+
+
 def test_its_migrations_are_complete(host: Host):
     host.run("manage.py", "makemigrations", "--check", "--dry-run", PLANS="portal")
 
@@ -184,7 +196,7 @@ def test_the_steps_of_the_page_lead_to_the_page(host: Host, acme: Sandbox, tmp_p
     (settings,) = [code for code in snippets if "from_environment" in code]
     (plans,) = [code for code in snippets if "PlanPanels" in code]
     (urls,) = [code for code in snippets if "keys.staff.urls" in code]
-    (shell,) = re.findall(r"^mkdir templates\n.*?^END\n(?=```)", page, re.DOTALL | re.MULTILINE)
+    (shell,) = re.findall(r"^mkdir -p templates\S*\n.*?^END\n(?=```)", page, re.DOTALL | re.MULTILINE)
     environment = host.environment | {
         "DJANGO_SETTINGS_MODULE": "example.settings",
         "ZUPLO_BUCKETS": f"production:{acme.bucket}",
@@ -209,5 +221,5 @@ def test_the_steps_of_the_page_lead_to_the_page(host: Host, acme: Sandbox, tmp_p
     run(host.python, "manage.py", "check_api")
     told = run(host.python, "manage.py", "shell", "-c", VISIT)
     assert told.split()[-3:] == ["302", "200", "200"]
-    assert "/admin/login/?next=/account/keys/" in told
+    assert "/sign-in/?next=/account/keys/" in told
     assert "Acme Inc Server" in told
