@@ -239,7 +239,7 @@ class KeyRing:
     def check_newcomer(self) -> None:
         """Raises `NotAllowed` for who has keys already, or may have none."""
         if not self.actor.emails:
-            raise NotAllowed(_("Please confirm your email address first."))
+            raise NotAllowed(_("Confirm your email address first."))
         found = self.consumers()
         if found.consumers:
             raise NotAllowed(_("You already have a key. Reload the page to see it and add another."))
@@ -613,7 +613,7 @@ def check_rotate_all(consumer: Consumer) -> None:
             advice=_("Rotate the others one by one, and contact support about the missing one."),
         )
     if not consumer.live_keys:
-        raise NotAllowed(_("There is no key to rotate. Create one instead."))
+        raise NotAllowed(_("There's no key to rotate. Create one instead."))
 
 
 def require_live(key: ApiKey) -> ApiKey:

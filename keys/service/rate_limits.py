@@ -46,4 +46,4 @@ def count_invitation(actor: Actor, email: str) -> None:
         or counter.count(invited, DAY) > INVITATIONS_TO_ADDRESS
     ):
         words = _("You've reached the daily limit for invitations.")
-        raise NotAllowed(words, advice=_("Please try again tomorrow."))
+        raise NotAllowed(words, advice=_("Try again tomorrow."))

@@ -161,6 +161,6 @@ def _facts(new: NewConsumer, managers: tuple[Manager, ...]) -> dict[str, Any]:
 
 def _taken(name: str) -> NotAllowed:
     return NotAllowed(
-        _("There is already a consumer named %(name)s.") % {"name": name},
+        _("There's already a consumer named %(name)s.") % {"name": name},
         advice=_("Choose another name. You can't change it later, but you can change the label."),
     )

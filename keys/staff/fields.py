@@ -92,7 +92,7 @@ class MetadataField(KeylessField):
 
 
 class AddressesField(KeylessField):
-    """E-mail addresses, one a line, cleaned to a list. In lower case, as people sign in with them."""
+    """Email addresses, one a line, cleaned to a list. In lower case, as people sign in with them."""
 
     widget = forms.Textarea({"rows": 3, "spellcheck": "false", "autocapitalize": "none"})
 

@@ -63,7 +63,7 @@ def test_a_taken_name_is_nobodys_to_adopt(when: str, sandbox: Sandbox, sam_clien
         sandbox.fault("GET", "*/consumers/initech", "status", status=404)
     response = post(sam_client, LIST + "create/", **NEW_FIELDS)
     assert response.status_code == 403
-    assert "There is already a consumer named initech." in response.text
+    assert "already a consumer named initech." in response.text
     assert sandbox.consumer("initech")["description"] == "Somebody else's"
     assert sandbox.keys("initech") == []
 
