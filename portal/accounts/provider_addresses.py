@@ -63,11 +63,10 @@ def needs_code(request: HttpRequest, sociallogin: SocialLogin) -> bool:
 
     Google and GitHub give no number twice, and an operator may say the same of a provider.
     """
-    if _is_vouched_for(sociallogin) or sociallogin.account.provider in company_domains.PUBLIC:
+    if _is_vouched_for(sociallogin) or sessions.has_signed_in_here(request, sociallogin.user):
         return False
-    return not sociallogin.provider.app.settings.get("stable_sub") and not sessions.has_signed_in_here(
-        request, sociallogin.user
-    )
+    is_public = sociallogin.account.provider in company_domains.PUBLIC
+    return not is_public and not sociallogin.provider.app.settings.get("stable_sub")
 
 
 def address_for_code(sociallogin: SocialLogin) -> str:

@@ -103,8 +103,9 @@ class ProviderAdapter(DefaultSocialAccountAdapter):
         messages.warning(request, words % {"provider": sociallogin.provider.name})
 
     def _in_new_browser(self, request: HttpRequest, sociallogin: SocialLogin) -> None:
-        """Ask for a code to the account's own address, which alone opens it here; without one it is asked for later."""
-        if email := provider_addresses.address_for_code(sociallogin):
+        """Ask for a code to the account's own address, if that can be opened; one not yet proved is proved later."""
+        email = provider_addresses.address_for_code(sociallogin)
+        if email and sociallogin.user.is_active:
             page = self._link_after_proof(request, sociallogin, email, why=company_domains.NEW_BROWSER)
             provider_addresses.record_code(request, sociallogin)
             raise ImmediateHttpResponse(page)

@@ -308,6 +308,12 @@ def test_a_code_that_may_not_be_mailed_opens_nothing(odd, ann_by_number, client,
     assert not AuditEvent.objects.filter(action=Action.PROVIDER_CODE).exists()
 
 
+def test_a_disabled_account_is_sent_no_code(odd, ann_by_number, client):
+    User.objects.update(is_active=False)
+    assert odd.lets_in(client).headers["Location"] == "/accounts/inactive/"
+    assert mail.outbox == []
+
+
 def test_where_only_providers_sign_in_a_new_browser_is_still_proved_by_a_code(odd, ann_by_number, client, settings):
     settings.LOCAL_SIGN_IN = False
     assert is_asked_for_a_code(odd, client)
