@@ -35,6 +35,7 @@ class Action(models.TextChoices):
     CALENDAR = "account:calendar", _("Created a calendar address")
     CALENDAR_REVOKED = "account:calendar-revoked", _("Revoked the calendar address")
     PROVIDER_ADDRESS = "account:provider-address", _("Provider named another address")
+    PROVIDER_CODE = "account:provider-code", _("Provider sign-in needed a code")
     SUPPORT = "support:start", _("Support opened the page")
     SUPPORT_ENDED = "support:end", _("Support closed the page")
 

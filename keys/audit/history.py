@@ -36,7 +36,7 @@ KINDS = {
         _("Reminders and calendar"),
         {Action.REMINDERS_OFF, Action.REMINDERS_ON, Action.CALENDAR, Action.CALENDAR_REVOKED},
     ),
-    "account": (_("Sign-in"), {Action.PROVIDER_ADDRESS}),
+    "account": (_("Sign-in"), {Action.PROVIDER_ADDRESS, Action.PROVIDER_CODE}),
     "visits": (_("Visits by support"), {Action.SUPPORT, Action.SUPPORT_ENDED}),
 }
 """Every action is of one kind; what colleagues did is a kind as well, see `of_kind`."""
@@ -65,6 +65,7 @@ ICONS = {
     Action.CALENDAR: "calendar",
     Action.CALENDAR_REVOKED: "calendar",
     Action.PROVIDER_ADDRESS: "identification",
+    Action.PROVIDER_CODE: "identification",
     Action.SUPPORT: "lifebuoy",
     Action.SUPPORT_ENDED: "lifebuoy",
 }

@@ -38,6 +38,7 @@ DONE_SENTENCES: dict[Action, Promise] = {
     Action.CALENDAR: _("%(who)s created a calendar address"),
     Action.CALENDAR_REVOKED: _("%(who)s revoked their calendar address"),
     Action.PROVIDER_ADDRESS: _("The sign-in provider of %(who)s named another address"),
+    Action.PROVIDER_CODE: _("%(who)s was asked for a code to sign in with a provider in a new browser"),
     Action.SUPPORT: _("%(who)s opened your page"),
     Action.SUPPORT_ENDED: _("%(who)s closed your page"),
 }

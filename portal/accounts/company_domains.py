@@ -21,6 +21,8 @@ from portal.models import User
 
 PENDING = "provider_to_connect"
 PENDING_SECONDS = 10 * 60
+CHANGED, NEW_BROWSER = "changed", "new browser"
+"""Why an account that was joined before is to be proved again; "" for one that is still to be joined."""
 PUBLIC = {"google", "github"}
 
 
@@ -58,9 +60,9 @@ def required_provider(request: HttpRequest, user: User, sociallogin: SocialLogin
 # An account that waits for its own proof, to be joined with a provider
 
 
-def remember_pending(request: HttpRequest, sociallogin: SocialLogin, email: str, *, again: bool = False) -> None:
-    """Remember in the session until the code is entered; `again` if both were joined before, see its page."""
-    told = {"email": email.lower(), "name": sociallogin.provider.name, "again": again}
+def remember_pending(request: HttpRequest, sociallogin: SocialLogin, email: str, why: str) -> None:
+    """Remember in the session until the code is entered, and why it is asked for: its page says that."""
+    told = {"email": email.lower(), "name": sociallogin.provider.name, "why": why}
     request.session[PENDING] = {"at": time.time(), "login": sociallogin.serialize()} | told
 
 

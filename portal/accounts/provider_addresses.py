@@ -2,7 +2,8 @@
 
 A provider's number for a person (`sub`) may be handed on: where it is the user name, as in canaille, a newcomer gets
 that of a former colleague. So a link is believed only while the provider still names an address that fits; see
-`still_fits`. What was believed last is kept with the link: {"email": "ann@acme.test", "vouched": true}.
+`still_fits`. What was believed last is kept with the link: {"email": "ann@acme.test", "vouched": true}. And where the
+provider vouches for no address, anybody may write the one that fits: a new browser needs a code, see `needs_code`.
 """
 
 import logging
@@ -17,7 +18,7 @@ from django.utils.translation import get_language, override
 from keys.access import Actor
 from keys.audit import log
 from keys.models import Action, AuditEvent
-from portal.accounts import sessions
+from portal.accounts import company_domains, sessions
 from portal.models import User
 
 logger = logging.getLogger(__name__)
@@ -39,14 +40,44 @@ def kept(provider: str, uid: str) -> dict[str, Any] | None:
 
 def still_fits(sociallogin: SocialLogin) -> bool:
     """True while the provider vouches for an address of the account, or says no less than when it was believed."""
-    proved = EmailAddress.objects.filter(user=sociallogin.user, verified=True).values_list("email", flat=True)
     told, basis = sociallogin.email_addresses, sociallogin.account.extra_data
-    if any(address.verified and address.email in proved for address in told):
+    if _is_vouched_for(sociallogin):
         return True
     if not told:
         return bool(basis.get("email") == "")
-    same = [address for address in told if address.email == basis.get("email")]
-    return any(address.verified or not basis["vouched"] for address in same)
+    return any(address.email == basis.get("email") and not basis["vouched"] for address in told)
+
+
+def _is_vouched_for(sociallogin: SocialLogin) -> bool:
+    fitting = {*_proved(sociallogin.user), sociallogin.account.extra_data.get("email")}
+    return any(address.verified and address.email in fitting for address in sociallogin.email_addresses)
+
+
+def _proved(user: User) -> list[str]:
+    addresses = EmailAddress.objects.filter(user=user, verified=True).order_by("-primary")
+    return list(addresses.values_list("email", flat=True))
+
+
+def needs_code(request: HttpRequest, sociallogin: SocialLogin) -> bool:
+    """True if nothing but the number speaks for the person, in a browser that does not know the account.
+
+    Google and GitHub give no number twice, and an operator may say the same of a provider.
+    """
+    if _is_vouched_for(sociallogin) or sessions.has_signed_in_here(request, sociallogin.user):
+        return False
+    is_public = sociallogin.account.provider in company_domains.PUBLIC
+    return not is_public and not sociallogin.provider.app.settings.get("stable_sub")
+
+
+def address_for_code(sociallogin: SocialLogin) -> str:
+    """The proved address that the provider names, or else the primary one; "" if none is: that is proved anyway."""
+    proved, told = _proved(sociallogin.user), {address.email for address in sociallogin.email_addresses}
+    return min(proved, key=lambda email: email not in told, default="")
+
+
+def record_code(request: HttpRequest, sociallogin: SocialLogin) -> None:
+    """Record in the audit log that the number alone was not believed."""
+    _record(request, sociallogin.user, Action.PROVIDER_CODE, provider=sociallogin.account.provider)
 
 
 def address_to_prove(sociallogin: SocialLogin) -> str:
@@ -72,22 +103,22 @@ def doubt(request: HttpRequest, sociallogin: SocialLogin) -> None:
     if request.user.is_authenticated:  # the session of this very browser may be the account's
         get_adapter(request).logout(request)
     sessions.end_others(request, user)
-    _record(request, user, provider=sociallogin.account.provider, withdrawn=withdrawn)
+    logger.warning("A provider no longer confirms the address that it gave for account %s", user.pk)
+    _record(request, user, Action.PROVIDER_ADDRESS, provider=sociallogin.account.provider, withdrawn=withdrawn)
     with override(user.language or get_language()):
         for email in sorted(told):
             words = {"provider": sociallogin.provider.name}
             get_adapter(request).send_notification_mail("socialaccount/email/address_changed", user, words, email)
 
 
-def _record(request: HttpRequest, user: User, **facts: Any) -> None:
-    logger.warning("A provider no longer confirms the address that it gave for account %s: %s", user.pk, facts)
+def _record(request: HttpRequest, user: User, action: Action, **facts: Any) -> None:
     actor = Actor(
         user_id=user.pk,
         emails=(user.email,),
         address=get_adapter(request).get_client_ip(request),
         reference=getattr(request, "reference", ""),
     )
-    with log.recorded(actor, Action.PROVIDER_ADDRESS, environment="", consumer="") as event:
+    with log.recorded(actor, action, environment="", consumer="") as event:
         log.note(event, **facts)
 
 
@@ -109,7 +140,7 @@ def detach(sociallogin: SocialLogin) -> None:
 
 def proved_again(user: User, account: SocialAccount, sociallogin: SocialLogin) -> None:
     """Keep that the link rests on a proof of the person's own from now on, and not on the provider's word."""
-    proved = EmailAddress.objects.filter(user=user, verified=True).values_list("email", flat=True)
+    proved = _proved(user)
     told = [address.email for address in sociallogin.email_addresses]
     email = next((email for email in told if email in proved), None) if told else ""
     if account.user_id == user.pk and email is not None:

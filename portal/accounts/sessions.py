@@ -161,6 +161,11 @@ def mail_about_new_device(request: HttpRequest, user: User, response: HttpRespon
         get_adapter(request).send_notification_mail("account/email/new_device", user)
 
 
+def has_signed_in_here(request: HttpRequest, user: User) -> bool:
+    """True in a browser in which this account has been signed in to before."""
+    return user.pk in _people_of_this_device(request)
+
+
 def is_device_of(request: HttpRequest, email: str) -> bool:
     """True in a browser in which the person with this address has signed in before."""
     addresses = EmailAddress.objects.filter(email=email.lower(), verified=True)

@@ -74,6 +74,8 @@ class ProviderAdapter(DefaultSocialAccountAdapter):
         has_changed = sociallogin.is_existing and not provider_addresses.still_fits(sociallogin)
         if has_changed:
             self._after_change(request, sociallogin)
+        elif sociallogin.is_existing and provider_addresses.needs_code(request, sociallogin):
+            self._in_new_browser(request, sociallogin)
         if not sociallogin.is_existing:
             sociallogin.email_addresses = _kept(sociallogin.email_addresses)
         vouched = [address.email for address in sociallogin.email_addresses if address.verified]
@@ -93,10 +95,20 @@ class ProviderAdapter(DefaultSocialAccountAdapter):
         provider_addresses.doubt(request, sociallogin)
         if email:
             request.session[BY_CREDENTIAL] = user.pk
-            raise ImmediateHttpResponse(self._link_after_proof(request, sociallogin, email, again=True))
+            raise ImmediateHttpResponse(
+                self._link_after_proof(request, sociallogin, email, why=company_domains.CHANGED)
+            )
         provider_addresses.detach(sociallogin)
         words = _("%(provider)s gave us a different address for you. Confirm it with the code we've emailed.")
         messages.warning(request, words % {"provider": sociallogin.provider.name})
+
+    def _in_new_browser(self, request: HttpRequest, sociallogin: SocialLogin) -> None:
+        """Ask for a code to the account's own address, if that can be opened; one not yet proved is proved later."""
+        email = provider_addresses.address_for_code(sociallogin)
+        if email and sociallogin.user.is_active:
+            page = self._link_after_proof(request, sociallogin, email, why=company_domains.NEW_BROWSER)
+            provider_addresses.record_code(request, sociallogin)
+            raise ImmediateHttpResponse(page)
 
     def _providers_of_others(self, sociallogin: SocialLogin) -> list[str]:
         """Other companies' providers, to which an address that this one tells is bound."""
@@ -112,7 +124,7 @@ class ProviderAdapter(DefaultSocialAccountAdapter):
                 get_account_adapter(request).confirm_email(request, address)
 
     def _link_after_proof(
-        self, request: HttpRequest, sociallogin: SocialLogin, email: str, *, again: bool = False
+        self, request: HttpRequest, sociallogin: SocialLogin, email: str, *, why: str = ""
     ) -> HttpResponse:
         """Account linking: ask for the proof of the account that is there; `connect_pending_provider` joins them."""
         if request.user.is_authenticated:  # as somebody else, perhaps; allauth signs out at this point too
@@ -121,7 +133,7 @@ class ProviderAdapter(DefaultSocialAccountAdapter):
         form = SignInForm({"login": email}, request=request)
         if not form.is_valid():
             return render(request, "429.html", status=429)
-        company_domains.remember_pending(request, sociallogin, email, again=again)
+        company_domains.remember_pending(request, sociallogin, email, why)
         return form.login(request, sociallogin.get_redirect_url(request))
 
     def on_authentication_error(

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from portal.config.environment import development, fitting, names, text, web_address, wrong
+from portal.config.environment import development, fitting, flag, names, text, web_address, wrong
 
 
 def providers() -> dict[str, Any]:
@@ -54,6 +54,8 @@ def _openid_provider(provider: str, upper: str) -> dict[str, Any]:
         rule = "Use client_secret_basic or client_secret_post, or leave it out."
         fitting(f"OIDC_{upper}_TOKEN_AUTH", method, r"(client_secret_)?(basic|post)", rule)
         app["settings"]["token_auth_method"] = f"client_secret_{method.removeprefix('client_secret_')}"
+    if flag(f"OIDC_{upper}_STABLE_SUB", default=False):
+        app["settings"]["stable_sub"] = True
     if not app["client_id"] or not app["secret"]:
         client = f"OIDC_{upper}_CLIENT_ID"
         wrong(client, f"and OIDC_{upper}_CLIENT_SECRET must both be set.")

@@ -19,7 +19,7 @@ from django.core import mail
 from django.http import HttpResponse
 from django.test import Client
 
-from tests.helpers.people import PROVE, signed_in_as
+from tests.helpers.people import PROVE, last_code, signed_in_as
 
 pytestmark = pytest.mark.django_db
 
@@ -101,6 +101,15 @@ def test_every_address_that_github_vouches_for_is_proved(company, client):
     assert not EmailAddress.objects.filter(email="kate@evil.test").exists()
     assert not SocialToken.objects.exists()
     assert SocialAccount.objects.get().extra_data == {"email": "kate@acme.test", "vouched": True}
+
+
+def test_a_number_of_github_which_it_gives_nobody_else_is_believed_in_new_browsers(company, client):
+    github_tells(company, ("kate@acme.test", False))
+    company.lets_in(client, "github")
+    client.post(PROVE, {"code": last_code()})
+    browser = Client()
+    company.lets_in(browser, "github")
+    assert signed_in_as(browser) == "kate@acme.test"
 
 
 def test_nobody_brings_more_addresses_from_github_than_an_account_may_have(company, client):

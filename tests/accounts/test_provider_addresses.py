@@ -1,15 +1,19 @@
 """The address that a provider names, compared at each sign-in: whoever comes by a number that has changed hands."""
 
+from collections.abc import Iterator
+
 import pytest
 from allauth.account.models import EmailAddress
 from allauth.mfa.totp.internal.auth import TOTP, generate_totp_secret
 from allauth.socialaccount.models import SocialAccount
-from django.core import mail
+from django.core import mail, signing
 from django.core.cache import cache
 from django.test import Client
 
 from keys.models import Action, AuditEvent
+from portal.accounts.sessions import device_cookie_name
 from portal.models import User
+from tests.helpers.odd_provider import OddProvider, running_odd_provider
 from tests.helpers.oidc_provider import LOGIN, Provider
 from tests.helpers.people import CONFIRM, PROVE, last_code, sign_in, signed_in_as
 from tests.helpers.verbs import acme
@@ -138,9 +142,9 @@ def test_an_address_no_longer_vouched_for_opens_nothing_until_it_is_proved(provi
     assert signed_in_as(client) == "ann@acme.test"
     assert sees_acme(client)
     assert SocialAccount.objects.get().user == User.objects.get()
-    browser = Client()
-    provider.lets_in(browser, "42")
-    assert signed_in_as(browser) == "ann@acme.test", "it rests on the code from now on"
+    client.post("/accounts/logout/")
+    provider.lets_in(client, "42")
+    assert signed_in_as(client) == "ann@acme.test", "it rests on the code from now on"
 
 
 def test_an_address_vouched_for_again_opens_again(provider, ann_by_provider, client):
@@ -170,19 +174,16 @@ def test_a_provider_that_names_no_address_any_more_opens_nothing_until_it_is_pro
     assert mail.outbox[-1].to == ["ann@acme.test"]
     client.post(CONFIRM, {"code": last_code()})
     assert sees_acme(client)
-    browser = Client()
-    provider.lets_in(browser, "42")
-    assert signed_in_as(browser) == "ann@acme.test"
+    client.post("/accounts/logout/")
+    provider.lets_in(client, "42")
+    assert signed_in_as(client) == "ann@acme.test"
 
 
-def test_a_provider_that_never_vouched_is_believed_of_the_link_and_the_code_of_the_address(provider, client):
+def test_what_a_code_proved_outlasts_another_address_of_a_provider_that_never_vouched(provider, client):
     """As Entra, which names addresses and vouches for none."""
     knows(provider, "ann@acme.test", False)
     provider.lets_in(client, "42")
     client.post(PROVE, {"code": last_code()})
-    browser = Client()
-    provider.lets_in(browser, "42")
-    assert signed_in_as(browser) == "ann@acme.test"
     knows(provider, "ben@acme.test", False)
     stranger = Client()
     assert provider.lets_in(stranger, "42").headers["Location"] == PROVE
@@ -190,14 +191,134 @@ def test_a_provider_that_never_vouched_is_believed_of_the_link_and_the_code_of_t
     assert EmailAddress.objects.get(email="ann@acme.test").verified, "her own code proved it"
 
 
-def test_a_provider_that_never_named_one_goes_on_so(provider, client):
-    knows(provider, "")
-    provider.lets_in(client, "42")
+# The same number and address, and nobody who vouches for it
+
+
+@pytest.fixture
+def odd(settings) -> Iterator[OddProvider]:
+    """A provider that says nothing of whether addresses are verified, as Entra and canaille."""
+    with running_odd_provider() as odd:
+        odd.userinfo = {"email": "ann@acme.test"}
+        settings.SOCIALACCOUNT_PROVIDERS = odd.settings()
+        yield odd
+
+
+@pytest.fixture
+def ann_by_number(odd, sandbox) -> Client:
+    """A browser in which Ann has proved her address once."""
+    acme(sandbox)
+    browser = Client()
+    odd.lets_in(browser)
+    browser.post(PROVE, {"code": last_code()})
+    assert sees_acme(browser)
+    forget()
+    return browser
+
+
+def forget() -> None:
+    cache.clear()
+    mail.outbox.clear()
+
+
+def is_asked_for_a_code(odd: OddProvider, client: Client) -> bool:
+    answer = odd.lets_in(client)
+    if signed_in_as(client):
+        return False
+    assert answer.headers["Location"].startswith(CONFIRM)
+    assert [one.to for one in mail.outbox] == [["ann@acme.test"]]
+    assert not sees_acme(client)
+    return True
+
+
+@pytest.mark.parametrize("told", [{}, {"email_verified": False}, {"email_verified": "true"}])
+def test_a_newcomer_who_writes_the_colleagues_address_gets_no_further_than_the_code(odd, ann_by_number, client, told):
+    """A6: it goes to the colleague's mailbox; once entered, it leads on to the page that was wanted."""
+    odd.userinfo |= told
+    page = odd.lets_in(client, next="/keys/preview/").headers["Location"]
+    assert page.startswith(CONFIRM)
+    words = "Acme account doesn't confirm email addresses, so we ask for a code once in each browser."
+    assert words in client.get(page).text
+    assert signed_in_as(client) is None
+    assert [one.to for one in mail.outbox] == [["ann@acme.test"]]
+    event = AuditEvent.objects.get(action=Action.PROVIDER_CODE)
+    assert (event.email, event.facts, event.outcome) == ("ann@acme.test", {"provider": "acme"}, "done")
+    assert signed_in_as(ann_by_number) == "ann@acme.test", "what she has open is left alone"
+    assert client.post(page, {"code": last_code()}).headers["Location"] == "/keys/preview/"
+    assert signed_in_as(client) == "ann@acme.test"
+
+
+def test_a_browser_in_which_the_code_was_entered_is_asked_for_none(odd, ann_by_number, client):
+    assert is_asked_for_a_code(odd, client)
+    client.post(CONFIRM, {"code": last_code()})
+    forget()
+    for browser in (ann_by_number, client):
+        browser.post("/accounts/logout/")
+        odd.lets_in(browser)
+        assert signed_in_as(browser) == "ann@acme.test"
+    assert mail.outbox == []
+    assert AuditEvent.objects.filter(action=Action.PROVIDER_CODE).count() == 1
+
+
+def test_a_browser_that_knows_another_account_is_asked(odd, ann_by_number, ben, client):
+    sign_in(client, "ben@acme.test")
+    forget()
+    assert is_asked_for_a_code(odd, client)
+
+
+@pytest.mark.parametrize("salt", ["another", ""])
+def test_a_forged_cookie_makes_no_browser_known(odd, ann_by_number, client, salt):
+    known = [User.objects.get().pk]
+    client.cookies[device_cookie_name()] = signing.dumps(known, salt=salt) if salt else str(known)
+    assert is_asked_for_a_code(odd, client)
+
+
+def test_a_provider_that_names_no_address_is_believed_in_known_browsers_only(odd, client):
+    """As canaille, for people without a mail."""
+    odd.userinfo = None
+    odd.lets_in(client)
     client.post("/accounts/3rdparty/signup/", {"email": "ann@acme.test"})
     client.post(PROVE, {"code": last_code()})
+    forget()
     browser = Client()
-    provider.lets_in(browser, "42")
+    assert is_asked_for_a_code(odd, browser)
+    browser.post(CONFIRM, {"code": last_code()})
     assert signed_in_as(browser) == "ann@acme.test"
+    odd.lets_in(client)
+    assert signed_in_as(client) == "ann@acme.test"
+
+
+def test_a_provider_that_vouches_for_the_address_is_believed_in_new_browsers(odd, ann_by_number, client):
+    odd.userinfo |= {"email_verified": True}
+    assert not is_asked_for_a_code(odd, client)
+
+
+def test_a_provider_that_gives_no_number_twice_is_believed_in_new_browsers(odd, ann_by_number, client, settings):
+    settings.SOCIALACCOUNT_PROVIDERS = odd.settings(settings={"stable_sub": True})
+    assert not is_asked_for_a_code(odd, client)
+    odd.userinfo = {"email": "ben@acme.test"}
+    forget()
+    assert odd.lets_in(Client()).headers["Location"] == PROVE, "an address that differs is proved all the same"
+
+
+def test_a_code_that_may_not_be_mailed_opens_nothing(odd, ann_by_number, client, settings):
+    settings.CODE_MAILS_TO_ADDRESS_BY_CLIENT = (0, 0)
+    assert odd.lets_in(client).status_code == 429
+    assert signed_in_as(client) is None
+    assert mail.outbox == []
+    assert not AuditEvent.objects.filter(action=Action.PROVIDER_CODE).exists()
+
+
+def test_a_disabled_account_is_sent_no_code(odd, ann_by_number, client):
+    User.objects.update(is_active=False)
+    assert odd.lets_in(client).headers["Location"] == "/accounts/inactive/"
+    assert mail.outbox == []
+
+
+def test_where_only_providers_sign_in_a_new_browser_is_still_proved_by_a_code(odd, ann_by_number, client, settings):
+    settings.LOCAL_SIGN_IN = False
+    assert is_asked_for_a_code(odd, client)
+    client.post(CONFIRM, {"code": last_code()})
+    assert signed_in_as(client) == "ann@acme.test"
 
 
 # What was connected by hand

@@ -12,7 +12,7 @@ from django.core.management import call_command
 from django.test import Client
 
 from tests.helpers import real_providers
-from tests.helpers.people import PROVE, last_code, signed_in_as
+from tests.helpers.people import CONFIRM, PROVE, last_code, signed_in_as
 from tests.helpers.real_providers import RealProvider
 from tests.helpers.verbs import acme
 
@@ -71,7 +71,10 @@ def test_nanoidp_vouches_for_every_address(run, settings, client):
 
 
 def test_canaille_vouches_for_none_and_hands_its_numbers_on(run, settings, client, sandbox):
-    """Its `sub` is the user name: a newcomer with a former colleague's name gets nothing that was the colleague's."""
+    """Its `sub` is the user name: a newcomer with a former colleague's name gets nothing that was the colleague's.
+
+    Not by the colleague's address either, which a new browser has to prove.
+    """
     acme(sandbox)
     with run(real_providers.canaille) as provider:
         settings.SOCIALACCOUNT_PROVIDERS = provider.settings()
@@ -79,7 +82,8 @@ def test_canaille_vouches_for_none_and_hands_its_numbers_on(run, settings, clien
         client.post(PROVE, {"code": last_code()})
         assert signed_in_as(client) == "ann@acme.test"
         browser = Client()
-        provider.lets_in(browser)
+        assert provider.lets_in(browser).headers["Location"].startswith(CONFIRM)
+        browser.post(CONFIRM, {"code": last_code()})
         assert 'data-consumer="acme"' in browser.get("/keys/").text
         assert f"  {BASIC}: ok" in checked()
         cache.clear()

@@ -41,6 +41,12 @@ def test_how_the_client_proves_itself_may_be_said(method):
         assert app["settings"]["token_auth_method"] == f"client_secret_{method}"
 
 
+def test_a_provider_that_gives_no_number_twice_may_be_named_so():
+    made = settings_of(**PRODUCTION | OIDC | {"OIDC_ACME_STABLE_SUB": "1"})
+    (app,) = made["SOCIALACCOUNT_PROVIDERS"]["openid_connect"]["APPS"]
+    assert app["settings"]["stable_sub"] is True
+
+
 def test_two_providers_have_two_clients():
     partner = {"OIDC_PARTNER_ISSUER": "https://p.example", "OIDC_PARTNER_CLIENT_SECRET": "s"}
     two = PRODUCTION | OIDC | partner | {"OIDC_PROVIDERS": "acme,partner"}

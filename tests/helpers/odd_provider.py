@@ -42,9 +42,10 @@ class OddProvider:
     dislikes: str = ""  # what it says of each request of a client that it knows
     unknown: tuple[int, str] = (401, "invalid_client")  # what a client that is not believed is told
 
-    def lets_in(self, client: Client) -> HttpResponse:
+    def lets_in(self, client: Client, *, next: str = "") -> HttpResponse:
         """The portal's answer to the browser that comes back from here, where everybody is 42."""
-        answer = requests.get(leaves_for(client, LOGIN), allow_redirects=False, timeout=10)
+        start = LOGIN + (f"?next={next}" if next else "")
+        answer = requests.get(leaves_for(client, start), allow_redirects=False, timeout=10)
         back = urlsplit(answer.headers["Location"])
         return client.get(f"{back.path}?{back.query}")
 

@@ -536,7 +536,7 @@ def test_they_are_forgotten_in_small_steps(ann):
 def test_every_action_has_a_sentence_and_a_phrase():
     """A visit that did not come about has none: nobody else hears of it."""
     assert set(sentences.DONE_SENTENCES) == set(Action)
-    assert set(Action) - set(sentences.TRIES) == {Action.PROVIDER_ADDRESS, Action.SUPPORT_ENDED}
+    assert set(Action) - set(sentences.TRIES) == {Action.PROVIDER_ADDRESS, Action.PROVIDER_CODE, Action.SUPPORT_ENDED}
 
 
 def test_how_a_visit_ended_is_said_in_words():
