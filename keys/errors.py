@@ -159,6 +159,6 @@ class OutcomeUnknown(ApiError):
     """Unknown outcome: a write may or may not have been done. Read back first, and never send it again."""
 
     title = _("We couldn't confirm this change")
-    text = _("The key service didn't tell us whether it was done.")
+    text = _("The key service didn't say whether it was done.")
     changed = _("It may or may not have been done.")
     advice = _("Reload in a minute and check before you try again.")

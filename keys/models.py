@@ -30,7 +30,7 @@ class Action(models.TextChoices):
     REMINDERS_ON = "consumer:reminders-on", _("Turned reminders on")
     START_PLAN = "plan:start", _("Started a plan")
     CHANGE_PLAN = "plan:change", _("Changed the plan")
-    CANCEL_PLAN = "plan:cancel", _("Canceled the plan")
+    CANCEL_PLAN = "plan:cancel", _("Cancelled the plan")
     RESUME_PLAN = "plan:resume", _("Resumed the plan")
     CALENDAR = "account:calendar", _("Created a calendar address")
     CALENDAR_REVOKED = "account:calendar-revoked", _("Revoked the calendar address")
@@ -145,7 +145,7 @@ class AuditEvent(models.Model):
     """The colleague at the keyboard, if any: under the customer's name in support, under the own in the admin."""
     staff_email = models.CharField(_("colleague"), max_length=320, blank=True)
     reason = models.CharField(_("reason"), max_length=200, blank=True)
-    address = models.CharField(_("network address"), max_length=45, blank=True)
+    address = models.CharField(_("IP address"), max_length=45, blank=True)
     reference = models.CharField(_("reference"), max_length=64, blank=True)
 
     environment = models.CharField(_("environment"), max_length=64)
@@ -167,8 +167,8 @@ class AuditEvent(models.Model):
     """Recency for read-your-writes: when a change began, `ENDLESS` until it is known whether it was done."""
 
     class Meta:
-        verbose_name = _("audit event")
-        verbose_name_plural = _("audit events")
+        verbose_name = _("audit log entry")
+        verbose_name_plural = _("audit log")
         ordering = ("-started_at", "-id")
         indexes = [
             models.Index(fields=["environment", "consumer", "-started_at"], name="audit_by_consumer"),

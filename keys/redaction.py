@@ -82,7 +82,7 @@ def _key_shaped(own_format: str) -> re.Pattern[str]:
 def harmless(text: str, *, is_address: bool = False) -> str:
     """Sanitize: one line, without control, direction and invisible characters, and cut to a sane length.
 
-    Letters that a script needs stay, but not in an e-mail address, which would look like somebody else's.
+    Letters that a script needs stay, but not in an email address, which would look like somebody else's.
     """
     if len(text) > TEXT_LIMIT:
         text = text[:TEXT_LIMIT] + "…"

@@ -30,7 +30,7 @@ LEAP_SECOND = re.compile(r"(T\d\d:\d\d:)60(\.\d+)?")
 
 @dataclass(frozen=True, slots=True)
 class Manager:
-    """An e-mail address that may manage a consumer, invited or added. Without an id it cannot be removed."""
+    """An email address that may manage a consumer, invited or added. Without an id it cannot be removed."""
 
     email: str
     id: str = ""

@@ -65,7 +65,7 @@ class PlanAdmin(OnlyWithPlans):
 
 
 _SENT = _("Zuplo hasn't accepted the invitation yet (%(environments)s). Save it again in a minute.")
-_TAKEN_BACK = _("Zuplo may still hold an invitation you took back (%(environments)s).")
+_TAKEN_BACK = _("Zuplo may still have an invitation you withdrew (%(environments)s).")
 
 
 @admin.register(Invitation)

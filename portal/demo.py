@@ -184,7 +184,7 @@ def _summary(port: int, sandbox_port: int) -> str:
     return f"""
   The portal is ready:  http://{HOST}:{port}/
 
-    {"e-mail":{wide}}   {"password":{len(PASSWORD)}}   who
+    {"email":{wide}}   {"password":{len(PASSWORD)}}   who
 {people}
 
   Sign in with the password, or by a mailed code: codes appear here.

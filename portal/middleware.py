@@ -32,7 +32,7 @@ def response_headers(get_response: GetResponse) -> GetResponse:
     """Security headers that Django does not send, the policy among them, and `no-store` for all that says nothing else.
 
     Nobody else may embed or use what is served. Pages are about one person, and the Back button must not show a key.
-    Nor may proxies rewrite a page: some do so with e-mail addresses.
+    Nor may proxies rewrite a page: some do so with email addresses.
     """
     policy = build_policy()  # the same for every page, so it is put together once, not by django-csp's own middleware
 

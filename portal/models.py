@@ -1,4 +1,4 @@
-"""Models: people who sign in, of whom an e-mail address is all that is known, and the mails that go to them."""
+"""Models: people who sign in, of whom an email address is all that is known, and the mails that go to them."""
 
 from collections.abc import Iterator
 from typing import Any, ClassVar
@@ -15,13 +15,13 @@ from keys.prepared import Blank, Prepared
 
 
 class UserManager(BaseUserManager["User"]):
-    """Makes users from an e-mail address; without a password they sign in by code."""
+    """Makes users from an email address; without a password they sign in by code."""
 
     use_in_migrations = True
 
     def create_user(self, email: str, password: str | None = None, **fields: Any) -> "User":
         if not email:
-            raise ValueError("A user needs an e-mail address.")
+            raise ValueError("A user needs an email address.")
         user = self.model(email=email.lower(), **fields)
         user.set_password(password)
         user.save(using=self._db)

@@ -285,7 +285,7 @@ CACHES = {"default": environment.cache()}
 SESSION_ENGINE = "portal.backends.sessions"
 MESSAGE_STORAGE = "django.contrib.messages.storage.session.SessionStorage"
 
-# Sign-in: an e-mail address, proved by a code that works in the browser that asked for it, and nowhere else.
+# Sign-in: an email address, proved by a code that works in the browser that asked for it, and nowhere else.
 # Never by a link: whoever opens a link would prove an address for whoever typed it in. A password may be
 # added later by the person; sign-up never asks for one, so nobody can set one on somebody else's address.
 

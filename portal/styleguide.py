@@ -61,7 +61,7 @@ def page(request: HttpRequest) -> HttpResponse:
             Trial(200, "OK", 84, ('{"message": "Hello, acme!"}',), is_cut=False),
             Trial(401, "Unauthorized", 31, ('{"message": "This key does not work."}',)),
             Trial(503, "Service Unavailable", 5012, ("<html>",), is_cut=True),
-            Trial(trouble="The gateway took too long."),
+            Trial(trouble="The gateway took too long to respond."),
         ],
         "visit": Visit(1, 1, 2, "ann@acme.test", "sam@portal.test", "Ticket 4711", time.time() + 25 * 60),
         "can_reveal": True,

@@ -33,7 +33,7 @@ DONE_SENTENCES: dict[Action, Promise] = {
     Action.REMINDERS_ON: _("%(who)s turned on their reminders"),
     Action.START_PLAN: _("%(who)s started a plan"),
     Action.CHANGE_PLAN: _("%(who)s changed the plan"),
-    Action.CANCEL_PLAN: _("%(who)s canceled the plan"),
+    Action.CANCEL_PLAN: _("%(who)s cancelled the plan"),
     Action.RESUME_PLAN: _("%(who)s resumed the plan"),
     Action.CALENDAR: _("%(who)s created a calendar address"),
     Action.CALENDAR_REVOKED: _("%(who)s revoked their calendar address"),

@@ -34,7 +34,7 @@ class Migration(migrations.Migration):
                     ("consumer:reminders-on", "Turned reminders on"),
                     ("plan:start", "Started a plan"),
                     ("plan:change", "Changed the plan"),
-                    ("plan:cancel", "Canceled the plan"),
+                    ("plan:cancel", "Cancelled the plan"),
                     ("plan:resume", "Resumed the plan"),
                     ("account:calendar", "Created a calendar address"),
                     ("account:calendar-revoked", "Revoked the calendar address"),
@@ -67,5 +67,18 @@ class Migration(migrations.Migration):
                 max_length=16,
                 verbose_name="outcome",
             ),
+        ),
+        migrations.AlterField(
+            model_name="auditevent",
+            name="address",
+            field=models.CharField(blank=True, max_length=45, verbose_name="IP address"),
+        ),
+        migrations.AlterModelOptions(
+            name="auditevent",
+            options={
+                "ordering": ("-started_at", "-id"),
+                "verbose_name": "audit log entry",
+                "verbose_name_plural": "audit log",
+            },
         ),
     ]

@@ -34,7 +34,7 @@ class Migration(migrations.Migration):
                     ("consumer:reminders-on", "Turned reminders on"),
                     ("plan:start", "Started a plan"),
                     ("plan:change", "Changed the plan"),
-                    ("plan:cancel", "Canceled the plan"),
+                    ("plan:cancel", "Cancelled the plan"),
                     ("plan:resume", "Resumed the plan"),
                     ("account:calendar", "Created a calendar address"),
                     ("account:calendar-revoked", "Revoked the calendar address"),

@@ -102,8 +102,8 @@ def _note(unread: int) -> str:
     if not unread:
         return _("When your API keys expire.")
     words = ngettext(
-        "Not complete: %(number)d consumer could not be read.",
-        "Not complete: %(number)d consumers could not be read.",
+        "Not complete: %(number)d consumer couldn't be read.",
+        "Not complete: %(number)d consumers couldn't be read.",
         unread,
     )
     return words % {"number": unread}

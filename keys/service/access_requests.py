@@ -47,7 +47,7 @@ def ask(ring: KeyRing, words: str) -> None:
             _("Our team decides who has access."), advice=_("Contact support and say who should have access.")
         )
     if counter.count(f"keys:limit:asks:{actor.user_id}", DAY) > BY_PERSON:
-        raise NotAllowed(_("You've asked too often today."), advice=_("Please try again tomorrow."))
+        raise NotAllowed(_("You've asked too often today."), advice=_("Try again tomorrow."))
     try:
         with log.recorded(actor, Action.ASK_FOR_ACCESS, ring.environment, "") as event:
             found = _with_ending(ring.api, words) if ENDING.fullmatch(words) else _named(ring.api, words)

@@ -57,7 +57,7 @@ from keys.zuplo.gateway import Trial
 
 logger = logging.getLogger(__name__)
 
-SUPPORT_MAY_NOT = gettext_lazy("You're here as support: keys stay masked, and you can't do this for a customer.")
+SUPPORT_MAY_NOT = gettext_lazy("Support can't do this for customers. Keys stay masked.")
 A_MOMENT = timedelta(minutes=1)
 KEYS_AT_ONCE = 20  # to be rotated one by one: each takes two calls, and a page has only so much time
 HIDDEN_FOR = 600  # seconds during which Reveal is not offered, after the API showed a mask instead of a key
@@ -239,7 +239,7 @@ class KeyRing:
     def check_newcomer(self) -> None:
         """Raises `NotAllowed` for who has keys already, or may have none."""
         if not self.actor.emails:
-            raise NotAllowed(_("Please confirm your email address first."))
+            raise NotAllowed(_("Confirm your email address first."))
         found = self.consumers()
         if found.consumers:
             raise NotAllowed(_("You already have a key. Reload the page to see it and add another."))
@@ -395,7 +395,7 @@ class KeyRing:
         (known,) = with_replacements([before], self.environment)
         wanted = [key for key in known.live_keys if not key.is_replaced]
         if len(wanted) > KEYS_AT_ONCE:
-            words = _("More than %(number)d keys can't be rotated one by one at once.") % {"number": KEYS_AT_ONCE}
+            words = _("You can't rotate more than %(number)d keys one by one in one go.") % {"number": KEYS_AT_ONCE}
             raise NotAllowed(words, advice=_("Choose one new key for all, or rotate them from their own rows."))
         # As many as there will be when it is the last one's turn.
         rules_for(self.actor).may_rotate(self.actor, replace(before, keys=(*before.keys, *wanted[1:])))
@@ -613,7 +613,7 @@ def check_rotate_all(consumer: Consumer) -> None:
             advice=_("Rotate the others one by one, and contact support about the missing one."),
         )
     if not consumer.live_keys:
-        raise NotAllowed(_("There is no key to rotate. Create one instead."))
+        raise NotAllowed(_("There's no key to rotate. Create one instead."))
 
 
 def require_live(key: ApiKey) -> ApiKey:

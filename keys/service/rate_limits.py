@@ -45,5 +45,5 @@ def count_invitation(actor: Actor, email: str) -> None:
         counter.count(f"keys:limit:invitations:{actor.user_id}", DAY) > settings.KEYS_INVITATIONS_PER_DAY
         or counter.count(invited, DAY) > INVITATIONS_TO_ADDRESS
     ):
-        words = _("You have reached the limit of invitations for one day.")
-        raise NotAllowed(words, advice=_("Please try again tomorrow."))
+        words = _("You've reached the daily limit for invitations.")
+        raise NotAllowed(words, advice=_("Try again tomorrow."))

@@ -43,7 +43,7 @@ class Directory(KeyRing):
     def refuse(self, action: Action, name: str = "") -> NoReturn:
         """Put on record that this was tried without the permission to do it; raises `NotAllowed`."""
         with self._recorded(action, name):
-            raise NotAllowed(_("You have no permission for this."))
+            raise NotAllowed(_("You don't have permission to do this."))
 
     # Looking
 
@@ -161,6 +161,6 @@ def _facts(new: NewConsumer, managers: tuple[Manager, ...]) -> dict[str, Any]:
 
 def _taken(name: str) -> NotAllowed:
     return NotAllowed(
-        _("There is already a consumer named %(name)s.") % {"name": name},
+        _("There's already a consumer named %(name)s.") % {"name": name},
         advice=_("Choose another name. You can't change it later, but you can change the label."),
     )

@@ -78,7 +78,7 @@ class MetadataField(KeylessField):
         if not isinstance(found, dict):
             raise ValidationError(_('Write a JSON object, as in {"plan": "pro"}.'), "object")
         if _NUL.search(text):  # PostgreSQL keeps none
-            raise ValidationError(_("Please leave out control characters and invisible ones."), "unreadable")
+            raise ValidationError(_("Remove control characters and invisible characters."), "unreadable")
         if size > METADATA_BYTES:
             raise ValidationError(
                 _("You can have at most %(most)d bytes; these are %(size)d."),
@@ -92,7 +92,7 @@ class MetadataField(KeylessField):
 
 
 class AddressesField(KeylessField):
-    """E-mail addresses, one a line, cleaned to a list. In lower case, as people sign in with them."""
+    """Email addresses, one a line, cleaned to a list. In lower case, as people sign in with them."""
 
     widget = forms.Textarea({"rows": 3, "spellcheck": "false", "autocapitalize": "none"})
 

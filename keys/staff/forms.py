@@ -224,7 +224,7 @@ class LeakForm(EndForm):
             kept = (gettext("[key]") if self._may_be_the_key(word) else word for word in words)
             self.data = {**dict(self.data.items()), "found": " ".join(kept)}
             raise ValidationError(
-                _("This seems to contain the key itself. Leave it out: the text is sent by email."), "key"
+                _("This looks like it contains the key. Remove it: the text is sent by email."), "key"
             )
         readable(found)
         if self.cleaned_data.get("tell") and not found:

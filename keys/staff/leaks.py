@@ -71,7 +71,7 @@ def leaked(request: Request, directory: Directory, name: str, key_id: str) -> Ht
 def _what_was_done(change: Change, found: str) -> str:
     sentences = [_("The key has expired."), refusals.sentence()] if change.has_ended_old else [_("Expiry changed.")]
     if found and managers_to_tell(change.consumer):
-        sentences.append(_("Its managers were told."))
+        sentences.append(_("Its managers get an email."))
     elif found:
-        sentences.append(_("No one could be told: it has no manager with an email address."))
+        sentences.append(_("No one was emailed: it has no manager with an email address."))
     return " ".join(sentences)

@@ -172,7 +172,7 @@ class ExpiryForm(ZonedForm):
         if self.cleaned_data.get("ends") != ON_A_DATE:
             return None
         if chosen is None:
-            raise ValidationError(_("Please choose a date."), code="required")
+            raise ValidationError(_("Choose a date."), code="required")
         if chosen < timezone.localdate():
             raise ValidationError(_("This day is in the past (%(zone)s)."), "past", {"zone": str(self.time_zone)})
         self._check_last(chosen)

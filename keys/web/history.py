@@ -93,7 +93,7 @@ def export(request: Request, ring: KeyRing) -> HttpResponseBase:
         _("Ends with"),
         _("New key ends with"),
         _("Details"),
-        _("Network address"),
+        _("IP address"),
         _("Environment"),
         _("Reason"),
         _("Reference"),
@@ -107,8 +107,8 @@ def _missing(mine: Found, request: Request) -> list[list[str]]:
     if not mine.unread:
         return []
     words = ngettext(
-        "NOT COMPLETE: %(number)d consumer could not be read. Reference %(reference)s",
-        "NOT COMPLETE: %(number)d consumers could not be read. Reference %(reference)s",
+        "NOT COMPLETE: %(number)d consumer couldn't be read. Reference %(reference)s",
+        "NOT COMPLETE: %(number)d consumers couldn't be read. Reference %(reference)s",
         mine.unread,
     )
     return [[words % {"number": mine.unread, "reference": getattr(request, "reference", "")}]]

@@ -71,7 +71,7 @@ def ask_for_access(request: Request, ring: KeyRing) -> HttpResponse:
     form = AccessRequestForm(request.POST)
     if form.is_valid():
         access_requests.ask(ring, form.cleaned_data["consumer"])
-        messages.success(request, _("If that matches, we've emailed the people with access. They can let you in."))
+        messages.success(request, _("If that matches, we've emailed the people with access. They can add you."))
     for problem in form.errors.get("consumer", []):
         messages.error(request, str(problem))
     return HttpResponseRedirect(page_of(request, ring.environment), status=303)

@@ -39,14 +39,14 @@ class Reason(StrEnum):
 
 
 WORDS = {
-    Reason.UNKNOWN: gettext_lazy("The gateway refused this request. This need not be about the key."),
-    Reason.KEY: gettext_lazy("The gateway does not accept this key. A key that has ended never works again."),
-    Reason.NO_PLAN: gettext_lazy("The gateway does not know this key, or no plan is running for it."),
-    Reason.PLAN: gettext_lazy("The key is valid, but its plan does not include this, or it is used up."),
-    Reason.QUOTA: gettext_lazy("The key is valid, but the calls that its plan includes are used up."),
-    Reason.RATE: gettext_lazy("The key is valid, but there were more calls than are allowed in this time."),
-    Reason.PAYMENT: gettext_lazy("The key is valid, but a payment for its plan is missing."),
-    Reason.BLOCKED: gettext_lazy("The key is valid, but access was blocked. Please contact support."),
+    Reason.UNKNOWN: gettext_lazy("The gateway refused this request. The key may still be fine."),
+    Reason.KEY: gettext_lazy("The gateway doesn't accept this key. An expired key never works again."),
+    Reason.NO_PLAN: gettext_lazy("The gateway doesn't know this key, or it has no active plan."),
+    Reason.PLAN: gettext_lazy("The key is valid, but its plan doesn't include this, or the included usage is used up."),
+    Reason.QUOTA: gettext_lazy("The key is valid, but the calls in its plan are used up."),
+    Reason.RATE: gettext_lazy("The key is valid, but there were too many calls in a short time."),
+    Reason.PAYMENT: gettext_lazy("The key is valid, but a payment for its plan hasn't been made."),
+    Reason.BLOCKED: gettext_lazy("The key is valid, but access was blocked. Contact support."),
 }
 
 # Words of `detail` in the refusals of Zuplo's policies, as its runtime 7.6.4 was seen to send them; first match wins.
@@ -118,9 +118,9 @@ def try_out(full: FullKey, seconds: float) -> Trial:
         headers = {name: before + full.value, "Accept": "*/*", "Accept-Encoding": "identity", "User-Agent": "portal"}
         answer = send("GET", url(), headers=headers, body=None, seconds=seconds, first=FIRST_BYTES)
     except NotSent:
-        return Trial(trouble=_("The gateway could not be reached."))
+        return Trial(trouble=_("The gateway couldn't be reached."))
     except NoAnswer as problem:
-        slow, odd = _("The gateway took too long."), _("The gateway gave no usable answer.")
+        slow, odd = _("The gateway took too long to respond."), _("The gateway sent an unexpected response.")
         return Trial(trouble=slow if problem.slow else odd)
     finally:
         _places.release()

@@ -30,7 +30,7 @@ def check(ring: Subscriptions, consumer: Consumer | None, plan: Plan) -> None:
     if not ring.may(Action.START_PLAN):
         raise NotAllowed(SUPPORT_MAY_NOT)
     if not ring.actor.email:
-        raise NotAllowed(_("Please confirm your email address first."))
+        raise NotAllowed(_("Confirm your email address first."))
     current = ring.source.subscription(consumer) if consumer else None
     if current and current.plan_key == plan.key:
         raise NotAllowed(_("You already have this plan."))

@@ -106,7 +106,7 @@ def cancel(request: Request, ring: Subscriptions, name: str) -> HttpResponse:
     form = CancelForm(data, url=request.path, expected=expected)
     if form.is_valid():
         change = ring.cancel_plan(name, seen=form.cleaned_data["seen"], token=form.cleaned_data["token"])
-        words = undone() if change.is_gone else _("Plan canceled. Everyone with access gets an email.")
+        words = undone() if change.is_gone else _("Plan cancelled. Everyone with access gets an email.")
         return done(request, back_of(ring, name), words)
     if subscription is None:
         raise ChangedMeanwhile("there is no plan")

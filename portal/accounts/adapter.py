@@ -114,7 +114,7 @@ class AccountAdapter(DefaultAccountAdapter):
             super().send_mail(template_prefix, email, context | mail_context(context))
         except (SMTPException, OSError) as problem:
             logger.exception("A mail could not be sent (%s).", template_prefix)
-            words = _("We couldn't send the email. Please try again in a few minutes.")
+            words = _("We couldn't send the email. Try again in a few minutes.")
             messages.error(self.request, words)
             raise ImmediateHttpResponse(redirect(self.request.get_full_path())) from problem
 
@@ -160,7 +160,7 @@ class AccountAdapter(DefaultAccountAdapter):
     def login(self, request: HttpRequest, user: Any) -> None:
         if not constant_time_compare(request.session.pop(OPENING, ""), user.get_session_auth_hash()):
             request.session.flush()
-            messages.error(request, _("Your account has changed since you started. Please start again."))
+            messages.error(request, _("Your account has changed since you started. Start again."))
             raise ImmediateHttpResponse(redirect("account_login"))
         super().login(request, user)
 

@@ -27,7 +27,7 @@ MFA = {
     "add_email_blocked": _("You can't add an email address to an account with a second factor."),
     "cannot_delete_authenticator": _("You can't remove your second factor."),
     "cannot_generate_recovery_codes": _("Set up a passkey or an authenticator app first."),
-    "incorrect_code": _("That isn't right. Please try again."),  # a code, or a passkey
+    "incorrect_code": _("That isn't right. Try again."),  # a code, or a passkey
     "unverified_email": _("Confirm your email address before you set up a second factor."),
 }
 PROVIDERS = {

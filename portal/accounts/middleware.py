@@ -83,7 +83,7 @@ class RequireStepUp:
         if match.route.startswith("accounts/") and request.method not in GET_AND_POST:
             return HttpResponseNotAllowed(GET_AND_POST)  # Django's own views would take PUT for POST
         if name in RESET_STEPS and email_codes.reset_has_ended(request):
-            messages.error(request, _("Your account has changed since you started. Please start again."))
+            messages.error(request, _("Your account has changed since you started. Start again."))
             return redirect("account_reset_password")
         if name in PROVIDERS or name == "google_login_by_token":
             return self._provider(request, name)

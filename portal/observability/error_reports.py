@@ -56,5 +56,5 @@ def _harmless(event: Any, hint: dict[str, Any]) -> Any:
 
 
 def _without_people(words: str) -> str:
-    """Redact e-mail addresses: a database says which is there already, a mail server which one it refuses."""
+    """Redact email addresses: a database says which is there already, a mail server which one it refuses."""
     return _ADDRESS.sub("[address removed]", without_secrets(words))

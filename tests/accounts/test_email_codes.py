@@ -244,7 +244,7 @@ def test_a_reset_by_an_address_that_was_taken_off_opens_nothing(make_person, cli
     owner = make_person("ann@acme.test", "old@acme.test")
     stranger, code = reset_asked_by_a_stranger("old@acme.test")
     client_of(owner).post("/accounts/email/", {"action_remove": "", "email": "old@acme.test"})
-    assert "Please start again" in stranger.post(RESET_CONFIRM, {"code": code}, follow=True).text
+    assert "Start again" in stranger.post(RESET_CONFIRM, {"code": code}, follow=True).text
     stranger.post(RESET_COMPLETE, NEW)
     assert not User.objects.get().has_usable_password()
 
@@ -311,7 +311,7 @@ def test_a_half_done_sign_in_ends_with_the_sessions(half_done, ann, client_of):
     """A8, B2: a password that was replaced meanwhile, or a sign-out everywhere, ends it."""
     stranger, code = half_done
     client_of(User.objects.get()).post("/accounts/sessions/")
-    assert "Please start again" in stranger.post(SECOND, {"code": code}, follow=True).text
+    assert "Start again" in stranger.post(SECOND, {"code": code}, follow=True).text
     assert signed_in_as(stranger) is None
 
 

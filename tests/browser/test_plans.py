@@ -71,9 +71,9 @@ def test_a_plan_is_changed_canceled_and_kept(bare: Page, zuplo: Sandbox) -> None
     expect(bare.locator("main")).to_contain_text("That isn't the plan's name.")
     bare.get_by_label("Plan name").fill("Business")
     press(bare, "Cancel plan")
-    expect(bare.locator("main")).to_contain_text("Canceled. The plan stays active until")
+    expect(bare.locator("main")).to_contain_text("Cancelled. The plan stays active until")
     press(bare, "Resume plan")
-    expect(bare.locator("main")).not_to_contain_text("Canceled.")
+    expect(bare.locator("main")).not_to_contain_text("Cancelled.")
 
     follow(bare, "Change plan")
     follow(bare, "Pro")

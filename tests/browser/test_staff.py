@@ -201,10 +201,10 @@ def test_a_leaked_key_is_found_and_ended(sams_page: Page, sandbox: Sandbox) -> N
     button(page, "Search").click()
     expect(page.get_by_text("The last 8 characters match.")).to_be_visible()
     assert key["key"][5:37] not in page.content() + page.url
-    link(page, "Expire it and tell the managers").click()
+    link(page, "Expire it and email the managers").click()
     page.get_by_label("Where it was found").fill("In a public repository.")
     button(page, "Expire key").click()
-    expect(page.get_by_text("Its managers were told.")).to_be_visible()
+    expect(page.get_by_text("Its managers get an email.")).to_be_visible()
     assert not sandbox.authorizes(key["key"])
 
 

@@ -188,7 +188,7 @@ def test_many_changes_are_mailed_so_often_and_the_last_mail_says_so(busy: Sandbo
         changes_an_end(mallory_client, busy, "mallorys", day)
     to_victim = [message for message in mail.outbox if "victim" in message.to[0]]
     assert len(to_victim) == 20
-    last = "so we won't mail you the next ones"
+    last = "so we won't email you about the next ones"
     assert [last in message.body for message in to_victim] == [False] * 19 + [True]
 
 

@@ -253,7 +253,7 @@ def test_nobody_fills_mailboxes_by_adding_and_removing(sandbox: Sandbox, ann_cli
         send(ann_client, remove_url(sandbox, "victim@home.test"))
     answer = send(ann_client, ADD, email="victim@home.test")
     assert answer.status_code == 403
-    assert "reached the limit of invitations" in answer.text
+    assert "reached the daily limit for invitations" in answer.text
     assert "victim@home.test" not in managers(sandbox)
 
 
@@ -265,7 +265,7 @@ def test_nor_do_several_people_by_turns(sandbox: Sandbox, ann_client: Client, be
         assert send(client, ADD, email=f"victim+{number}@home.test").status_code == 303
         send(client, remove_url(sandbox, f"victim+{number}@home.test"))
     answer = send(ben_client, ADD, email="victim@home.test")
-    assert "reached the limit of invitations" in answer.text
+    assert "reached the daily limit for invitations" in answer.text
     assert send(ben_client, ADD, email="zoe@home.test").status_code == 303
 
 

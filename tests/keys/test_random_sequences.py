@@ -217,7 +217,7 @@ class Portal(RuleBasedStateMachine):
         assert not shown_keys(response)
         page = response.content.decode()
         if self.odd_ones or (self.sandbox.switches["listed_managers"] == "absent" and self.ann_manages):
-            assert "could not be read" in page
+            assert "couldn't be read" in page
             assert "Create your first key" not in page
         if odd is None and self.sandbox.switches["listed_managers"] == "present":
             assert ('data-consumer="acme"' in page) == self.ann_manages

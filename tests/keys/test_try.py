@@ -110,11 +110,11 @@ def test_only_the_beginning_is_read(gateway: Gateway, key: dict, ann_client: Cli
 @pytest.mark.parametrize(
     ("status", "sentence"),
     [
-        (401, "does not accept this key"),
-        (403, "need not be about the key"),
-        (429, "more calls than are allowed"),
-        (404, "not with success"),
-        (500, "not with success"),
+        (401, "accept this key"),
+        (403, "refused this request"),
+        (429, "too many calls"),
+        (404, "succeed. The key may still be fine"),
+        (500, "succeed. The key may still be fine"),
     ],
 )
 def test_a_refusal_is_explained(status: int, sentence: str, gateway: Gateway, key: dict, ann_client: Client) -> None:
@@ -138,7 +138,7 @@ def test_a_gateway_that_is_down_says_nothing_about_the_key(
     settings.GATEWAY_URL = "http://127.0.0.1:9"
     response = tried(ann_client, key)
     assert response.status_code == 200
-    assert "could not be reached" in words(response)
+    assert "couldn't be reached" in words(response)
 
 
 def test_a_slow_gateway_is_not_waited_for(gateway: Gateway, key: dict, ann_client: Client) -> None:
@@ -160,7 +160,7 @@ def test_a_slow_gateway_is_not_waited_for(gateway: Gateway, key: dict, ann_clien
 
 def test_a_compressed_answer_is_not_unpacked(gateway: Gateway, key: dict, ann_client: Client) -> None:
     gateway.answer = lambda request: say(request, b"\x1f\x8b", **{"Content-Encoding": "gzip"})
-    assert "no usable answer" in words(tried(ann_client, key))
+    assert "unexpected response" in words(tried(ann_client, key))
 
 
 def test_it_is_off_where_no_route_is_named(gateway: Gateway, key: dict, ann_client: Client, settings) -> None:
@@ -242,16 +242,16 @@ OF_THE_GATEWAY = {
     # What Zuplo's policies say, and the words that it comes to; None has no link to the plans.
     (403, 'API Key has exceeded the allowed limit for "api_requests" meter.'): "are used up",
     (429, "Quota exceeded for meters 'requests'"): "are used up",
-    (403, 'The required "x" entitlement is not allowed or its quota has been exhausted.'): "does not include this",
-    (403, 'API Key does not have "x" meter provided by the subscription.'): "does not include this",
-    (403, 'API Key does not have access to "x" meter.'): "does not include this",
-    (403, "Subscription entitlements are not available."): "does not include this",
-    (403, "Payment has not been made."): "a payment for its plan is missing",
-    (403, "Payment is overdue. Please update your payment method."): "a payment for its plan is missing",
-    (403, "Subscription payment status is not available."): "a payment for its plan is missing",
+    (403, 'The required "x" entitlement is not allowed or its quota has been exhausted.'): "doesn't include this",
+    (403, 'API Key does not have "x" meter provided by the subscription.'): "doesn't include this",
+    (403, 'API Key does not have access to "x" meter.'): "doesn't include this",
+    (403, "Subscription entitlements are not available."): "doesn't include this",
+    (403, "Payment has not been made."): "a payment for its plan hasn't been made",
+    (403, "Payment is overdue. Please update your payment method."): "a payment for its plan hasn't been made",
+    (403, "Subscription payment status is not available."): "a payment for its plan hasn't been made",
     (403, "Subscription access has been blocked by the administrator."): "access was blocked",
-    (403, "API Key has an expired subscription."): "no plan is running",
-    (403, "API Key is invalid or does not have access to the API"): "no plan is running",
+    (403, "API Key has an expired subscription."): "no active plan",
+    (403, "API Key is invalid or does not have access to the API"): "no active plan",
 }
 
 
@@ -262,7 +262,7 @@ def test_a_refusal_for_the_plan_is_told_from_one_for_the_key(
     gateway.answer = lambda request: say(request, json.dumps({"detail": detail}).encode(), status)
     response = tried(ann_client, key)
     assert OF_THE_GATEWAY[status, detail] in words(response)
-    assert "does not accept this key" not in words(response)
+    assert "accept this key" not in words(response)
     assert PLANS not in response.text
     settings.PLANS_URL = PLANS
     assert f'href="{PLANS}"' in tried(ann_client, key).text
@@ -278,7 +278,7 @@ def test_a_refusal_for_the_key_does_not_send_people_to_the_plans(
     settings.PLANS_URL = PLANS
     gateway.answer = lambda request: say(request, json.dumps({"detail": detail}).encode(), status)
     response = tried(ann_client, key)
-    assert "does not accept this key" in words(response)
+    assert "accept this key" in words(response)
     assert PLANS not in response.text
 
 
@@ -291,4 +291,4 @@ def test_a_refusal_without_a_usable_detail_goes_by_its_status(
     gateway.answer = lambda request: say(request, body, 403)
     response = tried(ann_client, key)
     assert response.status_code == 200
-    assert "need not be about the key" in words(response)
+    assert "refused this request" in words(response)

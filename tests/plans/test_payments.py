@@ -109,7 +109,7 @@ def test_what_is_to_end_is_said(client: Client, ann_client: Client, sandbox, acm
     pay(ann_client)
     ending = stripe.subscription("sub_1", price=PRO, cancel_at_period_end=True)
     tell(client, stripe.message("customer.subscription.updated", ending))
-    assert "Canceled. The plan stays active until" in ann_client.get(ACME).content.decode()
+    assert "Cancelled. The plan stays active until" in ann_client.get(ACME).content.decode()
     assert plan_of(sandbox) == "pro"
 
 

@@ -140,7 +140,7 @@ def test_of_a_plan_it_is_not_said_again_what_was_undone_since(htmx: bool, ann_cl
         assert "now on the plan Team." in told(team, change)
     canceling = form(cancel) | {"plan_name": "Team"}
     for _ in range(2):
-        assert "Plan canceled." in told(cancel, canceling)
+        assert "Plan cancelled." in told(cancel, canceling)
     page = told(team, change)
     assert "now on the plan Team." not in page
     assert "It has been changed since." in page
@@ -196,10 +196,10 @@ def test_a_paid_plan_goes_on_to_the_end_of_its_period_and_can_be_resumed(ann_cli
     paid(sandbox)
     post(ann_client, f"{ACME}cancel/", plan_name="Pro")
     assert plan_of(sandbox)["plan"] == "pro"
-    assert "Canceled. The plan stays active until" in ann_client.get(ACME).content.decode()
-    assert "Canceled, ends on" in ann_client.get("/keys/").content.decode()
+    assert "Cancelled. The plan stays active until" in ann_client.get(ACME).content.decode()
+    assert "Cancelled, ends on" in ann_client.get("/keys/").content.decode()
     post(ann_client, f"{ACME}resume/", **seen(ann_client, ACME))
-    assert "Canceled" not in ann_client.get(ACME).content.decode().partition("notices")[2].partition("</main>")[0]
+    assert "Cancelled" not in ann_client.get(ACME).content.decode().partition("notices")[2].partition("</main>")[0]
 
 
 def test_two_tabs_do_not_change_one_plan_twice(ann_client: Client, ben_client: Client, sandbox, acme) -> None:

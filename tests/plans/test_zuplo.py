@@ -198,7 +198,7 @@ def test_a_paid_plan_ends_with_its_period_and_can_be_resumed(ann_client: Client,
     assert "The plan stays active until" in ann_client.get(f"{ACME}cancel/").content.decode()
     assert post(ann_client, f"{ACME}cancel/", plan_name="Business").status_code == 303
     assert zuplo.metering.subscriptions("acme")[0]["status"] == "canceled"
-    assert "Canceled. The plan stays active until" in ann_client.get(ACME).content.decode()
+    assert "Cancelled. The plan stays active until" in ann_client.get(ACME).content.decode()
     assert post(ann_client, f"{ACME}resume/").status_code == 303
     assert zuplo.metering.subscriptions("acme")[0]["status"] == "active"
 

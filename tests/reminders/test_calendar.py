@@ -229,7 +229,7 @@ def test_what_cannot_be_read_hides_nothing_else_and_is_told(sandbox, address):
     sandbox.fault("GET", "*", "odd_object", object="consumer", field="name", value="org.example", times=0)
     text = Client().get(address).text
     assert "Key 0 expires (Acme Inc)" in text
-    assert "Not complete: 1 consumer could not be read." in text
+    assert "Not complete: 1 consumer couldn't be read." in text
 
 
 def test_so_often_may_it_be_asked_for(sandbox, address):

@@ -149,8 +149,9 @@ def test_one_mail_names_all_keys_of_a_consumer_and_leads_to_their_rotation(sandb
     ends = datetime.fromisoformat(ci["expiresOn"])
     assert f"\nExpires: {ends:%-d} {ends:%b} {ends:%Y}, {ends:%H:%M} UTC (in 5 days)\n" in message.body
     assert "production" in message.body
-    assert f"{base}/reminders/" in message.body
-    assert message.extra_headers["List-Unsubscribe"] == f"<{base}/reminders/>"
+    stop = "http://127.0.0.1:8000/keys/reminders/production/"
+    assert stop in message.body
+    assert message.extra_headers["List-Unsubscribe"] == f"<{stop}>"
     assert message.body.rstrip().endswith("\n-- \nAPI Portal\nhttp://127.0.0.1:8000")
     assert not FULL_KEY.search(str(message.message()))
 

@@ -313,9 +313,9 @@ def test_a_search_looks_at_names_labels_and_managers(sandbox: Sandbox, sam_clien
 WHY = {
     "no manager": ([], [], {}, "It has no manager."),
     "no address": (["ann(at)acme.test"], [], {}, "“ann(at)acme.test” isn't an email address"),
-    "an example": (["nobody@example.com"], [], {}, "no mail reaches example.com"),
-    "a name below an example": (["nobody@mail.Example.ORG"], [], {}, "no mail reaches mail.example.org"),
-    "nowhere": (["x@nowhere.invalid"], [], {}, "no mail reaches nowhere.invalid"),
+    "an example": (["nobody@example.com"], [], {}, "No email reaches example.com"),
+    "a name below an example": (["nobody@mail.Example.ORG"], [], {}, "No email reaches mail.example.org"),
+    "nowhere": (["x@nowhere.invalid"], [], {}, "No email reaches nowhere.invalid"),
     "capitals": (["Ann@Acme.test"], [], {"manager_email": "case_sensitive"}, "has capital letters"),
     "invited": ([], ["ann@acme.test"], {}, "is only invited"),
     "all of them": (["x@nowhere.invalid", "y"], [], {}, "“y” isn't an email address"),

@@ -145,7 +145,7 @@ def test_whoever_waits_with_the_admins_unproved_address_gets_nothing(client):
 
 
 def test_no_admin_is_made_of_what_is_no_address(db):
-    with pytest.raises(CommandError, match="no e-mail address"):
+    with pytest.raises(CommandError, match="no email address"):
         create_admin("boss")
 
 

@@ -85,7 +85,7 @@ def test_reveal_copy_and_changes_are_refused_with_a_sentence(verb: Verb, htmx, v
     before = sandbox.keys("acme")
     answer = verb.send(visiting, verb.url(sandbox), htmx=htmx)
     assert answer.status_code == 403
-    assert "here as support" in answer.text
+    assert "do this for customers" in answer.text
     assert not FULL_KEY.search(answer.text)
     assert sandbox.keys("acme") == before
     assert sandbox.journal() == []
@@ -136,7 +136,7 @@ def test_no_permission_changes_who_has_access(verb: Verb, changing, sandbox):
     page = changing.get("/keys/production/acme/people/")
     assert page.status_code == 200
     assert "ben@acme.test" in page.text
-    assert "here as support" in page.text
+    assert "do this for customers" in page.text
     assert "people/add/" not in page.text
     assert "/remove/" not in page.text
     for answer in (changing.get(verb.url(sandbox)), verb.send(changing, verb.url(sandbox))):
@@ -207,7 +207,7 @@ def test_an_old_key_goes_on_while_nobody_could_be_shown_the_new_one(changing, sa
     rotate = next(verb for verb in MAKING if verb.action == Action.ROTATE)
     before = sandbox.keys("acme")
     answer = rotate.send(changing, rotate.url(sandbox))
-    assert "still works, because nobody has seen the new one yet" in answer.text
+    assert "still works, because no one has seen the new one yet" in answer.text
     assert not FULL_KEY.search(answer.text)
     assert len(sandbox.keys("acme")) == len(before) + 1
     assert sandbox.keys("acme")[: len(before)] == before

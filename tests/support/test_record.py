@@ -97,4 +97,6 @@ def test_the_language_that_support_chooses_is_not_taken_for_the_customers(visiti
 def test_the_customer_is_told_in_the_language_last_read_here(browser, ann):
     User.objects.filter(pk=ann.pk).update(language="es")
     start(browser, ann)
-    assert [message.subject for message in mail.outbox] == ["El soporte está viendo su página de claves de API"]
+    assert [message.subject for message in mail.outbox] == [
+        "El equipo de soporte está viendo su página de claves de API"
+    ]

@@ -17,7 +17,7 @@ from portal.models import User
 class Command(BaseCommand):
     """Django's own createsuperuser leaves the address unproved; here whoever has the shell vouches for it."""
 
-    help = "Give the person with this e-mail address all rights; makes the account if there is none."
+    help = "Give the person with this email address all rights; makes the account if there is none."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("email")
@@ -27,7 +27,7 @@ class Command(BaseCommand):
         try:
             validate_email(email)
         except ValidationError:
-            raise CommandError(f"{email!r} is no e-mail address.") from None
+            raise CommandError(f"{email!r} is no email address.") from None
         with transaction.atomic():
             made = make_admin(email)
         self.stdout.write(f"{email} {'is now' if made else 'already was'} an admin.")
