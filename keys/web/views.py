@@ -409,4 +409,4 @@ def _new_key(request: Request, ring: KeyRing, change: Change, *, has_card: bool 
         token=uuid.uuid4(),
         **_requests(),
     )
-    return trigger_client_event(response, "keys:changed")
+    return trigger_client_event(response, "keys:changed") if request.htmx and not in_admin(request) else response

@@ -41,6 +41,7 @@ FREE = {
     "mfa_list_webauthn",
     "usersessions_list",
     "end_device",
+    "more_mails",
 }
 
 

@@ -168,7 +168,7 @@ def test_it_shows_at_once_although_lists_lag(verb: OwnVerb, sandbox: Sandbox, sa
         case Action.REMOVE_MANAGER:
             assert "ben@acme.test" not in page.text
         case Action.CHANGE_END:
-            assert "Ended" in page.text
+            assert "Expired" in page.text
 
 
 TOLD = [verb for verb in OWN_VERBS if verb.action != Action.CHANGE_CONSUMER]
