@@ -298,14 +298,17 @@ class KeyRing:
         """An earlier end, or a first one; raises `NotAllowed` for a later one, as no key may live longer.
 
         A key that is to end now and has ended is as wanted: whoever finishes a rotation need not know of its answer.
-        `found` says where the key was found, if it has leaked: its managers are told. One that `keeps` takes a later
-        end too, as far as only a rotation made it earlier: then it is kept until its own end at the latest.
+        `found` says where the key was found, if it has leaked: its managers are told. One that `keeps` a key that was
+        replaced takes a later end too, as far as only a rotation made it earlier: its own end at the latest.
         """
         with self._recorded(Action.CHANGE_END, name, key_id, token=token) as event:
             consumer = self._locked(event)
             key = consumer.key(key_id)
             if ends > timezone.now():
                 require_live(key)
+            if keeps:
+                (known,) = with_replacements([consumer], self.environment)
+                keeps = known.key(key_id).is_replaced  # of any other key it is the own end that is chosen
             if key.expires_on and ends == key.expires_on.replace(second=0, microsecond=0):
                 ends = key.expires_on  # as the form showed it, which leaves out the seconds
             last = own_end(key, self.environment) if keeps else key.expires_on

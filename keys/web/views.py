@@ -248,7 +248,7 @@ def keep(request: Request, ring: KeyRing, name: str, key_id: str) -> HttpRespons
         change = ring.change_end(name, key_id, ends=form.old_ends, token=form.cleaned_data["token"], keeps=True)
         return changed_response(request, ring, change, _said_of_end(change))
     key = require_live(_asked(ring, name, key_id))
-    form.offer_until(own_end(key, ring.environment))
+    form.offer_until(own_end(key, ring.environment) if key.is_replaced else key.expires_on)
     is_now = "now" in {request.GET.get("grace"), form.data.get("grace")}
     return dialog_response(request, ring, "keys/_end_now.html" if is_now else "keys/_keep.html", form, key=key)
 

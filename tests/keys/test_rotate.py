@@ -127,7 +127,7 @@ def give_end_elsewhere(sandbox: Sandbox, label: str, end: datetime | None) -> No
 
 @pytest.mark.parametrize("days", [None, 90], ids=["never", "in 90 days"])
 def test_a_later_end_that_was_given_elsewhere_counts(days: int | None, sandbox: Sandbox, ann_client: Client) -> None:
-    """G7: the audit log knows of earlier ends only, as the portal gives no other."""
+    """G7: the audit log knows of no end later than the first, as the portal gives none."""
     later = in_time(days=days) if days else None
     acme(sandbox)
     form = {"label": "Web", "ends": "30", "token": str(uuid.uuid4())}
@@ -471,6 +471,17 @@ def test_an_end_that_was_given_elsewhere_stays(sandbox: Sandbox, ann_client: Cli
     give_end_elsewhere(sandbox, "CI", in_time(hours=1))
     assert keep(ann_client, old, "7d").status_code == 303
     assert about(ends(sandbox.keys("acme")[0]), in_time(hours=1))
+
+
+def test_a_key_that_nothing_replaced_is_not_kept_past_an_end_once_chosen(sandbox: Sandbox, ann_client: Client) -> None:
+    """G7: nobody made that end earlier by a rotation."""
+    key = acme(sandbox)[0]
+    assert keep(ann_client, key, "3d").status_code == 303
+    assert "keeps" not in AuditEvent.objects.get().facts
+    assert keep(ann_client, key, "7d").status_code == 403
+    assert about(ends(sandbox.keys("acme")[0]), in_time(days=3))
+    page = BeautifulSoup(ann_client.get(f"/keys/production/acme/{key['id']}/keep/").content, "html.parser")
+    assert "14d" not in [choice["value"] for choice in page.select("[name=grace]")]
 
 
 # One new key for each old one
