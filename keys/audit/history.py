@@ -321,6 +321,8 @@ class Entry:
                 return gettext("The key service couldn't do it. Nothing was changed.")
             case Outcome.UNCONFIRMED:
                 return gettext("The key service didn't say whether it was done.")
+            case Outcome.PARTLY if "each" in self.event.facts:
+                return gettext("Not every key was rotated, or not every old key got its new expiry.")
             case Outcome.PARTLY:
                 return gettext("The new key works, but the old one didn't get its new expiry.")
         return ""

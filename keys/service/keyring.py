@@ -47,7 +47,7 @@ from keys.service import confirmed_writes, rate_limits, read_your_writes
 from keys.service.confirmed_writes import Facts
 from keys.service.idempotency import Change, once
 from keys.service.lifetimes import check_last, current_ends, own_end, renewed_end
-from keys.service.reconciliation import settle
+from keys.service.reconciliation import facts_of_each, settle
 from keys.service.replacements import with_replacements
 from keys.tolerance import same_time
 from keys.types import ApiKey, Consumer, FullKey, Unread, UnreadConsumer, as_shown
@@ -400,10 +400,12 @@ class KeyRing:
         if len(wanted) > KEYS_AT_ONCE:
             words = _("More than %(number)d keys can't be rotated one by one at once.") % {"number": KEYS_AT_ONCE}
             raise NotAllowed(words, advice=_("Choose one new key for all, or rotate them from their own rows."))
+        log.note(event, wanted=[key.id for key in wanted])
         # As many as there will be when it is the last one's turn.
         rules_for(self.actor).may_rotate(self.actor, replace(before, keys=(*before.keys, *wanted[1:])))
         consumer, left = before, list(wanted)
         made: list[FullKey] = []
+        parts: list[AuditEvent] = []
         for old in wanted:
             try:
                 with log.recorded(self.actor, Action.ROTATE, self.environment, before.name, old.id) as part:
@@ -414,11 +416,16 @@ class KeyRing:
                     raise
                 break
             made.append(new)
+            parts.append(part)
             left.remove(old)
             log.note(event, each=[full.key.id for full in made])
-        stay = {key.id for key in left}
-        log.note(event, old={key_id: at for key_id, at in event.facts["old"].items() if key_id not in stay})
+        log.note(event, **facts_of_each(event, {key.id for key in wanted} - {key.id for key in left}))
         consumer, unended = self._end_old(event, consumer, *made)
+        late = {key.id for key in unended}
+        for part in parts:
+            if part.outcome == Outcome.PARTLY and part.key_id not in late:
+                self._note_ends(part, consumer)
+                log.complete(part)
         if left:
             event.outcome = Outcome.PARTLY
         last = _last_end(consumer, old_ends, event.facts["old"])
