@@ -8,6 +8,12 @@ import contextlib
 from django.core.cache import cache
 
 
+def mailbox(email: str) -> str:
+    """An address without its `+tag`, to be counted: most mail servers deliver to the same mailbox (RFC 5233)."""
+    name, _at, domain = email.lower().rpartition("@")
+    return f"{name.partition('+')[0]}@{domain}"
+
+
 def count(what: str, seconds: int) -> int:
     """Count one more and return how many there have been; forgotten so many seconds after the first."""
     cache.add(what, 0, timeout=seconds)

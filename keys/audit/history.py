@@ -110,12 +110,18 @@ def of_key(actor: Actor, environment: str, consumer: str, key_id: str) -> QueryS
 
 def last_known(events: QuerySet[AuditEvent], key_id: str) -> tuple[str, str] | None:
     """Label and mask of a key that is gone, as the log has them; None if it does not know that there was one."""
-    event = events.filter(PAST_THE_GATE).first()
-    if event is None:
-        return None
-    if event.facts.get("new") != key_id:
+    found = list(events.filter(PAST_THE_GATE)[:NAMED_AT_MOST])
+    return next(filter(any, (_name_in(event, key_id) for event in found)), ("", "") if found else None)
+
+
+def _name_in(event: AuditEvent, key_id: str) -> tuple[str, str]:
+    """Label and mask of a key as an event has them; "" where it names only others, as it may where all were rotated."""
+    label, ending = event.facts.get("names", {}).get(key_id, ("", ""))
+    if event.facts.get("new") == key_id:
+        label, ending = event.facts.get("label", ""), event.facts.get("new_ending", "")
+    elif event.key_id == key_id:
         return event.key_label, event.masked
-    return event.facts.get("label", ""), f"••••{event.facts.get('new_ending', '')}"
+    return label, f"••••{ending}" if ending else ""
 
 
 def of_kind(events: QuerySet[AuditEvent], kind: str) -> QuerySet[AuditEvent]:
@@ -322,6 +328,8 @@ class Entry:
                 return gettext("The key service couldn't do it. Nothing was changed.")
             case Outcome.UNCONFIRMED:
                 return gettext("The key service didn't say whether it was done.")
+            case Outcome.PARTLY if "each" in self.event.facts:
+                return gettext("Not every key was rotated, or not every old key got its new expiry.")
             case Outcome.PARTLY:
                 return gettext("The new key works, but the old one didn't get its new expiry.")
         return ""

@@ -169,6 +169,13 @@ def settle(event: AuditEvent, outcome: Outcome, made: ApiKey | None, *, in_doubt
     return is_ours
 
 
+def complete(event: AuditEvent) -> None:
+    """Close an event as done that was closed as partly done, when what was left of it is done too."""
+    event.outcome, event.ended_at = Outcome.DONE, timezone.now()
+    event.save(update_fields=["outcome", "ended_at"])
+    logger.info("%s %s: event %s, by a second try", event.action, event.outcome, event.pk)
+
+
 def lock(event: AuditEvent, name: str, *, within: float) -> bool:
     """Row lock: hold the lock of that name until the event ends. True if its subject was changed while we waited.
 

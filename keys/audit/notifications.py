@@ -122,10 +122,9 @@ def _room(event: AuditEvent, addresses: list[str]) -> dict[str, int]:
 
 
 def digest_of_mailbox(purpose: str, email: str) -> str:
-    """Cache key of an address without its `+tag`, which most mail servers deliver to the same mailbox (RFC 5233)."""
-    name, _at, domain = email.lower().rpartition("@")
-    mailbox = f"{name.partition('+')[0]}@{domain}"
-    return salted_hmac(f"keys.audit.notifications {purpose}", mailbox, algorithm="sha256").hexdigest()
+    """Cache key of the mailbox that an address leads to."""
+    salt = f"keys.audit.notifications {purpose}"
+    return salted_hmac(salt, counter.mailbox(email), algorithm="sha256").hexdigest()
 
 
 def _end_of(event: AuditEvent) -> datetime | None:

@@ -47,7 +47,7 @@ from keys.service import confirmed_writes, rate_limits, read_your_writes
 from keys.service.confirmed_writes import Facts
 from keys.service.idempotency import Change, once
 from keys.service.lifetimes import check_last, current_ends, own_end, renewed_end
-from keys.service.reconciliation import settle
+from keys.service.reconciliation import facts_of_each, settle
 from keys.service.replacements import with_replacements
 from keys.tolerance import same_time
 from keys.types import ApiKey, Consumer, FullKey, Unread, UnreadConsumer, as_shown
@@ -298,14 +298,17 @@ class KeyRing:
         """An earlier end, or a first one; raises `NotAllowed` for a later one, as no key may live longer.
 
         A key that is to end now and has ended is as wanted: whoever finishes a rotation need not know of its answer.
-        `found` says where the key was found, if it has leaked: its managers are told. One that `keeps` takes a later
-        end too, as far as only a rotation made it earlier: then it is kept until its own end at the latest.
+        `found` says where the key was found, if it has leaked: its managers are told. One that `keeps` a key that was
+        replaced takes a later end too, as far as only a rotation made it earlier: its own end at the latest.
         """
         with self._recorded(Action.CHANGE_END, name, key_id, token=token) as event:
             consumer = self._locked(event)
             key = consumer.key(key_id)
             if ends > timezone.now():
                 require_live(key)
+            if keeps:
+                (known,) = with_replacements([consumer], self.environment)
+                keeps = known.key(key_id).is_replaced  # of any other key it is the own end that is chosen
             if key.expires_on and ends == key.expires_on.replace(second=0, microsecond=0):
                 ends = key.expires_on  # as the form showed it, which leaves out the seconds
             last = own_end(key, self.environment) if keeps else key.expires_on
@@ -397,10 +400,12 @@ class KeyRing:
         if len(wanted) > KEYS_AT_ONCE:
             words = _("You can't rotate more than %(number)d keys one by one in one go.") % {"number": KEYS_AT_ONCE}
             raise NotAllowed(words, advice=_("Choose one new key for all, or rotate them from their own rows."))
+        log.note(event, wanted=[key.id for key in wanted])
         # As many as there will be when it is the last one's turn.
         rules_for(self.actor).may_rotate(self.actor, replace(before, keys=(*before.keys, *wanted[1:])))
         consumer, left = before, list(wanted)
         made: list[FullKey] = []
+        parts: list[AuditEvent] = []
         for old in wanted:
             try:
                 with log.recorded(self.actor, Action.ROTATE, self.environment, before.name, old.id) as part:
@@ -411,11 +416,16 @@ class KeyRing:
                     raise
                 break
             made.append(new)
+            parts.append(part)
             left.remove(old)
             log.note(event, each=[full.key.id for full in made])
-        stay = {key.id for key in left}
-        log.note(event, old={key_id: at for key_id, at in event.facts["old"].items() if key_id not in stay})
+        log.note(event, **facts_of_each(event, {key.id for key in wanted} - {key.id for key in left}))
         consumer, unended = self._end_old(event, consumer, *made)
+        late = {key.id for key in unended}
+        for part in parts:
+            if part.outcome == Outcome.PARTLY and part.key_id not in late:
+                self._note_ends(part, consumer)
+                log.complete(part)
         if left:
             event.outcome = Outcome.PARTLY
         last = _last_end(consumer, old_ends, event.facts["old"])

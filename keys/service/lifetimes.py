@@ -39,7 +39,7 @@ def renewed_end(key: ApiKey, environment: str) -> datetime | None:
 def first_end(key: ApiKey, environment: str) -> datetime | None:
     """Original end of the key, as far as that is known; None is never.
 
-    We only ever move an end to an earlier time: a later one was given elsewhere, and counts.
+    We move no end past it, also where a replaced key is kept: a later one was given elsewhere, and counts.
     """
     if key.expires_on is None:
         return None

@@ -77,8 +77,23 @@ def _parts(event: AuditEvent) -> list[AuditEvent]:
 def _told_by_parts(event: AuditEvent) -> Facts:
     """Facts of keys that were rotated one by one: the new ones, and the old ones that they replace."""
     done = {part.key_id: part.facts for part in _parts(event) if "new" in part.facts}
-    old = {key_id: at for key_id, at in event.facts["old"].items() if key_id in done}
-    return {"each": [facts["new"] for facts in done.values()], "old": old}
+    return {"each": [facts["new"] for facts in done.values()], **facts_of_each(event, done)}
+
+
+def facts_of_each(event: AuditEvent, done: Collection[str]) -> Facts:
+    """Facts to correct where keys were rotated one by one, and these are done.
+
+    `old` is without those that were to be rotated and stay as they are. `names` has what was rotated, and of what had
+    been replaced before what is to end earlier.
+    """
+    facts, was = event.facts, event.facts["was"]
+    stay = set(facts.get("wanted", facts["old"])) - set(done)
+    old = {key_id: at for key_id, at in facts["old"].items() if key_id not in stay}
+    concerned = {key_id for key_id, at in old.items() if key_id in done or at != was.get(key_id)}
+    return {
+        "old": old,
+        "names": {key_id: name for key_id, name in facts.get("names", {}).items() if key_id in concerned},
+    }
 
 
 def _shows(event: AuditEvent, consumer: Consumer, made: ApiKey | None) -> bool:

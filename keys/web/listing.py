@@ -47,6 +47,11 @@ def place_of(request: Request) -> Place:
     return Place(told["find"].strip()[:LABEL_LENGTH], max(number, 1), only, told["key"])
 
 
+def place_here(request: Request) -> Place:
+    """The same, to be handed on; in Django admin, where no list has pages, it is nowhere."""
+    return Place() if in_admin(request) else place_of(request)
+
+
 @dataclass(frozen=True, slots=True)
 class Listing:
     """A page of a consumer's keys. `place` is where that is, which need not be where somebody wanted to be."""

@@ -54,7 +54,7 @@ from keys.web.forms import (
 )
 from keys.web.hand_over import FORMS
 from keys.web.history import history_of_key
-from keys.web.listing import Place, is_long, place_of
+from keys.web.listing import Place, is_long, place_here, place_of
 from keys.web.portal_or_admin import in_admin, is_colleague_elsewhere, page_of
 from keys.zuplo import gateway
 
@@ -155,6 +155,7 @@ def key_context(request: Request, ring: KeyRing, name: str, key_id: str) -> dict
         "title": label or _("Unnamed key"),
         "masked": masked,
         "replaces": consumer.replaces(key) if key else [],
+        "place": place_here(request),
         "back": _row_of(request, ring, consumer, key_id) if key else page_of(request, ring.environment, name),
     }
     context |= page_context(ring) | _requests() | {"first_key": key}
@@ -167,7 +168,7 @@ def reveal(request: Request, ring: KeyRing, name: str, key_id: str) -> HttpRespo
     full = ring.reveal(name, key_id)
     context = page_context(ring) | {"key": full.key, "value": full.value}
     if request.htmx.target == "key-card":
-        return render(request, "keys/_key_card.html", context)
+        return render(request, "keys/_key_card.html", context | {"place": place_here(request)})
     if request.htmx:  # the buttons of rows say no more than where they lead: there are many
         return reswap(retarget(render(request, "keys/_key.html", context), "closest [data-key]"), "outerHTML")
     return _revealed(request, ring, **context)
@@ -247,7 +248,7 @@ def keep(request: Request, ring: KeyRing, name: str, key_id: str) -> HttpRespons
         change = ring.change_end(name, key_id, ends=form.old_ends, token=form.cleaned_data["token"], keeps=True)
         return changed_response(request, ring, change, _said_of_end(change))
     key = require_live(_asked(ring, name, key_id))
-    form.offer_until(own_end(key, ring.environment))
+    form.offer_until(own_end(key, ring.environment) if key.is_replaced else key.expires_on)
     is_now = "now" in {request.GET.get("grace"), form.data.get("grace")}
     return dialog_response(request, ring, "keys/_end_now.html" if is_now else "keys/_keep.html", form, key=key)
 

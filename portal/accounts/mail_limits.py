@@ -51,7 +51,7 @@ def check(request: HttpRequest, email: str) -> dict[str, str]:
 
     Raises `ImmediateHttpResponse` with a page if there were too many.
     """
-    client, mailbox = _network(str(get_adapter(request).get_client_ip(request))), _mailbox(email)
+    client, mailbox = _network(str(get_adapter(request).get_client_ip(request))), counter.mailbox(email)
     is_last, is_reader = False, request.session.get(READER) == _digest(mailbox)
     if is_reader:
         counted = [(f"reader {mailbox}", settings.CODE_MAILS_TO_ADDRESS_BY_CLIENT)]
@@ -110,12 +110,6 @@ def _is_signed_in_from(network: str, email: str) -> bool:
 def _network(address: str) -> str:
     """The network of a client: one household or host has a whole /64 of IPv6 (RFC 6177)."""
     return str(ipaddress.ip_network(f"{address}/64", strict=False)) if ":" in address else address
-
-
-def _mailbox(email: str) -> str:
-    """The address without `+tag`, which most mail servers deliver to the same mailbox (RFC 5233)."""
-    name, _at, domain = email.lower().rpartition("@")
-    return f"{name.partition('+')[0]}@{domain}"
 
 
 def _digest(who: str) -> str:

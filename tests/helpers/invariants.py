@@ -108,7 +108,7 @@ def is_done(verb: Verb, before: World, after: World) -> bool:
 
 class Said(StrEnum):
     DONE = "it is done"
-    HALF = "the new key is made, an old one could not be ended"
+    HALF = "the new key is made, an old one could not be ended, or was not rotated"
     NOTHING = "nothing was changed"
     UNKNOWN = "it may or may not have been done"
     BEFORE = "it was done when the form was first sent"
@@ -121,11 +121,15 @@ CLAIMS = {
 }
 
 
+LEFT = ["End the old key", "These keys were not rotated"]
+"""What is said of old keys where not all was done."""
+
+
 def said(response: HttpResponse) -> Said:
     """The one claim that the answer makes about the change."""
     text = words(response)
     if response.status_code in {200, 303}:
-        return Said.HALF if "End the old key" in text else Said.DONE
+        return Said.HALF if any(words in text for words in LEFT) else Said.DONE
     if response.status_code == 404 and "Nothing was changed." not in text:
         return Said.NOTHING  # the page for what is not there speaks of no change
     (one,) = [claim for sentence, claim in CLAIMS.items() if sentence in text]

@@ -5,6 +5,7 @@ import uuid
 from datetime import timedelta
 
 import pytest
+import requests
 from bs4 import BeautifulSoup
 from django.contrib.auth.models import Permission
 from django.core import mail
@@ -180,6 +181,26 @@ def test_a_key_that_was_made_and_deleted_is_known_by_its_rotation(sandbox: Sandb
     AuditEvent.objects.update(started_at=timezone.now() - timedelta(minutes=5))
     page = words(ann_client.get(address(new)))
     assert f"••••{new['key'][-4:]}) was deleted" in page
+
+
+@pytest.mark.parametrize("new", ["one", "each"])
+def test_a_key_that_was_rotated_with_all_others_and_is_gone_keeps_its_name(
+    new: str, sandbox: Sandbox, ann_client: Client
+) -> None:
+    key = acme(sandbox)[0]
+    form = {"grace": "1h", "new": new, "ends": "30", "token": str(uuid.uuid4())}
+    assert ann_client.post("/keys/production/acme/rotate-all/", form).status_code == 200
+    AuditEvent.objects.filter(action=Action.ROTATE).delete()
+    delete_elsewhere(sandbox, key)
+    AuditEvent.objects.update(started_at=timezone.now() - timedelta(minutes=5))
+    page = ann_client.get(address(key))
+    assert f"This key (••••{key['key'][-4:]}) was deleted" in words(page)
+    assert BeautifulSoup(page.content, "html.parser").select_one("h1").get_text() == "CI"
+
+
+def delete_elsewhere(sandbox: Sandbox, key: dict) -> None:
+    url = f"{sandbox.url}/v1/accounts/{sandbox.account}/key-buckets/{sandbox.bucket}/consumers/acme/keys/{key['id']}"
+    assert requests.delete(url, headers={"Authorization": f"Bearer {sandbox.token}"}, timeout=10).ok
 
 
 def test_what_was_only_tried_makes_no_key(sandbox: Sandbox, ann_client: Client) -> None:

@@ -383,6 +383,31 @@ def test_after_a_verb_people_stay_on_their_page_and_search(htmx: bool, sandbox: 
     assert shown.select_one("#find-fleet")["value"] == "Robot"
 
 
+@pytest.mark.parametrize("htmx", [False, True], ids=["page", "panel"])
+def test_people_stay_on_their_page_and_search_through_the_panel_of_a_key(
+    htmx: bool, sandbox: Sandbox, ann_client: Client
+) -> None:
+    labels = fleet(sandbox, 40)
+    headers = {"HX-Request": "true"} if htmx else {}
+    url = f"{FLEET}{key_of(sandbox, labels[12])['id']}/"
+    panel = BeautifulSoup(ann_client.get(f"{url}?find=Robot&page=2", headers=headers).content, "html.parser")
+    asks = [form for form in panel.select(".actions form") if not form["action"].endswith(("copy/", "reveal/"))]
+    assert [form["action"] for form in asks] == [f"{url}{verb}/" for verb in ("rotate", "end", "rename", "delete")]
+    for form in asks:
+        hidden = {field["name"]: field["value"] for field in form.select("input")}
+        dialog = BeautifulSoup(ann_client.get(form["action"], hidden, headers=headers).content, "html.parser")
+        assert dialog.select_one("form.form")["action"] == f"{form['action']}?find=Robot&page=2"
+    told = {"label": "Robot X", "shown": labels[12], "token": str(uuid.uuid4())}
+    answer = ann_client.post(f"{url}rename/?find=Robot&page=2", told, headers=headers)
+    shown = page_of(ann_client, answer["Location"]) if not htmx else BeautifulSoup(answer.content, "html.parser")
+    assert labels_on(shown) == [*labels[10:12], "Robot X", *labels[13:20]]
+    assert shown.select_one("#find-fleet")["value"] == "Robot"
+    revealed = {"HX-Request": "true", "HX-Target": "key-card"}
+    card = ann_client.post(f"{url}reveal/", {"find": "Robot", "page": "2"}, headers=revealed)
+    field = BeautifulSoup(card.content, "html.parser").select_one("form[action$='rename/'] [name=page]")
+    assert field["value"] == "2"
+
+
 def test_a_new_key_is_shown_wherever_somebody_was(sandbox: Sandbox, ann_client: Client, settings) -> None:
     settings.KEYS_PER_CONSUMER = 5_000
     fleet(sandbox, 40)

@@ -23,7 +23,7 @@ from sandbox import Sandbox
 from sandbox.switches import COUNT, SWITCHES
 from sandbox.values import kept_label
 from tests.helpers.faults import NIGHTLY, ODD, Trouble
-from tests.helpers.invariants import Said, World, said, shown_keys, shows, words, works, world, written
+from tests.helpers.invariants import LEFT, Said, World, said, shown_keys, shows, words, works, world, written
 from tests.helpers.verbs import FULL_KEY, State, about, in_time, new_keys
 
 pytestmark = pytest.mark.django_db
@@ -39,12 +39,13 @@ SETTINGS = settings(
     suppress_health_check=list(HealthCheck),
     print_blob=False,
 )
-FIRST = "first"
-ON_KEYS = {Action.ROTATE, Action.RENAME, Action.CHANGE_END, Action.DELETE, *READS}
-MAKES = [Action.CREATE, Action.ROTATE, Action.ROTATE_ALL, FIRST]
-CHANGES = [Action.RENAME, Action.CHANGE_END, Action.DELETE, Action.RENAME_CONSUMER]
+FIRST, EACH, KEEP = "first", "each", "keep"
+ON_KEYS = {Action.ROTATE, Action.RENAME, Action.CHANGE_END, KEEP, Action.DELETE, *READS}
+MAKES = [Action.CREATE, Action.ROTATE, Action.ROTATE_ALL, EACH, FIRST]
+CHANGES = [Action.RENAME, Action.CHANGE_END, KEEP, Action.DELETE, Action.RENAME_CONSUMER]
 PATHS = {
     Action.ROTATE_ALL: "rotate-all",
+    EACH: "rotate-all",
     Action.CHANGE_END: "end",
     Action.RENAME_CONSUMER: "rename",
 }
@@ -93,6 +94,7 @@ class Form:
     token: str = field(default_factory=lambda: str(uuid.uuid4()))
     claims: list[Said] = field(default_factory=list)
     made: set[str] = field(default_factory=set)
+    makes_at_most: int = 1
 
 
 def facts(keys: State) -> dict[str, tuple[str | None, str | None]]:
@@ -127,19 +129,33 @@ def is_as_asked(form: Form, before: World, after: World, reading: str) -> bool:
                 kept_label(key["description"], reading) or None
             ]
             return untouched and same_label and about(moment(now[form.key][1]), rotated_end(key, grace))
-        case Action.ROTATE_ALL:
+        case Action.ROTATE_ALL | "each":
             ends = all(
                 about(moment(now[one["id"]][1]), rotated_end(one, grace))
                 if works(one)
                 else now[one["id"]] == was[one["id"]]
                 for one in old
             )
-            return ends and [one["expiresOn"] for one in made] == [None]
+            chosen = in_time(days=30) if form.fields["ends"] == "30" else None
+            end_as_chosen = all(
+                about(moment(one["expiresOn"]), chosen) if chosen else not one["expiresOn"] for one in made
+            )
+            if form.verb == Action.ROTATE_ALL:
+                return ends and end_as_chosen and len(made) == 1
+            labels = {kept_label(one["description"], reading) or None for one in old if works(one)}
+            return ends and end_as_chosen and bool(made) and {one["description"] or None for one in made} <= labels
         case Action.RENAME:
             return untouched and not made and now[form.key] == (label, was[form.key][1])
         case Action.CHANGE_END:
             chosen = datetime.fromisoformat(form.fields["ends_on"] + "+00:00")
             return untouched and not made and moment(now[form.key][1]) == chosen
+        case "keep":
+            chosen, before_it, end = (
+                in_time(seconds=GRACES[grace][0].total_seconds()),
+                *(moment(facts_of[form.key][1]) for facts_of in (was, now)),
+            )
+            is_own = before_it and before_it < end < chosen
+            return untouched and not made and (end == before_it or about(end, chosen) or is_own)
         case Action.DELETE:
             return untouched and not made and form.key not in now
         case Action.RENAME_CONSUMER:
@@ -168,6 +184,7 @@ class Portal(RuleBasedStateMachine):
         keys = [{"description": label, "expiresOn": end} for label, end in ends.items()]
         self.sandbox.add_consumer("acme", label="Acme Inc", managers=["ann@acme.test", "ben@acme.test"], keys=keys)
         self.forms: list[Form] = []
+        self.own_ends: dict[str, str | None] = {}
         self.ann_manages = True
         self.odd_ones = 0
 
@@ -235,6 +252,8 @@ class Portal(RuleBasedStateMachine):
         word = PATHS.get(verb, str(verb).rpartition(":")[2])
         url = f"/keys/production/acme/{key + '/' if key else ''}{word}/"
         fields = {"label": label, "ends": "never" if which % 2 else "30", "grace": grace}
+        if verb == EACH:
+            fields["new"] = "each"
         if verb == Action.CHANGE_END:
             fields = {"ends_on": in_time(days=days).strftime("%Y-%m-%dT%H:%M")}
         form = Form(verb, "/keys/create/production/" if verb == FIRST else url, fields, key)
@@ -263,9 +282,11 @@ class Portal(RuleBasedStateMachine):
             self.without_doubles(before, world(self.sandbox), response) if "doubled" in kinds else world(self.sandbox)
         )
 
+        if first_time and form.verb == EACH:
+            form.makes_at_most = max(form.makes_at_most, len([key for key in before.keys_of["acme"] if works(key)]))
         self.check_harmlessness(form, before, after)
         form.made |= {key["id"] for key in new_keys(before.keys, after.keys)}
-        assert len(form.made) <= 1, "one form made two keys"
+        assert len(form.made) <= form.makes_at_most, "one form made two keys"
         assert shown_keys(response) <= {key["key"] for key in after.keys if not form.made or key["id"] in form.made}
         if form.verb != FIRST and not self.ann_manages and "stale" not in kinds:
             assert all(call.method == "GET" for call in calls), "somebody who was removed wrote"
@@ -299,7 +320,8 @@ class Portal(RuleBasedStateMachine):
         """Whatever was said: no key is gone, renamed or ended that the form is not about; none lives longer."""
         now = {key["id"]: key for key in after.keys}
         for key in before.keys:
-            about_it = form.verb == Action.ROTATE_ALL or key["id"] == form.key
+            about_it = form.verb in {Action.ROTATE_ALL, EACH} or key["id"] == form.key
+            own = self.own_ends.setdefault(key["id"], key["expiresOn"])
             if key["id"] not in now:
                 assert form.verb == Action.DELETE
                 assert about_it, "a key was lost"
@@ -307,10 +329,13 @@ class Portal(RuleBasedStateMachine):
             label, end = now[key["id"]]["description"], now[key["id"]]["expiresOn"]
             assert label == key["description"] or (about_it and form.verb == Action.RENAME)
             assert end == key["expiresOn"] or about_it
-            if key["expiresOn"]:
-                assert end, "an end was taken away"
+            if form.verb == Action.CHANGE_END and end != key["expiresOn"]:
+                self.own_ends[key["id"]] = end
+            latest = own if form.verb == KEEP and about_it and works(key) else key["expiresOn"]
+            assert end or not key["expiresOn"], "an end was taken away"
+            if latest:
                 rounded = timedelta(seconds=61 if self.sandbox.switches["kept_ends"] == "minutes" else 1)
-                assert moment(end) < moment(key["expiresOn"]) + rounded, "a key was made to live longer"
+                assert moment(end) < moment(latest) + rounded, "a key was made to live longer"
 
     def check_statement(
         self, form: Form, claim: Said, response: HttpResponse, before: World, after: World, calls: list
@@ -327,7 +352,7 @@ class Portal(RuleBasedStateMachine):
         elif claim == Said.HALF:
             assert form.made
             warnings = BeautifulSoup(response.content, "html.parser").select('[data-tone="warn"]')
-            left = [text for warning in warnings if "End the old key" in (text := warning.get_text())]
+            left = [text for warning in warnings if any(one in (text := warning.get_text()) for one in LEFT)]
             assert left
             assert all("••••" in text for text in left)
         else:

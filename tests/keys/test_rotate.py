@@ -127,7 +127,7 @@ def give_end_elsewhere(sandbox: Sandbox, label: str, end: datetime | None) -> No
 
 @pytest.mark.parametrize("days", [None, 90], ids=["never", "in 90 days"])
 def test_a_later_end_that_was_given_elsewhere_counts(days: int | None, sandbox: Sandbox, ann_client: Client) -> None:
-    """G7: the audit log knows of earlier ends only, as the portal gives no other."""
+    """G7: the audit log knows of no end later than the first, as the portal gives none."""
     later = in_time(days=days) if days else None
     acme(sandbox)
     form = {"label": "Web", "ends": "30", "token": str(uuid.uuid4())}
@@ -473,6 +473,17 @@ def test_an_end_that_was_given_elsewhere_stays(sandbox: Sandbox, ann_client: Cli
     assert about(ends(sandbox.keys("acme")[0]), in_time(hours=1))
 
 
+def test_a_key_that_nothing_replaced_is_not_kept_past_an_end_once_chosen(sandbox: Sandbox, ann_client: Client) -> None:
+    """G7: nobody made that end earlier by a rotation."""
+    key = acme(sandbox)[0]
+    assert keep(ann_client, key, "3d").status_code == 303
+    assert "keeps" not in AuditEvent.objects.get().facts
+    assert keep(ann_client, key, "7d").status_code == 403
+    assert about(ends(sandbox.keys("acme")[0]), in_time(days=3))
+    page = BeautifulSoup(ann_client.get(f"/keys/production/acme/{key['id']}/keep/").content, "html.parser")
+    assert "14d" not in [choice["value"] for choice in page.select("[name=grace]")]
+
+
 # One new key for each old one
 
 
@@ -526,7 +537,19 @@ def test_a_key_in_whose_place_another_works_gets_no_second_one(sandbox: Sandbox,
     assert len(page.select("[data-key][data-old]")) == 3, "the one that was replaced before is known to be"
 
 
-def test_where_one_fails_those_left_stay_as_they_are(sandbox: Sandbox, ann_client: Client) -> None:
+@pytest.mark.parametrize(("first", "named"), [("24h", True), ("1h", False)])
+def test_of_keys_replaced_before_only_those_that_end_earlier_are_named(
+    first: str, named: bool, sandbox: Sandbox, ann_client: Client
+) -> None:
+    sandbox.add_consumer("acme", managers=["ann@acme.test"], keys=[{"description": "CI"}])
+    rotate(ann_client, url_of(sandbox, "CI"), first)
+    old, new = sandbox.keys("acme")
+    rotate_each(ann_client)
+    facts = AuditEvent.objects.get(action=Action.ROTATE_ALL).facts
+    assert set(facts["names"]) == ({old["id"], new["id"]} if named else {new["id"]})
+
+
+def test_where_one_fails_those_left_stay_as_they_are(sandbox: Sandbox, ann_client: Client, mailoutbox) -> None:
     before = acme(sandbox)
     token = str(uuid.uuid4())
     sandbox.fault("POST", "*/keys", "status", nth=2, status=500)
@@ -536,7 +559,25 @@ def test_where_one_fails_those_left_stay_as_they_are(sandbox: Sandbox, ann_clien
     left = next(key for key in before if key["description"] != after[2]["description"])
     assert f"{left['description']} (••••••••{left['key'][-4:]})" in response.text
     assert left in after
-    assert AuditEvent.objects.get(action=Action.ROTATE_ALL).outcome == Outcome.PARTLY
+    whole = AuditEvent.objects.get(action=Action.ROTATE_ALL)
+    assert whole.outcome == Outcome.PARTLY
+    assert (
+        list(whole.facts["names"])
+        == list(whole.facts["old"])
+        == [AuditEvent.objects.get(facts__of=whole.pk, outcome=Outcome.DONE).key_id]
+    )
+    assert left["id"] not in whole.facts["old"]
+    (row,) = [
+        text
+        for one in BeautifulSoup(ann_client.get("/keys/activity/production/").content, "html.parser").select(
+            "[data-event]"
+        )
+        if "rotated all" in (text := one.get_text(" "))
+    ]
+    assert "Not every key was rotated" in row
+    assert left["key"][-4:] not in row
+    assert all(left["key"][-4:] not in mail.body for mail in mailoutbox)
+    assert len(mailoutbox) == 2
     again = rotate_each(ann_client, token=token)
     assert left["key"][-4:] in again.text
     assert "End the old key" not in again.text, "what has no new key is not offered to be ended"
@@ -559,6 +600,10 @@ def test_an_old_key_that_could_not_be_ended_is_offered_to_be(sandbox: Sandbox, a
     response = rotate_each(ann_client, grace="now")
     offers = BeautifulSoup(response.content, "html.parser").select("form[data-tone=warn]")
     assert len(offers) == 1
+    parts = AuditEvent.objects.filter(action=Action.ROTATE)
+    assert sorted(part.outcome for part in parts) == sorted([Outcome.DONE, Outcome.PARTLY]), "one by the second try"
+    (late,) = [part.key_id for part in parts if part.outcome == Outcome.PARTLY]
+    assert late in offers[0]["action"]
     fields = {field["name"]: field["value"] for field in offers[0].select("input[name]")}
     assert ann_client.post(offers[0]["action"], fields).status_code == 303
     assert len([key for key in sandbox.keys("acme") if works(key)]) == 2
@@ -583,7 +628,39 @@ def test_a_lost_answer_is_settled_key_by_key(when: str, sandbox: Sandbox, ann_cl
         assert whole.outcome == part.outcome == Outcome.FAILED
     else:
         assert whole.outcome == part.outcome == Outcome.PARTLY
-        assert list(whole.facts["old"]) == [part.key_id]
+        assert list(whole.facts["old"]) == list(whole.facts["names"]) == [part.key_id]
+
+
+def test_after_a_crash_a_key_that_was_replaced_before_is_still_to_be_ended(
+    sandbox: Sandbox, ann_client: Client
+) -> None:
+    """It was none of those to be rotated: its end is all that is missing, and it is not said to be left out."""
+    sandbox.add_consumer("acme", managers=["ann@acme.test"], keys=[{"description": "CI"}])
+    rotate(ann_client, url_of(sandbox, "CI"))
+    replaced, _new = sandbox.keys("acme")
+    token = str(uuid.uuid4())
+    sandbox.fault("PATCH", f"*/{replaced['id']}", "status", status=400, times=0)
+    rotate_each(ann_client, token=token)
+    sandbox.clear_faults()
+    whole = AuditEvent.objects.get(action=Action.ROTATE_ALL)
+    before = {key["id"]: key["expiresOn"] for key in sandbox.keys("acme")}
+    facts = whole.facts | {"each": [], "old": {key_id: whole.facts["old"].get(key_id) for key_id in whole.facts["was"]}}
+    long_ago = timezone.now() - timedelta(minutes=3)
+    AuditEvent.objects.update(started_at=long_ago)
+    AuditEvent.objects.filter(pk=whole.pk).update(facts=facts, outcome=Outcome.STARTED, ended_at=None)
+    cache.clear()
+    ann_client.get("/keys/")
+    whole.refresh_from_db()
+    assert whole.outcome == Outcome.PARTLY
+    assert len(whole.facts["each"]) == 1
+    again = rotate_each(ann_client, token=token)
+    assert "were not rotated" not in again.text
+    form = BeautifulSoup(again.content, "html.parser").find("button", string="End the old key").find_parent("form")
+    assert replaced["id"] in form["action"]
+    fields = {field["name"]: field["value"] for field in form.select("input[name]")}
+    ann_client.post(form["action"], fields)
+    ended = sandbox.keys("acme")[0]
+    assert ended["expiresOn"] < before[replaced["id"]]
 
 
 def test_one_key_for_all_may_have_an_end(sandbox: Sandbox, ann_client: Client) -> None:
