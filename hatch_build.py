@@ -29,6 +29,12 @@ FRAME = """/* Made of tokens.css, base.css, components.css and keys.css; see doc
         line-height: 1.5;
         text-align: start;
         accent-color: var(--accent);
+
+        --above: 0px; /* height of what the host keeps in sight above us */
+      }
+
+      :is([id], a, button, input, select, textarea, summary) {
+        scroll-margin-block-start: var(--above);
       }
     }
 
@@ -58,6 +64,12 @@ FRAME = """/* Made of tokens.css, base.css, components.css and keys.css; see doc
   all: revert-layer;
 }
 """
+DERIVED = {
+    "accent-soft": "color-mix(in oklab, var(--accent) 10%, var(--surface))",
+    "accent-fill": "light-dark(var(--accent), color-mix(in oklab, var(--accent) 55%, black))",
+    "accent-fill-strong": "color-mix(in oklab, var(--accent-fill) 80%, black)",
+}
+"""Colours that follow from the accent that a host says; in the portal portal/branding/accent.py computes them."""
 PLANS_FRAME = """@layer api-keys {
   @layer tokens, base, components, plans, keys, site;
 
@@ -79,6 +91,8 @@ def embedded(styles: Path) -> str:
     # In a scope a selector begins at its root, unless it says where that stands.
     text = re.sub(r"^( *)(:root\S*|\[data-js\]) (?![&{])", r"\1\2 :scope ", text, flags=re.MULTILINE)
     text = re.sub(r"^    --font: [^;]*;\n", "", text, flags=re.MULTILINE)
+    for name, value in DERIVED.items():
+        text = re.sub(rf"^    --{name}: [^;]*;$", f"    --{name}: {value};", text, flags=re.MULTILINE)
     return FRAME % textwrap.indent(text, "    ")
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from difflib import get_close_matches
 from typing import Any, TypeVar
+from urllib.parse import urlsplit
 
 from django.apps import apps
 from django.contrib.admin.sites import site
@@ -13,7 +14,7 @@ from django.shortcuts import resolve_url
 from django.template import Context, NodeList, Template, TemplateDoesNotExist, TemplateSyntaxError
 from django.template.loader import get_template
 from django.template.loader_tags import BlockNode, ExtendsNode
-from django.urls import NoReverseMatch, reverse
+from django.urls import NoReverseMatch, Resolver404, get_script_prefix, resolve, reverse
 from django.utils.module_loading import import_string
 
 from keys.conf import DEFAULTS, settings
@@ -88,8 +89,10 @@ def seams(**_kwargs: Any) -> Iterator[CheckMessage]:
             continue
         try:
             found = import_string(path)
-        except ImportError as problem:
+        except (ImportError, RuntimeError) as problem:
             hint = "Write its dotted path, and put its module where Python finds it."
+            if isinstance(problem, RuntimeError):  # so Django calls a model of an app that isn't installed
+                hint = f"Add its app to INSTALLED_APPS: {path.partition('.')[0]!r}."
             yield Error(f"{name} names {path}, which can't be imported: {problem}.", hint=hint, id="keys.E005")
             continue
         if name == "KEYS_PROVISIONING" and not (isinstance(found, type) and issubclass(found, Provisioning)):
@@ -132,9 +135,13 @@ def _addresses() -> Iterator[CheckMessage]:
             f'path("admin/keys/", include("keys.staff.urls", namespace="{ADMIN}")), above that of admin.site.urls'
         )
     for name, line in includes.items():
-        if not _leads_somewhere(name):
-            yield Error(f"There's no URL named {name}.", hint=f"Add to your urls.py: {line}.", id="keys.E009")
-    for name in ("KEYS_STEP_UP_URL", "KEYS_ADDRESSES_URL", "LOGIN_URL"):
+        hint = f"Add to your urls.py: {line}."
+        if (address := address_named(name)) is None:
+            yield Error(f"There's no URL named {name}.", hint=hint, id="keys.E009")
+        elif name_at(address) != name:
+            words = f"What stands above the URL named {name} in your urls.py answers {address} in its place."
+            yield Error(words, hint=hint.replace("Add to", "Move up in"), id="keys.E009")
+    for name in ("KEYS_STEP_UP_URL", "KEYS_ADDRESSES_URL", "KEYS_STAFF_URL", "LOGIN_URL"):
         address = getattr(settings, name)
         try:
             resolve_url(address) if address else None
@@ -142,12 +149,34 @@ def _addresses() -> Iterator[CheckMessage]:
             hint = "Use the name of a URL pattern, or a path that begins with /."
             yield Error(f"{name} is {address!r}, which leads nowhere.", hint=hint, id="keys.E010")
 
+    if (path := path_of(settings.LOGIN_URL)) and name_at(path) is None:
+        hint = 'Name your page of sign-in in LOGIN_URL, as in LOGIN_URL = "login".'
+        yield Warning(f"LOGIN_URL leads to {path}, where your urls.py has no page.", hint=hint, id="keys.W002")
 
-def _leads_somewhere(name: str) -> bool:
+
+def address_named(name: str) -> str | None:
+    """Path of the URL pattern of this name; None if there is none."""
     try:
-        return bool(reverse(name))
+        return reverse(name)
     except (NoReverseMatch, ViewDoesNotExist):
-        return False
+        return None
+
+
+def path_of(address: Any) -> str:
+    """The path on this site that a setting leads to, by name or as it is; "" if it leads nowhere or elsewhere."""
+    try:
+        url = urlsplit(str(resolve_url(address)))
+    except NoReverseMatch:
+        return ""
+    return "" if url.netloc else url.path
+
+
+def name_at(path: str) -> str | None:
+    """Name of the URL pattern that answers a path; None if none does."""
+    try:
+        return resolve("/" + path.removeprefix(get_script_prefix())).view_name
+    except Resolver404:
+        return None
 
 
 @register()

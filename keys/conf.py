@@ -19,6 +19,7 @@ DEFAULTS: dict[str, Any] = {
     "KEYS_EMAIL_IS_VERIFIED": "keys.web.actor.nobody_is_verified",
     "KEYS_STEP_UP_URL": "",
     "KEYS_ADDRESSES_URL": "",  # where people add and prove addresses, for a link to it
+    "KEYS_STAFF_URL": "",  # where colleagues who manage nothing are led from the keys page
     "KEYS_PROVISIONING": "keys.provisioning.Provisioning",
     "KEYS_PER_CONSUMER": 10,
     "KEYS_MANAGED_BY": "managers",

@@ -36,7 +36,7 @@ from keys.http import Request
 from keys.redaction import ends_for_keys
 from keys.web.answers import finish_copy_later
 from keys.web.listing import page_at, place_of
-from keys.web.portal_or_admin import in_admin, page_of, render_here
+from keys.web.portal_or_admin import ADMIN, in_admin, page_of, render_here
 
 logger = logging.getLogger(__name__)
 
@@ -111,11 +111,14 @@ def redirect_to_step_up(request: Request, error: StepUpNeeded) -> HttpResponse:
     request.session[INTERRUPTED] = str(error.wish)
     back = request.get_full_path() if request.method == "GET" else request.path + place_of(request).query
     match = request.resolver_match
+    if match and match.url_name == "keep" and request.POST.get("grace") == "now":
+        back += ("&" if "?" in back else "?") + "grace=now"
     if match and match.url_name in {"reveal", "copy", "try"}:  # these have no form to come back to
         back = page_at(request, match.kwargs["environment"], match.kwargs["name"])
-        if request.POST.get("from") == "key" and not in_admin(request):
-            back = reverse("keys:key", kwargs=match.kwargs)
-            finish_copy_later(request, back)
+        if request.POST.get("from") == "key":
+            back = reverse("keys:key", kwargs=match.kwargs, current_app=ADMIN if in_admin(request) else None)
+            if not in_admin(request):
+                finish_copy_later(request, back)
     url = f"{resolve_url(settings.KEYS_STEP_UP_URL)}?{urlencode({'next': back})}"
     return HttpResponseClientRedirect(url) if request.htmx else HttpResponseRedirect(url, status=303)
 

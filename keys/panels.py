@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
+from django.urls import NoReverseMatch, reverse
 from django.utils.module_loading import import_string
 from django.utils.safestring import SafeString
 
@@ -33,6 +34,16 @@ class Panels:
     def for_newcomer(self, ring: KeyRing) -> SafeString:
         """HTML for the page of somebody who has no keys yet."""
         return NOTHING
+
+
+def plans_url() -> str:
+    """Where people change their plan: as `PLANS_URL` says, or at the page of the app `plans`; "" for nowhere."""
+    if settings.PLANS_URL or settings.PLANS == "off":
+        return str(settings.PLANS_URL)
+    try:
+        return reverse("plans:page")
+    except NoReverseMatch:
+        return ""
 
 
 def panels() -> Panels:

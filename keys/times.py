@@ -8,13 +8,16 @@ from zoneinfo import ZoneInfo
 
 from django.utils import timezone
 from django.utils.formats import date_format
-from django.utils.html import format_html
+from django.utils.html import avoid_wrapping, format_html
 from django.utils.safestring import SafeString
 from django.utils.timesince import timesince
 from django.utils.translation import get_language, npgettext_lazy
 from django.utils.translation import gettext as _
 
 HALF_A_MINUTE = timedelta(seconds=30)
+A_WEEK = timedelta(days=7)
+COUNTED_DAYS = 100  # a key that was made for 90 days has 90 days, and not two months
+DAYS_OF_A_MONTH = 365.2425 / 12
 UNITS: dict[str, Any] = {
     "year": npgettext_lazy("relative time", "%(num)d year", "%(num)d years", "num"),
     "month": npgettext_lazy("relative time", "%(num)d month", "%(num)d months", "num"),
@@ -29,13 +32,32 @@ LATEST = datetime.max.replace(tzinfo=UTC) - HALF_A_MINUTE
 
 
 def in_words(moment: datetime, now: datetime) -> str:
-    """Relative time in its largest unit: "3 days ago", "in 2 hours". To the minute, as forms are filled in slowly."""
+    """Relative time in its largest unit: "3 days ago", "in 2 hours". To the minute, as forms are filled in slowly.
+
+    What is past is rounded down; what lies more than a week ahead, to the nearest day, month or year.
+    """
     distance = abs(moment - now)
     if distance < HALF_A_MINUTE:
         return _("just now") if moment <= now else _("in a moment")
     first, last = min(moment, now), min(max(moment, now), LATEST)
-    span = timesince(first, last + HALF_A_MINUTE, time_strings=UNITS, depth=1)
+    if moment > now and distance >= A_WEEK:
+        span = _ahead(distance)
+    else:
+        span = timesince(first, last + HALF_A_MINUTE, time_strings=UNITS, depth=1)
     return (_("%(time)s ago") if moment <= now else _("in %(time)s")) % {"time": span}
+
+
+def _ahead(distance: timedelta) -> str:
+    """Time that is left, as it was chosen: in days while people count them, then to the nearest month or year."""
+    days = round(distance / timedelta(days=1))
+    months = round(days / DAYS_OF_A_MONTH)
+    if days < COUNTED_DAYS:
+        unit, number = "day", days
+    elif months < 24 and months != 12:
+        unit, number = "month", months
+    else:
+        unit, number = "year", round(months / 12)
+    return avoid_wrapping(UNITS[unit] % {"num": number})
 
 
 def zone(name: str) -> tzinfo:

@@ -3,14 +3,14 @@
 from collections.abc import Iterator
 from difflib import get_close_matches
 from typing import Any
+from urllib.parse import urlsplit
 
+from django.conf import settings as django_settings
 from django.core.checks import CheckMessage, Error, Warning, register
-from django.core.exceptions import ViewDoesNotExist
 from django.template import Template, TemplateDoesNotExist, TemplateSyntaxError
 from django.template.loader import get_template
-from django.urls import NoReverseMatch, reverse
 
-from keys.checks import blocks_shown
+from keys.checks import BLOCKS, address_named, blocks_shown, name_at
 from keys.conf import settings
 from plans.service.stripe_library import is_installed
 
@@ -27,18 +27,37 @@ def plans(**_kwargs: Any) -> Iterator[CheckMessage]:
         yield Error(f"PLANS is {chosen!r}.", hint=hint, id="plans.E001")
     elif chosen != "off":
         yield from _addresses()
+        yield from _requests()
         yield from _pages()
         yield from _payment()
+    elif not hasattr(django_settings, "PLANS") and "PLANS" not in getattr(django_settings, "KEYS", {}):
+        hint = 'Say where plans are kept in KEYS: "PLANS": "portal", or "zuplo", or "off".'
+        yield Warning("The app plans is installed, but PLANS isn't set.", hint=hint, id="plans.W002")
 
 
 def _addresses() -> Iterator[CheckMessage]:
-    pages = {"plans:page": 'path("plans/", include("plans.urls"))', "admin:index": 'path("admin/", admin.site.urls)'}
+    said = urlsplit(settings.PLANS_URL)
+    path = "" if said.netloc else said.path
+    pages = {
+        "plans:page": f'path("{path.strip("/") or "plans"}/", include("plans.urls"))',
+        "admin:index": 'path("admin/", admin.site.urls)',
+    }
     for name, line in pages.items():
-        try:
-            reverse(name)
-        except (NoReverseMatch, ViewDoesNotExist):
+        if address_named(name) is None:
             hint = f"Add to your urls.py: {line}."
             yield Error(f"There's no URL named {name}, which plans need.", hint=hint, id="plans.E002")
+    page = address_named("plans:page")
+    if page and path and name_at(path) is None:
+        words = f"PLANS_URL is {settings.PLANS_URL!r}, where your urls.py has no page."
+        hint = f"Write {page!r}, or leave PLANS_URL out: then it's that."
+        yield Warning(words, hint=hint, id="plans.W003")
+
+
+def _requests() -> Iterator[CheckMessage]:
+    if settings.PLANS == "portal" and not settings.PLAN_REQUESTS_TO:
+        hint = 'Name somebody: "PLAN_REQUESTS_TO": ["sales@example.com"].'
+        words = "PLAN_REQUESTS_TO is empty, so nobody gets an email when a customer asks for a plan."
+        yield Warning(words, hint=hint, id="plans.W004")
 
 
 def _pages() -> Iterator[CheckMessage]:
@@ -47,10 +66,10 @@ def _pages() -> Iterator[CheckMessage]:
         yield Warning("The API Keys page shows no plans.", hint=hint, id="plans.W001")
     try:
         page: Template = get_template("plans/page.html").template  # type: ignore[attr-defined]
-        is_shown = "keys_panels" in blocks_shown(page)
+        shown = blocks_shown(page)
     except (TemplateDoesNotExist, TemplateSyntaxError):
         return  # the checks of `keys` say so
-    if not is_shown:
+    if shown >= BLOCKS and "keys_panels" not in shown:  # else the checks of `keys` say what is missing first
         hint = "Put {% block keys_panels %}{% panel_styles %}{% endblock %} into its head: see docs/embedding.md."
         yield Error("Your keys/base.html leaves out the block keys_panels.", hint=hint, id="plans.E003")
 

@@ -108,5 +108,6 @@ class ErrorPages(ExplainApiErrors):
             response.content = render_to_string("405.html", request=request)
             response["Content-Type"] = "text/html; charset=utf-8"
         elif response.status_code == 404 and settings.DEBUG and b"data-error" not in response.content:
+            request.current_app = "keys"
             return page_not_found(request, Http404())
         return response

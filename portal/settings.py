@@ -361,6 +361,7 @@ CODE_MAILS_BY_CLIENT = (_mails, 4 * _mails)
 STEP_UP_MINUTES = number("STEP_UP_MINUTES", 120)
 KEYS_STEP_UP_URL = "step_up"
 KEYS_ADDRESSES_URL = "account_email"
+KEYS_STAFF_URL = "admin:index"
 # Passkeys, an authenticator app, recovery codes
 MFA_ADAPTER = "portal.accounts.mfa.MFAAdapter"
 MFA_FORMS = {

@@ -1,4 +1,4 @@
-"""URL routes of the site; `/healthz` and `/readyz` are answered before it, by the health check middleware."""
+"""URL routes of the site; `/healthz` and `/readyz` are answered before it, by `portal.middleware.screen_request`."""
 
 from allauth.account import views as allauth
 from allauth.account.decorators import secure_admin_login

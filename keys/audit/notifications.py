@@ -8,7 +8,7 @@ from typing import Any
 
 from django.core import signing
 from django.core.exceptions import ValidationError
-from django.core.mail import EmailMessage, get_connection
+from django.core.mail import EmailMessage
 from django.core.validators import validate_email
 from django.template.loader import render_to_string
 from django.urls import reverse
@@ -21,6 +21,7 @@ from django.utils.translation import gettext as _
 
 from keys import counter
 from keys.audit import sentences
+from keys.audit.mails import deliver_if_possible
 from keys.conf import settings
 from keys.models import PLANNING, Action, AuditEvent, Outcome
 from keys.times import in_words, written, zone
@@ -52,10 +53,13 @@ def tell_managers(event: AuditEvent, consumer: Consumer) -> None:
     """
     if not is_told(event):
         return
+    what = f"event {event.pk}: its managers could not be told"
     try:
-        get_connection().send_messages(_mails(event, consumer))
+        mails = _mails(event, consumer)
     except Exception:
-        logger.exception("event %s: its managers could not be told", event.pk)
+        logger.exception("%s", what)
+        return
+    deliver_if_possible(mails, what)
 
 
 def is_told(event: AuditEvent) -> bool:
@@ -229,10 +233,8 @@ def ask_managers(environment: str, consumer: Consumer, address: str) -> None:
         subject = _("%(who)s asks for access to %(title)s") % {"who": address, "title": consumer.title}
         return subject, render_to_string("keys/access_request_mail.txt", context)
 
-    try:
-        get_connection().send_messages(in_their_words(managers_to_tell(consumer), write))
-    except Exception:
-        logger.exception("managers of %s could not be asked for access", consumer.name)
+    mails = in_their_words(managers_to_tell(consumer), write)
+    deliver_if_possible(mails, f"managers of {consumer.name} could not be asked for access")
 
 
 def form_for(environment: str, consumer: str, address: str) -> str:

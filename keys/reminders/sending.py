@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from django.core.mail import get_connection
 from django.db import DatabaseError, IntegrityError, transaction
 from django.utils import timezone
 
+from keys.audit.mails import deliver
 from keys.audit.notifications import is_told
 from keys.conf import settings
 from keys.models import DONE, Action, AuditEvent, Reminder, ReminderRun
@@ -143,7 +143,7 @@ def _remind_of(environment: str, consumer: Consumer, keys: list[Due], recipients
     with transaction.atomic():
         claimed = [one.key for one in keys if _claim(environment, one)]
         mails = mails_about(environment, consumer, claimed, recipients) if claimed else []
-        get_connection().send_messages(mails)
+        deliver(mails)
     return len(mails)
 
 

@@ -38,13 +38,13 @@ for _draw in (heroicons.heroicon_micro, heroicons.heroicon_mini, heroicons.heroi
 class MemoisedNode(Node):
     """Memoised node: the output of another one, kept for each language or place of the site, or both."""
 
-    def __init__(self, node: Node, where: Callable[[], object]) -> None:
+    def __init__(self, node: Node, where: Callable[[Context], object]) -> None:
         self.node = node
         self.where = where
         self.said: dict[object, str] = {}
 
     def render(self, context: Context) -> str:
-        here = self.where()
+        here = self.where(context)
         if here not in self.said:
             self.node.origin = self.origin  # which the parser tells the outer node only
             self.said[here] = INDENTATION.sub("\n", self.node.render(context))
@@ -69,7 +69,7 @@ class StencilNode(Node):
         values = {name: value.resolve(context) for name, value in self.include.extra_context.items()}
         texts = {name: conditional_escape(value) for name, value in values.items() if value and isinstance(value, str)}
         told = {name: self.blanks[name] if name in texts else bool(value) or "" for name, value in values.items()}
-        kind = (_here(), *told.values())
+        kind = (_here(context), *told.values())
         if kind not in self.drawn:
             self.drawn[kind] = self._draw(context, told)
         parts = self.drawn[kind].copy()
@@ -82,12 +82,12 @@ class StencilNode(Node):
         return self.BLANK.split(template.render(context.new(told)))
 
 
-def _here() -> tuple[str | None, ...]:
-    return get_language(), get_script_prefix(), get_urlconf()
+def _here(context: Context) -> tuple[str | None, ...]:
+    return get_language(), get_script_prefix(), get_urlconf(), _app(context)
 
 
 def _memoised_where(
-    names_nothing: Callable[[Any], bool], tag: Callable[[Parser, Token], Node], where: Callable[[], object]
+    names_nothing: Callable[[Any], bool], tag: Callable[[Parser, Token], Node], where: Callable[[Context], object]
 ) -> Any:
     def compiled(parser: Parser, token: Token) -> Node:
         node = tag(parser, token)
@@ -116,7 +116,7 @@ class AddressNode(Node):
     def render(self, context: Context) -> str:
         args = tuple(arg.resolve(context) for arg in self.args)
         try:
-            address = _address(self.view_name, args, _app(context), _here())
+            address = _address(self.view_name, args, _app(context), _here(context))
         except NoReverseMatch:
             if not self.asvar:
                 raise
@@ -129,8 +129,10 @@ class AddressNode(Node):
 
 def _app(context: Context) -> str | None:
     """Instance of an app in which an address is looked for first: keys in the portal, or keys in Django admin."""
-    match = getattr(getattr(context, "request", None), "resolver_match", None)
-    return match.namespace if match else None
+    request: Any = getattr(context, "request", None)
+    match = getattr(request, "resolver_match", None)
+    app: str | None = getattr(request, "current_app", match.namespace if match else None)
+    return app
 
 
 @lru_cache(maxsize=1024)
@@ -169,8 +171,8 @@ def memoised_include(parser: Parser, token: Token) -> Node:
     return node
 
 
-register.tag("translate", _memoised_where(_is_text, i18n.do_translate, get_language))
-register.tag("static", _memoised_where(_is_file, static.do_static, get_script_prefix))
+register.tag("translate", _memoised_where(_is_text, i18n.do_translate, lambda _context: get_language()))
+register.tag("static", _memoised_where(_is_file, static.do_static, lambda _context: get_script_prefix()))
 
 
 @register.tag

@@ -7,6 +7,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
 
+from keys.conf import settings
 from keys.http import Request
 
 ADMIN = "service"
@@ -27,7 +28,12 @@ def page_of(request: HttpRequest, environment: str, name: str = "") -> str:
 
 
 def is_colleague_elsewhere(request: Request) -> bool:
-    """True for a colleague in the portal, in the own name, at the address where people land after signing in."""
+    """True for a colleague in the own name, at the address where people land, if there is another page for them.
+
+    In a host project `is_staff` says nothing about keys: unless `KEYS_STAFF_URL` says where to, nobody is led away.
+    """
+    if not settings.KEYS_STAFF_URL:
+        return False
     is_landing = request.resolver_match is not None and request.resolver_match.view_name == "keys:page"
     is_staff = getattr(request.user, "is_staff", False)
     return is_landing and is_staff and getattr(request, "staff", None) is None

@@ -21,7 +21,7 @@ from keys.conf import settings
 from keys.errors import NotFound
 from keys.http import Request
 from keys.models import Action
-from keys.panels import panels
+from keys.panels import panels, plans_url
 from keys.provisioning import rules_for
 from keys.service import access_requests
 from keys.service.idempotency import Change
@@ -70,7 +70,7 @@ def page(request: Request, ring: KeyRing, name: str = "") -> HttpResponse:
     """All consumers of the person; or the one that is named, with its search and pages: invitations lead there."""
     mine, place = ring.consumers(), place_of(request)
     if mine.is_empty and is_colleague_elsewhere(request):
-        return redirect("admin:index")
+        return redirect(settings.KEYS_STAFF_URL)
     known = with_replacements([one for one in mine.consumers if name in {"", one.name}], ring.environment)
     if name in MOVED and not known:
         return moved(request, ring.environment, name)
@@ -195,7 +195,7 @@ def try_key(request: Request, ring: KeyRing, name: str, key_id: str) -> HttpResp
     if not gateway.can_try():
         raise Http404
     key, trial = ring.try_key(name, key_id)
-    context: dict[str, Any] = {"key": key, "trial": trial, "url": gateway.url(), "plans_url": settings.PLANS_URL}
+    context: dict[str, Any] = {"key": key, "trial": trial, "url": gateway.url(), "plans_url": plans_url()}
     if request.htmx:
         return render(request, "keys/_trial.html", context)
     return dialog_response(request, ring, "keys/_tried.html", **context)

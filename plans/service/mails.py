@@ -1,17 +1,15 @@
 """Mails about plans, to customers and colleagues, each in the language of whoever reads it."""
 
-import logging
 from collections.abc import Iterable
 from typing import Any
 
-from django.core.mail import EmailMessage, get_connection
+from django.core.mail import EmailMessage
 from django.template.loader import render_to_string
 from django.utils.module_loading import import_string
 from django.utils.translation import get_language, override
 
+from keys.audit.mails import deliver_if_possible
 from keys.conf import settings
-
-logger = logging.getLogger(__name__)
 
 
 def send(addresses: Iterable[str], template: str, path: str, **context: Any) -> None:
@@ -24,7 +22,4 @@ def send(addresses: Iterable[str], template: str, path: str, **context: Any) -> 
         with override(languages.get(address.lower()) or get_language()):
             subject, _newline, body = render_to_string(f"plans/mails/{template}.txt", context).partition("\n")
         mails.append(EmailMessage(subject.strip(), body.lstrip(), to=[address]))
-    try:
-        get_connection().send_messages(mails)
-    except Exception:
-        logger.exception("nobody could be mailed about plans: %s", template)
+    deliver_if_possible(mails, f"nobody could be mailed about plans: {template}")

@@ -251,7 +251,7 @@ def test_a_reset_by_an_address_that_was_taken_off_opens_nothing(make_person, cli
 
 @pytest.mark.parametrize("is_confirmed", [False, True])
 def test_a_reset_begun_before_the_account_changed_is_over(ann, is_confirmed, client_of):
-    """A8: a new password, or "Sign out everywhere else", ends what somebody else has begun."""
+    """A8: a new password, or "Sign out all other devices", ends what somebody else has begun."""
     stranger, code = reset_asked_by_a_stranger("ann@acme.test")
     if is_confirmed:
         assert took(stranger.post(RESET_CONFIRM, {"code": code}))

@@ -14,7 +14,7 @@ pytestmark = pytest.mark.django_db
 
 def test_sign_up_by_an_address_alone_can_be_closed(provider, client, settings):
     settings.LOCAL_SIGN_UP = False
-    assert "Accounts are by invitation" in client.get(SIGNUP).text
+    assert "Accounts are by invitation only" in client.get(SIGNUP).text
     client.post(SIGNUP, {"email": "new@startup.test"})
     assert not User.objects.exists()
     assert "Create an account" not in client.get(SIGN_IN).text

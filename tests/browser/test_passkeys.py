@@ -232,7 +232,7 @@ def test_a_form_that_grew_old_while_open_is_offered_again(anns_page: Page, sandb
     page.goto("/keys/")
     page.get_by_role("button", name="Rotate", exact=True).first.click()
     dialog = page.get_by_role("dialog")
-    expect(dialog).to_contain_text("The old key ends")
+    expect(dialog).to_contain_text("The old key expires")
     grow_old(page)
     dialog.get_by_role("button", name="Rotate key").click()
     page.wait_for_url("**/accounts/step-up/code/**")

@@ -108,7 +108,7 @@ def test_the_history_is_filtered_at_once_or_by_a_button(
     else:
         apply.click()
     expect(events).to_have_count(1)
-    expect(page).to_have_url(re.compile(r"/activity/\?kind=made$"))
+    expect(page).to_have_url(re.compile(r"/activity/production/\?kind=made$"))
     expect(page.get_by_role("link", name="Download CSV")).to_have_attribute("href", re.compile(r"\?kind=made$"))
     page.go_back()
     expect(events).to_have_count(3)

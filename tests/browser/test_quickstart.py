@@ -85,7 +85,7 @@ def test_a_key_that_needs_quotes_is_copied_alone(
     sign_in(page, ann)
     page.goto("/keys/")
     page.locator("[data-quickstart]").get_by_role("button", name="Copy").click()
-    expect(page.get_by_text("the key alone")).to_be_visible()
+    expect(page.get_by_text("only the key was copied")).to_be_visible()
     assert clipboard(page) == value.replace(" ", "")
 
 

@@ -48,7 +48,7 @@ def test_an_account_that_is_there_is_joined_after_its_own_proof(page, provider, 
     provider.knows("44", email="ann@acme.test", email_verified=True)
     through_the_provider(page, provider, "44")
     page.wait_for_url("**/login/code/confirm/**")
-    expect(page.get_by_text("to join it with Acme account")).to_be_visible()
+    expect(page.get_by_text("to connect it to Acme account")).to_be_visible()
     page.get_by_label("Code").fill(last_code())
     page.get_by_label("Code").press("Enter")
     page.wait_for_url("**/keys/production/")

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
+from portal.branding.accent import contrast
 from sandbox import Sandbox
 from tests.embedded.conftest import PASSWORD, Host
 
@@ -101,6 +102,61 @@ def test_neither_style_reaches_the_other(page: Page) -> None:
     after |= {name: style(page, "main.card", name) for name in ("padding", "maxWidth", "backgroundColor")}
     after |= {name: style(page, "footer .state", name) for name in ("display", "borderRadius", "fontSize")}
     assert before == after
+
+
+MAP = """(given) => {
+  const sheet = [...document.styleSheets].find((one) => one.href.endsWith("site.css"));
+  const rule = [...sheet.cssRules].find((one) => one.selectorText === ".api-keys");
+  for (const name of [...rule.style]) rule.style.removeProperty(name);
+  for (const [name, value] of Object.entries(given)) rule.style.setProperty(name, value);
+}"""
+COLOUR = """(element, name) => {
+  const probe = element.appendChild(document.createElement("i"));
+  probe.style.backgroundColor = `var(--${name})`;
+  const canvas = document.createElement("canvas").getContext("2d");
+  canvas.fillStyle = getComputedStyle(probe).backgroundColor;
+  canvas.fillRect(0, 0, 1, 1);
+  probe.remove();
+  return [...canvas.getImageData(0, 0, 1, 1).data.slice(0, 3)];
+}"""
+
+
+def in_hex(colour: list[int]) -> str:
+    return "#" + bytes(colour).hex()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("accent", ["#b3441e, #f0a07c", "#0d5c63, #57c0c8", "#8a1c7c, #f29be6"])
+def test_what_follows_from_an_accent_is_of_its_hue_and_readable(page: Page, scheme: str, accent: str) -> None:
+    page.emulate_media(color_scheme=scheme)
+    page.evaluate(MAP, {"--accent": f"light-dark({accent})"})
+    names = ("accent", "accent-soft", "accent-fill", "accent-fill-strong", "on-accent-fill", "surface", "ink")
+    colours = {name: page.locator(".api-keys").evaluate(COLOUR, name) for name in names}
+    for text, paper in (
+        ("accent", "accent-soft"),
+        ("ink", "accent-soft"),
+        ("on-accent-fill", "accent-fill"),
+        ("on-accent-fill", "accent-fill-strong"),
+    ):
+        assert contrast(in_hex(colours[text]), in_hex(colours[paper])) >= 4.5, (text, paper, colours)
+    colours["tint"] = [soft - surface for soft, surface in zip(colours["accent-soft"], colours["surface"], strict=True)]
+    least = colours["accent"].index(min(colours["accent"]))  # it tells orange, teal and purple apart
+    for name in ("accent-fill", "accent-fill-strong", "tint"):
+        assert colours[name].index(min(colours[name])) == least, (name, colours)
+
+
+def test_nothing_is_hidden_by_a_header_that_stays(page: Page, acme: Sandbox) -> None:
+    for number in range(6):
+        acme.add_consumer(f"more-{number}", label=f"A {number}", managers=["ann@acme.test"], keys=[{}, {}, {}])
+    page.goto("/account/keys/")
+    page.evaluate(MAP, {"--above": "5rem"})
+    page.evaluate("document.querySelector('header.head').style.cssText = 'position: sticky; top: 0; block-size: 5rem'")
+    page.evaluate("location.hash = 'consumer-more-3'")
+    page.wait_for_function("scrollY > 0")
+    tops = page.evaluate(
+        "['#consumer-more-3', 'header.head'].map((one) => document.querySelector(one).getBoundingClientRect())"
+    )
+    assert tops[0]["top"] >= tops[1]["bottom"] - 1
 
 
 def test_what_needs_a_script_is_offered_only_with_one(page: Page) -> None:

@@ -39,9 +39,14 @@ def test_the_list_is_in_the_hosts_own_page(host: Host, acme: Sandbox, htmx: bool
     assert not FULL_KEY.search(answer.text)
     assert "no-store" in answer.headers["Cache-Control"]
     assert "{%" not in answer.text
-    around = [link["href"] for link in page.select(".api-keys > footer a")]
-    assert around == [f"{KEYS}activity/", f"{KEYS}reminders/"]
-    assert {path: host.get("ann", path).status_code for path in around} == dict.fromkeys(around, 200)
+    assert [link["href"] for link in page.select(".api-keys > footer a")] == [f"{KEYS}reminders/"]
+    assert len([link for link in page.select("a") if link.get_text(strip=True) == "History"]) == 1
+
+
+def test_history_and_reminders_lead_to_each_other(host: Host, acme: Sandbox):
+    for path, links in (("activity/", ["reminders/"]), ("reminders/", ["activity/", "reminders/"])):
+        page = BeautifulSoup(host.get("ann", KEYS + path).text, "html.parser")
+        assert [link["href"] for link in page.select(".api-keys > footer a")] == [KEYS + link for link in links]
 
 
 def test_all_files_of_the_page_are_there(host: Host, acme: Sandbox):
@@ -184,6 +189,12 @@ def test_colleagues_work_in_django_admin(host: Host, acme: Sandbox):
     assert host.get("sam", "/admin/").status_code == 200
     refused = host.get("ann", "/admin/keys/consumers/production/")
     assert refused.headers["Location"].startswith("/admin/login/")
+
+
+def test_whoever_is_staff_of_the_host_gets_the_page_as_anybody(host: Host, acme: Sandbox):
+    page = host.get("sam", KEYS)
+    assert page.status_code == 200
+    assert "Create your first key" in page.text
 
 
 def test_django_admin_tells_times_in_utc_whatever_the_hosts_zone(host: Host, acme: Sandbox):

@@ -30,6 +30,10 @@ client = Client(SERVER_NAME="127.0.0.1")
 asked = client.get("/account/keys/")
 client.force_login(get_user_model().objects.create_superuser("ann", "ann@acme.test"))
 page, plans = client.get("/account/keys/"), client.get("/account/plans/")
+get_user_model().objects.create_user("mallory", "mallory@example.com", "open-sesame")
+stranger = Client(SERVER_NAME="127.0.0.1")
+stranger.post("/sign-in/?next=/account/keys/", {"username": "mallory", "password": "open-sesame"})
+assert "Create your first key" in stranger.get("/account/keys/").content.decode()
 print(asked["Location"], *(name for name in ("Acme Inc", "Server") if name in page.content.decode()))
 print(asked.status_code, page.status_code, plans.status_code)
 """
@@ -40,6 +44,42 @@ from django.core.checks import run_checks
 from django.test import override_settings
 with override_settings(STRIPE_API_KEY="sk_test_1"):
     print(*(f"{message.id}: {message.hint}" for message in run_checks()), sep="\\n")
+"""
+
+WITHOUT_ADMIN = """
+import sys, types
+from django.conf import settings
+settings.INSTALLED_APPS.remove("django.contrib.admin")
+settings.TEMPLATES[0]["DIRS"] = sys.argv[1:]
+urls = types.ModuleType("plain_urls")
+sys.modules["plain_urls"] = urls
+settings.ROOT_URLCONF = "plain_urls"
+import django
+django.setup()
+from django.contrib.auth import get_user_model, views
+from django.core.checks import run_checks
+from django.test import Client
+from django.urls import include, path
+sign_in = views.LoginView.as_view()
+urls.urlpatterns = [
+    path("in/", sign_in, name="login"),
+    path("prove/", sign_in, name="prove"),
+    path("keys/", include("keys.urls")),
+]
+client = Client(SERVER_NAME="127.0.0.1")
+client.force_login(get_user_model().objects.get(username="sam"))
+print(run_checks(), client.get("/keys/").status_code)
+"""
+DELIVERED = """
+import warnings
+import django
+django.setup()
+from django.core.mail import EmailMessage
+from keys.audit.mails import deliver
+with warnings.catch_warnings(record=True) as told:
+    warnings.simplefilter("always")
+    deliver([EmailMessage("Of keys", "Something", "keys@tidewater.test", ["ann@acme.test"])])
+print([str(one.message) for one in told])
 """
 
 
@@ -124,6 +164,27 @@ def test_payment_without_stripes_library_is_named(host: Host):
     assert 'pip install "stripe>=13"' in told[0]
 
 
+def test_the_pages_do_without_django_admin(host: Host, acme: Sandbox, tmp_path: Path):
+    blocks = "".join(f"{{% block {name} %}}{{% endblock %}}" for name in ("title", "extra_head", "content"))
+    (tmp_path / "base.html").write_text(blocks)
+    told = host.run("-c", WITHOUT_ADMIN, str(tmp_path))
+    assert told.splitlines()[-1] == "[] 200"
+
+
+def test_mails_are_sent_in_no_deprecated_way(host: Host):
+    told = host.run("-c", DELIVERED)
+    assert "To: ann@acme.test" in told
+    assert told.splitlines()[-1] == "[]"
+
+
+def test_the_page_shows_the_mapping_of_the_example():
+    """Its colours are for light and dark: one of them alone cannot be read in the other."""
+    page = (ROOT / "docs" / "embedding.md").read_text()
+    (mapping,) = re.findall(r"```css\n(.*?)```", page, re.DOTALL)
+    assert (ROOT / "examples" / "embedded" / "static" / "tidewater" / "site.css").read_text().endswith(mapping)
+    assert re.findall(r": #", mapping) == []
+
+
 def test_its_migrations_are_complete(host: Host):
     host.run("manage.py", "makemigrations", "--check", "--dry-run", PLANS="portal")
 
@@ -135,7 +196,7 @@ def test_the_steps_of_the_page_lead_to_the_page(host: Host, acme: Sandbox, tmp_p
     (settings,) = [code for code in snippets if "from_environment" in code]
     (plans,) = [code for code in snippets if "PlanPanels" in code]
     (urls,) = [code for code in snippets if "keys.staff.urls" in code]
-    (shell,) = re.findall(r"^mkdir templates\n.*?^END\n(?=```)", page, re.DOTALL | re.MULTILINE)
+    (shell,) = re.findall(r"^mkdir -p templates\S*\n.*?^END\n(?=```)", page, re.DOTALL | re.MULTILINE)
     environment = host.environment | {
         "DJANGO_SETTINGS_MODULE": "example.settings",
         "ZUPLO_BUCKETS": f"production:{acme.bucket}",
@@ -160,5 +221,5 @@ def test_the_steps_of_the_page_lead_to_the_page(host: Host, acme: Sandbox, tmp_p
     run(host.python, "manage.py", "check_api")
     told = run(host.python, "manage.py", "shell", "-c", VISIT)
     assert told.split()[-3:] == ["302", "200", "200"]
-    assert "/admin/login/?next=/account/keys/" in told
+    assert "/sign-in/?next=/account/keys/" in told
     assert "Acme Inc Server" in told

@@ -306,7 +306,7 @@ def test_the_customer_reads_of_support_with_the_reason(visit, ann_client):
         assert "(you)" not in row
         assert "127.0.0.1" not in row
     assert "Support (clerk@portal.test) opened your page" in began
-    assert "tried to reveal the key Refused You are here as support" in tried
+    assert "tried to reveal the key Refused" in tried
     assert "Support (clerk@portal.test) closed your page" in ended
     assert "Ended by them" in ended
     assert {(line["Who"], line["Reason"], line["Network address"]) for line in table(ann_client)} == {
@@ -317,7 +317,7 @@ def test_the_customer_reads_of_support_with_the_reason(visit, ann_client):
 def test_a_fellow_manager_reads_what_support_tried_with_their_keys_and_not_the_visit(visit, ben_client):
     """H3: the visit was to Ann's account."""
     (row,) = rows(ben_client)
-    assert "tried to reveal the key Refused You are here as support" in row
+    assert "tried to reveal the key Refused" in row
     assert "Support (clerk@portal.test)" in row
     assert "ann@acme.test" not in row
 
@@ -455,7 +455,7 @@ def test_an_outage_is_no_empty_history(sandbox, ann, ann_client):
 def test_it_is_found_from_the_keys_page_and_the_menu(sandbox, ann_client):
     acme(sandbox)
     page = BeautifulSoup(ann_client.get("/keys/").content, "html.parser")
-    assert [link["href"] for link in page.find_all("a") if "History" in link.text] == ["/keys/activity/", PAGE]
+    assert [link["href"] for link in page.find_all("a") if "history" in link.text.lower()] == ["/keys/activity/", PAGE]
 
 
 def test_whoever_is_not_signed_in_is_asked_to(client):

@@ -108,6 +108,18 @@ def test_trouble_with_mail_changes_nothing(verb: Verb, sandbox: Sandbox, ann_cli
     assert verb.done(before, sandbox.keys("acme"))
 
 
+def test_a_mail_server_in_trouble_fills_one_line_of_the_log(
+    sandbox: Sandbox, ann_client: Client, settings, caplog: pytest.LogCaptureFixture
+) -> None:
+    settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
+    settings.EMAIL_HOST, settings.EMAIL_PORT = "127.0.0.1", 9
+    acme(sandbox)
+    CHANGES[0].send(ann_client, CHANGES[0].url(sandbox))
+    (line,) = [one for one in caplog.records if "could not be told" in one.getMessage()]
+    assert "ConnectionRefusedError" in line.getMessage()
+    assert line.exc_info is None
+
+
 def speaks_nothing(addresses: list[str]) -> dict[str, str]:
     raise LookupError("the table of languages is not there")
 

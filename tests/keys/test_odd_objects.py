@@ -41,8 +41,7 @@ odd_consumers = pytest.mark.parametrize("odd", ODD_CONSUMERS, ids=lambda odd: " 
 odd_keys = pytest.mark.parametrize("odd", ODD_KEYS, ids=lambda odd: " ".join(map(str, odd.values())))
 NO_KEYS = (
     "Create your first key",
-    "No key works here at the moment",
-    "This consumer has no key",
+    "No active keys",
     "Nothing has happened yet",
 )
 

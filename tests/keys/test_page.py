@@ -171,7 +171,7 @@ def test_states_are_said_in_a_word(sandbox: Sandbox, ann_client: Client) -> None
     page = page_of(ann_client)
     text = {row.strong.get_text(): " ".join(row.get_text(" ").split()) for row in page.select("[data-key]")}
     assert "No expiry" in text["Lasting"]
-    assert "Expires in 1 month" in text["Later"]
+    assert "Expires in 40 days" in text["Later"]
     assert "Expires in 3" in text["Soon"]
     assert [row.strong.get_text() for row in page.select("[data-key]:has([data-state=soon])")] == ["Soon"]
     assert "Expired 2 days ago" in text["Over"]

@@ -90,7 +90,7 @@ def test_a_key_that_had_ended_is_deleted_without_a_word_of_waiting(sandbox: Sand
 
 
 def test_a_found_key_that_ended_long_ago_is_not_waited_for(sandbox: Sandbox, sam_client: Client) -> None:
-    for days, words in ((1, "It has ended. The gateway refuses it."), (0, "refuses it within a minute.")):
+    for days, words in ((1, "It has expired. The gateway refuses it."), (0, "refuses it within a minute.")):
         end = (datetime.now(UTC) - timedelta(days=days, seconds=5)).isoformat(timespec="milliseconds")
         sandbox.add_consumer(
             f"acme-{days}", managers=["ann@acme.test"], keys=[{"expiresOn": end.replace("+00:00", "Z")}]

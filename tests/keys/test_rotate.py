@@ -379,7 +379,7 @@ def test_no_time_is_offered_later_than_the_keys_own_end(
 def test_a_key_that_was_replaced_already_is_said_to_be(sandbox, ann_client) -> None:
     key = acme(sandbox)[0]
     url = f"/keys/production/acme/{key['id']}/rotate/"
-    assert "was replaced already" not in ann_client.get(url).text
+    assert "already been replaced" not in ann_client.get(url).text
     ann_client.post(url, {"grace": "24h", "token": str(uuid.uuid4())})
     new = sandbox.keys("acme")[-1]
     assert f"already been replaced by ••••••••{new['key'][-4:]}" in ann_client.get(url).text

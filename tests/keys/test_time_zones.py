@@ -145,7 +145,7 @@ def test_an_end_at_the_edge_of_the_calendar_breaks_no_page(sandbox, ann_client, 
 def test_django_admin_says_that_it_is_in_utc(sandbox, sam, sam_client, path):
     page = in_zone(sam_client, HONOLULU).get(f"/admin/{path.format(sam.pk)}", follow=True)
     assert page.status_code == 200
-    assert "Times here are in UTC." in page.text
+    assert "Times in UTC" in page.text
     assert "HST" not in page.text
 
 

@@ -266,6 +266,8 @@ def test_a_refusal_for_the_plan_is_told_from_one_for_the_key(
     assert PLANS not in response.text
     settings.PLANS_URL = PLANS
     assert f'href="{PLANS}"' in tried(ann_client, key).text
+    settings.PLANS_URL, settings.PLANS = "", "portal"
+    assert 'href="/plans/"' in tried(ann_client, key).text, "where urls.py has plans, they need not be named once more"
 
 
 @pytest.mark.parametrize("status", [401, 403])

@@ -347,7 +347,7 @@ def test_other_things_that_are_paid_for_count_again(
 
 def test_before_a_consumer_is_deleted_its_payment_is_named(sam_client: Client, sandbox, acme, stripe) -> None:
     address = "/admin/keys/consumer/production/acme/delete/"
-    assert "would go on paying" not in sam_client.get(address).content.decode()
+    assert "the payments would continue" not in sam_client.get(address).content.decode()
     record_of(sandbox).keep(stripe_subscription="sub_1")
     assert "Cancel the subscription sub_1 in Stripe first" in sam_client.get(address).content.decode()
 

@@ -139,7 +139,7 @@ def test_a_newcomer_signs_in_as_printed_and_ctrl_c_ends_both_servers(start):
     assert len(re.findall(r'hx-get="/plans/[^"]+/panel/"', page.text)) == 3, "cards ask for plans never looked at"
     (panel,) = re.findall(r'hx-get="(/plans/[^"]+/acme-mobile/panel/)"', page.text)
     words = " ".join(ann.get(url + panel, timeout=10).text.split())
-    assert "1,000 of 1,000 used (100 %)" in words
+    assert "1,000 of 1,000 used (100%)" in words
     assert "Used up. Calls are refused until you upgrade" in words
     plans = requests.get(f"{url}/plans/", timeout=10).text
     assert {"Free", "Pro", "Business"} <= set(re.findall(r"<strong>(\w+)</strong>", plans))

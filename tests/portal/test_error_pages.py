@@ -122,6 +122,15 @@ def test_an_error_page_in_django_admin_leads_to_the_portal(sandbox: Sandbox, sam
         ]
 
 
+def test_what_is_not_there_makes_no_token(sandbox: Sandbox, ann_client: Client, sam_client: Client) -> None:
+    """A 404 is the same whatever is missing, and without a form it needs none."""
+    for client, path in ((ann_client, "/keys/production/elsewhere/"), (sam_client, "/nowhere/")):
+        client.cookies.pop("csrftoken", None)
+        response = client.get(path)
+        assert response.status_code == 404
+        assert "csrftoken" not in response.cookies
+
+
 # An outage passes; the page looks for itself
 
 

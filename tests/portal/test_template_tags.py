@@ -68,14 +68,18 @@ def test_a_stencil_is_another_one_for_each_language_and_for_what_is_missing() ->
 
 def test_an_address_is_that_of_the_part_of_the_site_where_it_stands(rf) -> None:
     """Partials of keys are drawn by the portal and in Django admin."""
-    template = engines["django"].from_string("{% url 'keys:rename_consumer' 'production' name %}")
+    template = engines["django"].from_string("{% url 'keys:rename_consumer' 'production' name %} {% url 'keys:page' %}")
     said = []
     for path in ("/keys/", "/admin/keys/consumer/", "/keys/"):
         request = rf.get(path)
         request.resolver_match, request.user = resolve(path), AnonymousUser()
         request.visit, request.reference = None, ""
         said.append(template.render({"name": "acme"}, request))
-    assert said == [reverse("keys:rename_consumer", args=["production", "acme"], current_app=app) for app in APPS]
+        request.current_app = "keys"
+        assert template.render({"name": "acme"}, request) == said[0], "as on error pages, which lead to the portal"
+    for app, words in zip(APPS, said, strict=True):
+        renaming = reverse("keys:rename_consumer", args=["production", "acme"], current_app=app)
+        assert words == f"{renaming} {reverse('keys:page', current_app=app)}"
 
 
 def test_an_address_that_leads_nowhere_is_an_error_or_nothing_where_it_is_asked_for() -> None:

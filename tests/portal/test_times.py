@@ -30,7 +30,18 @@ NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
         ({"days": 2, "hours": 23, "minutes": 59, "seconds": 40}, "in 3 days"),
         ({"days": -20}, "2 weeks ago"),
         ({"days": -59}, "1 month ago"),
-        ({"days": 61}, "in 2 months"),
+        ({"days": 6, "hours": 23}, "in 6 days"),
+        ({"days": 7}, "in 7 days"),
+        ({"days": 30}, "in 30 days"),
+        ({"days": 89, "hours": 23}, "in 90 days"),
+        ({"days": 99}, "in 99 days"),
+        ({"days": 100}, "in 3 months"),
+        ({"days": 180}, "in 6 months"),
+        ({"days": 364}, "in 1 year"),
+        ({"days": 366}, "in 1 year"),
+        ({"days": 548}, "in 18 months"),
+        ({"days": 725}, "in 2 years"),
+        ({"days": 3650}, "in 10 years"),
         ({"days": -365}, "1 year ago"),
         ({"days": 366 * 3}, "in 3 years"),
         ({"days": 365 * 7000}, "in 6995 years"),
@@ -42,11 +53,11 @@ def test_a_distance_is_said_in_its_largest_fitting_unit(distance: dict, words: s
 
 @pytest.mark.parametrize(
     ("language", "words"),
-    [("de", ["vor 3 Tagen", "in 2 Monaten", "in 1 Jahr"]), ("es", ["hace 3 días", "en 2 meses", "en 1 año"])],
+    [("de", ["vor 3 Tagen", "in 7 Monaten", "in 1 Jahr"]), ("es", ["hace 3 días", "en 7 meses", "en 1 año"])],
 )
 def test_it_is_said_in_the_case_that_the_language_wants(language: str, words: list[str]) -> None:
     with translation.override(language):
-        said = [in_words(NOW + timedelta(days=days), NOW).replace("\xa0", " ") for days in (-3, 62, 366)]
+        said = [in_words(NOW + timedelta(days=days), NOW).replace("\xa0", " ") for days in (-3, 213, 366)]
     assert said == words
 
 
@@ -62,7 +73,7 @@ def test_words_stand_before_the_exact_time_and_its_zone(sandbox: Sandbox, ann_cl
     page = BeautifulSoup(ann_client.get("/keys/").content, "html.parser")
     created, ending = page.select("[data-key] time")
     assert created.get_text().startswith("3\xa0days ago")
-    assert ending.get_text().startswith("in 1\xa0month")
+    assert ending.get_text().startswith("in 40\xa0days")
     assert created["title"] == f"{made:%-d %b %Y, %H:%M} UTC"
     assert created.select_one(".visually-hidden").get_text() == f" ({created['title']})"
     assert abs(datetime.fromisoformat(created["datetime"]) - made) < timedelta(seconds=1)

@@ -315,7 +315,7 @@ def test_whatever_strikes_nothing_is_guessed(trouble: Trouble, sandbox: Sandbox,
         assert "data-reminders" in page.text or "could not be read" in page.text
     else:
         assert page.status_code in {404, 502, 503}
-        assert "You manage no keys here" not in page.text
+        assert "You have no keys here" not in page.text
 
 
 def test_after_a_crash_it_is_found_out_what_became_of_it(sandbox, ann, ann_client):

@@ -5,8 +5,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.contrib import admin
 from django.core.checks import CheckMessage, run_checks
 from django.template.loader import get_template
+from django.urls import include, path
 
 from keys.access import Actor
 from keys.conf import DEFAULTS
@@ -65,6 +67,8 @@ def test_nor_has_a_project_with_the_one_middleware(host) -> None:
         ("ROOT_URLCONF", "django.contrib.auth.urls", "E009", "no URL named service:page", 'namespace="service"'),
         ("KEYS_STEP_UP_URL", "nowhere", "E010", "KEYS_STEP_UP_URL is 'nowhere'", "name of a URL pattern"),
         ("KEYS_ADDRESSES_URL", "nowhere", "E010", "KEYS_ADDRESSES_URL is 'nowhere'", "begins with /"),
+        ("KEYS_STAFF_URL", "nowhere", "E010", "KEYS_STAFF_URL is 'nowhere'", "begins with /"),
+        ("LOGIN_URL", "/nowhere/", "W002", "LOGIN_URL leads to /nowhere/", 'LOGIN_URL = "login"'),
         ("PORTAL_URL", "", "E011", "links in emails would lead nowhere", "Name your site"),
     ],
 )
@@ -78,6 +82,42 @@ def test_the_middleware_stands_behind_sign_in(host) -> None:
     host.MIDDLEWARE = [host.MIDDLEWARE[-1], *host.MIDDLEWARE[:-1]]
     (message,) = found("E008")
     assert "too early" in message.msg
+
+
+class StaffBelow:
+    """A urls.py in which the admin's own line takes what is meant for ours."""
+
+    app_name = "staff_below"
+    urlpatterns = (
+        path("keys/", include("keys.urls")),
+        path("admin/", admin.site.urls),
+        path("admin/keys/", include("keys.staff.urls", namespace="service")),
+    )
+
+
+def test_a_line_of_ours_below_that_of_the_admin_is_named(host) -> None:
+    host.ROOT_URLCONF = StaffBelow
+    (message,) = found("E009")
+    assert "the URL named service:page" in message.msg
+    assert "/admin/keys/consumer/" in message.msg
+    assert "above that of admin.site.urls" in (message.hint or "")
+
+
+@pytest.mark.parametrize("page", ["https://sso.example.com/in", "account_login"])
+def test_people_may_sign_in_elsewhere(host, page: str) -> None:
+    host.LOGIN_URL = page
+    assert found("W002") == []
+
+
+def test_panels_of_an_app_that_is_not_installed_are_named(host, tmp_path, monkeypatch) -> None:
+    """As in a project without `plans`: Django refuses to load its models."""
+    (tmp_path / "left_out.py").write_text(
+        "from django.db import models\n\n\nclass Panels(models.Model):\n    name = models.TextField()\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    host.KEYS_PANELS = "left_out.Panels"
+    (message,) = found("E005")
+    assert "INSTALLED_APPS: 'left_out'" in (message.hint or "")
 
 
 def test_an_app_that_is_needed_is_named(host) -> None:
@@ -161,8 +201,12 @@ def test_the_documents_name_every_setting() -> None:
 @pytest.fixture
 def planned(host):
     """A project with plans of its own, shown on the cards."""
-    host.KEYS = {"PLANS": "portal", "KEYS_PANELS": "plans.web.panels.PlanPanels"}
-    del host.PLANS, host.KEYS_PANELS
+    host.KEYS = {
+        "PLANS": "portal",
+        "KEYS_PANELS": "plans.web.panels.PlanPanels",
+        "PLAN_REQUESTS_TO": ["sales@example.com"],
+    }
+    del host.PLANS, host.KEYS_PANELS, host.PLANS_URL, host.PLAN_REQUESTS_TO
     return host
 
 
@@ -182,6 +226,10 @@ def test_a_project_with_plans_has_nothing_to_mend(planned) -> None:
         ("ROOT_URLCONF", "keys.urls", "E002", "no URL named plans:page", 'include("plans.urls")'),
         ("ROOT_URLCONF", "keys.urls", "E002", "no URL named admin:index", "admin.site.urls"),
         ("KEYS_PANELS", "", "W001", "shows no plans", '"KEYS_PANELS": "plans.web.panels.PlanPanels"'),
+        ("PLANS_URL", "/pricing/", "W003", "PLANS_URL is '/pricing/'", "Write '/plans/'"),
+        ("PLANS_URL", "plans:page", "W003", "PLANS_URL is 'plans:page'", "Write '/plans/'"),
+        ("PLAN_REQUESTS_TO", [], "W004", "nobody gets an email", '["sales@example.com"]'),
+        ("KEYS", {}, "W002", "PLANS isn't set", '"PLANS": "portal"'),
         ("STRIPE_API_KEY", "sk_test_1", "E005", "STRIPE_WEBHOOK_SECRET isn't set", "from Stripe"),
     ],
 )
@@ -194,16 +242,44 @@ def test_what_plans_lack_is_named_with_its_cure(
 
 
 def test_while_plans_are_off_nothing_is_asked_of_them(planned) -> None:
-    planned.KEYS = {}
+    planned.KEYS = {"PLANS": "off"}
     planned.ROOT_URLCONF = "keys.urls"
     assert about_plans() == []
 
 
+@pytest.mark.parametrize("address", ["/account/plans/", "https://example.com/plans/"])
+def test_the_line_that_is_missing_has_the_address_that_is_set(planned, address: str) -> None:
+    planned.PLANS_URL = address
+    planned.ROOT_URLCONF = "keys.urls"
+    hints = [message.hint or "" for message in about_plans()]
+    line = 'path("account/plans/", ' if address.startswith("/") else 'path("plans/", '
+    assert any(line in hint for hint in hints), hints
+
+
+def test_a_plans_page_elsewhere_is_theirs_to_keep(planned) -> None:
+    planned.PLANS_URL = "https://example.com/pricing/"
+    assert about_plans() == []
+
+
+OUR_BLOCKS = ("keys_head", "keys_content", "keys_dialogs")
+
+
 def test_a_shell_without_the_place_for_our_styles_is_named(planned, templates) -> None:
     (templates / "keys").mkdir()
-    (templates / "keys" / "base.html").write_text('{% extends "base.html" %}{% block content %}{% endblock %}')
+    blocks = "".join(f"{{% block {name} %}}{{% endblock %}}" for name in OUR_BLOCKS)
+    (templates / "keys" / "base.html").write_text(f"<html>{blocks}</html>")
     (message,) = about_plans()
     assert "keys_panels" in message.msg
+
+
+def test_what_the_base_template_lacks_is_told_once(planned, templates) -> None:
+    """Without a keys/base.html of the project's own nothing is to be said about one."""
+    (templates / "base.html").write_text("{% block body %}{% endblock %}")
+    ours = (ROOT / "keys" / "templates" / "keys" / "base.html").read_text()
+    (templates / "keys").mkdir()
+    (templates / "keys" / "base.html").write_text(ours)
+    assert len(found("E012")) == 1
+    assert about_plans() == []
 
 
 def test_a_missing_base_template_is_named(templates) -> None:

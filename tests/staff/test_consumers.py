@@ -282,7 +282,7 @@ def test_of_a_manager_it_is_not_said_again_what_was_undone_since(sandbox: Sandbo
     for _ in range(2):
         assert "zoe@acme.test is no longer a manager." in remove(url, removing)
     page = add(adding)
-    assert "is a manager now" not in page
+    assert "is now a manager" not in page
     assert "It has been changed since." in page
     assert "zoe@acme.test is now a manager." in add(adding | {"token": str(uuid.uuid4())})
     page = remove(url, removing)
@@ -319,3 +319,29 @@ def test_of_very_many_keys_the_newest_are_listed_and_others_are_found(sandbox: S
     found = sam_client.get(ACME, {"find": other["description"].lower()}).text
     assert found.count("data-key=") == 1
     assert f"{ACME}{other['id']}/rotate/" in found
+
+
+def test_the_colours_of_the_operator_come_last(sandbox: Sandbox, sam_client, settings) -> None:
+    """Of two rules in one layer the later one wins, and the tokens have a colour of their own."""
+    settings.PORTAL_ACCENT = "#e11d48"
+    acme(sandbox)
+    for path in (ACME, LIST, "/admin/"):
+        sheets = [
+            link["href"] for link in BeautifulSoup(sam_client.get(path).text, "html.parser")("link", rel="stylesheet")
+        ]
+        tokens = [place for place, sheet in enumerate(sheets) if "css/tokens" in sheet]
+        (theme,) = [place for place, sheet in enumerate(sheets) if "/theme." in sheet]
+        assert max(tokens) < theme, sheets
+
+
+def test_a_replaced_key_is_ended_or_kept_not_rotated_again(sandbox: Sandbox, sam_client) -> None:
+    old = acme(sandbox)[0]
+    at = f"{ACME}{old['id']}/"
+    assert f'href="{at}rotate/"' in sam_client.get(ACME).text
+    post(sam_client, at + "rotate/", grace="24h")
+    page = sam_client.get(ACME).text
+    assert f'href="{at}rotate/"' not in page
+    assert f'href="{at}keep/?grace=now"' in page
+    response = post(sam_client, at + "keep/", grace="now")
+    assert response.status_code == 303
+    assert not sandbox.authorizes(old["key"])

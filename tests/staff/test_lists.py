@@ -216,7 +216,7 @@ def test_of_a_long_list_one_page_is_asked_for_and_none_shown(sandbox: Sandbox, s
     sandbox.seed_consumers(600)
     page = sam_client.get(f"{LIST}look/never/")
     assert len(asked(sandbox)) == 1
-    assert "Looked through" not in text(page.text)
+    assert "Searched consumers" not in text(page.text)
 
 
 def test_a_list_that_nobody_asked_for_hides_no_form_in_an_outage(sandbox: Sandbox, sam_client) -> None:

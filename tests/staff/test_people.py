@@ -269,3 +269,9 @@ def test_a_colleague_who_manages_nothing_lands_in_administration(sandbox, sam, s
     assert sam_client.get("/keys/").status_code == 200
     sandbox.fault("GET", "*", "drop", times=0)
     assert sam_client.get("/keys/").status_code == 503, "an outage is not nothing"
+
+
+def test_where_no_other_page_is_named_colleagues_stay(settings, sandbox, sam_client):
+    """As in a host project, where `is_staff` says nothing about keys."""
+    settings.KEYS_STAFF_URL = ""
+    assert sam_client.get("/keys/").status_code == 200

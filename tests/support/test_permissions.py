@@ -160,7 +160,7 @@ def test_a_superuser_reveals_nothing_either(sam_client, ann, sandbox):
     start(sam_client, ann)
     page = sam_client.get("/keys/").text
     assert buttons(page) == {"People", "Rotate", "Rotate all", "Change expiry", "Rename", "Delete", "Create key"}
-    assert "shown once" not in page, "which is true of the bucket, not of who looks"
+    assert "shown only once" not in page, "which is true of the bucket, not of who looks"
     assert VERBS[0].send(sam_client, VERBS[0].url(sandbox)).status_code == 403
 
 

@@ -49,7 +49,7 @@ def test_the_customer_is_mailed_who_looks_and_why(browser, ann, clerk):
     assert message.to == ["ann@acme.test"]
     for words in ("Support (clerk@portal.test)", "Ticket 7", "until", "/keys/activity/", "stay masked"):
         assert words in message.body
-    assert "may change keys" not in message.body
+    assert "can change keys" not in message.body
 
 
 def test_the_mail_says_so_if_keys_may_be_changed(browser, ann, clerk):

@@ -39,7 +39,7 @@ def test_who_am_i_bucket_and_list_are_each_told(two_environments):
     [
         ("ZUPLO_API_KEY", "not-the-token-of-this-account", 3, "compare ZUPLO_API_KEY"),
         ("ZUPLO_ACCOUNT", "somebody-else", 3, "ZUPLO_ACCOUNT names another"),
-        ("ZUPLO_BUCKETS", {"production": "zprj-mistyped"}, 2, "compare ZUPLO_ACCOUNT and ZUPLO_BUCKET"),
+        ("ZUPLO_BUCKETS", {"production": "zprj-mistyped"}, 2, "compare ZUPLO_ACCOUNT and the bucket with"),
         ("ZUPLO_API_URL", "http://127.0.0.1:9", 3, "reachable from here?"),
     ],
 )

@@ -88,7 +88,6 @@ if PLANS != "off":
     INSTALLED_APPS += ["plans"]
     KEYS |= {
         "PLANS": PLANS,
-        "PLANS_URL": "/account/plans/",
         "PLAN_REQUESTS_TO": ["sam@tidewater.test"],
         "KEYS_PANELS": "plans.web.panels.PlanPanels",
     }

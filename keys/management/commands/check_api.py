@@ -27,11 +27,11 @@ class Command(BaseCommand):
                 self._tried(f"a list in {bucket} ({environment})", _list, bucket),
             ]
         if not all(well):
-            raise CommandError("The portal cannot work with this Developer API yet.")
+            raise CommandError("API keys can't be served from this Developer API yet.")
 
     def _tried(self, what: str, ask: Callable[[DeveloperAPI], str], bucket: str) -> bool:
         try:
-            with circuit_breaker.bypassed():  # the portal that shares this Redis may be at work with other settings
+            with circuit_breaker.bypassed():  # whoever shares this cache may be at work with other settings
                 found = ask(DeveloperAPI(bucket, Deadline(SECONDS)))
         except ApiError as problem:
             self.stdout.write(f"{what}: FAILED, {_advice(problem)}")
@@ -59,7 +59,7 @@ def _list(api: DeveloperAPI) -> str:
 def _advice(problem: ApiError) -> str:
     match problem:
         case NotFound():
-            return f"{problem}: compare ZUPLO_ACCOUNT and ZUPLO_BUCKET with the Zuplo portal"
+            return f"{problem}: compare ZUPLO_ACCOUNT and the bucket with the Zuplo portal"
         case ApiMisconfigured():
             return f"{problem}: compare ZUPLO_API_KEY and ZUPLO_ACCOUNT with the Zuplo portal"
     return f"{problem}: is {settings.ZUPLO_API_URL} reachable from here?"
