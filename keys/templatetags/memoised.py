@@ -68,7 +68,9 @@ class StencilNode(Node):
     def render(self, context: Context) -> SafeString:
         values = {name: value.resolve(context) for name, value in self.include.extra_context.items()}
         texts = {name: conditional_escape(value) for name, value in values.items() if value and isinstance(value, str)}
-        told = {name: self.blanks[name] if name in texts else bool(value) or "" for name, value in values.items()}
+        told: dict[str, str | bool] = {
+            name: self.blanks[name] if name in texts else bool(value) or "" for name, value in values.items()
+        }
         kind = (_here(context), *told.values())
         if kind not in self.drawn:
             self.drawn[kind] = self._draw(context, told)
