@@ -126,8 +126,10 @@ def calendar_day(on: date) -> SafeString:
     )
 
 
-def rough(moment: datetime) -> SafeString:
-    """The distance to a moment, as an element; the moment itself is its tooltip, and is read out."""
+def rough(moment: datetime | None) -> SafeString:
+    """The distance to a moment, as an element; the moment itself is its tooltip, and is read out. "" for no moment."""
+    if moment is None:
+        return SafeString("")
     return format_html(
         '<time datetime="{0}" title="{1}" data-time>{2}<span class="visually-hidden"> ({1})</span></time>',
         iso(moment),

@@ -4,13 +4,10 @@ from functools import lru_cache
 
 from django import template
 from django.template import Context
-from django.template.base import Parser, Token
-from django.template.loader import render_to_string
 from django.templatetags.static import static
 from django.urls import get_script_prefix, get_urlconf, reverse
-from django.utils.html import format_html_join, strip_spaces_between_tags
+from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
-from django.utils.translation import get_language
 
 from keys import refusals, times
 from keys.conf import settings
@@ -21,8 +18,6 @@ from keys.web import told
 from keys.web.hand_over import FORMS, Form
 from keys.web.listing import Listing, Place, listing
 from keys.web.portal_or_admin import ADMIN, in_admin
-
-AT, ID = "{at}", "{id}"  # blanks in the stencils of ActionsNode
 
 register = template.Library()
 register.tags |= memoised.register.tags
@@ -47,9 +42,23 @@ def shown(consumer: Consumer) -> list[tuple[str, str]]:
 
 
 @register.filter
+def can_rotate(consumer: Consumer) -> bool:
+    """True if all its keys can be replaced at once: it has some, and all are known."""
+    return bool(consumer.live_keys) and not consumer.unread_keys
+
+
+@register.filter
 def newest(keys: list[ApiKey]) -> list[ApiKey]:
     """As many as a list shows: each costs a row, and one consumer may have thousands."""
     return keys[:KEYS_IN_A_LIST]
+
+
+@register.filter
+def row_link(key: ApiKey | None) -> SafeString:
+    """Link to the row of a key on the same page; "" for no key."""
+    if key is None:
+        return SafeString("")
+    return format_html('<a class="key-link" href="#key-{}"><code>{}</code></a>', key.id, key.masked)
 
 
 @register.simple_tag(name="hand_over")
@@ -75,36 +84,6 @@ def address_of(context: Context, key: ApiKey) -> str:
 def _prefix(environment: str, site: str | None, _urls: str | None, _mounted_at: str) -> str:
     """Memoised; the last two are the current ones."""
     return reverse("keys:consumer", args=[environment, "x"], current_app=site).removesuffix("x/")
-
-
-class ActionsNode(template.Node):
-    """Stencil: the buttons of a key, rendered once for each language and kind of row; only the id differs."""
-
-    def __init__(self) -> None:
-        self.stencils: dict[tuple[object, ...], str] = {}
-
-    def render(self, context: Context) -> SafeString:
-        key: ApiKey = context["key"]
-        kind = {
-            "can_reveal": bool(context["can_reveal"]),
-            "can_change": bool(context["can_change"]),
-            "is_ended": key.is_ended,
-            "is_replaced": key.is_replaced,
-            "is_due": key.ends_soon and not key.replaced_by,
-            "is_shown": bool(context.get("value")),
-        }
-        which = (get_language(), *kind.values())
-        if which not in self.stencils:
-            drawn = render_to_string("keys/_key_actions.html", kind | {"at": AT, "id": ID})
-            self.stencils[which] = strip_spaces_between_tags(drawn.strip())
-        # Neither part of an address nor an id holds anything that would have to be escaped.
-        return SafeString(self.stencils[which].replace(AT, address_of(context, key)).replace(ID, key.id))
-
-
-@register.tag
-def key_actions(_parser: Parser, _token: Token) -> ActionsNode:
-    """The verbs of `key`, as `keys/_key_actions.html` draws them."""
-    return ActionsNode()
 
 
 @register.simple_tag

@@ -62,24 +62,21 @@ class StencilNode(Node):
 
     def __init__(self, include: IncludeNode) -> None:
         self.include = include
+        self.blanks = {name: SafeString(f"\ue000{name}\ue001") for name in include.extra_context}
         self.drawn: dict[tuple[object, ...], list[str]] = {}
 
     def render(self, context: Context) -> SafeString:
         values = {name: value.resolve(context) for name, value in self.include.extra_context.items()}
-        kinds = [self._kind(name, value) for name, value in values.items()]
-        kind = (_here(context), *kinds)
+        texts = {name: conditional_escape(value) for name, value in values.items() if value and isinstance(value, str)}
+        told: dict[str, str | bool] = {
+            name: self.blanks[name] if name in texts else bool(value) or "" for name, value in values.items()
+        }
+        kind = (_here(context), *told.values())
         if kind not in self.drawn:
-            self.drawn[kind] = self._draw(context, dict(zip(values, kinds, strict=True)))
-        texts = {name: conditional_escape(value) for name, value in values.items() if isinstance(value, str)}
-        parts = list(self.drawn[kind])
+            self.drawn[kind] = self._draw(context, told)
+        parts = self.drawn[kind].copy()
         parts[1::2] = [texts[name] for name in parts[1::2]]
         return SafeString("".join(parts))
-
-    def _kind(self, name: str, value: Any) -> str | bool:
-        """Kind of the value, which is all that the template is told: a blank for a text, else whether it is true."""
-        if not value:
-            return ""
-        return SafeString(f"\ue000{name}\ue001") if isinstance(value, str) else True
 
     def _draw(self, context: Context, told: dict[str, str | bool]) -> list[str]:
         """Text before, between and after the blanks; in between, each blank's name."""

@@ -1,6 +1,8 @@
 """The tags of the portal's templates: what stands in a template is looked up once, and for each language."""
 
 import re
+from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -9,6 +11,9 @@ from django.template import Engine, engines
 from django.urls import NoReverseMatch, resolve, reverse
 from django.utils import translation
 from django.utils.html import escape
+
+from keys.templatetags.memoised import StencilNode
+from keys.types import ApiKey
 
 TEMPLATES = Path(__file__).parent.parent.parent / "templates"
 APPS = ("keys", "service", "keys")
@@ -65,6 +70,26 @@ def test_a_stencil_is_another_one_for_each_language_and_for_what_is_missing() ->
     with translation.override("de"):
         assert "Kopieren" in template.render({"at": "/keys/a/", "header": "X-Key"})
     assert 'id="key-code-curl"' in template.render({"of": "key-"})
+
+
+ROW = '{% include "keys/_key.html" with can_reveal=True can_change=True environment="production" %}'
+
+
+def test_a_row_is_drawn_once_for_its_kind_and_keeps_nothing_of_a_key() -> None:
+    template = engines["django"].from_string(ROW)
+    (node,) = engines["django"].get_template("keys/_key.html").template.nodelist.get_nodes_by_type(StencilNode)
+    node.drawn.clear()
+    created = datetime(2020, 1, 2, tzinfo=UTC)
+    new = ApiKey("key_new", "acme", "New", "9999", created)
+    for label, ending, value in (("<b>", "1234", "sesame-1"), ("Blue", "5678", "sesame-2"), ("Red", "4321", "")):
+        page = template.render({"key": ApiKey(f"key_{ending}", "acme", label, ending, created), "value": value})
+        assert f'<code class="key-value" data-value>{value or "••••••••" + ending}</code>' in page
+        assert f'formaction="/keys/production/acme/key_{ending}/rotate/"' in page
+        assert f">{escape(label)}</a>" in page
+    old = template.render({"key": replace(new, id="key_old", replaced_by=new), "value": ""})
+    assert 'Old key, replaced by <a class="key-link" href="#key-key_new"><code>••••••••9999</code></a>' in old
+    assert len(node.drawn) == 3
+    assert not re.search("sesame|1234|5678|9999|Blue|acme|2020", str(node.drawn))
 
 
 def test_an_address_is_that_of_the_part_of_the_site_where_it_stands(rf) -> None:
