@@ -132,9 +132,9 @@ def test_the_scheme_counts_in_this_very_case(
     [
         ("/hello", "", "The key works."),
         ("/v1/reports", "large", "The key works."),
-        ("/v1/reports", "small", "the calls that its plan includes are used up"),
-        ("/v1/support", "small", "its plan does not include this"),
-        ("/v1/reports", "", "no plan is running for it"),
+        ("/v1/reports", "small", "the calls in its plan are used up"),
+        ("/v1/support", "small", "its plan doesn't include this"),
+        ("/v1/reports", "", "it has no active plan"),
     ],
     ids=["a route of keys", "a plan", "used up", "not included", "no plan"],
 )
