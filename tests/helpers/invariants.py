@@ -122,7 +122,7 @@ CLAIMS = {
 
 
 LEFT = ["End the old key", "These keys were not rotated"]
-"""What is said of old keys where not all was done."""
+"""Words about old keys where not all was done."""
 
 
 def said(response: HttpResponse) -> Said:
