@@ -121,7 +121,7 @@ CLAIMS = {
 }
 
 
-LEFT = ["End the old key", "These keys were not rotated"]
+LEFT = ["End the old key", "These keys still work."]
 """Words about old keys where not all was done."""
 
 
