@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from threading import get_ident
 from typing import Any
 
 from django.contrib.staticfiles import finders
@@ -27,8 +28,10 @@ INDENT = re.compile(r"^[ \t]+", re.MULTILINE)
 class BundleFinder(finders.BaseFinder):
     """Makes a bundle when somebody looks for it: `collectstatic` once, a development server each time."""
 
+    # One for all: two requests at once make two finders, and the one that Django drops must not take its files along.
+    _folder = TemporaryDirectory(prefix="portal-bundles-")
+
     def __init__(self, *_args: Any, **_kwargs: Any) -> None:
-        self._folder = TemporaryDirectory(prefix="portal-bundles-")
         self._storage = FileSystemStorage(self._folder.name)
 
     def check(self, **_kwargs: Any) -> list[Any]:
@@ -48,7 +51,9 @@ class BundleFinder(finders.BaseFinder):
         text = bundled(name)
         if not made.exists() or made.read_text(encoding="utf-8") != text:
             made.parent.mkdir(parents=True, exist_ok=True)
-            made.write_text(text, encoding="utf-8")
+            part = made.with_suffix(f".{get_ident()}")
+            part.write_text(text, encoding="utf-8")
+            part.replace(made)  # at once: somebody may be reading it
         return str(made)
 
 

@@ -11,7 +11,7 @@ from django.contrib.staticfiles import finders
 from django.http import HttpResponse
 from django.test import Client
 
-from portal.backends.bundles import BUNDLES, bundled
+from portal.backends.bundles import BUNDLES, BundleFinder, bundled
 from portal.observability.logs import LineFormatter, RequestIdFilter
 
 POLICY = {
@@ -217,6 +217,11 @@ def test_static_files_are_there(client):
         assert finders.find(name), name
         with contextlib.closing(client.get(f"/static/{name}")) as response:
             assert response.status_code == 200, name
+
+
+def test_a_bundle_stays_though_the_finder_that_made_it_goes():
+    """Two first requests at once make two finders, and Django keeps one."""
+    assert Path(BundleFinder().find("keys/css/page.css")).read_text() == bundled("keys/css/page.css")
 
 
 def test_a_bundle_is_all_of_its_sources_without_what_only_readers_need():

@@ -222,7 +222,7 @@ Without this file every page still works. */
     const language = document.querySelector("[data-scripted]").lang || root.lang || "en";
     const manner = navigator.languages.find((one) => one.split("-")[0] === language.split("-")[0]) ?? language;
     const day = new Intl.DateTimeFormat(manner, DAY);
-    const exact = new Intl.DateTimeFormat(manner, { ...DAY, hour: "2-digit", minute: "2-digit", timeZoneName: "short" });
+    const exact = new Intl.DateTimeFormat(manner, { ...DAY, hour: "numeric", minute: "2-digit", timeZoneName: "short" });
     for (const element of document.querySelectorAll("time[data-time]:not([data-local])")) {
       const moment = new Date(element.dateTime);
       if (isNaN(moment)) continue;
