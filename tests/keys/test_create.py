@@ -63,7 +63,7 @@ def test_the_form_offers_ninety_days(sandbox: Sandbox, ann_client: Client) -> No
         ({"label": "a\u202eb"}, "Remove control characters"),
         ({"label": "\u200b"}, "Remove control characters"),
         ({"label": "a\x00b"}, "Null characters"),
-        ({"ends": "date"}, "choose a date"),
+        ({"ends": "date"}, "Choose a date"),
         ({"ends": "date", "ends_on": "2020-01-01"}, "is in the past"),
         ({"ends": "date", "ends_on": "99999-01-01"}, "valid date"),
         ({"ends": "forever"}, "valid choice"),

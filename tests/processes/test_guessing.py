@@ -27,12 +27,12 @@ def test_five_guesses_are_all_for_an_account_over_two_processes(serve, postgres_
 
 
 def test_codes_for_one_address_are_counted_over_two_processes(serve, postgres_stores):
-    """A3"""
+    """A3: eight an hour for one client."""
     portal = serve(postgres_stores, WEB_CONCURRENCY="2")
     portal.sign_in(["ann@acme.test"])
     entry = {"login": "ann@acme.test"}
     answers = AtOnce.start([lambda: post(browser(), f"{portal.url}/accounts/login/", entry)] * 12).all()
-    assert sum(answer.status_code == 302 for answer in answers) <= 3
+    assert sum(answer.status_code == 302 for answer in answers) <= 8
 
 
 CODES = {
