@@ -458,6 +458,9 @@ def test_an_old_key_is_ended_from_its_row(anns_page: Page, keys: list[dict[str, 
     anns_page.get_by_role("dialog").get_by_text("Done", exact=True).click()
     old = row(anns_page, keys[0])
     expect(old).to_have_attribute("data-old", "")
+    for width, height in ((390, 96), (1280, 60)):
+        anns_page.set_viewport_size({"width": width, "height": 844})
+        assert boxes(old)[0]["height"] <= height
     button(old, "End now").click()
     dialog = anns_page.get_by_role("dialog")
     expect(dialog.get_by_role("heading")).to_have_text("End CI now?")
