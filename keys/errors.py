@@ -40,14 +40,15 @@ class NotFound(ApiError):
 
 
 class NotAllowed(ApiError):
-    """Forbidden by one of our own rules; the sentence given is shown to the customer."""
+    """Forbidden by one of our own rules; the sentence given is shown to the customer, `title` names the thing."""
 
     status = 403
-    title = _("You can't do this")
+    title: Text = _("You can't do this")
     tells_all = True
 
-    def __init__(self, text: Text, advice: Text = "") -> None:
+    def __init__(self, text: Text, advice: Text = "", *, title: Text = "") -> None:
         super().__init__(str(text))
+        self.title = title or self.title
         self.text = text
         self.advice = advice
 

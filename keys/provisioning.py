@@ -28,6 +28,7 @@ class Provisioning:
                 )
                 % {"title": consumer.title, "limit": limit},
                 advice=_("Delete a key you no longer need to create another."),
+                title=_("Can't create another key"),
             )
 
     def may_rotate(self, actor: Actor, consumer: Consumer) -> None:
@@ -36,6 +37,7 @@ class Provisioning:
             raise NotAllowed(
                 _("Too many old keys from earlier rotations still work."),
                 advice=_("Wait until they expire, or delete those you no longer need."),
+                title=_("Can't rotate this key"),
             )
 
     def may_change_managers(self, actor: Actor, consumer: Consumer) -> None:
@@ -59,6 +61,7 @@ class Provisioning:
                 )
                 % {"title": consumer.title, "limit": limit},
                 advice=_("Remove someone who no longer needs access to add another."),
+                title=_("Can't add another person"),
             )
 
     def may_remove_manager(self, actor: Actor, consumer: Consumer, manager: Manager) -> None:
@@ -69,6 +72,7 @@ class Provisioning:
                 _("%(email)s is the last person with access to %(title)s.")
                 % {"email": manager.email, "title": consumer.title},
                 advice=_("Give someone else access first."),
+                title=_("Can't remove the last person"),
             )
 
     def new_consumer(self, actor: Actor) -> NewConsumer:

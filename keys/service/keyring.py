@@ -316,7 +316,8 @@ class KeyRing:
                 ends = min(ends, last)
             is_so = key.is_ended or same_time(key.expires_on, ends)
             if last and ends > last and not is_so:
-                raise NotAllowed(_("A key can't be extended. Create or rotate a key instead."))
+                words = _("A key can't be extended. Create or rotate a key instead.")
+                raise NotAllowed(words, title=_("Can't extend this key"))
             if not is_so:
                 check_last(ends)
             told = ({"found": found} if found else {}) | ({"keeps": True} if keeps else {})

@@ -22,7 +22,8 @@ def check_last(ends: datetime) -> None:
     """Refuse an end that lies too far ahead, whatever a form let pass. Its last day ends a day later somewhere."""
     last = timezone.now() + timedelta(days=settings.KEYS_LONGEST_DAYS)
     if ends > last + timedelta(days=1):
-        raise NotAllowed(_("The latest possible expiry is %(day)s.") % {"day": date_format(local(last))})
+        words = _("The latest possible expiry is %(day)s.") % {"day": date_format(local(last))}
+        raise NotAllowed(words, title=_("Can't set this expiry"))
 
 
 def renewed_end(key: ApiKey, environment: str) -> datetime | None:

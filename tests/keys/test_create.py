@@ -119,6 +119,7 @@ def test_a_consumer_has_a_limit_of_keys(sandbox: Sandbox, ann_client: Client, se
     for response in (create(ann_client, IN_ACME), ann_client.get(IN_ACME)):
         assert response.status_code == 403
         assert "can have 3 keys" in response.content.decode()
+        assert "Can&#x27;t create another key" in response.content.decode()
     assert len(sandbox.keys("acme")) == 3
 
 
