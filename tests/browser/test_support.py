@@ -37,7 +37,7 @@ def test_a_colleague_looks_as_the_customer_and_comes_back(
 
     expect(page).to_have_url(re.compile(r"/keys/$"))
     banner = page.get_by_role("complementary", name="Support")
-    expect(banner).to_contain_text("clerk@portal.test looks at the portal as ann@acme.test")
+    expect(banner).to_contain_text("clerk@portal.test is viewing as ann@acme.test")
     expect(banner).to_contain_text("Ticket 7: the build fails")
     expect(page.locator("[data-consumer=acme]")).to_contain_text("CI")
     expect(page.locator("[data-consumer] button")).to_have_text(["People"])

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from django.test import Client
+from django.utils.html import escape
 
 from sandbox import Sandbox
 from tests.gateway.conftest import PORTAL, SMALL
@@ -147,7 +148,7 @@ def test_try_it_says_what_the_gateway_means(
     settings.GATEWAY_URL, settings.GATEWAY_TEST_PATH = gateway.url, route
     settings.PLANS_URL = f"{PORTAL}/plans/"
     tried = post(ann_client, f"/keys/production/{name}/{sandbox.keys(name)[0]['id']}/try/").text
-    assert words in " ".join(tried.split())
+    assert escape(words) in " ".join(tried.split())
     assert (f'href="{PORTAL}/plans/"' in tried) == ("works" not in words)
 
 
