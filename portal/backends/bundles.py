@@ -6,6 +6,7 @@ with their comments, and so does the address of each: a host project of `keys`, 
 
 import re
 from collections.abc import Iterable, Iterator
+from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from threading import get_ident
@@ -28,12 +29,6 @@ INDENT = re.compile(r"^[ \t]+", re.MULTILINE)
 class BundleFinder(finders.BaseFinder):
     """Makes a bundle when somebody looks for it: `collectstatic` once, a development server each time."""
 
-    # One for all: two requests at once make two finders, and the one that Django drops must not take its files along.
-    _folder = TemporaryDirectory(prefix="portal-bundles-")
-
-    def __init__(self, *_args: Any, **_kwargs: Any) -> None:
-        self._storage = FileSystemStorage(self._folder.name)
-
     def check(self, **_kwargs: Any) -> list[Any]:
         return []
 
@@ -42,12 +37,13 @@ class BundleFinder(finders.BaseFinder):
         return found if find_all else next(iter(found), [])
 
     def list(self, ignore_patterns: Iterable[str] | None) -> Iterator[tuple[str, FileSystemStorage]]:
+        storage = FileSystemStorage(_folder().name)
         for name in BUNDLES:
             self._made(name)
-            yield name, self._storage
+            yield name, storage
 
     def _made(self, name: str) -> str:
-        made = Path(self._folder.name, name)
+        made = Path(_folder().name, name)
         text = bundled(name)
         if not made.exists() or made.read_text(encoding="utf-8") != text:
             made.parent.mkdir(parents=True, exist_ok=True)
@@ -55,6 +51,15 @@ class BundleFinder(finders.BaseFinder):
             part.write_text(text, encoding="utf-8")
             part.replace(made)  # at once: somebody may be reading it
         return str(made)
+
+
+@cache
+def _folder() -> TemporaryDirectory[str]:
+    """One for all finders, as of two requests at once each may make one, and Django drops one of these.
+
+    Made when a bundle is wanted: where all is read-only, the files were collected before.
+    """
+    return TemporaryDirectory(prefix="portal-bundles-")
 
 
 def bundled(name: str) -> str:

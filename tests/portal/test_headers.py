@@ -2,6 +2,8 @@
 
 import contextlib
 import logging
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -222,6 +224,15 @@ def test_static_files_are_there(client):
 def test_a_bundle_stays_though_the_finder_that_made_it_goes():
     """Two first requests at once make two finders, and Django keeps one."""
     assert Path(BundleFinder().find("keys/css/page.css")).read_text() == bundled("keys/css/page.css")
+
+
+def test_nothing_is_written_before_a_bundle_is_wanted(tmp_path):
+    """A container may be read-only, and have no folder for temporary files; its files were collected before."""
+    nowhere = tmp_path / "nowhere"
+    script = "import django; django.setup(); from django.core.management import call_command; call_command('check')"
+    wanting = f"import tempfile; tempfile.tempdir = {str(nowhere)!r}; {script}"
+    done = subprocess.run([sys.executable, "-c", wanting], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
 
 
 def test_a_bundle_is_all_of_its_sources_without_what_only_readers_need():
