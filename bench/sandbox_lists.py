@@ -129,7 +129,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         # A folder a size, gone before the next one is filled: a million consumers take about a gigabyte.
         with tempfile.TemporaryDirectory() as folder, serving(Path(folder, "bench.db"), consumers) as port:
             results.append(measured(port, consumers, wish.seconds))
-    print(f"\nLists of consumers by e-mail, one client, one connection, median of {RUNS} runs\n")
+    print(f"\nLists of consumers by email, one client, one connection, median of {RUNS} runs\n")
     print(f"{'consumers':>12} {'lists/s':>10} {'p50 ms':>10} {'p99 ms':>10} {'p50 ratio':>10}")
     for one in results:
         ratio = one.p50 / results[0].p50

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Debian's PgBouncer 1.18 in transaction mode, with its other settings as they come, and PostgreSQL 15: a backup by pg_dump.
+# PgBouncer 1.18.0-1+deb12u1 in transaction mode, otherwise as it comes, PostgreSQL 15.18-0+deb12u1 (Debian 12): pg_dump.
 #
 # Plausible guess: pg_dump only reads. It works through PgBouncer, ends with 0 and writes a whole backup, so it can run
 #   while others use the database, as it can without PgBouncer.
@@ -12,7 +12,7 @@
 # Source:          pg_dump.c, setup_connection; pgbouncer.org/features.html: SET in transaction mode; seen behind a portal.
 set -euo pipefail
 folder=$(mktemp -d)
-programs=$(ls -d /usr/lib/postgresql/*/bin | sort -V | tail -1)
+programs="$folder/usr/lib/postgresql/15/bin"
 as=()
 stop() {
     [ ! -f "$folder/pg/pid" ] || kill "$(cat "$folder/pg/pid")" 2>/dev/null || true
@@ -21,8 +21,12 @@ stop() {
 }
 trap stop EXIT
 cd "$folder"
-mkdir -p pg/pooler
 chmod 711 "$folder"
+apt-get download -qq pgbouncer=1.18.0-1+deb12u1 postgresql-15=15.18-0+deb12u1 postgresql-client-15=15.18-0+deb12u1 \
+    libpq5=15.18-0+deb12u1 libevent-2.1-7=2.1.12-stable-8 libc-ares2=1.18.1-3 2>/dev/null
+for package in *.deb; do dpkg-deb --extract "$package" .; done
+export PATH="$programs:$folder/usr/sbin:$PATH" LD_LIBRARY_PATH="$folder/usr/lib/$(uname -m)-linux-gnu"
+mkdir -p pg/pooler
 if [ "$(id -u)" = 0 ]; then
     chown -R nobody pg
     as=(setpriv --reuid=nobody --regid=nogroup --clear-groups)

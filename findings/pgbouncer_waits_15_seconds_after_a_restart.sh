@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Debian's PgBouncer 1.18 in transaction mode, with its other settings as they come, and PostgreSQL 15: a quick restart.
+# PgBouncer 1.18.0-1+deb12u1 in transaction mode, otherwise as it comes, PostgreSQL 15.18-0+deb12u1 (Debian 12): a restart.
 #
 # Plausible guess: PgBouncer reconnects by itself, so once PostgreSQL answers again, which takes a fifth of a second,
 #   whoever asks PgBouncer is served as well: it is there to hide such things.
@@ -11,7 +11,7 @@
 # Source:          pgbouncer.org/config.html, server_login_retry; src/objects.c, launch_new_connection; seen behind a portal.
 set -euo pipefail
 folder=$(mktemp -d)
-programs=$(ls -d /usr/lib/postgresql/*/bin | sort -V | tail -1)
+programs="$folder/usr/lib/postgresql/15/bin"
 as=()
 stop() {
     [ ! -f "$folder/pg/pid" ] || kill "$(cat "$folder/pg/pid")" 2>/dev/null || true
@@ -20,8 +20,12 @@ stop() {
 }
 trap stop EXIT
 cd "$folder"
-mkdir -p pg/pooler
 chmod 711 "$folder"
+apt-get download -qq pgbouncer=1.18.0-1+deb12u1 postgresql-15=15.18-0+deb12u1 postgresql-client-15=15.18-0+deb12u1 \
+    libpq5=15.18-0+deb12u1 libevent-2.1-7=2.1.12-stable-8 libc-ares2=1.18.1-3 2>/dev/null
+for package in *.deb; do dpkg-deb --extract "$package" .; done
+export PATH="$programs:$folder/usr/sbin:$PATH" LD_LIBRARY_PATH="$folder/usr/lib/$(uname -m)-linux-gnu"
+mkdir -p pg/pooler
 if [ "$(id -u)" = 0 ]; then
     chown -R nobody pg
     as=(setpriv --reuid=nobody --regid=nogroup --clear-groups)
