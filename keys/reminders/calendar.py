@@ -72,6 +72,8 @@ def feed(actor: Actor) -> bytes:
         refresh_interval=REFRESH,
         subcomponents=events,
     )
+    # The library leaves it out, and programs take what has no type for a text (RFC 7986, section 5.7).
+    calendar["REFRESH-INTERVAL"].params["VALUE"] = "DURATION"
     return bytes(calendar.to_ical())
 
 

@@ -71,6 +71,7 @@ def test_it_is_valid(sandbox, address):
     assert max(map(len, lines)) <= 75
     calendar = Calendar.from_ical(answer.content)
     assert (calendar["VERSION"], bool(calendar["PRODID"])) == ("2.0", True)
+    assert b"REFRESH-INTERVAL;VALUE=DURATION:PT6H" in lines, "RFC 7986: it has no type of its own"
     assert [event.errors for event in calendar.events] == [[], []]
     uids = [str(event["UID"]) for event in calendar.events]
     assert len(set(uids)) == 2
