@@ -18,9 +18,12 @@ def count(what: str, seconds: int) -> int:
     """Count one more and return how many there have been; forgotten so many seconds after the first."""
     cache.add(what, 0, timeout=seconds)
     try:
-        return int(cache.incr(what))
+        number = int(cache.incr(what))
     except ValueError:  # forgotten between the two calls
         return 1
+    if number <= 1:  # forgotten while Django was counting it: Redis begins such a one without an end
+        cache.touch(what, seconds)
+    return number
 
 
 def restart(what: str, seconds: int) -> None:

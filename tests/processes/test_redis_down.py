@@ -3,8 +3,13 @@
 import re
 import shutil
 import signal
+import socket
+import socketserver
 import subprocess
+import threading
+import time
 import uuid
+from collections.abc import Iterator
 
 import pytest
 import requests
@@ -12,6 +17,7 @@ from redis import Redis
 from redis.exceptions import RedisError
 
 from bench.serving import browser
+from keys import counter
 from tests.helpers.processes import post, until
 
 pytestmark = pytest.mark.services
@@ -47,6 +53,32 @@ def redis(tmp_path_factory):
     redis = OwnRedis(tmp_path_factory.mktemp("redis"))
     yield redis
     redis.kill()
+
+
+class SlowToCount(socketserver.BaseRequestHandler):
+    """A wire to Redis on which an increment takes longer than a second."""
+
+    def handle(self) -> None:
+        with socket.socket(socket.AF_UNIX) as redis:
+            redis.connect(self.server.redis)
+            threading.Thread(target=self.answer, args=(redis,), daemon=True).start()
+            while asked := self.request.recv(65536):
+                if b"INCRBY" in asked:
+                    time.sleep(1.2)
+                redis.sendall(asked)
+
+    def answer(self, redis: socket.socket) -> None:
+        while answered := redis.recv(65536):
+            self.request.sendall(answered)
+
+
+@pytest.fixture
+def slow_to_count(redis: OwnRedis) -> Iterator[str]:
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), SlowToCount) as wire:
+        wire.daemon_threads, wire.redis = True, f"{redis.folder}/redis.sock"
+        threading.Thread(target=wire.serve_forever, args=(0.05,), daemon=True).start()
+        yield f"redis://127.0.0.1:{wire.server_address[1]}"
+        wire.shutdown()
 
 
 def create(person: requests.Session, url: str) -> int:
@@ -100,3 +132,10 @@ def test_a_sign_out_during_the_outage_lasts(serve, sqlite_stores, upstream, redi
         answer = stolen.get(f"{portal.url}/keys/", timeout=20, allow_redirects=False)
         assert answer.status_code == 302
         assert re.match(r"/accounts/login/", answer.headers["Location"])
+
+
+def test_a_count_that_ends_while_one_more_is_counted_has_an_end_again(redis, slow_to_count, settings):
+    """Else a limit that is reached once holds for ever: Django looks for the counter, then Redis makes it anew."""
+    settings.CACHES = {"default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": slow_to_count}}
+    assert counter.count("calls", 1) == 1
+    assert Redis.from_url(redis.url).ttl(":1:calls") != -1
