@@ -71,7 +71,8 @@ def devices(request: HttpRequest) -> HttpResponse:
         {"session": one, "name": device_name(one.user_agent), "is_current": one.is_current()}
         for one in sorted(found, key=lambda one: not one.is_current())
     ]
-    return render(request, "usersessions/usersession_list.html", {"devices": listed})
+    is_alone = [device["is_current"] for device in listed] == [True]
+    return render(request, "usersessions/usersession_list.html", {"devices": listed, "is_alone": is_alone})
 
 
 @login_required
