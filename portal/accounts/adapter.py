@@ -92,7 +92,7 @@ class AccountAdapter(DefaultAccountAdapter):
             wanted = {"reauthenticate": gettext("Use your password")}
         found = [ways[name] | {"description": words} for name, words in wanted.items() if name in ways]
         if not mfa.has_second_factor(user):
-            words = gettext("Use a code by email")
+            words = gettext("Use an emailed code")
             found.append({"id": "step_up_code", "description": words, "url": reverse("step_up_code")})
         return found
 

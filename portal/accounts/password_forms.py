@@ -1,38 +1,35 @@
 """Password forms: allauth's, in the portal's words and without placeholders that repeat them."""
 
-from typing import Any, ClassVar
+from typing import Any
 
 from allauth.account import forms
-from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
+LABELS = {
+    "oldpassword": _("Current password"),
+    "password1": _("New password"),
+    "password2": _("New password (again)"),
+}
 
-class _PlainLabels:
-    labels: ClassVar[dict[str, Promise]] = {}
+
+class _PlainWords:
     fields: dict[str, Any]
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         for name, field in self.fields.items():
             field.widget.attrs.pop("placeholder", None)
-            field.label = self.labels.get(name, field.label)
+            field.label = LABELS[name]
+        self.fields["password1"].help_text = _("At least 8 characters, and not a common password.")
 
 
-class _NewPasswordLabels(_PlainLabels):
-    labels: ClassVar[dict[str, Promise]] = {
-        "oldpassword": _("Current password"),
-        "password1": _("New password"),
-        "password2": _("New password (again)"),
-    }
-
-
-class SetPasswordForm(_PlainLabels, forms.SetPasswordForm):
+class SetPasswordForm(_PlainWords, forms.SetPasswordForm):
     pass
 
 
-class ChangePasswordForm(_NewPasswordLabels, forms.ChangePasswordForm):
+class ChangePasswordForm(_PlainWords, forms.ChangePasswordForm):
     pass
 
 
-class ResetPasswordKeyForm(_NewPasswordLabels, forms.ResetPasswordKeyForm):
+class ResetPasswordKeyForm(_PlainWords, forms.ResetPasswordKeyForm):
     pass

@@ -112,7 +112,7 @@ def _advice(code: str, provider: str) -> str:
         words = _("Your provider sent an unexpected answer. Try again, or choose another way.")
     else:
         words = _(
-            "The portal and %(provider)s don't agree on their settings."
-            " Trying again won't help: contact us and mention the reference below."
+            "Signing in with %(provider)s isn't set up correctly."
+            " Trying again won't help: contact support and mention the reference below."
         )
     return words % told

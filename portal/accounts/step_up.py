@@ -87,7 +87,7 @@ def by_code(request: HttpRequest) -> HttpResponse:
         return cast(HttpResponse, send_code(request, here))
     form, state = CodeForm(request.POST), _state(request)
     if state is None:
-        messages.error(request, _("That code has expired. Send yourself a new one."))
+        messages.error(request, _("That code has expired. Ask for a new one."))
         return redirect(here)
     if form.is_valid():
         tried = max(email_codes.count_attempt(request, state["at"]), state["failed_attempts"] + 1)
@@ -96,7 +96,7 @@ def by_code(request: HttpRequest) -> HttpResponse:
             return redirect(_back(request))
         if tried >= email_codes.TRIES:
             request.session.pop(STATE, None)
-            messages.error(request, _("Too many wrong codes. Send yourself a new one."))
+            messages.error(request, _("Too many wrong codes. Ask for a new one."))
             return redirect(here)
         request.session[STATE] = state | {"failed_attempts": tried}
         form.add_error("code", email_codes.wrong_code(tried, is_newer=bool(state["resend_count"])))

@@ -68,10 +68,11 @@ def devices(request: HttpRequest) -> HttpResponse:
         return redirect("usersessions_list")
     found = sorted(UserSession.objects.purge_and_list(user), key=lambda one: one.last_seen_at, reverse=True)
     listed = [
-        {"session": one, "name": device_name(one.user_agent), "is_current": one.is_current()}
+        {"session": one, "name": device_name(one.user_agent) or _("Unknown browser"), "is_current": one.is_current()}
         for one in sorted(found, key=lambda one: not one.is_current())
     ]
-    return render(request, "usersessions/usersession_list.html", {"devices": listed})
+    is_alone = [device["is_current"] for device in listed] == [True]
+    return render(request, "usersessions/usersession_list.html", {"devices": listed, "is_alone": is_alone})
 
 
 @login_required

@@ -44,6 +44,14 @@ def test_the_owner_sees_where_she_is_signed_in_and_ends_one(two):
     assert "iPhone" not in desk.get("/accounts/sessions/").text
 
 
+def test_others_are_signed_out_only_where_there_are_some(two):
+    desk, _phone = two
+    words = "Sign out all other devices"
+    assert words in desk.get("/accounts/sessions/").text
+    desk.post("/accounts/sessions/")
+    assert words not in desk.get("/accounts/sessions/").text
+
+
 def test_nobody_ends_a_session_of_somebody_else(two, mallory_client):
     row = UserSession.objects.get(user_agent=PHONE)
     assert mallory_client.post(f"/accounts/sessions/{row.pk}/end/").status_code == 404

@@ -34,6 +34,12 @@ def test_an_address_is_taken_off_after_a_question_only(anns):
     assert [one.email for one in EmailAddress.objects.all()] == ["ann@acme.test"]
 
 
+def test_the_primary_address_stands_first(make_person, client_of):
+    page = client_of(make_person("zoe@acme.test", "ann@old.test")).get(EMAIL)
+    rows = BeautifulSoup(page.text, "html.parser").select(".row strong")
+    assert [row.text for row in rows] == ["zoe@acme.test", "ann@old.test"]
+
+
 def test_of_an_unproved_address_nothing_is_lost(anns):
     EmailAddress.objects.filter(email="ann@old.test").update(verified=False)
     assert "It was never confirmed" in anns.get(question(anns)).text

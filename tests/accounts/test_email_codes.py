@@ -198,6 +198,15 @@ def test_the_page_says_until_when_the_code_works(browser, start, entry, page, se
 
 
 @every_kind
+def test_the_page_says_once_where_the_code_went_and_says_it_with_the_field(browser, start, entry, page):
+    html = BeautifulSoup(browser.post(start, entry, follow=True).text, "html.parser")
+    told = html.find(id=html.select_one("input[name=code]")["aria-describedby"])
+    address = entry.get("login") or entry.get("email") or "ann@acme.test"
+    assert address in told.text
+    assert html.main.get_text().count("emailed a code") == 1
+
+
+@every_kind
 def test_a_code_that_could_not_be_mailed_leaves_the_one_before_as_it_is(browser, start, entry, page, settings):
     """A3: too many were asked for; the page that says so speaks of the newest that there is."""
     browser.post(start, entry)

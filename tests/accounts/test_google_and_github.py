@@ -202,7 +202,7 @@ class TestRefusals:
             (
                 "/token",
                 {"error": "incorrect_client_credentials"},
-                *("token", "incorrect_client_credentials", "", "don&#x27;t agree on their settings"),
+                *("token", "incorrect_client_credentials", "", "isn&#x27;t set up correctly"),
             ),
             ("/token", (401, "<html>no</html>"), "token", "malformed", "", "unexpected answer"),
             ("/token", {}, "token", "malformed", "", "unexpected answer"),
@@ -224,7 +224,7 @@ class TestRefusals:
         assert signed_in_as(client) is None
 
 
-@pytest.mark.parametrize(("status", "advice"), [(503, "isn&#x27;t answering"), (403, "don&#x27;t agree")])
+@pytest.mark.parametrize(("status", "advice"), [(503, "isn&#x27;t answering"), (403, "isn&#x27;t set up")])
 def test_github_that_does_not_tell_of_the_person_is_said(company, client, log, status, advice):
     company.answers["/user"] = (status, {"message": "no"})
     assert advice in refused(company.lets_in(client, "github"), log, "github", "userinfo", f"http_{status}")

@@ -38,6 +38,7 @@ def test_one_client_sends_one_address_only_so_many_mails_over_all_doors(ann, add
     assert "We&#x27;ve sent too many emails. Use the newest code you have, or try again in an hour." in answer.text
     assert "You can still sign in with a passkey or password." in answer.text
     assert "Nothing was changed." in answer.text
+    assert '<a class="button button-primary" href="/accounts/login/">' in answer.text
 
 
 def test_tags_are_one_address_and_capital_letters_too():

@@ -342,8 +342,8 @@ def test_an_answer_that_names_its_issuer_is_good(odd, client):
     [
         ("login_required", "needs you to sign in or agree there first"),
         ("temporarily_unavailable", "isn&#x27;t answering"),
-        ("invalid_scope", "don&#x27;t agree on their settings"),
-        ("never_heard_of", "don&#x27;t agree on their settings"),
+        ("invalid_scope", "isn&#x27;t set up correctly"),
+        ("never_heard_of", "isn&#x27;t set up correctly"),
     ],
 )
 def test_what_the_provider_says_is_in_the_log_and_the_person_is_told_what_to_do(odd, client, log, error, advice):
@@ -357,7 +357,7 @@ def test_what_the_provider_says_is_in_the_log_and_the_person_is_told_what_to_do(
 def test_a_wrong_secret_is_said_without_the_secret(odd, client, settings, log):
     settings.SOCIALACCOUNT_PROVIDERS = odd.settings(secret=SECRET + "!")
     page = refused(odd.lets_in(client), log, "token", "invalid_client", "client authentication failed")
-    assert "don&#x27;t agree on their settings" in page
+    assert "isn&#x27;t set up correctly" in page
     assert odd.tried == [BASIC, POST]
     assert SECRET not in log.text
     assert "an-access-token" not in log.text

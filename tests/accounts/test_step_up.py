@@ -232,6 +232,18 @@ def test_a_recovery_code_stands_in_once(ann, app_secret, ann_client):
     assert not fresh(ann_client)
 
 
+def test_recovery_codes_say_whose_they_are_and_when_none_are_left(app_secret, ann_client):
+    kept = Authenticator.objects.get(type="recovery_codes")
+    codes = kept.wrap().get_unused_codes()
+    page = ann_client.get("/accounts/2fa/recovery-codes/").text
+    assert "Recovery codes for ann@acme.test" in page
+    assert all(code in page for code in codes)
+    kept.data["used_mask"] = 2 ** len(codes) - 1
+    kept.save()
+    assert "No codes left" in ann_client.get("/accounts/2fa/").text
+    assert "used all your codes" in ann_client.get("/accounts/2fa/recovery-codes/").text
+
+
 def test_nobody_signed_in_is_sent_to_sign_in(client):
     for path in (STEP_UP, STEP_UP_CODE):
         assert client.get(path).headers["Location"].startswith("/accounts/login/?next=")

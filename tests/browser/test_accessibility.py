@@ -14,7 +14,7 @@ from playwright.sync_api import Page
 
 from tests.helpers.admin_scenes import ADMIN
 from tests.helpers.plan_scenes import SCENES as PLAN_SCENES
-from tests.helpers.scenes import MANAGER, SCENES
+from tests.helpers.scenes import ACCOUNT, ADDRESSES, COMPANY, DEVICES, MANAGER, SCENES, VISITOR
 from tests.helpers.stage import Scene
 
 DESKTOP, PHONE = {"width": 1280, "height": 900}, {"width": 390, "height": 844}
@@ -48,12 +48,12 @@ SCROLLS_SIDEWAYS = """async (width) => {
 }"""
 # Links in the middle of a sentence need no more room than the sentence has.
 TARGETS = "a, button, input:not([type=hidden]), select, textarea, summary"
-SMALL_TARGETS = """(targets) => [...document.querySelectorAll(targets)]
+SMALL_TARGETS = """([targets, least]) => [...document.querySelectorAll(targets)]
     .map((element) => element.closest("label") ?? element)
     .filter((element) => element.checkVisibility() && getComputedStyle(element).display !== "inline")
     .filter((element) => {
         const { width, height } = element.getBoundingClientRect();
-        return width > 1 && (width < 24 || height < 24);
+        return width > 1 && (width < least || height < least);
     })
     .map((element) => element.outerHTML)"""
 MOVES = """() => [...document.querySelectorAll("*")].flatMap((element) => {
@@ -103,9 +103,18 @@ def every_width(page: Page) -> Iterator[int]:
 def test_every_page_and_dialog_is_open_to_everybody(states: Any, scene: Scene) -> None:
     found: list[str] = []
     for name, page in states(scene, viewport=DESKTOP, locale="de-DE", color_scheme="light"):
-        found += [f"{name}, smaller than a finger: {element}" for element in page.evaluate(SMALL_TARGETS, TARGETS)]
+        found += [f"{name}, small: {element}" for element in page.evaluate(SMALL_TARGETS, [TARGETS, 24])]
         found += [f"{name}, {trouble}" for trouble in every_look(page)]
         found += [f"{name} scrolls sideways at {width} px" for width in every_width(page)]
+    assert not found, "\n".join(found)
+
+
+@pytest.mark.parametrize("scene", [VISITOR, ACCOUNT, ADDRESSES, DEVICES, COMPANY], ids=str)
+def test_what_is_pressed_on_a_phone_has_the_room_of_a_finger(states: Any, scene: Scene) -> None:
+    """Where the pointer is coarse: 40 px in both directions, for links that stand alone as well."""
+    found: list[str] = []
+    for name, page in states(scene, viewport=PHONE, has_touch=True, is_mobile=True):
+        found += [f"{name}: {element}" for element in page.evaluate(SMALL_TARGETS, [TARGETS, 40])]
     assert not found, "\n".join(found)
 
 

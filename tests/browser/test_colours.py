@@ -23,6 +23,21 @@ def test_the_chosen_colours_stay_on_every_page(page: Page, settings: Any, path: 
     expect(page.locator("html")).to_have_css("color-scheme", "light dark")
 
 
+@pytest.mark.parametrize("path", ["/", "/fail"])
+def test_a_phone_paints_its_address_bar_in_the_chosen_colours(page: Page, settings: Any, path: str) -> None:
+    settings.ROOT_URLCONF = "tests.helpers.failing_urls"
+    painted = """() => [...document.querySelectorAll("[name=theme-color]")]
+        .find((one) => matchMedia(one.media).matches).content"""
+    page.emulate_media(color_scheme="dark")
+    page.goto(path)
+    seen = []
+    for name in ("system", "light", "dark"):
+        seen.append(page.evaluate(painted))
+        page.get_by_role("button", name=f"Theme: {name}").click()
+    assert seen == ["#15181d", "#ffffff", "#15181d"]
+    assert page.evaluate(painted) == "#15181d"  # as the system again
+
+
 def test_where_nothing_can_be_stored_the_choice_lasts_for_the_page(page: Page) -> None:
     page.add_init_script("Object.defineProperty(window, 'localStorage', { get() { throw new Error('off') } })")
     page.goto("/")

@@ -78,7 +78,7 @@ def test_after_a_wrong_password_the_keyboard_is_where_it_is_typed(page, ann, san
     page.get_by_text("Sign in with a password").click()
     page.get_by_label("Email address").last.fill("ann@acme.test")
     page.get_by_label("Password").fill("wrong")
-    page.get_by_role("button", name="Sign in with password").click()
+    page.get_by_role("button", name="Sign in", exact=True).click()
     page.get_by_text("isn't right").wait_for()
     expect(page.get_by_label("Password")).to_be_focused()
 

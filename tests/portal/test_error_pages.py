@@ -80,6 +80,14 @@ def test_an_error_page_keeps_the_frame_of_the_site(address, status, ann, client_
         assert frame(response) == (True, named, True)
 
 
+@pytest.mark.parametrize("address", ["/forbidden", "/accounts/inactive/"])
+def test_a_page_that_sends_people_to_support_leads_there(address: str, client: Client, settings: Settings) -> None:
+    settings.ROOT_URLCONF, settings.PORTAL_SUPPORT_URL = "tests.helpers.failing_urls", "https://help.acme.test/"
+    page = BeautifulSoup(client.get(address).content, "html.parser")
+    assert "contact support" in page.main.text
+    assert page.main.find("a", href=settings.PORTAL_SUPPORT_URL)
+
+
 def test_a_failure_that_has_not_asked_who_is_there_does_not_either(ann_client: Client, settings: Settings) -> None:
     """The session or the database may be the trouble."""
     settings.ROOT_URLCONF = "tests.helpers.failing_urls"

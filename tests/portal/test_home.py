@@ -39,7 +39,7 @@ def test_a_page_for_visitors_is_compressed_and_open_to_the_back_forward_cache(cl
     assert "no-store" in client.post(path, {"login": "nonsense"})["Cache-Control"]
 
 
-@pytest.mark.parametrize("path", ["/", "/accounts/login/"])
+@pytest.mark.parametrize("path", ["/", "/accounts/login/", "/accounts/signup/"])
 def test_a_page_for_visitors_describes_itself(client, path):
     page = BeautifulSoup(client.get(path).text, "html.parser")
     assert len(page.find("meta", {"name": "description"})["content"]) > 40

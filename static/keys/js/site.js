@@ -1,6 +1,4 @@
-/* What every page does beyond plain HTML and htmx.
-
-Without this file every page still works. */
+/* What every page does beyond plain HTML and htmx. Without this file every page still works. */
 "use strict";
 
 {
@@ -28,9 +26,8 @@ Without this file every page still works. */
     } catch {} // So be it.
   }
 
-  /* Colours: as the system, light or dark */
+  /* Colours, of a phone's address bar too: as the system, light or dark; not kept as "theme", which is Django admin's */
 
-  // Not as "theme": that is Django admin's.
   const THEMES = ["system", "light", "dark"];
 
   const savedTheme = () => THEMES.find((theme) => theme === recall("portal-theme")) ?? "system";
@@ -39,6 +36,9 @@ Without this file every page still works. */
     if (theme !== "system") root.dataset.theme = theme;
     for (const button of document.querySelectorAll("[data-theme-switch]")) {
       button.ariaLabel = button.title = button.dataset[`label${theme[0].toUpperCase()}${theme.slice(1)}`];
+    }
+    for (const bar of document.querySelectorAll("[data-media]")) {
+      bar.media = theme === "system" ? bar.dataset.media : bar.dataset.media.includes(theme) ? "all" : "not all";
     }
   }
 
@@ -254,8 +254,7 @@ Without this file every page still works. */
     setIdle(event.detail.elt);
     arrived();
   });
-  document.addEventListener("htmx:sendError", () => notify(word("noAnswer"), "error"));
-  document.addEventListener("htmx:timeout", () => notify(word("noAnswer"), "error"));
+  for (const told of ["htmx:sendError", "htmx:timeout"]) document.addEventListener(told, () => notify(word("noAnswer"), "error"));
   for (const told of ["page:stale", "htmx:oobErrorNoTarget"]) document.addEventListener(told, () => (isStale = true));
   document.addEventListener("dialog:close", () => {
     release();
