@@ -534,9 +534,9 @@ REMINDERS = Scene(
     "reminders",
     (
         state("page", at("/keys/reminders/")),
-        state("off", send(by("/acme/reminders/"))),
+        state("off", ask(by("/acme/reminders/"), NOTICE)),
         state("last-one-on", others_turn_them_off, at("/keys/reminders/")),
-        state("refused", at("/keys/reminders/"), nobody_else_has_them_on, send(by("/globex/reminders/"))),
+        state("refused", at("/keys/reminders/"), nobody_else_has_them_on, ask(by("/globex/reminders/"), TROUBLE)),
         state("calendar", at("/keys/reminders/"), send(by("/calendar/"))),
         state("calendar-made", at("/keys/reminders/")),
         state("calendar-revoked", send(by("/revoke/"))),
