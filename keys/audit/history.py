@@ -52,6 +52,7 @@ ICONS = {
     Action.DELETE: "trash",
     Action.ADD_MANAGER: "user-plus",
     Action.REMOVE_MANAGER: "user-minus",
+    Action.INVITE: "envelope",
     Action.ASK_FOR_ACCESS: "hand-raised",
     Action.CREATE_CONSUMER: "plus",
     Action.DELETE_CONSUMER: "trash",

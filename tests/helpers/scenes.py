@@ -365,9 +365,9 @@ PEOPLE = Scene(
         state(
             "refused",
             fill(f"{DIALOG} [name=email]", "no address"),
-            ask("#dialog form[method=post]", "#dialog .errorlist"),
+            ask("#dialog .form", "#dialog .errorlist"),
         ),
-        state("added", fill(f"{DIALOG} [name=email]", "zoe@acme.test"), ask("#dialog form[method=post]", NOTICE)),
+        state("added", fill(f"{DIALOG} [name=email]", "zoe@acme.test"), ask("#dialog .form", NOTICE)),
         state("list-after", ask(by("/acme/people/"))),
         state("remove", ask("#dialog form[action$='/remove/']:not([method=post])", "#dialog .button-danger-fill")),
         state("page", at("/keys/production/acme/people/")),
