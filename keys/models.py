@@ -25,6 +25,7 @@ class Action(models.TextChoices):
     DELETE_CONSUMER = "consumer:delete", _("Deleted a consumer")
     ADD_MANAGER = "consumer:add-manager", _("Gave access")
     REMOVE_MANAGER = "consumer:remove-manager", _("Removed access")
+    INVITE = "consumer:invite", _("Sent an invitation again")
     ASK_FOR_ACCESS = "consumer:ask-access", _("Asked for access")
     REMINDERS_OFF = "consumer:reminders-off", _("Turned reminders off")
     REMINDERS_ON = "consumer:reminders-on", _("Turned reminders on")
@@ -65,7 +66,7 @@ WISHES = {
 
 READS = {Action.REVEAL, Action.COPY, Action.TRY}
 PLANNING = {Action.START_PLAN, Action.CHANGE_PLAN, Action.CANCEL_PLAN, Action.RESUME_PLAN}
-MANAGING = {Action.ADD_MANAGER, Action.REMOVE_MANAGER}
+MANAGING = {Action.ADD_MANAGER, Action.REMOVE_MANAGER, Action.INVITE}
 MAKING = {Action.CREATE, Action.ROTATE, Action.ROTATE_ALL}
 
 

@@ -36,6 +36,7 @@ urlpatterns = [
     path(_consumer, views.page, name="consumer"),
     path(_consumer + "people/", people.page, name="people"),
     path(_consumer + "people/add/", people.add, name="add_manager"),
+    path(_consumer + "people/<keys_id:manager_id>/invite/", people.invite_again, name="invite_again"),
     path(_consumer + "people/<keys_id:manager_id>/remove/", people.remove, name="remove_manager"),
     path(_consumer + "create/", views.create, name="create_in"),
     path(_consumer + "reminders/", reminders.turn, name="reminders_of"),

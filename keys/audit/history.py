@@ -10,7 +10,6 @@ from django.db.models import Max, Q, QuerySet
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.dateparse import parse_datetime
-from django.utils.formats import date_format
 from django.utils.html import escape, format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext, ngettext
@@ -21,7 +20,7 @@ from keys.audit import sentences
 from keys.audit.notifications import form_for
 from keys.green_threads import give_back_connection
 from keys.models import DONE, MANAGING, NOT_DONE, PLANNING, READS, Action, AuditEvent, Outcome, VisitEnd
-from keys.times import local, written
+from keys.times import calendar_day, exact, local, written
 from keys.types import Consumer
 
 KINDS = {
@@ -53,6 +52,7 @@ ICONS = {
     Action.DELETE: "trash",
     Action.ADD_MANAGER: "user-plus",
     Action.REMOVE_MANAGER: "user-minus",
+    Action.INVITE: "envelope",
     Action.ASK_FOR_ACCESS: "hand-raised",
     Action.CREATE_CONSUMER: "plus",
     Action.DELETE_CONSUMER: "trash",
@@ -205,8 +205,7 @@ class Entry:
     @property
     def day_in_words(self) -> str:
         days = (local(timezone.now()).date() - self.day).days
-        written_day = date_format(self.day, "DATE_FORMAT")
-        return {0: gettext("Today"), 1: gettext("Yesterday")}.get(days, written_day)
+        return {0: gettext("Today"), 1: gettext("Yesterday")}.get(days) or calendar_day(self.day)
 
     @property
     def what(self) -> str:
@@ -286,37 +285,49 @@ class Entry:
     @property
     def detail(self) -> str:
         """The form of a copy, the new label, the plan, the new expiry, or that of what was replaced."""
+        words, end = self._detail
+        return words % {"end": written(end)} if end else words
+
+    @property
+    def detail_html(self) -> SafeString:
+        words, end = self._detail
+        return format_html(words % {"end": "{}"}, exact(end)) if end else escape(words)
+
+    @property
+    def _detail(self) -> tuple[str, datetime | None]:
+        """In words; with a moment, these have a blank for it."""
         facts, is_not_done = self.event.facts, self.event.outcome in NOT_DONE
         match self.event.action:
             case Action.RENAME | Action.RENAME_CONSUMER | Action.CHANGE_END if is_not_done:
-                return ""
+                return "", None
             case Action.ROTATE | Action.ROTATE_ALL:
                 return self._end_of_old
             case Action.COPY:
-                return str(facts.get("form", ""))
+                return str(facts.get("form", "")), None
             case Action.RENAME | Action.RENAME_CONSUMER if label := facts.get("label"):
-                return gettext("New name: %(name)s") % {"name": label}
+                return gettext("New name: %(name)s") % {"name": label}, None
             case Action.CREATE | Action.START_PLAN | Action.CHANGE_PLAN | Action.CANCEL_PLAN | Action.RESUME_PLAN:
-                return str(facts.get("plan_name", ""))
+                return str(facts.get("plan_name", "")), None
             case Action.CHANGE_END if ends := parse_datetime(facts.get("ends") or ""):
-                return _expiry(ends)
+                words = gettext("Expires %(end)s") if ends > timezone.now() else gettext("Expired %(end)s")
+                return words, ends
             case Action.SUPPORT_ENDED if (how := facts.get("how", "")) in VisitEnd:
-                return gettext("Ended %(how)s") % {"how": VisitEnd(how).label}
-        return ""
+                return gettext("Ended %(how)s") % {"how": VisitEnd(how).label}, None
+        return "", None
 
     @property
-    def _end_of_old(self) -> str:
+    def _end_of_old(self) -> tuple[str, datetime | None]:
         """Until when what was replaced works."""
         facts = self.event.facts
         ends = list(filter(None, map(parse_datetime, facts.get("old", {}).values())))
         if self.event.outcome != Outcome.DONE or not ends:
-            return ""
+            return "", None
         last, is_one = max(ends), self.event.action == Action.ROTATE
         if last > timezone.now():
             words = gettext("Old key works until %(end)s") if is_one else gettext("Old keys work until %(end)s")
         else:
             words = gettext("Old key expired %(end)s") if is_one else gettext("Old keys expired %(end)s")
-        return words % {"end": written(last)}
+        return words, last
 
     @property
     def why(self) -> str:
@@ -338,8 +349,3 @@ class Entry:
     def address(self) -> str:
         """Network address of the person; where colleagues sit is the operator's business, and strangers' is theirs."""
         return "" if self.event.staff_email or self.event.action == Action.ASK_FOR_ACCESS else self.event.address
-
-
-def _expiry(ends: datetime) -> str:
-    words = gettext("Expires %(end)s") if ends > timezone.now() else gettext("Expired %(end)s")
-    return words % {"end": written(ends)}

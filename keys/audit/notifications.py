@@ -39,6 +39,7 @@ TOLD = PLANNING | {
     Action.DELETE_CONSUMER,
     Action.ADD_MANAGER,
     Action.REMOVE_MANAGER,
+    Action.INVITE,
 }
 MANAGERS_AT_MOST = 50
 AT_MOST = {60 * 60: 20, 24 * 60 * 60: 60}
@@ -206,9 +207,9 @@ def _write(address: str, context: dict[str, Any]) -> tuple[str, str]:
 
 
 def _addresses(event: AuditEvent, consumer: Consumer) -> list[str]:
-    """The managers, and who is one no more. What upstream calls a manager's address need not be one."""
+    """The managers, and who is one no more; or the invited alone. What upstream calls an address need not be one."""
     concerned = [event.facts["address"]] if event.action == Action.REMOVE_MANAGER else _invited(event)
-    if not settings.KEYS_MAIL_MANAGERS and "found" not in event.facts:
+    if event.action == Action.INVITE or not (settings.KEYS_MAIL_MANAGERS or "found" in event.facts):
         return _invited(event)
     return list(dict.fromkeys([*filter(is_address, concerned), *managers_to_tell(consumer)]))
 
@@ -251,7 +252,7 @@ def address_asked_for(signed: str) -> str:
 
 
 def _invited(event: AuditEvent) -> list[str]:
-    return [event.facts["address"]] if event.action == Action.ADD_MANAGER else []
+    return [event.facts["address"]] if event.action in {Action.ADD_MANAGER, Action.INVITE} else []
 
 
 def _title_for_strangers(consumer: Consumer) -> str:

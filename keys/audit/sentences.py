@@ -28,6 +28,7 @@ DONE_SENTENCES: dict[Action, Promise] = {
     Action.DELETE_CONSUMER: _("%(who)s deleted %(title)s and its keys"),
     Action.ADD_MANAGER: _("%(who)s gave %(address)s access"),
     Action.REMOVE_MANAGER: _("%(who)s removed the access of %(address)s"),
+    Action.INVITE: _("%(who)s sent %(address)s the invitation again"),
     Action.ASK_FOR_ACCESS: _("%(who)s asked for access"),
     Action.REMINDERS_OFF: _("%(who)s turned off their reminders"),
     Action.REMINDERS_ON: _("%(who)s turned on their reminders"),
@@ -46,6 +47,7 @@ DONE_SENTENCES: dict[Action, Promise] = {
 TRIES = WISHES | {
     Action.RENAME: _("rename the key"),
     Action.RENAME_CONSUMER: _("change the name"),
+    Action.INVITE: _("send an invitation again"),
     Action.ASK_FOR_ACCESS: _("ask for access"),
     Action.REMINDERS_OFF: _("turn off reminders"),
     Action.REMINDERS_ON: _("turn on reminders"),

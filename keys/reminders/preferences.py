@@ -67,6 +67,7 @@ def _last_one_on(consumer: Consumer) -> NotAllowed:
     return NotAllowed(
         text % {"title": consumer.title},
         advice=_("Ask someone else with access to turn theirs on first."),
+        title=_("Can't turn these reminders off"),
     )
 
 

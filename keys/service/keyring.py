@@ -47,6 +47,7 @@ from keys.service import confirmed_writes, rate_limits, read_your_writes
 from keys.service.confirmed_writes import Facts
 from keys.service.idempotency import Change, once
 from keys.service.lifetimes import check_last, current_ends, own_end, renewed_end
+from keys.service.people import people_of
 from keys.service.reconciliation import facts_of_each, settle
 from keys.service.replacements import with_replacements
 from keys.tolerance import same_time
@@ -465,6 +466,21 @@ class KeyRing:
         left = tuple(one for one in consumer.managers if one.id != manager_id)
         return Change(event, replace(consumer, managers=left))
 
+    @once
+    def invite_again(self, name: str, manager_id: str, *, token: UUID) -> Change:
+        """Mail the invitation again; raises `NotAllowed` if the manager has been here, or cannot sign in at all."""
+        with self._recorded(Action.INVITE, name, token=token) as event:
+            consumer = self.consumer(name)
+            manager = consumer.manager(manager_id)
+            rules_for(self.actor).may_change_managers(self.actor, consumer)
+            log.note(event, address=manager.email, manager_id=manager_id)
+            people = people_of(self.actor, self.environment, consumer)
+            if not any(one.manager == manager and one.may_be_invited for one in people):
+                words = _("There's no open invitation for %(email)s.") % {"email": manager.email}
+                raise NotAllowed(words, title=_("Invitation not sent"))
+            rate_limits.count_invitation(self.actor, manager.email)
+        return Change(event, consumer)
+
     # What verbs share
 
     def first_result(self, event: AuditEvent) -> Change:
@@ -475,9 +491,9 @@ class KeyRing:
             raise OutcomeUnknown(f"event {event.pk} is {event.outcome}")
         try:
             consumer = self._changed_by(event)
-            if event.action in {Action.ADD_MANAGER, Action.REMOVE_MANAGER}:
+            if event.action in MANAGING:
                 is_one = confirmed_writes.added_manager(consumer, event.facts.get("address", "")) is not None
-                return Change(event, consumer, is_gone=is_one != (event.action == Action.ADD_MANAGER))
+                return Change(event, consumer, is_gone=is_one == (event.action == Action.REMOVE_MANAGER))
             if "each" in event.facts:
                 return self._each_again(event, consumer)
             made = event.facts.get("new", "")

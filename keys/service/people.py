@@ -25,7 +25,7 @@ class Person:
     """A manager as the others may know them: by the consumer's history, which they read, and by the address alone.
 
     `trouble` is why nobody can sign in with it, `seen_at` when they last did something here, `invitation` the event of
-    their being added.
+    their being added, or last invited again.
     """
 
     manager: Manager
@@ -36,7 +36,12 @@ class Person:
 
     @property
     def is_invited(self) -> bool:
-        return not self.seen_at and (self.manager.invited or self.invitation is not None)
+        return not self.is_own and not self.seen_at and (self.manager.invited or self.invitation is not None)
+
+    @property
+    def may_be_invited(self) -> bool:
+        """True if the invitation may be mailed again."""
+        return self.is_invited and not self.trouble
 
 
 def people_of(actor: Actor, environment: str, consumer: Consumer) -> list[Person]:
@@ -73,8 +78,8 @@ def _seen(events: QuerySet[AuditEvent], addresses: list[str]) -> dict[str, datet
 
 
 def _invitations(events: QuerySet[AuditEvent]) -> dict[str, AuditEvent]:
-    added = events.filter(action=Action.ADD_MANAGER)[:INVITATIONS_AT_MOST]
-    return {_key(event.facts.get("address", "")): event for event in reversed(added)}
+    invited = events.filter(action__in=[Action.ADD_MANAGER, Action.INVITE])[:INVITATIONS_AT_MOST]
+    return {_key(event.facts.get("address", "")): event for event in reversed(invited)}
 
 
 def _key(address: str) -> str:

@@ -107,6 +107,7 @@ _AFTER: dict[Action, Callable[[Consumer, AuditEvent], Consumer | None]] = {
     Action.ADD_MANAGER: _with_manager,
     Action.REMOVE_MANAGER: _without_manager,
     Action.RENAME_CONSUMER: lambda consumer, event: replace(consumer, label=event.facts["label"]),
+    Action.INVITE: lambda consumer, event: consumer,
     Action.ASK_FOR_ACCESS: lambda consumer, event: consumer,
     Action.REMINDERS_OFF: lambda consumer, event: consumer,
     Action.REMINDERS_ON: lambda consumer, event: consumer,

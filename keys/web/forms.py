@@ -80,6 +80,7 @@ class WordsField(KeylessField):
 
 class AddressField(KeylessField, forms.EmailField):
     default_validators = [keyless, validate_email]
+    default_error_messages = {"required": _("Enter an email address.")}
 
 
 class LabelField(WordsField):
@@ -94,7 +95,7 @@ class LabelField(WordsField):
 
 
 def label_field(help_text: Any = "") -> LabelField:
-    return LabelField(label=_("Label"), help_text=help_text)
+    return LabelField(label=_("Label"), help_text=help_text, error_messages={"required": _("Enter a label.")})
 
 
 class LabelForm(OnceForm):

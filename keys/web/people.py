@@ -43,6 +43,17 @@ def add(request: Request, ring: KeyRing, name: str) -> HttpResponse:
     return _dialog_of_people(request, ring, ring.consumer(name), form)
 
 
+@require_POST
+@with_keyring
+def invite_again(request: Request, ring: KeyRing, name: str, manager_id: str) -> HttpResponse:
+    form = OnceForm(request.POST, url=request.path)
+    if not form.is_valid():
+        return _dialog_of_people(request, ring, ring.consumer(name), ManagerForm())
+    change = ring.invite_again(name, manager_id, token=form.cleaned_data["token"])
+    notice = _("We've emailed %(email)s the invitation again.") % {"email": change.event.facts["address"]}
+    return changed_response(request, ring, change, notice)
+
+
 @require_form
 @with_keyring
 @allowed(Action.REMOVE_MANAGER)

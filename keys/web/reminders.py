@@ -21,8 +21,10 @@ from keys.errors import ApiError, RateLimited
 from keys.http import Request
 from keys.reminders import calendar as feeds
 from keys.reminders.preferences import ReminderRing
+from keys.reminders.recipients import Muted
 from keys.service import rate_limits
 from keys.service.keyring import KeyRing
+from keys.types import Consumer
 from keys.web.actor import actor_of
 from keys.web.decorators import View, with_keyring
 
@@ -50,20 +52,28 @@ def page(request: Request, ring: ReminderRing) -> HttpResponse:
     mine = ring.consumers()
     consumers = Paginator(mine.consumers, CONSUMERS_ON_A_PAGE).get_page(request.GET.get("page"))
     muted = ring.muted(list(consumers.object_list))
-    rows = [(one, muted.is_reminded(ring.actor, one), muted.is_last(ring.actor, one)) for one in consumers.object_list]
-    return _page(request, ring, consumers=consumers, rows=rows, unread=mine.unread)
+    rows = [_row(ring, muted, one) for one in consumers.object_list]
+    number = consumers.number if consumers.has_other_pages() else ""
+    return _page(request, ring, consumers=consumers, rows=rows, number=number, unread=mine.unread)
 
 
 @require_POST
 @with_reminders
 def turn(request: Request, ring: ReminderRing, name: str) -> HttpResponse:
+    """The consumer's row as it is now for htmx, or back to the page."""
     on = request.POST.get("on") == "1"
-    title = {"title": ring.turn(name, on=on).title}
+    consumer = ring.turn(name, on=on)
     said = _("Reminders for %(title)s turned on.") if on else _("Reminders for %(title)s turned off.")
-    messages.success(request, said % title)
+    notice = said % {"title": consumer.title}
     number = request.POST.get("page", "")
-    page_url = reverse("keys:reminders_in", args=[ring.environment])
-    return redirect(page_url + (f"?page={number}" if re.fullmatch("[0-9]{1,6}", number) else ""))
+    number = number if re.fullmatch("[0-9]{1,6}", number) else ""
+    if request.htmx:
+        _consumer, is_on, is_last = _row(ring, ring.muted([consumer]), consumer)
+        context = {"consumer": consumer, "is_on": is_on, "is_last": is_last, "number": number, "notice": notice}
+        context |= {"environment": ring.environment, "may_change": True}
+        return render(request, "keys/_turned.html", context)
+    messages.success(request, notice)
+    return redirect(reverse("keys:reminders_in", args=[ring.environment]) + (f"?page={number}" if number else ""))
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -81,6 +91,11 @@ def revoke_address(request: Request, ring: ReminderRing) -> HttpResponse:
     ring.revoke_calendar_address()
     messages.success(request, _("Calendar address revoked."))
     return redirect("keys:reminders")
+
+
+def _row(ring: ReminderRing, muted: Muted, consumer: Consumer) -> tuple[Consumer, bool, bool]:
+    """The consumer, whether the person is reminded of it, and whether nobody else is."""
+    return consumer, muted.is_reminded(ring.actor, consumer), muted.is_last(ring.actor, consumer)
 
 
 def _page(request: Request, ring: ReminderRing, **more: Any) -> HttpResponse:

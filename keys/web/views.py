@@ -389,6 +389,13 @@ def _revealed(request: Request, ring: KeyRing, **context: Any) -> HttpResponse:
     return response
 
 
+def _headline(ring: KeyRing, change: Change) -> str:
+    """Title over a new key: what took its place, or whose it is, unless staff made it for others."""
+    if change.event.action == Action.ROTATE and change.key:
+        return _("%(title)s rotated") % {"title": change.key.title}
+    return _("New key") if ring.actor.staff else _("Your new key")
+
+
 def _new_one(change: Change) -> str:
     """The id of the key that the card is to show, wherever somebody was in its pages."""
     made = change.made[0].key if change.made else change.key
@@ -401,7 +408,7 @@ def _new_key(request: Request, ring: KeyRing, change: Change, *, has_card: bool 
         request,
         ring,
         "keys/_new_keys.html" if change.made or change.left else "keys/_new_key.html",
-        headline=_("Your new key"),
+        headline=_headline(ring, change),
         change=change,
         key=change.key,
         value=change.value,

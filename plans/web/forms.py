@@ -40,11 +40,12 @@ class ChangeForm(SeenForm):
 class CancelForm(SeenForm):
     """Done only by whoever types the name of the plan."""
 
-    plan_name = KeylessField(label=_("Plan name"), max_length=600)
+    plan_name = KeylessField(max_length=600, error_messages={"required": _("That isn't the plan's name.")})
 
     def __init__(self, data: QueryDict | None = None, *, url: str = "", expected: str) -> None:
         super().__init__(data, url=url)
         self.expected = expected
+        self.fields["plan_name"].label = _("Type “%(plan)s” to confirm") % {"plan": expected}
         self.fields["plan_name"].widget.attrs |= {"autocomplete": "off", "spellcheck": "false"}
 
     def clean_plan_name(self) -> str:

@@ -148,7 +148,7 @@ def _estimate(ring: Subscriptions, wish: Wish) -> Any:
 
 def _changed(wish: Wish) -> str:
     if wish.old is None:
-        return _("The plan %(plan)s has started. It applies from your next call.") % {"plan": wish.plan.name}
+        return _("The %(plan)s plan has started. It applies from your next call.") % {"plan": wish.plan.name}
     if wish.when is None:
-        return _("You're now on the plan %(plan)s. It applies from your next call.") % {"plan": wish.plan.name}
+        return _("You're now on the %(plan)s plan. It applies from your next call.") % {"plan": wish.plan.name}
     return _("Your plan changes to %(plan)s at the end of the billing period.") % {"plan": wish.plan.name}

@@ -42,7 +42,7 @@ def test_a_proof_is_fresh_for_so_many_minutes(proved_at, fresh):
 
 def test_every_verb_needs_it_but_new_labels_and_what_no_person_does():
     free = {Action.RENAME, Action.RENAME_CONSUMER, Action.SUPPORT_ENDED, Action.PROVIDER_ADDRESS, Action.PROVIDER_CODE}
-    free |= {Action.REMINDERS_OFF, Action.REMINDERS_ON, Action.CALENDAR_REVOKED, Action.ASK_FOR_ACCESS}
+    free |= {Action.REMINDERS_OFF, Action.REMINDERS_ON, Action.CALENDAR_REVOKED, Action.ASK_FOR_ACCESS, Action.INVITE}
     assert set(Action) - WISHES.keys() == free
 
 

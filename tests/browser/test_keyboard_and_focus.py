@@ -1,11 +1,14 @@
 """Moving about the keys page: environments, finding, what is slow, shortcuts, the focus, the visitor's time."""
 
 import re
+from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.utils import timezone
 from playwright.sync_api import Page, expect
 
+from keys.models import Action, AuditEvent, Outcome
 from sandbox import Sandbox
 from tests.helpers.stage import choose
 from tests.helpers.verbs import acme, in_time
@@ -249,8 +252,23 @@ def test_a_moment_that_is_typed_means_the_visitors_zone(
     expect(dialog).to_be_hidden()
     ends = {key["description"]: key["expiresOn"] for key in sandbox.keys("acme")}
     assert ends["CI"].startswith("2031-01-04T14:30:00")
+
+
+def test_the_history_is_in_the_visitors_manner(open_page: Any, sign_in: Any, ann: Any, sandbox: Sandbox) -> None:
+    acme(sandbox)
+    for hours, action in ((1, Action.CHANGE_END), (1000, Action.REVEAL)):
+        at = timezone.now() - timedelta(hours=hours)
+        facts = {"ends": "2031-01-04T14:30:00+00:00"}
+        place = {"environment": "production", "consumer": "acme", "outcome": Outcome.DONE}
+        AuditEvent.objects.create(user=ann, email=ann.email, action=action, started_at=at, facts=facts, **place)
+    page = open_page(timezone_id="Asia/Kolkata", locale="en-US")
+    sign_in(page, ann)
+    page.goto("/keys/")
     page.goto("/keys/activity/")
-    expect(page.get_by_text("4 Jan 2031, 20:00 IST")).to_be_visible()
+    here = at + timedelta(hours=5, minutes=30)
+    expect(page.get_by_text("Expires Jan 4, 2031, 8:00 PM GMT+5:30")).to_be_visible()
+    expect(page.locator(".events").last).to_contain_text(f"{here:%b %-d, %Y}")
+    expect(page.locator(".event-time").last).to_have_text(re.compile(f"^{here:%-I:%M}\\s{here:%p}$"))
 
 
 def test_without_javascript_times_are_in_utc(page_without_js: Page, sign_in: Any, ann: Any, sandbox: Sandbox) -> None:

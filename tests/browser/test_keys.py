@@ -170,7 +170,7 @@ def test_rotating_makes_a_new_key_and_lets_the_old_one_live_a_day(
     dialog = anns_page.get_by_role("dialog")
     expect(dialog.get_by_label("In 24 hours")).to_be_checked()
     button(dialog, "Rotate key").click()
-    expect(dialog).to_contain_text("Your new key")
+    expect(dialog).to_contain_text("CI rotated")
     old, new = named(sandbox.keys("acme"), "CI")
     assert dialog.locator("textarea").input_value() == new["key"]
     assert about(ends(old), in_time(hours=24))
@@ -383,7 +383,7 @@ def test_everything_works_without_javascript(
     page.get_by_label("Label").fill("")
     page.get_by_label("Label").evaluate("field => field.required = false")
     button(page, "Create key").click()
-    expect(page.get_by_text("This field is required.")).to_be_visible()
+    expect(page.get_by_text("Enter a label.")).to_be_visible()
     page.get_by_label("Label").fill("Staging")
     button(page, "Create key").click()
     (new,) = named(sandbox.keys("acme"), "Staging")
@@ -392,7 +392,7 @@ def test_everything_works_without_javascript(
 
     button(row(page, keys[0]), "Rotate").click()
     button(page, "Rotate key").click()
-    expect(page.get_by_role("heading", name="Your new key")).to_be_visible()
+    expect(page.get_by_role("heading", name="CI rotated")).to_be_visible()
     page.get_by_role("link", name="Done").click()
     expect(row(page, keys[0])).to_contain_text("Expires in")
 
@@ -461,9 +461,9 @@ def test_an_old_key_is_ended_from_its_row(anns_page: Page, keys: list[dict[str, 
     for width, height in ((390, 96), (1280, 60)):
         anns_page.set_viewport_size({"width": width, "height": 844})
         assert boxes(old)[0]["height"] <= height
-    button(old, "End now").click()
+    button(old, "Expire now").click()
     dialog = anns_page.get_by_role("dialog")
-    expect(dialog.get_by_role("heading")).to_have_text("End CI now?")
-    button(dialog, "End now").click()
+    expect(dialog.get_by_role("heading")).to_have_text("Expire CI now?")
+    button(dialog, "Expire now").click()
     expect(anns_page.get_by_text("The key has expired.")).to_be_visible()
     assert about(ends(named(sandbox.keys("acme"), "CI")[0]), in_time(minutes=-1))

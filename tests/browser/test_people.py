@@ -55,6 +55,38 @@ def test_a_colleague_gets_access_by_two_clicks(
 
 
 @pytest.mark.parametrize("javascript", [True, False])
+def test_an_invitation_is_sent_again(
+    javascript: bool, open_page: Any, sign_in: Any, ann: Any, sandbox: Sandbox
+) -> None:
+    acme(sandbox, invites=["zoe@acme.test"])
+    page: Page = open_page(java_script_enabled=javascript)
+    sign_in(page, ann)
+    page.goto("/keys/")
+    page.locator("[data-consumer=acme]").get_by_role("button", name="People").click()
+    page.get_by_role("button", name="Resend").click()
+    expect(page.locator("[data-notice=success]")).to_contain_text("zoe@acme.test the invitation again")
+    (invitation,) = mail.outbox
+    assert invitation.to == ["zoe@acme.test"]
+
+
+@pytest.mark.parametrize("javascript", [True, False])
+def test_reminders_are_turned_off_in_their_place(
+    javascript: bool, open_page: Any, sign_in: Any, ann: Any, sandbox: Sandbox
+) -> None:
+    acme(sandbox)
+    page: Page = open_page(java_script_enabled=javascript)
+    sign_in(page, ann)
+    page.goto("/keys/reminders/")
+    page.evaluate("document.body.dataset.same = ''")
+    page.get_by_role("button", name="Turn off").click()
+    expect(page.locator("[data-notice=success]")).to_contain_text("Reminders for Acme Inc turned off.")
+    expect(page.locator("[data-reminders=acme] .badge")).to_have_text("Off")
+    expect(page.locator("[data-same]")).to_have_count(1 if javascript else 0)
+    if javascript:
+        expect(page.get_by_role("button", name="Turn on")).to_be_focused()
+
+
+@pytest.mark.parametrize("javascript", [True, False])
 def test_somebody_is_removed_and_one_leaves(
     javascript: bool, open_page: Any, sign_in: Any, ann: Any, sandbox: Sandbox
 ) -> None:

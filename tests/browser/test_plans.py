@@ -66,10 +66,10 @@ def test_a_plan_is_changed_canceled_and_kept(bare: Page, zuplo: Sandbox) -> None
     zuplo.metering.subscribe("acme", "business", email="ann@acme.test")
     bare.reload()
     follow(bare, "Cancel plan")
-    bare.get_by_label("Plan name").fill("Team")
+    bare.get_by_label("to confirm").fill("Team")
     press(bare, "Cancel plan")
     expect(bare.locator("main")).to_contain_text("That isn't the plan's name.")
-    bare.get_by_label("Plan name").fill("Business")
+    bare.get_by_label("to confirm").fill("Business")
     press(bare, "Cancel plan")
     expect(bare.locator("main")).to_contain_text("Cancelled. The plan stays active until")
     press(bare, "Resume plan")
@@ -79,9 +79,9 @@ def test_a_plan_is_changed_canceled_and_kept(bare: Page, zuplo: Sandbox) -> None
     follow(bare, "Pro")
     bare.get_by_label("Message (optional)").fill("We grow")
     press(bare, "Send request")
-    expect(bare.locator("main")).to_contain_text("You requested the plan Pro.")
+    expect(bare.locator("main")).to_contain_text("You requested the Pro plan.")
     press(bare, "Withdraw request")
-    expect(bare.locator("main")).not_to_contain_text("You requested the plan Pro.")
+    expect(bare.locator("main")).not_to_contain_text("You requested the Pro plan.")
 
 
 def test_a_newcomer_who_pays_comes_back_to_a_key(bare: Page, sandbox: Sandbox, settings: Any) -> None:

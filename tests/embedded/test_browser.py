@@ -180,7 +180,7 @@ def test_a_plan_is_started_changed_and_canceled_in_a_dialog(chromium: Browser, p
             page.get_by_role("button", name=button).click()
             expect(page.locator("#main > .notice")).to_contain_text(plan)
         page.get_by_role("link", name="Cancel plan").click()
-        page.get_by_label("Plan name").fill("Harbour")
+        page.get_by_label("to confirm").fill("Harbour")
         page.get_by_role("button", name="Cancel plan").click()
         expect(page.locator(".api-keys h1")).to_contain_text("No plan")
     assert not (acme.consumer("acme")["metadata"] or {}).get("plan")

@@ -87,7 +87,7 @@ def test_a_key_is_created(host: Host, acme: Sandbox, htmx: bool):
 def test_a_form_with_errors_comes_back(host: Host, acme: Sandbox, htmx: bool):
     answer = host.fill_in("ann", f"{ACME}create/", htmx=htmx, label="", ends="never")
     assert answer.status_code == 422
-    assert "This field is required." in answer.text
+    assert "Enter a label." in answer.text
     assert len(acme.keys("acme")) == 2
 
 

@@ -121,7 +121,7 @@ CLAIMS = {
 }
 
 
-LEFT = ["End the old key", "These keys still work."]
+LEFT = ["Expire the old key", "These keys still work."]
 """Words about old keys where not all was done."""
 
 

@@ -365,9 +365,9 @@ PEOPLE = Scene(
         state(
             "refused",
             fill(f"{DIALOG} [name=email]", "no address"),
-            ask("#dialog form[method=post]", "#dialog .errorlist"),
+            ask("#dialog .form", "#dialog .errorlist"),
         ),
-        state("added", fill(f"{DIALOG} [name=email]", "zoe@acme.test"), ask("#dialog form[method=post]", NOTICE)),
+        state("added", fill(f"{DIALOG} [name=email]", "zoe@acme.test"), ask("#dialog .form", NOTICE)),
         state("list-after", ask(by("/acme/people/"))),
         state("remove", ask("#dialog form[action$='/remove/']:not([method=post])", "#dialog .button-danger-fill")),
         state("page", at("/keys/production/acme/people/")),
@@ -534,9 +534,9 @@ REMINDERS = Scene(
     "reminders",
     (
         state("page", at("/keys/reminders/")),
-        state("off", send(by("/acme/reminders/"))),
+        state("off", ask(by("/acme/reminders/"), NOTICE)),
         state("last-one-on", others_turn_them_off, at("/keys/reminders/")),
-        state("refused", at("/keys/reminders/"), nobody_else_has_them_on, send(by("/globex/reminders/"))),
+        state("refused", at("/keys/reminders/"), nobody_else_has_them_on, ask(by("/globex/reminders/"), TROUBLE)),
         state("calendar", at("/keys/reminders/"), send(by("/calendar/"))),
         state("calendar-made", at("/keys/reminders/")),
         state("calendar-revoked", send(by("/revoke/"))),

@@ -31,9 +31,15 @@ def managers(sandbox: Sandbox, name: str = "acme") -> list[str]:
     return sorted(one["email"] for one in sandbox.consumer(name)["managers"])
 
 
+def url_of(sandbox: Sandbox, email: str, verb: str, name: str = "acme") -> str:
+    consumer = sandbox.consumer(name)
+    people = consumer["managers"] + consumer.get("managerInvites", [])
+    (found,) = [one["id"] for one in people if one["email"] == email]
+    return f"/keys/production/{name}/people/{found}/{verb}/"
+
+
 def remove_url(sandbox: Sandbox, email: str, name: str = "acme") -> str:
-    (found,) = [one["id"] for one in sandbox.consumer(name)["managers"] if one["email"] == email]
-    return f"/keys/production/{name}/people/{found}/remove/"
+    return url_of(sandbox, email, "remove", name)
 
 
 def send(client: Client, url: str, **fields: str):
@@ -353,19 +359,83 @@ def test_of_two_who_leave_at_once_one_stays(sandbox: Sandbox, ann_client: Client
     assert len(managers(sandbox)) == 1
 
 
+# The invitation again
+
+
+def test_an_invitation_is_sent_again_to_who_has_not_been_here(
+    sandbox: Sandbox, ann_client: Client, ben_client: Client
+) -> None:
+    """C9: to nobody else, once for each form; and it is on record."""
+    acme(sandbox)
+    send(ann_client, ADD, email="zoe@acme.test")
+    mail.outbox.clear()
+    url, form = url_of(sandbox, "zoe@acme.test", "invite"), {"token": str(uuid.uuid4())}
+    for _ in range(2):
+        answer = ben_client.post(url, form, follow=True)
+        assert "emailed zoe@acme.test the invitation again." in answer.text
+    (invitation,) = mail.outbox
+    assert invitation.to == ["zoe@acme.test"]
+    assert invitation.subject == "ben@acme.test gave you access to the API keys of Acme Inc"
+    event = AuditEvent.objects.get(action=Action.INVITE)
+    assert (event.outcome, event.email, event.facts["address"]) == (Outcome.DONE, "ben@acme.test", "zoe@acme.test")
+    assert "Invited by ben@acme.test, just now" in states(ann_client)["zoe@acme.test"]
+    history = BeautifulSoup(ann_client.get("/keys/activity/").content, "html.parser")
+    assert "ben@acme.test sent zoe@acme.test the invitation again" in " ".join(history.get_text(" ").split())
+
+
+def test_only_open_invitations_are_sent_again(sandbox: Sandbox, ann_client: Client, ben_client: Client) -> None:
+    """Not to who has been here, to an address that nobody can have, to oneself, or to who was never invited."""
+    people = ["ann@acme.test", "ben@acme.test", "eve@acme.test"]
+    sandbox.add_consumer("acme", managers=people, invites=["no address", "una@acme.test"])
+    send(ben_client, ADD, email="zoe@acme.test")
+    page = BeautifulSoup(ann_client.get(URL).content, "html.parser")
+    offered = [row["data-person"] for row in page.select("[data-person]:has([action$='/invite/'])")]
+    assert offered == ["una@acme.test", "zoe@acme.test"]
+    mail.outbox.clear()
+    for email in ["ann@acme.test", "ben@acme.test", "eve@acme.test", "no address"]:
+        answer = send(ann_client, url_of(sandbox, email, "invite"))
+        assert answer.status_code == 403
+        assert f"no open invitation for {email}." in answer.text
+    assert mail.outbox == []
+
+
+@pytest.mark.parametrize("who", ["mallory", "unverified"])
+def test_a_stranger_sends_none_again(
+    who: str, sandbox: Sandbox, client_of: ClientOf, request: pytest.FixtureRequest
+) -> None:
+    acme(sandbox, invites=["una@acme.test"])
+    url = url_of(sandbox, "una@acme.test", "invite")
+    client = client_of(request.getfixturevalue(who))
+    assert send(client, url).status_code == send(client, url.replace("acme", "nobody")).status_code == 404
+    assert mail.outbox == []
+
+
+def test_invitations_sent_again_count_among_those_of_a_day(sandbox: Sandbox, ann_client: Client, settings) -> None:
+    settings.KEYS_INVITATIONS_PER_DAY = 2
+    acme(sandbox)
+    send(ann_client, ADD, email="zoe@acme.test")
+    url = url_of(sandbox, "zoe@acme.test", "invite")
+    assert send(ann_client, url).status_code == 303
+    answer = send(ann_client, url)
+    assert answer.status_code == 403
+    assert "reached the daily limit for invitations" in answer.text
+    assert [message.to for message in mail.outbox].count(["zoe@acme.test"]) == 2
+
+
 # Who may
 
 
 def test_the_operator_may_keep_it_to_staff(sandbox: Sandbox, ann_client: Client, settings) -> None:
     settings.KEYS_MANAGED_BY = "staff"
-    acme(sandbox)
+    acme(sandbox, invites=["una@acme.test"])
     page = ann_client.get(URL).text
     assert "Our team decides who has access to Acme Inc." in page
-    assert ADD not in page
-    assert "remove/" not in page
-    for verb in PEOPLE:
-        assert verb.send(ann_client, verb.url(sandbox)).status_code == 403
+    for part in (ADD, "remove/", "invite/"):
+        assert part not in page
+    for url in (*(verb.url(sandbox) for verb in PEOPLE), url_of(sandbox, "una@acme.test", "invite")):
+        assert send(ann_client, url, email="zoe@acme.test").status_code == 403
     assert managers(sandbox) == ["ann@acme.test", "ben@acme.test"]
+    assert mail.outbox == []
 
 
 class ByDomain(Provisioning):

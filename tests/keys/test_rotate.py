@@ -161,7 +161,7 @@ def test_a_half_done_rotation_says_so_and_offers_to_finish(htmx: bool, sandbox: 
     page = BeautifulSoup(response.content, "html.parser")
     assert new["key"] in page.get_text()
     assert "we couldn't confirm that the old key" in page.get_text()
-    form = page.find("button", string="End the old key").find_parent("form")
+    form = page.find("button", string="Expire the old key").find_parent("form")
     fields = {field["name"]: field["value"] for field in form.select("input[name]")}
     finished = ann_client.post(form["action"], fields, headers=headers)
     assert finished.status_code == (200 if htmx else 303)
@@ -178,7 +178,7 @@ def test_no_old_key_ends_while_nobody_can_be_shown_the_new_one(
     page = BeautifulSoup(rotate(ann_client, url_of(sandbox, "CI"), grace).content, "html.parser")
     assert "showing it" in page.get_text()
     assert "still works" in page.get_text()
-    assert page.find("button", string="End the old key")
+    assert page.find("button", string="Expire the old key")
     assert all(key["expiresOn"] is None for key in named(sandbox.keys("acme"), "CI"))
     assert AuditEvent.objects.get().outcome == Outcome.PARTLY
 
@@ -190,7 +190,7 @@ def test_ending_the_old_key_may_find_it_ended(sandbox: Sandbox, ann_client: Clie
     sandbox.fault("PATCH", "*", "drop", when="after")
     sandbox.fault("GET", "*", "drop", nth=2, times=2)
     page = BeautifulSoup(rotate(ann_client, url).content, "html.parser")
-    form = page.find("button", string="End the old key").find_parent("form")
+    form = page.find("button", string="Expire the old key").find_parent("form")
     fields = {field["name"]: field["value"] for field in form.select("input[name]")}
     assert ann_client.post(form["action"], fields).status_code == 303
     assert about(ends(named(sandbox.keys("acme"), "CI")[0]), in_time(hours=24))
@@ -296,7 +296,7 @@ def test_finishing_a_half_done_rotation_gives_each_key_its_own_end(
     sandbox.fault("POST", "*/roll-key", "status", status=404, times=0)
     page = BeautifulSoup(rotate(ann_client, "/keys/production/acme/rotate-all/", "3d").content, "html.parser")
     sandbox.clear_faults()
-    forms = [button.find_parent("form") for button in page.find_all("button", string="End the old key")]
+    forms = [button.find_parent("form") for button in page.find_all("button", string="Expire the old key")]
     assert len(forms) == 2
     for form in forms:
         fields = {field["name"]: field["value"] for field in form.select("input[name]")}
@@ -412,7 +412,7 @@ def test_the_old_key_stands_below_the_new_one_until_it_ends(sandbox: Sandbox, an
     ids = [one["data-key"] for one in page.select("[data-key]")]
     assert ids[1:] == [new["id"], old["id"]]
     buttons = [button.get_text() for button in row(page, old).select(".actions > button")]
-    assert buttons == ["Keep until…", "End now", "•••"]
+    assert buttons == ["Keep until…", "Expire now", "•••"]
     assert row(page, old).has_attr("data-old")
     assert not row(page, new).has_attr("data-old")
     assert keep(ann_client, old, "now").status_code == 303
@@ -426,7 +426,7 @@ def test_ending_now_is_asked_for_first(sandbox: Sandbox, ann_client: Client) -> 
     button = row(page, old).select_one("[name=grace]")
     asked = ann_client.get(button["formaction"], {button["name"]: button["value"]})
     form = BeautifulSoup(asked.content, "html.parser").select_one("form.form")
-    assert f"••••{new['key'][-4:]} keeps working." in asked.text
+    assert f"••••{new['key'][-4:]}) keeps working." in asked.text
     fields = {field["name"]: field["value"] for field in form.select("input")}
     answer = ann_client.post(form["action"], fields, headers={"HX-Request": "true"})
     assert "The key has expired." in answer.text
@@ -522,7 +522,7 @@ def test_each_sent_twice_is_done_once(sandbox: Sandbox, ann_client: Client) -> N
     rotate_each(ann_client, token=token)
     sandbox.clear_journal()
     again = rotate_each(ann_client, token=token)
-    assert "Nothing was done a second time." in again.text
+    assert "Copy them from the list." in again.text
     assert not FULL_KEY.search(again.text)
     assert {call.method for call in sandbox.journal()} == {"GET"}
     assert len(sandbox.keys("acme")) == 4
@@ -580,7 +580,7 @@ def test_where_one_fails_those_left_stay_as_they_are(sandbox: Sandbox, ann_clien
     assert len(mailoutbox) == 2
     again = rotate_each(ann_client, token=token)
     assert left["key"][-4:] in again.text
-    assert "End the old key" not in again.text, "what has no new key is not offered to be ended"
+    assert "Expire the old key" not in again.text, "what has no new key is not offered to be ended"
     assert len(sandbox.keys("acme")) == 3
 
 
@@ -655,7 +655,7 @@ def test_after_a_crash_a_key_that_was_replaced_before_is_still_to_be_ended(
     assert len(whole.facts["each"]) == 1
     again = rotate_each(ann_client, token=token)
     assert "These keys still work." not in again.text
-    form = BeautifulSoup(again.content, "html.parser").find("button", string="End the old key").find_parent("form")
+    form = BeautifulSoup(again.content, "html.parser").find("button", string="Expire the old key").find_parent("form")
     assert replaced["id"] in form["action"]
     fields = {field["name"]: field["value"] for field in form.select("input[name]")}
     ann_client.post(form["action"], fields)

@@ -49,10 +49,10 @@ def answer(client: Client, asked: PlanRequest, state: str, words: str = ""):
 
 def test_a_request_is_approved_and_the_customer_told(sam_client: Client, sandbox, asked) -> None:
     page = sam_client.get(f"/admin/plans/planrequest/{asked.pk}/answer/").content.decode()
-    assert "ann@acme.test requested the plan Pro." in page
+    assert "ann@acme.test requested the Pro plan." in page
     assert answer(sam_client, asked, "approved", "Welcome").status_code == 302
     assert sandbox.consumer("acme")["metadata"] == {"plan": "pro", "seats": 25}
-    (told,) = [one for one in mail.outbox if "You're now on the plan Pro" in one.subject]
+    (told,) = [one for one in mail.outbox if "You're now on the Pro plan" in one.subject]
     assert told.to == ["ann@acme.test"]
     assert "Welcome" in told.body
     event = AuditEvent.objects.get(action=Action.CHANGE_PLAN)
@@ -91,7 +91,7 @@ def test_a_newcomer_who_asked_gets_a_consumer_with_the_plan(ann_client: Client, 
         ["ann@acme.test"],
     )
     assert [key["description"] for key in consumer["apiKeys"]] == ["First key"]
-    (told,) = [one for one in mail.outbox if "You're now on the plan Pro" in one.subject]
+    (told,) = [one for one in mail.outbox if "You're now on the Pro plan" in one.subject]
     assert "Your first key is ready too" in told.body
     assert "/keys/production/" in told.body
     assert "<strong>Pro</strong>" in ann_client.get("/keys/").content.decode()
@@ -111,7 +111,7 @@ def test_a_request_of_somebody_who_is_no_manager_any_more_is_closed_and_both_sid
     asked.refresh_from_db()
     assert asked.state == RequestState.WITHDRAWN
     (told,) = mail.outbox
-    assert (told.to, told.subject) == (["ann@acme.test"], "Your request for the plan Pro was closed")
+    assert (told.to, told.subject) == (["ann@acme.test"], "Your request for the Pro plan was closed")
     assert sandbox.consumer("acme")["metadata"]["plan"] == "free"
 
 

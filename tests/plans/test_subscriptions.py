@@ -91,7 +91,7 @@ def test_an_upgrade_counts_at_once_and_tells_everybody(htmx: bool, ann_client: C
     assert response.headers.get("HX-Redirect" if htmx else "Location") == ACME
     assert plan_of(sandbox) == {"plan": "pro", "seats": 25}
     assert sandbox.keys("acme") == before
-    assert "now on the plan Pro." in ann_client.get(ACME).content.decode()
+    assert "now on the Pro plan." in ann_client.get(ACME).content.decode()
     event = AuditEvent.objects.get(action=Action.CHANGE_PLAN)
     assert (event.outcome, event.facts["plan_before"], event.facts["plan_name"]) == (Outcome.DONE, "Free", "Pro")
     assert sorted(one.to[0] for one in mail.outbox) == ["ann@acme.test", "ben@acme.test"]
@@ -137,12 +137,12 @@ def test_of_a_plan_it_is_not_said_again_what_was_undone_since(htmx: bool, ann_cl
     cancel, team, free = f"{ACME}cancel/", f"{ACME}change/team/", f"{ACME}change/free/"
     change = form(team)
     for _ in range(2):
-        assert "now on the plan Team." in told(team, change)
+        assert "now on the Team plan." in told(team, change)
     canceling = form(cancel) | {"plan_name": "Team"}
     for _ in range(2):
         assert "Plan cancelled." in told(cancel, canceling)
     page = told(team, change)
-    assert "now on the plan Team." not in page
+    assert "now on the Team plan." not in page
     assert "It has been changed since." in page
     start = form(free)
     for _ in range(2):
@@ -263,7 +263,7 @@ def test_a_request_waits_for_an_answer_and_tells_both_sides(ann_client: Client, 
         assert post(ann_client, f"{ACME}request/pro/", words="We grow").status_code == 303
     assert [one.to for one in mail.outbox] == [["ann@acme.test"], ["sales@acme.test"]]
     assert "We grow" in mail.outbox[1].body
-    assert "You requested the plan Pro." in ann_client.get(ACME).content.decode()
+    assert "You requested the Pro plan." in ann_client.get(ACME).content.decode()
     assert plan_of(sandbox)["plan"] == "free"
 
 
@@ -295,7 +295,7 @@ def test_invited_people_choose_a_private_plan(ann_client: Client, sandbox, acme)
 def test_a_colleagues_request_is_called_theirs(ann_client: Client, ben_client: Client, sandbox, acme) -> None:
     post(ben_client, f"{ACME}request/pro/")
     page = ann_client.get(ACME).content.decode()
-    assert "ben@acme.test requested the plan Pro" in page
+    assert "ben@acme.test requested the Pro plan" in page
     assert "You requested the plan" not in page
     assert "/withdraw/" not in page
 

@@ -64,6 +64,19 @@ def test_a_person_turns_reminders_off_and_on_again(sandbox, ann_client):
     assert events() == [(Action.REMINDERS_OFF, Outcome.DONE), (Action.REMINDERS_ON, Outcome.DONE)]
 
 
+def test_with_a_script_only_the_row_is_drawn_anew(sandbox, ann_client):
+    acme(sandbox)
+    answer = ann_client.post(TURN, OFF | {"page": "2"}, headers={"HX-Request": "true"})
+    assert answer.status_code == 200
+    assert "<html" not in answer.text
+    part = BeautifulSoup(answer.content, "html.parser")
+    assert [row.select_one(".badge").get_text(strip=True) for row in part.select("[data-reminders=acme]")] == ["Off"]
+    assert part.select_one("[name=page]")["value"] == "2"
+    assert "Reminders for Acme Inc turned off." in part.select_one("[hx-swap-oob='innerHTML:#notices']").get_text()
+    assert rows(ann_client) == {"acme": ("Off", "Turn on")}
+    assert "turned off." not in ann_client.get(PAGE).text, "it was said once"
+
+
 def test_it_is_done_once_however_often_it_is_sent(sandbox, ann_client):
     acme(sandbox)
     for _ in range(2):

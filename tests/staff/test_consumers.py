@@ -122,7 +122,7 @@ BAD = {
     "half a sign": ({"metadata": '{"x": "\\ud800"}'}, "This isn't valid JSON"),
     "bottomless": ({"metadata": '{"x":' * 5000 + "1" + "}" * 5000}, "This isn't valid JSON"),
     "a long label": ({"label": "x" * 101}, "at most 100 characters"),
-    "no label": ({"label": ""}, "required"),
+    "no label": ({"label": ""}, "Enter a label."),
 }
 BAD_NEW = {
     "a name in capitals": ({"name": "Initech"}, "lowercase letters a to z"),

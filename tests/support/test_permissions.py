@@ -139,6 +139,7 @@ def test_no_permission_changes_who_has_access(verb: Verb, changing, sandbox):
     assert "do this for customers" in page.text
     assert "people/add/" not in page.text
     assert "/remove/" not in page.text
+    assert "/invite/" not in page.text
     for answer in (changing.get(verb.url(sandbox)), verb.send(changing, verb.url(sandbox))):
         assert answer.status_code == 403
     assert sandbox.consumer("acme")["managers"] == before

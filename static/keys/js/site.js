@@ -215,19 +215,19 @@
   const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
   document.cookie = `${document.querySelector("[name=time-zone-cookie]").content}=${zone};path=/;max-age=31536000;samesite=lax${secure}`;
 
-  const DAY = { day: "numeric", month: "short", year: "numeric" };
+  const [DAY, CLOCK] = [{ day: "numeric", month: "short", year: "numeric" }, { hour: "numeric", minute: "2-digit" }];
+  const FORMS = { day: DAY, clock: CLOCK, "": { ...DAY, ...CLOCK, timeZoneName: "short" } };
 
   /** "3 days ago" stays; the exact time stands in its tooltip, and behind it for screen readers. */
   function localise() {
     const language = document.querySelector("[data-scripted]").lang || root.lang || "en";
     const manner = navigator.languages.find((one) => one.split("-")[0] === language.split("-")[0]) ?? language;
-    const day = new Intl.DateTimeFormat(manner, DAY);
-    const exact = new Intl.DateTimeFormat(manner, { ...DAY, hour: "numeric", minute: "2-digit", timeZoneName: "short" });
+    const forms = Object.fromEntries(Object.keys(FORMS).map((name) => [name, new Intl.DateTimeFormat(manner, FORMS[name])]));
     for (const element of document.querySelectorAll("time[data-time]:not([data-local])")) {
       const moment = new Date(element.dateTime);
       if (isNaN(moment)) continue;
       element.dataset.local = "";
-      const words = (element.dataset.time === "day" ? day : exact).format(moment);
+      const words = forms[element.dataset.time].format(moment);
       const behind = element.querySelector(".visually-hidden");
       if (!behind) element.textContent = words;
       else {
