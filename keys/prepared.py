@@ -4,11 +4,15 @@ To put it together took several times as long as SQLite took to answer it. The q
 conditions are written as ever, with a `Blank` where a value will stand. Nothing of an answer is kept.
 """
 
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Generic, TypeVar
 
 from django.db import connection
-from django.db.models import Expression, Field, QuerySet
+from django.db.models import Expression, Field, Model, QuerySet
+from django.db.models.signals import post_save
+from django.db.models.sql import InsertQuery, UpdateQuery
+
+Row = TypeVar("Row", bound=Model)
 
 
 class Blank(Expression):
@@ -37,7 +41,7 @@ class Prepared:
         sql, places, converters = known
         values |= {str(number): several[min(number, len(several) - 1)] for number in range(room)}
         with connection.cursor() as cursor:
-            cursor.execute(sql, [self._written(place, values) for place in places])
+            cursor.execute(sql, _written(places, values))
             rows = [list(row) for row in cursor.fetchall()]
         for column, (functions, expression) in converters.items():
             for row in rows:
@@ -52,7 +56,58 @@ class Prepared:
         self._known[connection.vendor, room] = known = sql, places, converters
         return known
 
-    def _written(self, place: Any, values: dict[str, Any]) -> Any:
-        if not isinstance(place, Blank):
-            return place
-        return place.output_field.get_db_prep_value(values[place.name], connection)
+
+class PreparedSave(Generic[Row]):
+    """`save()` for rows of a table without parents, and without fields that fill themselves. It sends `post_save`."""
+
+    def __init__(self, model: type[Row]) -> None:
+        self.model = model
+        self._known: dict[tuple[str, ...], tuple[str, Sequence[Any]]] = {}
+
+    def insert(self, row: Row) -> None:
+        """Store a new row; it gets its primary key."""
+        with connection.cursor() as cursor:
+            cursor.execute(*self._statement(row, ()))
+            (row.pk,) = cursor.fetchone()
+        row._state.adding, row._state.db = False, connection.alias
+        self._tell(row)
+
+    def update(self, row: Row, *names: str) -> None:
+        """Store these fields of a row."""
+        with connection.cursor() as cursor:
+            cursor.execute(*self._statement(row, names))
+        self._tell(row, names)
+
+    def _statement(self, row: Row, names: tuple[str, ...]) -> tuple[str, list[Any]]:
+        if (connection.vendor, *names) not in self._known:
+            self._known[connection.vendor, *names] = self._update(names) if names else self._insert()
+        sql, places = self._known[connection.vendor, *names]
+        return sql, _written(places, vars(row))
+
+    def _insert(self) -> tuple[str, Sequence[Any]]:
+        fields = [one for one in self.model._meta.concrete_fields if not (one.primary_key or one.generated)]
+        query = InsertQuery(self.model)
+        query.insert_values(fields, [self.model(**{one.attname: Blank(one.attname, one) for one in fields})])
+        compiler: Any = query.get_compiler(connection=connection)
+        compiler.returning_fields = [self.model._meta.pk]
+        ((sql, places),) = compiler.as_sql()
+        return sql, places
+
+    def _update(self, names: tuple[str, ...]) -> tuple[str, Sequence[Any]]:
+        pk, *fields = (self.model._meta.get_field(name) for name in (self.model._meta.pk.name, *names))
+        query = self.model._base_manager.filter(pk=Blank(pk.attname, pk)).query.chain(UpdateQuery)
+        query.add_update_values({one.name: Blank(one.attname, one) for one in fields})
+        found: tuple[str, Sequence[Any]] = query.get_compiler(connection=connection).as_sql()
+        return found
+
+    def _tell(self, row: Row, names: tuple[str, ...] = ()) -> None:
+        told = {"created": not names, "update_fields": frozenset(names) or None, "raw": False}
+        post_save.send(self.model, instance=row, using=connection.alias, **told)
+
+
+def _written(places: Sequence[Any], values: Mapping[str, Any]) -> list[Any]:
+    """The parameters of a statement: where a blank stands, the value of its name."""
+    return [
+        place.output_field.get_db_prep_value(values[place.name], connection) if isinstance(place, Blank) else place
+        for place in places
+    ]

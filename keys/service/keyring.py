@@ -233,7 +233,7 @@ class KeyRing:
             rules_for(self.actor).may_create(self.actor, consumer)
             facts = log.note(event, **confirmed_writes.facts_of_new_key(consumer.key_ids, label, ends))
             full = self._redacted_for_staff(confirmed_writes.make_key(self.api, name, facts))
-            log.note_new_key(event, full.key)
+            log.add_new_key(event, full.key)
         return Change(event, consumer.with_key(full.key), full.key, full.value)
 
     def check_newcomer(self) -> None:
@@ -261,7 +261,7 @@ class KeyRing:
             facts = confirmed_writes.facts_of_new_key((), label, ends)
             log.note(event, title=new.label, manager=self.actor.email, metadata=dict(new.metadata), **told, **facts)
             consumer, full = confirmed_writes.make_consumer(self.api, new, facts)
-            log.note_new_key(event, full.key, consumer_id=consumer.id)
+            log.add_new_key(event, full.key, consumer_id=consumer.id)
         return Change(event, consumer.with_key(full.key), full.key, full.value)
 
     @once
@@ -287,7 +287,7 @@ class KeyRing:
             wanted = key.label if label is None else label
             log.note(event, key, label=wanted)
             renamed = key if wanted == key.label else confirmed_writes.rename_key(self.api, key, wanted)
-            log.note(event, label=renamed.label)
+            log.add(event, label=renamed.label)
         renamed = replace(key, label=renamed.label)
         return Change(event, consumer.with_key(renamed), renamed)
 
@@ -385,7 +385,8 @@ class KeyRing:
             facts = confirmed_writes.facts_of_new_key(before.key_ids, "", ends)
             log.note(event, old=old, was=was, names=names, **facts)
             rolled, new = confirmed_writes.roll_keys(self.api, before, old_ends, facts)
-            log.note_new_key(event, new.key)
+            log.add_new_key(event, new.key)
+            log.note(event)
             new = self._redacted_for_staff(new)
             consumer, unended = self._end_old(event, rolled.with_key(new.key), new)
         last = _last_end(consumer, old_ends, before.key_ids)
@@ -445,7 +446,7 @@ class KeyRing:
             rate_limits.count_invitation(self.actor, email)
             log.note(event, address=email)
             manager = confirmed_writes.add_manager(self.api, name, email)
-            log.note(event, manager_id=manager.id)
+            log.add(event, manager_id=manager.id)
         return Change(event, replace(consumer, managers=(*consumer.managers, manager)))
 
     @once
@@ -574,7 +575,8 @@ class KeyRing:
         old_one = {"old": confirmed_writes.ends_of_old([old], old_ends), "was": current_ends(old)}
         facts = log.note(event, old, **old_one, **facts)
         new = self._redacted_for_staff(confirmed_writes.make_key(self.api, consumer.name, facts, label))
-        log.note_new_key(event, new.key)
+        log.add_new_key(event, new.key)
+        log.note(event)
         consumer, unended = self._end_old(event, consumer.with_key(new.key), new)
         return consumer, new, unended
 
