@@ -152,7 +152,7 @@ class KeyRing:
         readable = [entry for entry in entries if isinstance(entry, Consumer)]
         found = {consumer.name: consumer for consumer in readable if may_manage(self.actor, consumer)}
         known = self._with_recent_changes(found).values() if self.actor.emails else ()
-        mine = [consumer for consumer in known if may_manage(self.actor, consumer)]
+        mine = [one for one in known if found.get(one.name) is one or may_manage(self.actor, one)]
         # Others' entries, which come along where the filter has no effect, are nothing to this person.
         unread = {entry.id for entry in entries if isinstance(entry, Unread) and may_be_managed(self.actor, entry)}
         unjudged = {one.name for one in readable if one.name not in found and may_be_managed(self.actor, one)}
