@@ -7,7 +7,7 @@ conditions are written as ever, with a `Blank` where a value will stand. Nothing
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Generic, TypeVar
 
-from django.db import connection
+from django.db import DatabaseError, connection
 from django.db.models import Expression, Field, Model, QuerySet
 from django.db.models.signals import post_save
 from django.db.models.sql import InsertQuery, UpdateQuery
@@ -39,7 +39,8 @@ class Prepared:
         room = 1 << (len(several) - 1).bit_length() if several else 0
         known = self._known.get((connection.vendor, room)) or self._prepare(room)
         sql, places, converters = known
-        values |= {str(number): several[min(number, len(several) - 1)] for number in range(room)}
+        filled = [*several, *list(several[-1:]) * (room - len(several))]
+        values |= {str(number): value for number, value in enumerate(filled)}
         with connection.cursor() as cursor:
             cursor.execute(sql, _written(places, values))
             rows = [list(row) for row in cursor.fetchall()]
@@ -55,6 +56,24 @@ class Prepared:
         converters = compiler.get_converters([column for column, *_sql in compiler.select])
         self._known[connection.vendor, room] = known = sql, places, converters
         return known
+
+
+class PreparedUpdate:
+    """An `update()`: `build` makes the queryset, and says what its rows get."""
+
+    def __init__(self, build: Callable[[], tuple[QuerySet[Any, Any], dict[str, Any]]]) -> None:
+        self.build = build
+        self._known: dict[str, tuple[str, Sequence[Any]]] = {}
+
+    def count(self, **values: Any) -> int:
+        """Update the rows for these values: how many they were."""
+        known = self._known.get(connection.vendor)
+        if known is None:
+            known = self._known[connection.vendor] = _sql_of_update(*self.build())
+        sql, places = known
+        with connection.cursor() as cursor:
+            cursor.execute(sql, _written(places, values))
+            return int(cursor.rowcount)
 
 
 class PreparedSave(Generic[Row]):
@@ -76,6 +95,8 @@ class PreparedSave(Generic[Row]):
         """Store these fields of a row."""
         with connection.cursor() as cursor:
             cursor.execute(*self._statement(row, names))
+            if not cursor.rowcount:
+                raise DatabaseError("the row is not there any more")
         self._tell(row, names)
 
     def _statement(self, row: Row, names: tuple[str, ...]) -> tuple[str, list[Any]]:
@@ -94,15 +115,20 @@ class PreparedSave(Generic[Row]):
         return sql, places
 
     def _update(self, names: tuple[str, ...]) -> tuple[str, Sequence[Any]]:
-        pk, *fields = (self.model._meta.get_field(name) for name in (self.model._meta.pk.name, *names))
-        query = self.model._base_manager.filter(pk=Blank(pk.attname, pk)).query.chain(UpdateQuery)
-        query.add_update_values({one.name: Blank(one.attname, one) for one in fields})
-        found: tuple[str, Sequence[Any]] = query.get_compiler(connection=connection).as_sql()
-        return found
+        blanks = {one.name: Blank(one.attname, one) for one in self.model._meta.concrete_fields}
+        row = self.model._base_manager.filter(pk=blanks[self.model._meta.pk.name])
+        return _sql_of_update(row, {name: blanks[name] for name in names})
 
     def _tell(self, row: Row, names: tuple[str, ...] = ()) -> None:
         told = {"created": not names, "update_fields": frozenset(names) or None, "raw": False}
         post_save.send(self.model, instance=row, using=connection.alias, **told)
+
+
+def _sql_of_update(rows: QuerySet[Any, Any], values: dict[str, Any]) -> tuple[str, Sequence[Any]]:
+    query: Any = rows.query.chain(UpdateQuery)
+    query.add_update_values(values)
+    found: tuple[str, Sequence[Any]] = query.get_compiler(connection=connection).as_sql()
+    return found
 
 
 def _written(places: Sequence[Any], values: Mapping[str, Any]) -> list[Any]:

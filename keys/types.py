@@ -424,11 +424,11 @@ def _object(data: Any) -> dict[str, Any]:
 
 
 def _with_keys_and_managers(data: Any) -> dict[str, Any]:
-    data = _object(data)
+    found = _object(data)
     for asked in ("managers", "apiKeys"):
-        if not isinstance(data.get(asked), list):
+        if not isinstance(found.get(asked), list):
             raise OddAnswer(f"{asked} was asked for and is not there")
-    return data
+    return found
 
 
 def _managers(data: dict[str, Any]) -> tuple[tuple[Manager, ...], tuple[UnreadPart, ...]]:

@@ -202,8 +202,8 @@ def lock(event: AuditEvent, name: str, *, within: float) -> bool:
             event.lock = None
             _free_abandoned(wanted)
         else:
-            values = {"environment": event.environment, "consumer": name, "since": event.started_at, "pk": event.pk}
-            return bool(_CHANGES_OF_OTHERS.rows(**values))
+            values: Any = {"environment": event.environment, "consumer": name, "since": event.started_at}
+            return bool(_CHANGES_OF_OTHERS.rows(**values, pk=event.pk))
     raise Busy(f"{wanted} is locked")
 
 
