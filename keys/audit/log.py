@@ -110,13 +110,16 @@ def add_new_key(event: AuditEvent, key: ApiKey, **facts: Any) -> None:
     add(event, key if event.action == Action.CREATE else None, new=key.id, new_ending=key.ending, **facts)
 
 
-def recent_changes(actor: Actor, environment: str, consumers: Collection[str]) -> list[AuditEvent]:
+def recent_changes(
+    actor: Actor, environment: str, consumers: Collection[str], *, is_all: bool = False
+) -> list[AuditEvent]:
     """Read-your-writes: changes that lists may not show yet, to these consumers and to one that this newcomer has made.
 
-    And such of which nobody knows yet whether they were done, unless they are under way.
+    And such of which nobody knows yet whether they were done, unless they are under way. These consumers may be all
+    that is asked about.
     """
     values = {"environment": environment, "since": timezone.now() - LAG, "user_id": actor.user_id}
-    rows = _RECENT.rows(list(consumers), **values)
+    rows = (_RECENT_OF if is_all else _RECENT).rows(list(consumers), **values)
     made = {row[_COLUMNS.index("consumer")] for row in rows} - {*consumers}
     if made:  # a newcomer's, which others may have changed since
         rows = _RECENT.rows([*consumers, *made], **values)
@@ -124,19 +127,22 @@ def recent_changes(actor: Actor, environment: str, consumers: Collection[str]) -
     return [event for event in events if not _is_under_way(event)]
 
 
-def _recent(names: list[str]) -> QuerySet[Any, Any]:
-    """Changes since then to these consumers, and what this newcomer has made."""
-    is_news = Q(recency__gte=Blank("since", DateTimeField()))
-    # Said of either half, for SQLite to see that an index of its own answers it.
-    of_consumers = Q(consumer__in=[Blank(name, CharField()) for name in names])
-    of_newcomer = Q(user_id=Blank("user_id", IntegerField()), facts__has_key="manager")
-    theirs = of_consumers & is_news | of_newcomer & is_news
+def _recent(theirs: Q) -> QuerySet[Any, Any]:
     events = AuditEvent.objects.filter(theirs, environment=Blank("environment", CharField()))
     return events.order_by("ended_at", "pk").values_list(*_COLUMNS)
 
 
+def _of(names: list[str]) -> Q:
+    """Changes since then to these consumers."""
+    return Q(consumer__in=[Blank(name, CharField()) for name in names], recency__gte=_SINCE)
+
+
 _COLUMNS = [field.attname for field in AuditEvent._meta.concrete_fields]
-_RECENT = Prepared(_recent)
+_SINCE = Blank("since", DateTimeField())
+# "Since" is said of either half, for SQLite to see that an index of its own answers it.
+_OF_NEWCOMER = Q(user_id=Blank("user_id", IntegerField()), facts__has_key="manager", recency__gte=_SINCE)
+_RECENT = Prepared(lambda names: _recent(_of(names) | _OF_NEWCOMER))
+_RECENT_OF = Prepared(lambda names: _recent(_of(names)))
 
 
 def unsettled(now: datetime) -> Q:

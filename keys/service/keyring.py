@@ -170,7 +170,8 @@ class KeyRing:
             if self.actor.sees_all or is_named(self.actor, odd.entry):
                 raise
             raise NotFound("cannot be read, and not surely this person's") from odd
-        consumer = self._with_recent_changes(found, {name} if self.actor.sees_all else set()).get(name)
+        asked = {name} if self.actor.sees_all else set()
+        consumer = self._with_recent_changes(found, asked, is_all=bool(found)).get(name)
         # Our own changes may take a manager away before the API shows it, but make nobody one.
         if consumer is None or not all(may_see(self.actor, one) for one in (consumer, *found.values())):
             raise NotFound("absent, or not this person's")
@@ -519,14 +520,17 @@ class KeyRing:
         except ValueHidden:
             return ""
 
-    def _with_recent_changes(self, found: dict[str, Consumer], asked: Collection[str] = ()) -> dict[str, Consumer]:
+    def _with_recent_changes(
+        self, found: dict[str, Consumer], asked: Collection[str] = (), *, is_all: bool = False
+    ) -> dict[str, Consumer]:
         """Read-your-writes: what the Developer API answered, and what of our own changes it may not show yet.
 
         Changes of which it was not known whether they were done are settled by this look, also those to what was
         asked for by name and not found. What is missing in a list may be there, and not be this person's any more.
+        Nothing is missing where what was found `is_all` that was asked for.
         """
         known, looked_at = dict(found), {*found, *asked}
-        for event in log.recent_changes(self.actor, self.environment, looked_at):
+        for event in log.recent_changes(self.actor, self.environment, looked_at, is_all=is_all):
             if event.outcome in OPEN and event.consumer in looked_at:
                 settle(event, found.get(event.consumer))
             consumer = known.pop(event.consumer, None) or read_your_writes.new_consumer(event)
