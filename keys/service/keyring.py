@@ -353,7 +353,7 @@ class KeyRing:
                 wanted = label
             log.note(event, label=wanted, were={"label": was})
             kept = was if wanted == was else confirmed_writes.rename_consumer(self.api, name, wanted, was)
-            log.note(event, label=kept)
+            log.add(event, label=kept)
         return Change(event, replace(consumer, label=kept))
 
     @once
