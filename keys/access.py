@@ -78,7 +78,7 @@ def staff_rights(may: Callable[[str], bool]) -> frozenset[Right]:
 
 def same_address(one: str, other: str) -> bool:
     """Equal but for the case of ASCII letters: any further folding would let look-alikes in."""
-    return _ascii_lower(one) == _ascii_lower(other)
+    return one == other or _ascii_lower(one) == _ascii_lower(other)
 
 
 def may_manage(actor: Actor, consumer: Consumer) -> bool:

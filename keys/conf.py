@@ -8,6 +8,8 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from django.conf import settings as django_settings
+from django.core.signals import setting_changed
+from django.dispatch import receiver
 
 DEFAULTS: dict[str, Any] = {
     "ZUPLO_API_URL": "https://dev.zuplo.com",
@@ -63,15 +65,24 @@ DEFAULTS: dict[str, Any] = {
 
 
 class Settings:
-    """Django's settings, with this app's own names found in `KEYS` or given a default."""
+    """Django's settings, with this app's own names found in `KEYS` or given a default. Each is looked up once."""
 
     def __getattr__(self, name: str) -> Any:
         if name not in DEFAULTS or hasattr(django_settings, name):
-            return getattr(django_settings, name)
-        return getattr(django_settings, "KEYS", {}).get(name, DEFAULTS[name])
+            value = getattr(django_settings, name)
+        else:
+            value = getattr(django_settings, "KEYS", {}).get(name, DEFAULTS[name])
+        vars(self)[name] = value
+        return value
 
 
 settings = Settings()
+
+
+@receiver(setting_changed)
+def _look_up_again(**_change: Any) -> None:
+    """For tests: nothing else changes a setting of a running process."""
+    vars(settings).clear()
 
 
 def language_of_the_site(_addresses: list[str]) -> dict[str, str]:

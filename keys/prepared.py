@@ -4,11 +4,15 @@ To put it together took several times as long as SQLite took to answer it. The q
 conditions are written as ever, with a `Blank` where a value will stand. Nothing of an answer is kept.
 """
 
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Generic, TypeVar
 
-from django.db import connection
-from django.db.models import Expression, Field, QuerySet
+from django.db import DatabaseError, connection
+from django.db.models import Expression, Field, Model, QuerySet
+from django.db.models.signals import post_save
+from django.db.models.sql import InsertQuery, UpdateQuery
+
+Row = TypeVar("Row", bound=Model)
 
 
 class Blank(Expression):
@@ -35,9 +39,10 @@ class Prepared:
         room = 1 << (len(several) - 1).bit_length() if several else 0
         known = self._known.get((connection.vendor, room)) or self._prepare(room)
         sql, places, converters = known
-        values |= {str(number): several[min(number, len(several) - 1)] for number in range(room)}
+        filled = [*several, *list(several[-1:]) * (room - len(several))]
+        values |= {str(number): value for number, value in enumerate(filled)}
         with connection.cursor() as cursor:
-            cursor.execute(sql, [self._written(place, values) for place in places])
+            cursor.execute(sql, _written(places, values))
             rows = [list(row) for row in cursor.fetchall()]
         for column, (functions, expression) in converters.items():
             for row in rows:
@@ -52,7 +57,83 @@ class Prepared:
         self._known[connection.vendor, room] = known = sql, places, converters
         return known
 
-    def _written(self, place: Any, values: dict[str, Any]) -> Any:
-        if not isinstance(place, Blank):
-            return place
-        return place.output_field.get_db_prep_value(values[place.name], connection)
+
+class PreparedUpdate:
+    """An `update()`: `build` makes the queryset, and says what its rows get."""
+
+    def __init__(self, build: Callable[[], tuple[QuerySet[Any, Any], dict[str, Any]]]) -> None:
+        self.build = build
+        self._known: dict[str, tuple[str, Sequence[Any]]] = {}
+
+    def count(self, **values: Any) -> int:
+        """Update the rows for these values: how many they were."""
+        known = self._known.get(connection.vendor)
+        if known is None:
+            known = self._known[connection.vendor] = _sql_of_update(*self.build())
+        sql, places = known
+        with connection.cursor() as cursor:
+            cursor.execute(sql, _written(places, values))
+            return int(cursor.rowcount)
+
+
+class PreparedSave(Generic[Row]):
+    """`save()` for rows of a table without parents, and without fields that fill themselves. It sends `post_save`."""
+
+    def __init__(self, model: type[Row]) -> None:
+        self.model = model
+        self._known: dict[tuple[str, ...], tuple[str, Sequence[Any]]] = {}
+
+    def insert(self, row: Row) -> None:
+        """Store a new row; it gets its primary key."""
+        with connection.cursor() as cursor:
+            cursor.execute(*self._statement(row, ()))
+            (row.pk,) = cursor.fetchone()
+        row._state.adding, row._state.db = False, connection.alias
+        self._tell(row)
+
+    def update(self, row: Row, *names: str) -> None:
+        """Store these fields of a row."""
+        with connection.cursor() as cursor:
+            cursor.execute(*self._statement(row, names))
+            if not cursor.rowcount:
+                raise DatabaseError("the row is not there any more")
+        self._tell(row, names)
+
+    def _statement(self, row: Row, names: tuple[str, ...]) -> tuple[str, list[Any]]:
+        if (connection.vendor, *names) not in self._known:
+            self._known[connection.vendor, *names] = self._update(names) if names else self._insert()
+        sql, places = self._known[connection.vendor, *names]
+        return sql, _written(places, vars(row))
+
+    def _insert(self) -> tuple[str, Sequence[Any]]:
+        fields = [one for one in self.model._meta.concrete_fields if not (one.primary_key or one.generated)]
+        query = InsertQuery(self.model)
+        query.insert_values(fields, [self.model(**{one.attname: Blank(one.attname, one) for one in fields})])
+        compiler: Any = query.get_compiler(connection=connection)
+        compiler.returning_fields = [self.model._meta.pk]
+        ((sql, places),) = compiler.as_sql()
+        return sql, places
+
+    def _update(self, names: tuple[str, ...]) -> tuple[str, Sequence[Any]]:
+        blanks = {one.name: Blank(one.attname, one) for one in self.model._meta.concrete_fields}
+        row = self.model._base_manager.filter(pk=blanks[self.model._meta.pk.name])
+        return _sql_of_update(row, {name: blanks[name] for name in names})
+
+    def _tell(self, row: Row, names: tuple[str, ...] = ()) -> None:
+        told = {"created": not names, "update_fields": frozenset(names) or None, "raw": False}
+        post_save.send(self.model, instance=row, using=connection.alias, **told)
+
+
+def _sql_of_update(rows: QuerySet[Any, Any], values: dict[str, Any]) -> tuple[str, Sequence[Any]]:
+    query: Any = rows.query.chain(UpdateQuery)
+    query.add_update_values(values)
+    found: tuple[str, Sequence[Any]] = query.get_compiler(connection=connection).as_sql()
+    return found
+
+
+def _written(places: Sequence[Any], values: Mapping[str, Any]) -> list[Any]:
+    """The parameters of a statement: where a blank stands, the value of its name."""
+    return [
+        place.output_field.get_db_prep_value(values[place.name], connection) if isinstance(place, Blank) else place
+        for place in places
+    ]

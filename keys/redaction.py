@@ -104,4 +104,5 @@ def _is_harmful(sign: str, needed: frozenset[str]) -> bool:
 
 def ending_of(value: str) -> str:
     # Common to every documented mask: the last four characters are the key's own. A short value shows none.
-    return value[-4:] if len(value) >= 12 and not looks_masked(value[-4:]) else ""
+    end = value[-4:]
+    return end if len(value) >= 12 and (end.isalnum() or not looks_masked(end)) else ""

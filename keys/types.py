@@ -7,10 +7,10 @@ left out of it and counted instead: it hides no other, and grants nothing. A ful
 
 import hashlib
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.utils import timezone
 from django.utils.translation import gettext as _
@@ -25,6 +25,8 @@ KEYS_IN_A_LIST = 1000  # of one consumer, the newest; others are found by their 
 NAME = re.compile(r"[A-Za-z0-9_:-]{1,128}")
 ID = re.compile(r"[A-Za-z0-9_-]{1,128}")
 VALUE = re.compile(r"[!-~]{1,512}")
+Dates = tuple[datetime, datetime | None]
+"""When a key was made, and when it ends."""
 LEAP_SECOND = re.compile(r"(T\d\d:\d\d:)60(\.\d+)?")
 
 
@@ -64,18 +66,15 @@ class ApiKey:
 
     @classmethod
     def from_json(cls, data: Any, consumer: str) -> "ApiKey":
-        data = _object(data)
-        created_on = _time(data, "createdOn")
-        if created_on is None:
-            raise OddAnswer("a key without createdOn")
+        key_id, label, shown, (created_on, expires_on) = _parts_of_key(data)
         return cls(
-            id=_match(ID, data, "id"),
+            id=key_id,
             consumer=consumer,
-            label=without_keys(_text(data, "description")),
-            ending=ending_of(_text(data, "key")),
+            label=as_shown(label),
+            ending=ending_of(harmless(shown)),
             created_on=created_on,
-            expires_on=_time(data, "expiresOn"),
-            raw_label=data.get("description") or "",
+            expires_on=expires_on,
+            raw_label=label,
         )
 
     @property
@@ -161,6 +160,43 @@ class Consumer:
     unread: tuple[UnreadPart, ...] = ()
     id: str = field(default="", compare=False)
     """Tells it from an earlier consumer of the same name; "" where it is not known."""
+    rest: "tuple[dict[str, Any], Callable[[Any], Consumer]] | None" = field(default=None, compare=False, repr=False)
+    """Of one in a list: what of it was not read yet, and what reads it."""
+    dates: tuple[Dates, ...] = field(default=(), compare=False, repr=False)
+    """Of the same: those of its keys."""
+
+    @classmethod
+    def listed(cls, data: Any, read: "Callable[[Any], Consumer]") -> "Consumer":
+        """One of many in a list: whose it is, and its name; the rest is read once somebody asks for it.
+
+        It raises what reading it would.
+        """
+        data = _with_keys_and_managers(data)
+        managers, odd_managers = _managers(data)
+        if odd_managers:
+            return read(data)
+        consumer = cls.__new__(cls)
+        for name, value in (
+            ("name", _match(NAME, data, "name")),
+            ("label", as_shown(_raw_text(data, "description"))),
+            ("managers", managers),
+            ("rest", (data, read)),
+            ("dates", _dates_of_keys(data["apiKeys"])),
+        ):
+            object.__setattr__(consumer, name, value)
+        return consumer
+
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any:
+            """Deferred fields: one that was not read yet."""
+            if name == "rest" or name not in self.__slots__ or not self.rest:
+                raise AttributeError(name)
+            data, read = self.rest
+            whole = read(data)
+            for field_name in self.__slots__:
+                object.__setattr__(self, field_name, getattr(whole, field_name))
+            return getattr(self, name)
 
     @classmethod
     def from_json(cls, data: Any) -> "Consumer":
@@ -170,7 +206,7 @@ class Consumer:
         keys, odd_keys = _keys(data, name)
         return cls(
             name=name,
-            label=without_keys(_text(data, "description")),
+            label=as_shown(_raw_text(data, "description")),
             managers=managers,
             keys=newest_first(keys),
             tags=shown_tags(_map(data, "tags")),
@@ -183,10 +219,7 @@ class Consumer:
     @classmethod
     def from_read(cls, data: Any) -> "Consumer":
         """The answer to a read, which asked for keys and managers: without them nothing can be judged."""
-        for asked in ("managers", "apiKeys"):
-            if not isinstance(_object(data).get(asked), list):
-                raise OddAnswer(f"{asked} was asked for and is not there")
-        return cls.from_json(data)
+        return cls.from_json(_with_keys_and_managers(data))
 
     @property
     def unread_keys(self) -> list[str]:
@@ -195,7 +228,7 @@ class Consumer:
 
     @property
     def has_all_managers(self) -> bool:
-        return all(part.kind != "manager" for part in self.unread)
+        return bool(self.rest) or all(part.kind != "manager" for part in self.unread)
 
     def tags_to_write(self, wanted: Mapping[str, str]) -> dict[str, Any]:
         """These tags, with those that are as they were shown written again just as they stand upstream."""
@@ -220,6 +253,24 @@ class Consumer:
     @property
     def ended_keys(self) -> list[ApiKey]:
         return [key for key in self.keys if key.is_ended]
+
+    @property
+    def open_dates(self) -> list[Dates]:
+        """Those of the open keys; of one in a list they are told without reading the rest of it."""
+        if self.rest:
+            return [dates for dates in self.dates if dates[1] is None or dates[1] > timezone.now()]
+        return [(key.created_on, key.expires_on) for key in self.open_keys]
+
+    @property
+    def open_keys(self) -> list[ApiKey]:
+        """The keys that work, but for those that were replaced or have leaked, where that was looked up."""
+        return [key for key in self.live_keys if key.replaced_by is None and not key.leaked]
+
+    @property
+    def has_ends(self) -> bool:
+        """True if a key of it has an end."""
+        ends = [ends for _made, ends in self.dates] if self.rest else [key.expires_on for key in self.keys]
+        return any(ends)
 
     @property
     def leaked_keys(self) -> list[ApiKey]:
@@ -257,6 +308,8 @@ class Consumer:
 
     def matches(self, words: str) -> bool:
         """True if its name, its label or one of its keys holds all these words."""
+        if not words:
+            return True
         texts = [self.name, self.label, *(text for key in self.keys for text in (key.label, key.ending))]
         known = "\n".join(texts).casefold()
         return all(word in known for word in words.casefold().split())
@@ -370,6 +423,14 @@ def _object(data: Any) -> dict[str, Any]:
     return data
 
 
+def _with_keys_and_managers(data: Any) -> dict[str, Any]:
+    found = _object(data)
+    for asked in ("managers", "apiKeys"):
+        if not isinstance(found.get(asked), list):
+            raise OddAnswer(f"{asked} was asked for and is not there")
+    return found
+
+
 def _managers(data: dict[str, Any]) -> tuple[tuple[Manager, ...], tuple[UnreadPart, ...]]:
     """The managers, added and invited, and those of them that could not be read.
 
@@ -405,6 +466,27 @@ def _keys(data: dict[str, Any], consumer: str) -> tuple[list[ApiKey], tuple[Unre
     return found, tuple(unread)
 
 
+def _parts_of_key(data: Any) -> tuple[str, str, str, Dates]:
+    """Its id, label, mask or value, and dates."""
+    data = _object(data)
+    created_on = _time(data, "createdOn")
+    if created_on is None:
+        raise OddAnswer("a key without createdOn")
+    dates = created_on, _time(data, "expiresOn")
+    return _match(ID, data, "id"), _raw_text(data, "description"), _raw_text(data, "key"), dates
+
+
+def _dates_of_keys(entries: list[Any]) -> tuple[Dates, ...]:
+    """Those of the keys that can be read."""
+    found = []
+    for entry in entries:
+        try:
+            found.append(_parts_of_key(entry)[3])
+        except OddAnswer:
+            continue
+    return tuple(found)
+
+
 def _map(data: dict[str, Any], field: str) -> dict[str, Any]:
     """The operator's own data; nothing of it is needed, so an odd shape is no reason to fail."""
     value = data.get(field)
@@ -432,10 +514,14 @@ def as_shown(label: str) -> str:
 
 def _text(data: dict[str, Any], field: str, *, is_address: bool = False) -> str:
     """A text made harmless; null, absent and "" are the same."""
+    return harmless(_raw_text(data, field), is_address=is_address)
+
+
+def _raw_text(data: dict[str, Any], field: str) -> str:
     value = data.get(field)
     if value is not None and not isinstance(value, str):
         raise OddAnswer(f"{field} is no text")
-    return harmless(value or "", is_address=is_address)
+    return value or ""
 
 
 def _match(pattern: re.Pattern[str], data: dict[str, Any], field: str) -> str:
@@ -461,7 +547,16 @@ def _time(data: dict[str, Any], field: str) -> datetime | None:
     if value is None or value == "":
         return None
     try:
-        moment = datetime.fromisoformat(LEAP_SECOND.sub(r"\g<1>59.999999", value.upper()))
+        moment = _moment(value)
+        if moment.tzinfo is UTC:
+            return moment
         return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
-    except (AttributeError, TypeError, ValueError, OverflowError) as problem:
+    except (TypeError, ValueError, OverflowError) as problem:
         raise OddAnswer(f"{field} is no time") from problem
+
+
+def _moment(value: Any) -> datetime:
+    try:
+        return datetime.fromisoformat(value)
+    except ValueError:  # as nearly none is, the rest is looked for only then
+        return datetime.fromisoformat(LEAP_SECOND.sub(r"\g<1>59.999999", value.upper()))

@@ -3,20 +3,20 @@
 import logging
 import time
 from collections.abc import Collection, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from django.db import IntegrityError, transaction
-from django.db.models import CharField, DateTimeField, IntegerField, Q, QuerySet
+from django.db import IntegrityError, connection, transaction
+from django.db.models import BigAutoField, CharField, DateTimeField, IntegerField, Q, QuerySet
 from django.utils import timezone
 
 from keys.access import Actor
 from keys.errors import ApiError, Busy, NotAllowed, NotFound, OutcomeUnknown, RateLimited
 from keys.green_threads import give_back_connection
 from keys.models import NOT_DONE, READS, Action, AuditEvent, Outcome
-from keys.prepared import Blank, Prepared
+from keys.prepared import Blank, Prepared, PreparedSave
 from keys.types import ApiKey
 
 logger = logging.getLogger(__name__)
@@ -24,6 +24,9 @@ logger = logging.getLogger(__name__)
 WAIT_SECONDS = 3.0
 ABANDONED = timedelta(seconds=30)  # no request lives that long, so its worker has died
 LAG = timedelta(seconds=60)  # for which lists of the Developer API may not show a change
+
+_saved = PreparedSave(AuditEvent)
+_TOLD = ("consumer", "key_id", "key_label", "key_ending", "facts")
 
 
 class AlreadySubmitted(Exception):
@@ -44,7 +47,10 @@ def recorded(
     *,
     token: UUID | None = None,
 ) -> Iterator[AuditEvent]:
-    """Write "started", do the work inside, write how it ended. Raises `AlreadySubmitted` for a token used before."""
+    """Write "started", do the work inside, write how it ended. Raises `AlreadySubmitted` for a token used before.
+
+    What is only to be read has started once it is noted what: until then nothing can have been shown, or be settled.
+    """
     event = AuditEvent(
         action=action,
         environment=environment,
@@ -59,7 +65,8 @@ def recorded(
     if actor.staff:
         event.staff_id, event.staff_email = actor.staff.user_id, actor.staff.email
         event.reason = actor.staff.reason
-    _begin(event)
+    if action not in READS:
+        _begin(event)
     try:
         yield event
     except (NotFound, NotAllowed, RateLimited) as refusal:
@@ -84,48 +91,58 @@ def is_by(event: AuditEvent, actor: Actor) -> bool:
 
 def note(event: AuditEvent, key: ApiKey | None = None, **facts: Any) -> dict[str, Any]:
     """Write-ahead note: store what is wanted before the work begins, to tell later whether it was done."""
-    if key:
-        event.key_id, event.key_label, event.key_ending = key.id, key.label, key.ending
-    event.facts |= facts
-    event.save(update_fields=["consumer", "key_id", "key_label", "key_ending", "facts"])
+    add(event, key, **facts)
+    if event._state.adding:
+        _saved.insert(event)
+    else:
+        _saved.update(event, *_TOLD)
     return facts
 
 
-def note_new_key(event: AuditEvent, key: ApiKey, **facts: Any) -> None:
-    note(event, key if event.action == Action.CREATE else None, new=key.id, new_ending=key.ending, **facts)
+def add(event: AuditEvent, key: ApiKey | None = None, **facts: Any) -> None:
+    """The same for what was done, where nothing is left to do: it is stored with how the event ended."""
+    if key:
+        event.key_id, event.key_label, event.key_ending = key.id, key.label, key.ending
+    event.facts |= facts
 
 
-def recent_changes(actor: Actor, environment: str, consumers: Collection[str]) -> list[AuditEvent]:
+def add_new_key(event: AuditEvent, key: ApiKey, **facts: Any) -> None:
+    add(event, key if event.action == Action.CREATE else None, new=key.id, new_ending=key.ending, **facts)
+
+
+def recent_changes(
+    actor: Actor, environment: str, consumers: Collection[str], *, is_all: bool = False
+) -> list[AuditEvent]:
     """Read-your-writes: changes that lists may not show yet, to these consumers and to one that this newcomer has made.
 
-    And such of which nobody knows yet whether they were done, unless they are under way.
+    And such of which nobody knows yet whether they were done, unless they are under way. These consumers may be all
+    that is asked about.
     """
-    since, names = timezone.now() - LAG, list(consumers)
-    values = {"environment": environment, "since": since, "user_id": actor.user_id}
-    if not _ANY_RECENT.rows(names, **values):  # nearly always
-        return []
-    theirs = _recent(names, **values).values("consumer").order_by()
-    news = AuditEvent.objects.filter(environment=environment, recency__gte=since, consumer__in=theirs)
-    return [event for event in news.order_by("ended_at", "pk") if not _is_under_way(event)]
+    values = {"environment": environment, "since": timezone.now() - LAG, "user_id": actor.user_id}
+    rows = (_RECENT_OF if is_all else _RECENT).rows(list(consumers), **values)
+    made = {row[_COLUMNS.index("consumer")] for row in rows} - {*consumers}
+    if made:  # a newcomer's, which others may have changed since
+        rows = _RECENT.rows([*consumers, *made], **values)
+    events = [AuditEvent.from_db(connection.alias, _COLUMNS, row) for row in rows]
+    return [event for event in events if not _is_under_way(event)]
 
 
-def _recent(consumers: Collection[Any], *, environment: Any, since: Any, user_id: Any) -> QuerySet[AuditEvent]:
-    """Changes since then to these consumers, and what this newcomer has made; each may be a `Blank`."""
-    is_news = Q(recency__gte=since)
-    # Said of either half, for SQLite to see that an index of its own answers it.
-    of_newcomer = Q(user_id=user_id, facts__has_key="manager")
-    theirs = Q(consumer__in=consumers) & is_news | of_newcomer & is_news
-    return AuditEvent.objects.filter(theirs, environment=environment)
+def _recent(theirs: Q) -> QuerySet[Any, Any]:
+    events = AuditEvent.objects.filter(theirs, environment=Blank("environment", CharField()))
+    return events.order_by("ended_at", "pk").values_list(*_COLUMNS)
 
 
-_ANY_RECENT = Prepared(
-    lambda names: _recent(
-        [Blank(name, CharField()) for name in names],
-        environment=Blank("environment", CharField()),
-        since=Blank("since", DateTimeField()),
-        user_id=Blank("user_id", IntegerField()),
-    ).values_list("pk")[:1]
-)
+def _of(names: list[str]) -> Q:
+    """Changes since then to these consumers."""
+    return Q(consumer__in=[Blank(name, CharField()) for name in names], recency__gte=_SINCE)
+
+
+_COLUMNS = [field.attname for field in AuditEvent._meta.concrete_fields]
+_SINCE = Blank("since", DateTimeField())
+# "Since" is said of either half, for SQLite to see that an index of its own answers it.
+_OF_NEWCOMER = Q(user_id=Blank("user_id", IntegerField()), facts__has_key="manager", recency__gte=_SINCE)
+_RECENT = Prepared(lambda names: _recent(_of(names) | _OF_NEWCOMER))
+_RECENT_OF = Prepared(lambda names: _recent(_of(names)))
 
 
 def unsettled(now: datetime) -> Q:
@@ -172,7 +189,7 @@ def settle(event: AuditEvent, outcome: Outcome, made: ApiKey | None, *, in_doubt
 def complete(event: AuditEvent) -> None:
     """Close an event as done that was closed as partly done, when what was left of it is done too."""
     event.outcome, event.ended_at = Outcome.DONE, timezone.now()
-    event.save(update_fields=["outcome", "ended_at"])
+    _saved.update(event, "outcome", "ended_at")
     logger.info("%s %s: event %s, by a second try", event.action, event.outcome, event.pk)
 
 
@@ -185,22 +202,37 @@ def lock(event: AuditEvent, name: str, *, within: float) -> bool:
     for _wait in _waits(min(WAIT_SECONDS, within)):
         event.lock = wanted
         try:
-            with transaction.atomic():
-                event.save(update_fields=["lock"])
+            with _savepoint():
+                _saved.update(event, "lock")
         except IntegrityError:
             event.lock = None
             _free_abandoned(wanted)
         else:
-            others = AuditEvent.objects.filter(environment=event.environment, consumer=name).exclude(pk=event.pk)
-            return others.filter(ended_at__gte=event.started_at).exclude(action__in=READS).exists()
+            values: Any = {"environment": event.environment, "consumer": name, "since": event.started_at}
+            return bool(_CHANGES_OF_OTHERS.rows(**values, pk=event.pk))
     raise Busy(f"{wanted} is locked")
+
+
+_CHANGES_OF_OTHERS = Prepared(
+    lambda _names: (
+        AuditEvent.objects.filter(
+            environment=Blank("environment", CharField()),
+            consumer=Blank("consumer", CharField()),
+            ended_at__gte=Blank("since", DateTimeField()),
+        )
+        .exclude(pk=Blank("pk", BigAutoField()))
+        .exclude(action__in=READS)
+        .order_by()
+        .values_list("pk")[:1]
+    )
+)
 
 
 def _begin(event: AuditEvent) -> None:
     for _wait in _waits():
         try:
-            with transaction.atomic():
-                event.save(force_insert=True)
+            with _savepoint():
+                _saved.insert(event)
         except IntegrityError:
             first = AuditEvent.objects.filter(token=event.token).first()
             if first and not _is_under_way(first):
@@ -208,6 +240,11 @@ def _begin(event: AuditEvent) -> None:
         else:
             return
     raise Busy("the same form is being carried out")
+
+
+def _savepoint() -> AbstractContextManager[None]:
+    """For a statement that may fail: it must not take along a transaction that is open. By itself it needs none."""
+    return transaction.atomic() if connection.in_atomic_block else nullcontext()
 
 
 def _is_under_way(event: AuditEvent) -> bool:
@@ -240,7 +277,10 @@ def _close(event: AuditEvent, outcome: Outcome, problem: BaseException | None = 
     if isinstance(problem, NotAllowed | RateLimited):
         # As the person was told, in their language; "bare" where nothing else is known of what was wanted.
         event.facts |= {"refusal": str(problem.text)} | ({} if event.facts else {"bare": True})
-    event.save(update_fields=["outcome", "ended_at", "lock", "token", "facts"])
+    if event._state.adding:
+        _saved.insert(event)
+    else:
+        _saved.update(event, "outcome", "ended_at", "lock", "token", *_TOLD)
     reason = f"{type(problem).__name__}: {problem}" if isinstance(problem, ApiError) else type(problem).__name__
     level = logging.INFO if problem is None else logging.WARNING
     logger.log(level, "%s %s: event %s, %s", event.action, outcome, event.pk, reason if problem else "as asked")

@@ -153,7 +153,7 @@ class KeyRing:
         readable = [entry for entry in entries if isinstance(entry, Consumer)]
         found = {consumer.name: consumer for consumer in readable if may_manage(self.actor, consumer)}
         known = self._with_recent_changes(found).values() if self.actor.emails else ()
-        mine = [consumer for consumer in known if may_manage(self.actor, consumer)]
+        mine = [one for one in known if found.get(one.name) is one or may_manage(self.actor, one)]
         # Others' entries, which come along where the filter has no effect, are nothing to this person.
         unread = {entry.id for entry in entries if isinstance(entry, Unread) and may_be_managed(self.actor, entry)}
         unjudged = {one.name for one in readable if one.name not in found and may_be_managed(self.actor, one)}
@@ -171,7 +171,8 @@ class KeyRing:
             if self.actor.sees_all or is_named(self.actor, odd.entry):
                 raise
             raise NotFound("cannot be read, and not surely this person's") from odd
-        consumer = self._with_recent_changes(found, {name} if self.actor.sees_all else set()).get(name)
+        asked = {name} if self.actor.sees_all else set()
+        consumer = self._with_recent_changes(found, asked, is_all=bool(found)).get(name)
         # Our own changes may take a manager away before the API shows it, but make nobody one.
         if consumer is None or not all(may_see(self.actor, one) for one in (consumer, *found.values())):
             raise NotFound("absent, or not this person's")
@@ -234,7 +235,7 @@ class KeyRing:
             rules_for(self.actor).may_create(self.actor, consumer)
             facts = log.note(event, **confirmed_writes.facts_of_new_key(consumer.key_ids, label, ends))
             full = self._redacted_for_staff(confirmed_writes.make_key(self.api, name, facts))
-            log.note_new_key(event, full.key)
+            log.add_new_key(event, full.key)
         return Change(event, consumer.with_key(full.key), full.key, full.value)
 
     def check_newcomer(self) -> None:
@@ -262,7 +263,7 @@ class KeyRing:
             facts = confirmed_writes.facts_of_new_key((), label, ends)
             log.note(event, title=new.label, manager=self.actor.email, metadata=dict(new.metadata), **told, **facts)
             consumer, full = confirmed_writes.make_consumer(self.api, new, facts)
-            log.note_new_key(event, full.key, consumer_id=consumer.id)
+            log.add_new_key(event, full.key, consumer_id=consumer.id)
         return Change(event, consumer.with_key(full.key), full.key, full.value)
 
     @once
@@ -288,7 +289,7 @@ class KeyRing:
             wanted = key.label if label is None else label
             log.note(event, key, label=wanted)
             renamed = key if wanted == key.label else confirmed_writes.rename_key(self.api, key, wanted)
-            log.note(event, label=renamed.label)
+            log.add(event, label=renamed.label)
         renamed = replace(key, label=renamed.label)
         return Change(event, consumer.with_key(renamed), renamed)
 
@@ -353,7 +354,7 @@ class KeyRing:
                 wanted = label
             log.note(event, label=wanted, were={"label": was})
             kept = was if wanted == was else confirmed_writes.rename_consumer(self.api, name, wanted, was)
-            log.note(event, label=kept)
+            log.add(event, label=kept)
         return Change(event, replace(consumer, label=kept))
 
     @once
@@ -386,7 +387,8 @@ class KeyRing:
             facts = confirmed_writes.facts_of_new_key(before.key_ids, "", ends)
             log.note(event, old=old, was=was, names=names, **facts)
             rolled, new = confirmed_writes.roll_keys(self.api, before, old_ends, facts)
-            log.note_new_key(event, new.key)
+            log.add_new_key(event, new.key)
+            log.note(event)
             new = self._redacted_for_staff(new)
             consumer, unended = self._end_old(event, rolled.with_key(new.key), new)
         last = _last_end(consumer, old_ends, before.key_ids)
@@ -446,7 +448,7 @@ class KeyRing:
             rate_limits.count_invitation(self.actor, email)
             log.note(event, address=email)
             manager = confirmed_writes.add_manager(self.api, name, email)
-            log.note(event, manager_id=manager.id)
+            log.add(event, manager_id=manager.id)
         return Change(event, replace(consumer, managers=(*consumer.managers, manager)))
 
     @once
@@ -534,14 +536,17 @@ class KeyRing:
         except ValueHidden:
             return ""
 
-    def _with_recent_changes(self, found: dict[str, Consumer], asked: Collection[str] = ()) -> dict[str, Consumer]:
+    def _with_recent_changes(
+        self, found: dict[str, Consumer], asked: Collection[str] = (), *, is_all: bool = False
+    ) -> dict[str, Consumer]:
         """Read-your-writes: what the Developer API answered, and what of our own changes it may not show yet.
 
         Changes of which it was not known whether they were done are settled by this look, also those to what was
         asked for by name and not found. What is missing in a list may be there, and not be this person's any more.
+        Nothing is missing where what was found `is_all` that was asked for.
         """
         known, looked_at = dict(found), {*found, *asked}
-        for event in log.recent_changes(self.actor, self.environment, looked_at):
+        for event in log.recent_changes(self.actor, self.environment, looked_at, is_all=is_all):
             if event.outcome in OPEN and event.consumer in looked_at:
                 settle(event, found.get(event.consumer))
             consumer = known.pop(event.consumer, None) or read_your_writes.new_consumer(event)
@@ -590,7 +595,8 @@ class KeyRing:
         old_one = {"old": confirmed_writes.ends_of_old([old], old_ends), "was": current_ends(old)}
         facts = log.note(event, old, **old_one, **facts)
         new = self._redacted_for_staff(confirmed_writes.make_key(self.api, consumer.name, facts, label))
-        log.note_new_key(event, new.key)
+        log.add_new_key(event, new.key)
+        log.note(event)
         consumer, unended = self._end_old(event, consumer.with_key(new.key), new)
         return consumer, new, unended
 

@@ -31,7 +31,7 @@ def with_replacements(consumers: Iterable[Consumer], environment: str) -> list[C
     A key that was replaced, or has leaked, has an end; where none has one, the audit log is not asked.
     """
     known = list(consumers)
-    names = [consumer.name for consumer in known if any(key.expires_on for key in consumer.keys)]
+    names = [consumer.name for consumer in known if consumer.has_ends]
     told = _told(environment, names) if names else {}
     return [_with_told(consumer, told[consumer.name]) if consumer.name in told else consumer for consumer in known]
 

@@ -98,10 +98,10 @@ class Directory(KeyRing):
     ) -> Change:
         if not facts:
             consumer = confirmed_writes.make_bare_consumer(self.api, new)
-            log.note(event, consumer_id=consumer.id)
+            log.add(event, consumer_id=consumer.id)
             return Change(event, replace(consumer, managers=consumer.managers or managers))
         consumer, full = confirmed_writes.make_consumer(self.api, new, dict(facts))
-        log.note_new_key(event, full.key, consumer_id=consumer.id)
+        log.add_new_key(event, full.key, consumer_id=consumer.id)
         consumer = replace(consumer, managers=consumer.managers or managers).with_key(full.key)
         return Change(event, consumer, full.key, full.value)
 

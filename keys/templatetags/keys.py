@@ -15,7 +15,7 @@ from keys.panels import panels
 from keys.templatetags import memoised
 from keys.types import KEYS_IN_A_LIST, ApiKey, Consumer
 from keys.web import told
-from keys.web.hand_over import FORMS, Form
+from keys.web.hand_over import FORMS, Form, secret_name, variable
 from keys.web.listing import Listing, Place, listing
 from keys.web.portal_or_admin import ADMIN, in_admin
 
@@ -61,10 +61,16 @@ def row_link(key: ApiKey | None) -> SafeString:
     return format_html('<a class="key-link" href="#key-{}"><code>{}</code></a>', key.id, key.masked)
 
 
+@register.simple_tag
+def hand_over_names() -> dict[str, str]:
+    """Names that a key has where it is handed over to."""
+    return {"variable": variable(), "secret": secret_name()}
+
+
 @register.simple_tag(name="hand_over")
-def texts_to_hand_over(key: ApiKey) -> list[tuple[Form, str]]:
-    """Each form in which the key can be handed over, with the text as it is before the key is put in."""
-    return [(form, form.preview(key.masked)) for form in FORMS.values()]
+def texts_to_hand_over(masked: str, variable: str, secret: str) -> list[tuple[Form, str]]:
+    """Each form in which a key can be handed over, with the text as it is before the key is put in."""
+    return [(form, form.preview(masked, variable, secret)) for form in FORMS.values()]
 
 
 @register.simple_tag(takes_context=True, name="listing")

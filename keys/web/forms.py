@@ -11,6 +11,7 @@ from django.core.validators import validate_email
 from django.http import QueryDict
 from django.utils import timezone
 from django.utils.formats import date_format
+from django.utils.functional import lazy
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.text import format_lazy
@@ -156,9 +157,7 @@ class ExpiryForm(ZonedForm):
     def __init__(self, data: QueryDict | None = None, *, url: str = "") -> None:
         super().__init__(data, url=url)
         today = timezone.now()
-        lasting = [
-            (days, with_moment(name, day(today + timedelta(days=int(days))))) for days, name in LIFETIMES.items()
-        ]
+        lasting = [(days, on_day(name, today + timedelta(days=int(days)))) for days, name in LIFETIMES.items()]
         field = self.fields["ends"]
         assert isinstance(field, forms.ChoiceField)  # noqa: S101, for the type checker
         field.choices = [*lasting, (ON_A_DATE, _("On a date")), (NEVER, _("Never"))]
@@ -208,7 +207,7 @@ class RotateForm(OnceForm):
         field = self.fields["grace"]
         assert isinstance(field, forms.ChoiceField)  # noqa: S101, for the type checker
         earlier = [
-            (code, with_moment(name, exact(now + grace) if grace else refusals.choice()))
+            (code, at_moment(name, now + grace) if grace else with_moment(name, refusals.choice()))
             for code, (grace, name) in GRACES.items()
             if code in codes
         ]
@@ -221,7 +220,7 @@ class RotateForm(OnceForm):
         if not late or end is None:
             self._offer(self.offers)
             return
-        itself = with_moment(_("When it expires anyway"), exact(end))
+        itself = at_moment(_("When it expires anyway"), end)
         self._offer([code for code in self.offers if code not in late], (late[0], itself))
         if self.fields["grace"].initial in late:
             self.initial["grace"] = late[0]
@@ -324,3 +323,15 @@ def check_address(address: str) -> None:
 
 def with_moment(name: Any, moment: str) -> SafeString:
     return format_html('{} <span class="choice-moment">{}</span>', name, moment)
+
+
+def _on_day(name: Any, moment: datetime) -> SafeString:
+    return with_moment(name, day(moment))
+
+
+def _at_moment(name: Any, moment: datetime) -> SafeString:
+    return with_moment(name, exact(moment))
+
+
+# Written as the choices are shown, not as one of them is sent.
+on_day, at_moment = lazy(_on_day, SafeString), lazy(_at_moment, SafeString)

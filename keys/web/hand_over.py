@@ -24,14 +24,11 @@ class Form:
     around: str
 
     def text(self, value: str) -> str:
-        return self._around(self.quote(value))
+        return self.around.format(variable=variable(), secret=secret_name(), key=self.quote(value))
 
-    def preview(self, masked: str) -> str:
+    def preview(self, masked: str, variable: str, secret: str) -> str:
         """The text with a mask, which is in no need of quotes, in the place of the key."""
-        return self._around(masked)
-
-    def _around(self, key: str) -> str:
-        return self.around.format(variable=variable(), secret=secret_name(), key=key)
+        return self.around.format(variable=variable, secret=secret, key=masked)
 
 
 def variable() -> str:

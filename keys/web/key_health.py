@@ -9,9 +9,9 @@ from django.utils.translation import ngettext
 
 from keys.conf import settings
 from keys.times import in_words
-from keys.types import ApiKey, Consumer
+from keys.types import ApiKey, Consumer, Dates
 
-Rule = Callable[[ApiKey, datetime], bool]
+Rule = Callable[[datetime, datetime | None, datetime], bool]
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,10 +25,10 @@ class Finding:
 def findings(consumers: Iterable[Consumer]) -> list[Finding]:
     """Findings about the keys that work, but for those that were replaced or are said to have leaked."""
     now = timezone.now()
-    keys = [key for consumer in consumers for key in consumer.live_keys if _is_open(key)]
+    keys = [dates for consumer in consumers for dates in consumer.open_dates]
     found = []
     for name, (rule, words) in RULES.items():
-        if worth_a_look := [key for key in keys if rule(key, now)]:
+        if worth_a_look := [(made, ends) for made, ends in keys if rule(made, ends, now)]:
             found.append(Finding(name, words(worth_a_look, now)))
     return found
 
@@ -36,44 +36,40 @@ def findings(consumers: Iterable[Consumer]) -> list[Finding]:
 def concerned(name: str, consumer: Consumer) -> tuple[ApiKey, ...]:
     """The keys of a consumer that a finding of this name is about."""
     rule, now = RULES[name][0], timezone.now()
-    return tuple(key for key in consumer.live_keys if _is_open(key) and rule(key, now))
+    return tuple(key for key in consumer.open_keys if rule(key.created_on, key.expires_on, now))
 
 
-def _is_open(key: ApiKey) -> bool:
-    return key.replaced_by is None and not key.leaked
+def _ends_soon(_made: datetime, ends: datetime | None, now: datetime) -> bool:
+    return ends is not None and ends <= now + timedelta(days=settings.KEYS_WARN_DAYS)
 
 
-def _ends_soon(key: ApiKey, now: datetime) -> bool:
-    return key.expires_on is not None and key.expires_on <= now + timedelta(days=settings.KEYS_WARN_DAYS)
+def _is_endless(_made: datetime, ends: datetime | None, _now: datetime) -> bool:
+    return ends is None and settings.KEYS_WARN_ENDLESS
 
 
-def _is_endless(key: ApiKey, _now: datetime) -> bool:
-    return key.expires_on is None and settings.KEYS_WARN_ENDLESS
-
-
-def _is_old(key: ApiKey, now: datetime) -> bool:
+def _is_old(made: datetime, _ends: datetime | None, now: datetime) -> bool:
     days = settings.KEYS_WARN_OLD_DAYS
-    return days > 0 and now - key.created_on > timedelta(days=days)
+    return days > 0 and now - made > timedelta(days=days)
 
 
-def _soon_words(keys: list[ApiKey], now: datetime) -> str:
-    first = in_words(min(key.expires_on for key in keys if key.expires_on), now)
+def _soon_words(keys: list[Dates], now: datetime) -> str:
+    first = in_words(min(ends for _made, ends in keys if ends), now)
     words = ngettext("%(number)d key expires %(when)s", "%(number)d keys expire soon, the first %(when)s", len(keys))
     return words % {"number": len(keys), "when": first}
 
 
-def _endless_words(keys: list[ApiKey], _now: datetime) -> str:
+def _endless_words(keys: list[Dates], _now: datetime) -> str:
     return ngettext("%(number)d key never expires", "%(number)d keys never expire", len(keys)) % {"number": len(keys)}
 
 
-def _old_words(keys: list[ApiKey], _now: datetime) -> str:
+def _old_words(keys: list[Dates], _now: datetime) -> str:
     words = ngettext(
         "%(number)d key is older than %(days)d days", "%(number)d keys are older than %(days)d days", len(keys)
     )
     return words % {"number": len(keys), "days": settings.KEYS_WARN_OLD_DAYS}
 
 
-RULES: dict[str, tuple[Rule, Callable[[list[ApiKey], datetime], str]]] = {
+RULES: dict[str, tuple[Rule, Callable[[list[Dates], datetime], str]]] = {
     "soon": (_ends_soon, _soon_words),
     "endless": (_is_endless, _endless_words),
     "old": (_is_old, _old_words),

@@ -80,7 +80,7 @@ class DeveloperAPI:
     def consumers_of(self, email: str) -> list[Consumer | Unread]:
         """All consumers that the API finds for a manager's address, with managers and masked keys."""
         params = {"manager-email": email} | WITH_ALL | MASKED
-        return self._list("/consumers", params, read_entry, _identity)
+        return self._list("/consumers", params, _listed_entry, _identity)
 
     def some_consumers(
         self,
@@ -346,8 +346,17 @@ def read_consumer(data: Any) -> Consumer:
 
 def read_entry(data: Any) -> Consumer | Unread:
     """An entry of a list of consumers: one that cannot be read is no reason to show no other."""
+    return _entry(data, read_consumer)
+
+
+def _listed_entry(data: Any) -> Consumer | Unread:
+    """The same, read only as far as one needs to tell whose it is: a page shows few of a long list."""
+    return _entry(data, lambda data: Consumer.listed(data, read_consumer))
+
+
+def _entry(data: Any, read: Callable[[Any], Consumer]) -> Consumer | Unread:
     try:
-        return read_consumer(data)
+        return read(data)
     except OddAnswer as odd:
         unread = Unread.from_json(data)
         _count_unreadable("consumer", harmless(unread.id), str(odd))

@@ -19,9 +19,10 @@ from django.conf import settings
 from django.core.mail import EmailMessage, get_connection
 from django.core.mail.backends.base import BaseEmailBackend
 from django.db import DatabaseError, connection, transaction
-from django.db.models import F, Q
+from django.db.models import BigAutoField, DateTimeField, F, Q
 from django.utils import timezone
 
+from keys.prepared import Blank, Prepared, PreparedSave, PreparedUpdate
 from portal.mail import letters
 from portal.mail.smtp import PerhapsDelivered, in_words, is_final
 from portal.models import OutgoingMail
@@ -36,6 +37,9 @@ LONGEST_WAIT = timedelta(hours=1)
 GIVE_UP = timedelta(days=2)
 KEEP = timedelta(days=14)
 """Retention of the bare fact of a mail."""
+WIPED: dict[str, Any] = {"body": "", "headers": {}}
+"""Columns of a mail that is settled: its words may hold a code."""
+AT_ONCE = 100
 THREADS = 8
 """So many mails are under way at once: a server may take minutes for one."""
 LIFETIME = "X-Portal-Lifetime"
@@ -48,7 +52,10 @@ class EmailBackend(BaseEmailBackend):
     def send_messages(self, email_messages: Sequence[EmailMessage]) -> int:
         now = timezone.now()
         rows = [_row(message, now) for message in email_messages if message.recipients()]
-        OutgoingMail.objects.bulk_create(rows)
+        if len(rows) == 1:  # as nearly always
+            _SAVED.insert(rows[0])
+        else:
+            OutgoingMail.objects.bulk_create(rows)
         if settings.MAIL_IMMEDIATELY:
             transaction.on_commit(deliver_soon)
         return len(rows)
@@ -68,25 +75,48 @@ def _row(message: EmailMessage, now: datetime) -> OutgoingMail:
     )
 
 
-def deliver_due(limit: int = 100) -> int:
-    """Deliver what is due, up to so many mails; how many were tried."""
+def deliver_due() -> int:
+    """Deliver what is due, up to `AT_ONCE` mails; how many were tried."""
     tried = 0
-    for mail in _due()[:limit]:
+    for mail in _due():
         if _take(mail):
             tried += 1
             _deliver(mail)
     return tried
 
 
-def _due() -> Any:
-    return OutgoingMail.objects.waiting().filter(due_at__lte=timezone.now()).order_by("due_at", "pk")
+def _due() -> list[OutgoingMail]:
+    rows = _DUE.rows(now=timezone.now())
+    return [OutgoingMail.from_db(connection.alias, _COLUMNS, row) for row in rows]
 
 
 def _take(mail: OutgoingMail) -> bool:
     """Claim a mail; True if it is ours now. Of several who try, the database lets one."""
-    now = timezone.now()
-    mine = OutgoingMail.objects.waiting().filter(pk=mail.pk, due_at=mail.due_at)
-    return bool(mine.update(due_at=now + LEASE, attempts=F("attempts") + 1))
+    return _TAKEN.count(pk=mail.pk, due_at=mail.due_at, until=timezone.now() + LEASE) > 0
+
+
+_COLUMNS = [field.attname for field in OutgoingMail._meta.concrete_fields]
+_SAVED = PreparedSave(OutgoingMail)
+_DUE = Prepared(
+    lambda _names: (
+        OutgoingMail.objects.waiting()
+        .filter(due_at__lte=Blank("now", DateTimeField()))
+        .order_by("due_at", "pk")
+        .values_list(*_COLUMNS)[:AT_ONCE]
+    )
+)
+_TAKEN = PreparedUpdate(
+    lambda: (
+        OutgoingMail.objects.waiting().filter(pk=Blank("pk", BigAutoField()), due_at=Blank("due_at", DateTimeField())),
+        {"due_at": Blank("until", DateTimeField()), "attempts": F("attempts") + 1},
+    )
+)
+_SENT = PreparedUpdate(
+    lambda: (
+        OutgoingMail.objects.filter(pk=Blank("pk", BigAutoField())),
+        WIPED | {"sent_at": Blank("now", DateTimeField())},
+    )
+)
 
 
 def _deliver(mail: OutgoingMail) -> None:
@@ -108,14 +138,14 @@ def _deliver(mail: OutgoingMail) -> None:
     except (SMTPException, OSError, ValueError) as problem:
         _failed(mail, problem)
     else:
-        _close(mail, sent_at=timezone.now())
+        _SENT.count(pk=mail.pk, now=timezone.now())
 
 
 class _Lease:
     """Lease of a mail while it is being delivered: kept for as long as the server goes on answering."""
 
     def __init__(self, mail: OutgoingMail) -> None:
-        self.mail = OutgoingMail.objects.filter(pk=mail.pk)
+        self.pk = mail.pk
         self.renewed = monotonic()
 
     def keep(self) -> None:
@@ -129,7 +159,7 @@ class _Lease:
         self._update(handed_over_at=now, due_at=now + LEASE + timedelta(seconds=settings.MAIL_DECISION_TIMEOUT))
 
     def _update(self, **values: datetime) -> None:
-        self.mail.update(**values)
+        OutgoingMail.objects.filter(pk=self.pk).update(**values)
         _give_back()
 
 
@@ -160,16 +190,14 @@ def _doubt(mail: OutgoingMail) -> None:
 
 
 def _close(mail: OutgoingMail, **when: Any) -> None:
-    """Keep the fact and wipe the words: they may hold a code."""
-    OutgoingMail.objects.filter(pk=mail.pk).update(body="", headers={}, **when)
+    """Keep the fact and wipe the words."""
+    OutgoingMail.objects.filter(pk=mail.pk).update(**WIPED, **when)
 
 
 def tidy() -> None:
     """Clean-up: wipe what is of no use any more, and forget what was settled long ago."""
     now = timezone.now()
-    OutgoingMail.objects.waiting().filter(useless_at__lte=now, due_at__lte=now).update(
-        body="", headers={}, failed_at=now
-    )
+    OutgoingMail.objects.waiting().filter(useless_at__lte=now, due_at__lte=now).update(**WIPED, failed_at=now)
     OutgoingMail.objects.filter(Q(sent_at__lt=now - KEEP) | Q(failed_at__lt=now - KEEP)).delete()
 
 

@@ -33,6 +33,13 @@ class Verb:
     on_key: bool = True
     reads: bool = False
 
+    @property
+    def writes(self) -> int:
+        """Statements to the audit log: form, lock, what is wanted, a new key while others must yet end, and outcome."""
+        if self.reads:
+            return 2
+        return 5 if self.action in {Action.ROTATE, Action.ROTATE_ALL} else 4
+
     def url(self, sandbox: Sandbox, consumer: str = "acme") -> str:
         key = next(key for key in sandbox.keys("acme") if key["description"] == "CI")
         middle = f"{key['id']}/" if self.on_key else ""

@@ -165,6 +165,21 @@ def test_a_key_that_cannot_be_read_hides_no_other(
 
 
 @odd_keys
+def test_a_key_that_cannot_be_read_on_another_page_is_told_there(
+    odd: dict, sandbox: Sandbox, ann_client: Client, log
+) -> None:
+    """Of a long list only what is shown is read in full; what is said of all keys counts no odd one."""
+    for number in range(30):  # the oldest comes last in lists, and so is the odd one
+        made = f"{2020 + number}-01-01T00:00:00.000Z"
+        sandbox.add_consumer(f"team-{50 - number}", managers=["ann@acme.test"], created=made, keys=[{}])
+    oddly(sandbox, "key", **odd)
+    first = ann_client.get("/keys/")
+    assert "29 keys never expire" in first.text
+    assert "could not be read" not in log.text
+    told(ann_client.get("/keys/?page=2"), log, "1 key couldn't be read")
+
+
+@odd_keys
 def test_not_all_keys_are_rotated_where_one_cannot_be_read(odd: dict, sandbox: Sandbox, ann_client: Client) -> None:
     """Rule 5 of the design: its own end is not known, and by one reading roll-key would move it to a later time."""
     before = acme(sandbox)

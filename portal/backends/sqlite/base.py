@@ -11,6 +11,7 @@ import sqlite3
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from functools import lru_cache
 from typing import Any
 
 from django.db.backends.sqlite3 import base
@@ -48,7 +49,16 @@ def _make_private(file: Any) -> None:
         os.close(os.open(file, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
 
 
+@lru_cache(maxsize=500)
+def _with_question_marks(query: str) -> str:
+    """The query as SQLite wants it; to look for its placeholders took longer than most answers."""
+    return base.FORMAT_QMARK_REGEX.sub("?", query).replace("%%", "%")
+
+
 class Cursor(base.SQLiteCursorWrapper):
+    def convert_query(self, query: str, *, param_names: Any = None) -> str:
+        return super().convert_query(query, param_names=param_names) if param_names else _with_question_marks(query)
+
     def execute(self, query: str, params: Any = None) -> Any:
         return _patiently(super().execute, query, params)
 
