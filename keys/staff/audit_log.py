@@ -147,7 +147,7 @@ def _find_ways(events: list[Any], request: HttpRequest) -> None:
 
 @admin.register(AuditEvent)
 class AuditEventAdmin(admin.ModelAdmin):
-    list_display = ("started_at", "who", "what", "about", "reference")
+    list_display = ("started_at", "who", "what", "where", "key", "reference")
     list_filter = (PersonFilter, "started_at", ByFilter, EnvironmentFilter, "outcome", "action")
     search_fields = ("email", "staff_email", "consumer", "key_label", "=key_ending", "=reference")
     ordering = ("-started_at", "-id")
@@ -159,7 +159,6 @@ class AuditEventAdmin(admin.ModelAdmin):
     paginator = CappedPaginator
     actions = None
     readonly_fields = tuple(FIELDS.values())
-    search_help_text = _("Email address, consumer, key label or last four characters, or reference.")
     empty_value_display = ""
     change_list_template = "admin/keys/audit_log.html"
 
@@ -175,12 +174,15 @@ class AuditEventAdmin(admin.ModelAdmin):
         outcome = "" if event.outcome == Outcome.DONE else f"({event.get_outcome_display()})"
         return _lines([event.get_action_display(), outcome])
 
-    @admin.display(description=_("about"))
-    def about(self, event: AuditEvent) -> SafeString:
+    @admin.display(description=_("consumer"))
+    def where(self, event: AuditEvent) -> str:
         consumer = f"{event.consumer} ({event.environment})" if event.consumer else event.environment
+        return _link(event.way, consumer)
+
+    @admin.display(description=_("key or person"))
+    def key(self, event: AuditEvent) -> SafeString:
         key = f"{event.key_label} {event.masked}".strip()
-        manager = str(event.facts.get("address", ""))
-        return _lines([_link(event.way, consumer), _link(event.way_to_key, key), manager])
+        return _lines([_link(event.way_to_key, key), str(event.facts.get("address", ""))])
 
     @admin.display(description=_("consumer"))
     def its_consumer(self, event: AuditEvent) -> str:

@@ -169,7 +169,7 @@ def test_a_consumers_page_leads_to_what_was_done_to_it(sandbox, sam_client, make
 def ways(client, path: str = LOG) -> list[str]:
     """Where the lines lead, besides to the events themselves."""
     page = BeautifulSoup(client.get(path).content, "html.parser")
-    return [link["href"] for link in page.select(".field-about a, .readonly a")]
+    return [link["href"] for link in page.select(".field-where a, .field-key a, .readonly a")]
 
 
 def test_a_line_leads_to_the_consumer_and_to_the_key(sandbox, sam_client, browser, ann):
