@@ -187,7 +187,8 @@ class AuditEvent(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.get_action_display()} ({self.get_outcome_display()}): {self.who}"
+        outcome = "" if self.outcome == Outcome.DONE else f" ({self.get_outcome_display()})"
+        return f"{self.get_action_display()}{outcome}: {self.staff_email or self.email}"
 
     @property
     def who(self) -> str:

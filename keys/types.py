@@ -19,7 +19,6 @@ from keys.errors import NotFound, OddAnswer
 from keys.redaction import Secret, ending_of, harmless, looks_masked, remember_fetched, without_keys
 
 SOON = timedelta(days=7)
-KEYS_IN_A_LIST = 1000  # of one consumer, the newest; others are found by their label or last characters
 
 # Wider than the published [a-z0-9-], as guides show names like org_123. No dot: "." and ".." fold paths.
 NAME = re.compile(r"[A-Za-z0-9_:-]{1,128}")
@@ -314,16 +313,6 @@ class Consumer:
         known = "\n".join(texts).casefold()
         return all(word in known for word in words.casefold().split())
 
-    @property
-    def has_many_keys(self) -> bool:
-        """True if it has more keys than a list shows."""
-        return max(len(self.live_keys), len(self.ended_keys)) > KEYS_IN_A_LIST
-
-    def narrowed(self, words: str) -> "Consumer":
-        """Filtered: of more keys than a list shows only those that hold all these words, if any does."""
-        kept = [key for keys in (self.live_keys, self.ended_keys) for key in _narrowed(keys, words)]
-        return replace(self, keys=newest_first(kept)) if self.has_many_keys else self
-
     def key(self, key_id: str) -> ApiKey:
         """The key of that id; raises `NotFound` unless it stands in this consumer's own list, readable."""
         for key in self.keys:
@@ -403,13 +392,6 @@ class NewConsumer:
 def newest_first(keys: Iterable[ApiKey]) -> tuple[ApiKey, ...]:
     """Sorted by us: the order of the Developer API's lists is not documented."""
     return tuple(sorted(keys, key=lambda key: (key.created_on, key.id), reverse=True))
-
-
-def _narrowed(keys: list[ApiKey], words: str) -> list[ApiKey]:
-    if len(keys) <= KEYS_IN_A_LIST:
-        return keys
-    wanted = words.casefold().split()
-    return [key for key in keys if all(word in f"{key.label}\n{key.ending}".casefold() for word in wanted)] or keys
 
 
 def wire_time(moment: datetime) -> str:

@@ -1,13 +1,15 @@
 """Admin of plans: those that can be chosen, invitations to private ones, subscriptions, and the queue of requests."""
 
 from collections.abc import Sequence
+from decimal import Decimal
 from typing import Any
 
+from django import forms
 from django.contrib import admin, messages
 from django.contrib.admin.options import IncorrectLookupParameters
 from django.core.exceptions import PermissionDenied
 from django.db import transaction
-from django.db.models import QuerySet
+from django.db.models import DecimalField, QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect
 from django.urls import URLPattern, path, reverse
@@ -30,15 +32,23 @@ class OnlyWithPlans(admin.ModelAdmin):
     """Not to be seen while PLANS is off."""
 
     formfield_overrides = KEYLESS
+    show_facets = admin.ShowFacets.NEVER
 
     def has_module_permission(self, request: HttpRequest) -> bool:
         return settings.PLANS != "off" and super().has_module_permission(request)
 
 
+class PlainDecimalField(forms.DecimalField):
+    """A number as people write it: without the zeros that its column adds."""
+
+    def prepare_value(self, value: Any) -> Any:
+        return f"{value.normalize():f}" if isinstance(value, Decimal) else value
+
+
 class FeatureInline(admin.TabularInline):
     model = PlanFeature
     extra = 0
-    formfield_overrides = KEYLESS
+    formfield_overrides = KEYLESS | {DecimalField: {"form_class": PlainDecimalField}}
     fields = ("name", "key", "limit", "is_soft", "words", "order")
 
 

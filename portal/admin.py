@@ -11,11 +11,15 @@ from allauth.account.models import EmailAddress
 from allauth.mfa.models import Authenticator
 from allauth.socialaccount.models import SocialAccount, SocialApp, SocialToken
 from allauth.usersessions.models import UserSession
+from django import forms
+from django.apps import apps
 from django.conf import settings
 from django.contrib import admin, messages
 from django.contrib.auth.admin import GroupAdmin
-from django.contrib.auth.models import Group
+from django.contrib.auth.models import Group, Permission
+from django.contrib.contenttypes.models import ContentType
 from django.core.exceptions import PermissionDenied
+from django.db.models import Q
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import URLPattern, path, reverse
@@ -100,17 +104,32 @@ class SecondFactorInline(ReadOnlyInline):
         return bool(request.user.is_superuser)
 
 
+class CheckboxesAdmin(admin.ModelAdmin):
+    """Groups and permissions as checkboxes: those on what is in Django admin, and those that somebody has."""
+
+    filter_horizontal = ()
+
+    def formfield_for_manytomany(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        kwargs["widget"] = forms.CheckboxSelectMultiple({"class": "radiolist"})
+        field = super().formfield_for_manytomany(db_field, request, **kwargs)
+        if field and db_field.remote_field.model is Permission:
+            types = ContentType.objects.get_for_models(*filter(admin.site.is_registered, apps.get_models())).values()
+            owner = request.resolver_match.kwargs.get("object_id") if request.resolver_match else None
+            held = Q(**{db_field.related_query_name(): owner}) if owner else Q()
+            field.queryset = field.queryset.filter(Q(content_type__in=types) | held).distinct()
+        return field
+
+
 @admin.register(User)
-class UserAdmin(admin.ModelAdmin):
+class UserAdmin(CheckboxesAdmin):
     """Users, without a password field: a colleague who sets one could sign in as the customer, unseen."""
 
     formfield_overrides = KEYLESS
+    show_facets = admin.ShowFacets.NEVER
     list_display = ("email", "is_active", "is_staff", "last_login")
-    list_filter = ("is_active", "is_staff", "is_superuser", "groups")
+    list_filter = ("is_active", "is_staff", "is_superuser", "groups", "date_joined")
     search_fields = ("email", "emailaddress__email")
     ordering = ("email",)
-    date_hierarchy = "date_joined"
-    filter_horizontal = ("groups", "user_permissions")
     readonly_fields = ("last_login", "date_joined", "second_factor")
     fieldsets = (
         (None, {"fields": ("email", "is_active", "last_login", "second_factor", "date_joined")}),
@@ -157,6 +176,15 @@ class UserAdmin(admin.ModelAdmin):
         kwargs["extra_context"] = (kwargs.get("extra_context") or {}) | ways
         return super().change_view(request, object_id, *args, **kwargs)
 
+    def get_form(self, request: HttpRequest, obj: User | None = None, change: bool = False, **kwargs: Any):  # type: ignore[no-untyped-def]
+        said = {"is_active": _("Unticking this blocks sign-in without deleting the account. The keys keep working.")}
+        return super().get_form(request, obj, change, **kwargs | {"help_texts": said})
+
+    def render_change_form(self, request: HttpRequest, context: dict[str, Any], **kwargs: Any) -> HttpResponse:
+        """The form with one way to save: people are looked at one by one."""
+        ways = {"show_save_and_add_another": False, "show_save_and_continue": False}
+        return super().render_change_form(request, context | ways, **kwargs)
+
     def get_fieldsets(self, request: HttpRequest, obj: User | None = None):  # type: ignore[no-untyped-def]
         return self.fieldsets if obj else self.add_fieldsets
 
@@ -194,7 +222,7 @@ def _may_touch(request: HttpRequest, person: User | None) -> bool:
 
 
 @admin.register(Group)
-class SuperuserGroupAdmin(GroupAdmin):
+class SuperuserGroupAdmin(CheckboxesAdmin, GroupAdmin):
     """Groups, changed by superusers alone: who may change a group could raise the own rights by it."""
 
     formfield_overrides = KEYLESS
@@ -213,6 +241,7 @@ class SuperuserGroupAdmin(GroupAdmin):
 class OutgoingMailAdmin(admin.ModelAdmin):
     """Mails and their state. Never a body: it may hold the code that signs a customer in."""
 
+    show_facets = admin.ShowFacets.NEVER
     list_display = ("subject", "to", "created_at", "state", "trouble")
     list_filter = ("sent_at", "failed_at")
     fields = readonly_fields = (

@@ -93,9 +93,15 @@ def of_manager(actor: Actor, environment: str, consumers: Collection[str]) -> Qu
 
 def _of_namesakes(environment: str, consumers: Collection[str]) -> Q:
     """Events of consumers that were deleted, and whose names others have now: they were other people's business."""
-    deleted = AuditEvent.objects.filter(environment=environment, consumer__in=consumers, outcome=Outcome.DONE)
-    ends = deleted.filter(action=Action.DELETE_CONSUMER).order_by().values_list("consumer").annotate(Max("started_at"))
-    return reduce(or_, (Q(consumer=name, started_at__lte=end) for name, end in ends), Q(pk__in=[]))
+    ends = deletions(consumers, environment=environment).items()
+    return reduce(or_, (Q(consumer=name, started_at__lte=end) for (_environment, name), end in ends), Q(pk__in=[]))
+
+
+def deletions(consumers: Collection[str], **where: str) -> dict[tuple[str, str], datetime]:
+    """When consumers of these names were last deleted, by environment and name, as far as the log knows."""
+    deleted = AuditEvent.objects.filter(consumer__in=consumers, outcome=Outcome.DONE, **where)
+    ends = deleted.filter(action=Action.DELETE_CONSUMER).order_by().values_list("environment", "consumer")
+    return {(environment, name): end for environment, name, end in ends.annotate(Max("started_at"))}
 
 
 def of_consumer(actor: Actor, environment: str, consumer: str) -> QuerySet[AuditEvent]:
@@ -129,6 +135,12 @@ def of_kind(events: QuerySet[AuditEvent], kind: str) -> QuerySet[AuditEvent]:
     if kind == BY_STAFF:
         return events.exclude(staff_email="")
     return events.filter(action__in=KINDS[kind][1]) if kind in KINDS else events
+
+
+def is_past_the_gate(event: AuditEvent) -> bool:
+    """As `PAST_THE_GATE` says it of many."""
+    has_facts = bool(event.facts) and "bare" not in event.facts
+    return has_facts or bool(event.key_ending) or event.outcome in DONE
 
 
 # Pages without counting: each begins after the last event of the one before, so the millionth costs what the first does

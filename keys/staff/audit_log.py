@@ -5,23 +5,27 @@ from typing import Any
 
 from django.contrib import admin
 from django.contrib.admin.options import IncorrectLookupParameters
+from django.contrib.admin.views.main import ChangeList
 from django.contrib.auth import get_user_model
 from django.core.exceptions import PermissionDenied
 from django.core.paginator import Paginator
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponseBase
 from django.shortcuts import redirect
-from django.urls import URLPattern, path
+from django.urls import URLPattern, path, reverse
 from django.utils.functional import cached_property
-from django.utils.html import format_html_join
+from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString, mark_safe
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_safe
 
+from keys.access import PERMISSIONS, Right
 from keys.audit import history
 from keys.audit.csv_export import csv_response
 from keys.conf import settings
 from keys.models import AuditEvent, Outcome
+from keys.types import ID, NAME
+from keys.web.portal_or_admin import ADMIN
 
 Choices = list[tuple[str, str]]
 
@@ -46,6 +50,10 @@ COLUMNS = (
 
 The token of a form and the lock are left out: they mean nothing to anybody.
 """
+FIELDS = {
+    name: {"consumer": "its_consumer", "key_id": "its_key", "facts": "its_facts"}.get(name, name) for name in COLUMNS
+}
+"""Fields on an event's own page, by column."""
 
 
 class CappedPaginator(Paginator):
@@ -112,9 +120,34 @@ class PersonFilter(admin.SimpleListFilter):
         return int(said) if said.isascii() and said.isdigit() and len(said) < 19 else 0
 
 
+class EventList(ChangeList):
+    """Change list whose rows know whether they can lead to what they are about."""
+
+    def get_results(self, request: HttpRequest) -> None:
+        super().get_results(request)
+        self.result_list = list(self.result_list)
+        _find_ways(self.result_list, request)
+
+
+def _find_ways(events: list[Any], request: HttpRequest) -> None:
+    """Give each event the URLs of its consumer and key in Django admin; "" where there are none, or none to see.
+
+    The key service isn't asked: the log knows what was there, and of deletions. A key that is gone has a page still.
+    """
+    gone = history.deletions({event.consumer for event in events})
+    may_view = request.user.has_perm(PERMISSIONS[Right.VIEW])
+    for event in events:
+        end = gone.get((event.environment, event.consumer))
+        is_there = history.is_past_the_gate(event) and (end is None or end < event.started_at)
+        is_usable = event.environment in settings.ZUPLO_BUCKETS and NAME.fullmatch(event.consumer)
+        place = [event.environment, event.consumer]
+        event.way = reverse(f"{ADMIN}:consumer", args=place) if may_view and is_there and is_usable else ""
+        event.way_to_key = f"{event.way}{event.key_id}/" if event.way and ID.fullmatch(event.key_id) else ""
+
+
 @admin.register(AuditEvent)
 class AuditEventAdmin(admin.ModelAdmin):
-    list_display = ("started_at", "who", "what", "about", "reference")
+    list_display = ("started_at", "who", "what", "where", "key", "reference")
     list_filter = (PersonFilter, "started_at", ByFilter, EnvironmentFilter, "outcome", "action")
     search_fields = ("email", "staff_email", "consumer", "key_label", "=key_ending", "=reference")
     ordering = ("-started_at", "-id")
@@ -125,7 +158,7 @@ class AuditEventAdmin(admin.ModelAdmin):
     show_facets = admin.ShowFacets.NEVER  # each would be counted
     paginator = CappedPaginator
     actions = None
-    fields = readonly_fields = COLUMNS
+    readonly_fields = tuple(FIELDS.values())
     empty_value_display = ""
     change_list_template = "admin/keys/audit_log.html"
 
@@ -141,11 +174,40 @@ class AuditEventAdmin(admin.ModelAdmin):
         outcome = "" if event.outcome == Outcome.DONE else f"({event.get_outcome_display()})"
         return _lines([event.get_action_display(), outcome])
 
-    @admin.display(description=_("about"))
-    def about(self, event: AuditEvent) -> SafeString:
+    @admin.display(description=_("consumer"))
+    def where(self, event: AuditEvent) -> str:
         consumer = f"{event.consumer} ({event.environment})" if event.consumer else event.environment
-        manager = str(event.facts.get("address", ""))
-        return _lines([consumer, f"{event.key_label} {event.masked}".strip(), manager])
+        return _link(event.way, consumer)
+
+    @admin.display(description=_("key or person"))
+    def key(self, event: AuditEvent) -> SafeString:
+        key = f"{event.key_label} {event.masked}".strip()
+        return _lines([_link(event.way_to_key, key), str(event.facts.get("address", ""))])
+
+    @admin.display(description=_("consumer"))
+    def its_consumer(self, event: AuditEvent) -> str:
+        return _link(event.way, event.consumer)
+
+    @admin.display(description=_("key id"))
+    def its_key(self, event: AuditEvent) -> str:
+        return _link(event.way_to_key, event.key_id)
+
+    @admin.display(description=_("facts"))
+    def its_facts(self, event: AuditEvent) -> SafeString:
+        return format_html("<pre>{}</pre>", json.dumps(event.facts, ensure_ascii=False, indent=2, sort_keys=True))
+
+    def get_fields(self, request: HttpRequest, obj: AuditEvent | None = None) -> list[str]:
+        """Fields that hold something: most events have no colleague, no reason and no facts."""
+        return [field for name, field in FIELDS.items() if getattr(obj, name, None)]
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
+        return EventList
+
+    def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> AuditEvent | None:
+        event: AuditEvent | None = super().get_object(request, object_id, from_field)
+        if event:
+            _find_ways([event], request)
+        return event
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False
@@ -176,6 +238,10 @@ class AuditEventAdmin(admin.ModelAdmin):
             return self.get_changelist_instance(request).get_queryset(request)
         except IncorrectLookupParameters:
             return None
+
+
+def _link(way: str, words: str) -> str:
+    return format_html('<a href="{}">{}</a>', way, words) if way and words else words
 
 
 def _lines(texts: list[str]) -> SafeString:

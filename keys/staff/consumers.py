@@ -25,10 +25,11 @@ from keys.staff.forms import ConsumerForm, DeleteForm, FilterForm, NewConsumerFo
 from keys.staff.search.unreachable import why_unseen
 from keys.types import Consumer, NewConsumer
 from keys.web.answers import undone
-from keys.web.forms import LABEL_LENGTH, ManagerForm, OnceForm
+from keys.web.forms import ManagerForm, OnceForm
+from keys.web.listing import Place, listing, page_at, place_of
 from keys.web.portal_or_admin import ADMIN, page_of, render_here
 from keys.web.views import key_context
-from keys.zuplo import bucket_names, gateway
+from keys.zuplo import bucket_names
 
 require_form = require_http_methods(["GET", "HEAD", "POST"])
 
@@ -71,13 +72,11 @@ def page(request: Request, directory: Directory) -> HttpResponse:
 @with_directory
 def consumer(request: Request, directory: Directory, name: str) -> HttpResponse:
     (found,) = with_replacements([directory.consumer(name)], directory.environment)
-    words = request.GET.get("find", "").strip()[:LABEL_LENGTH]
     context = {
         "title": found.title,
-        "consumer": found.narrowed(words),
-        "can_find": found.has_many_keys,
-        "words": words,
-        "can_try": gateway.can_try(),
+        "consumer": found,
+        "place": place_of(request),
+        "is_own_page": True,
         "metadata": as_json(found.metadata) if found.metadata else "",
         "unseen": why_unseen(found, lambda address, consumer: True),
     }
@@ -89,6 +88,8 @@ def consumer(request: Request, directory: Directory, name: str) -> HttpResponse:
 def key(request: Request, directory: Directory, name: str, key_id: str) -> HttpResponse:
     """Page of one key: as its managers have it, with the verbs of colleagues."""
     context = key_context(request, directory, name, key_id)
+    # Verbs lead from here to where the key stands in the list.
+    context["place"] = listing(context["consumer"], Place(key=key_id)).place
     return render_here(request, "keys/key.html", page_context(directory) | context)
 
 
@@ -120,9 +121,9 @@ def _created(request: Request, directory: Directory, change: Change) -> HttpResp
     """With its first key the one page that shows it."""
     if change.key is None and not change.is_gone:
         return redirect_with_message(request, directory, change.consumer, _("Consumer created."))
+    if change.key:
+        messages.success(request, _("Consumer created."))
     context = {
-        "title": _("Consumer created"),
-        "headline": _("Its first key"),
         "change": change,
         "key": change.key,
         "value": change.value,
@@ -210,14 +211,15 @@ def render_form(request: Request, directory: Directory, partial: str, form: Form
     context |= page_context(directory) | {
         "form": form,
         "partial": f"keys/{partial}.html",
-        "back": page_of(request, directory.environment, consumer.name if consumer else ""),
+        "kept": place_of(request).query,
+        "back": page_at(request, directory.environment, consumer.name if consumer else ""),
     }
     return render_here(request, "keys/dialog.html", context, status=422 if form.is_bound else 200)
 
 
 def redirect_with_message(request: Request, directory: Directory, consumer: Consumer, words: str) -> HttpResponse:
     messages.success(request, words)
-    return HttpResponseRedirect(page_of(request, directory.environment, consumer.name), status=303)
+    return HttpResponseRedirect(page_at(request, directory.environment, consumer.name), status=303)
 
 
 def offset_of(request: Request, name: str = "from") -> int:

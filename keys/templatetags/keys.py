@@ -13,7 +13,7 @@ from keys import refusals, times
 from keys.conf import settings
 from keys.panels import panels
 from keys.templatetags import memoised
-from keys.types import KEYS_IN_A_LIST, ApiKey, Consumer
+from keys.types import ApiKey, Consumer
 from keys.web import told
 from keys.web.hand_over import FORMS, Form, secret_name, variable
 from keys.web.listing import Listing, Place, listing
@@ -45,12 +45,6 @@ def shown(consumer: Consumer) -> list[tuple[str, str]]:
 def can_rotate(consumer: Consumer) -> bool:
     """True if all its keys can be replaced at once: it has some, and all are known."""
     return bool(consumer.live_keys) and not consumer.unread_keys
-
-
-@register.filter
-def newest(keys: list[ApiKey]) -> list[ApiKey]:
-    """As many as a list shows: each costs a row, and one consumer may have thousands."""
-    return keys[:KEYS_IN_A_LIST]
 
 
 @register.filter

@@ -22,7 +22,7 @@ from keys.service.keyring import KeyRing
 from keys.service.replacements import with_replacements
 from keys.types import Consumer
 from keys.web.forms import OnceForm
-from keys.web.listing import page_at, place_here, place_of
+from keys.web.listing import page_at, place_of
 from keys.web.portal_or_admin import in_admin, render_here
 
 UNFINISHED = "keys.unfinished"
@@ -71,8 +71,9 @@ def dialog_response(
     request: Request, ring: KeyRing, partial: str, form: OnceForm | None = None, **context: Any
 ) -> HttpResponse:
     """The partial for htmx, or a page around it; 422 when the form came back with errors."""
-    context = {"place": place_of(request), "kept": place_here(request).query} | context
-    context |= page_context(ring) | {"form": form, "back": back_to(request, ring), "partial": partial}
+    place = place_of(request)
+    context = {"place": place, "kept": place.query, "back": back_to(request, ring)} | context
+    context |= page_context(ring) | {"form": form, "partial": partial}
     status = 422 if form and form.is_bound else 200
     if request.htmx:
         return render(request, partial, context, status=status)

@@ -8,13 +8,11 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from urllib.parse import urlencode
 
-from django.urls import reverse
-
 from keys.http import Request
 from keys.types import ApiKey, Consumer
 from keys.web import key_health
 from keys.web.forms import LABEL_LENGTH
-from keys.web.portal_or_admin import in_admin, page_of
+from keys.web.portal_or_admin import consumer_page, in_admin, page_of
 
 KEYS_ON_A_PAGE = 10
 
@@ -45,11 +43,6 @@ def place_of(request: Request) -> Place:
     number = int(told["page"]) if told["page"].isdecimal() and len(told["page"]) < 6 else 1
     only = told["only"] if told["only"] in key_health.RULES else ""
     return Place(told["find"].strip()[:LABEL_LENGTH], max(number, 1), only, told["key"])
-
-
-def place_here(request: Request) -> Place:
-    """The same, to be handed on; in Django admin, where no list has pages, it is nowhere."""
-    return Place() if in_admin(request) else place_of(request)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,9 +82,16 @@ class Listing:
 def page_at(request: Request, environment: str, name: str = "") -> str:
     """URL of the page that a verb on this consumer came from and leads back to, at the same place."""
     place = place_of(request)
-    if not name or not place.query or in_admin(request):
+    if not name or not place.query:
         return page_of(request, environment, name)
-    return f"{reverse('keys:consumer', args=[environment, name])}{place.query}#consumer-{name}"
+    return consumer_page(request, environment, name) + place.query + ("" if in_admin(request) else f"#consumer-{name}")
+
+
+def row_at(request: Request, environment: str, consumer: Consumer, key_id: str) -> str:
+    """URL of a key's row, which may be one of many: then its page is found by the key."""
+    if is_long(consumer):
+        return f"{consumer_page(request, environment, consumer.name)}?key={key_id}#key-{key_id}"
+    return page_of(request, environment, consumer.name if in_admin(request) else "") + f"#key-{key_id}"
 
 
 def is_long(consumer: Consumer) -> bool:

@@ -21,10 +21,16 @@ def in_admin(request: HttpRequest | None) -> bool:
 
 def page_of(request: HttpRequest, environment: str, name: str = "") -> str:
     """URL of the page that shows the consumer, or all of them: where a verb comes from and leads back to."""
+    if in_admin(request) and name:
+        return consumer_page(request, environment, name)
     if in_admin(request):
-        place = f"{ADMIN}:consumer" if name else f"{ADMIN}:environment"
-        return reverse(place, args=[environment, name] if name else [environment])
+        return reverse(f"{ADMIN}:environment", args=[environment])
     return reverse("keys:environment", args=[environment]) + (f"#consumer-{name}" if name else "")
+
+
+def consumer_page(request: HttpRequest, environment: str, name: str) -> str:
+    """URL of the page of this consumer alone, with the search and the pages of its keys."""
+    return reverse("keys:consumer", args=[environment, name], current_app=ADMIN if in_admin(request) else None)
 
 
 def is_colleague_elsewhere(request: Request) -> bool:

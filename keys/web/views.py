@@ -54,7 +54,7 @@ from keys.web.forms import (
 )
 from keys.web.hand_over import FORMS
 from keys.web.history import history_of_key
-from keys.web.listing import Place, is_long, place_here, place_of
+from keys.web.listing import Place, place_of, row_at
 from keys.web.portal_or_admin import in_admin, is_colleague_elsewhere, page_of
 from keys.zuplo import gateway
 
@@ -148,6 +148,7 @@ def key_context(request: Request, ring: KeyRing, name: str, key_id: str) -> dict
     if known is None:
         raise NotFound(f"{name} never had a key {key_id}, as far as is known")
     label, masked = known
+    back = row_at(request, ring.environment, consumer, key_id) if key else page_of(request, ring.environment, name)
     context: dict[str, Any] = {
         "consumer": consumer,
         "key": key,
@@ -155,8 +156,8 @@ def key_context(request: Request, ring: KeyRing, name: str, key_id: str) -> dict
         "title": label or _("Unnamed key"),
         "masked": masked,
         "replaces": consumer.replaces(key) if key else [],
-        "place": place_here(request),
-        "back": _row_of(request, ring, consumer, key_id) if key else page_of(request, ring.environment, name),
+        "place": place_of(request),
+        "back": back,
     }
     context |= page_context(ring) | _requests() | {"first_key": key}
     return context | history_of_key(request, ring, consumer, events, key_id)
@@ -168,7 +169,7 @@ def reveal(request: Request, ring: KeyRing, name: str, key_id: str) -> HttpRespo
     full = ring.reveal(name, key_id)
     context = page_context(ring) | {"key": full.key, "value": full.value}
     if request.htmx.target == "key-card":
-        return render(request, "keys/_key_card.html", context | {"place": place_here(request)})
+        return render(request, "keys/_key_card.html", context | {"place": place_of(request)})
     if request.htmx:  # the buttons of rows say no more than where they lead: there are many
         return reswap(retarget(render(request, "keys/_key.html", context), "closest [data-key]"), "outerHTML")
     return _revealed(request, ring, **context)
@@ -361,16 +362,6 @@ def _requests(consumers: Iterable[Consumer] = ()) -> dict[str, Any]:
     }
 
 
-def _row_of(request: Request, ring: KeyRing, consumer: Consumer, key_id: str) -> str:
-    """URL of a key's row, which may be one of many: then its page is found by the key."""
-    if in_admin(request):
-        return page_of(request, ring.environment, consumer.name) + f"#key-{key_id}"
-    if not is_long(consumer):
-        return page_of(request, ring.environment) + f"#key-{key_id}"
-    url = reverse("keys:consumer", args=[ring.environment, consumer.name])
-    return f"{url}?key={key_id}#key-{key_id}"
-
-
 def _said_of_end(change: Change) -> str:
     """Notice of another end; of one that has come also when the gateway refuses the key."""
     return " ".join([_("The key has expired."), refusals.sentence()]) if change.has_ended_old else _("Expiry changed.")
@@ -404,16 +395,18 @@ def _new_one(change: Change) -> str:
 
 def _new_key(request: Request, ring: KeyRing, change: Change, *, has_card: bool = True) -> HttpResponse:
     """The one answer that holds the new key; with htmx also the card of its consumer, where the page has one."""
+    new = _new_one(change)
     response = dialog_response(
         request,
         ring,
         "keys/_new_keys.html" if change.made or change.left else "keys/_new_key.html",
         headline=_headline(ring, change),
+        back=row_at(request, ring.environment, change.consumer, new) if new else back_to(request, ring),
         change=change,
         key=change.key,
         value=change.value,
         consumer=card_again(ring, change.consumer) if has_card else None,
-        place=replace(place_of(request), key=_new_one(change)),
+        place=replace(place_of(request), key=new),
         token=uuid.uuid4(),
         **_requests(),
     )

@@ -5,11 +5,12 @@ from django.utils import timezone
 
 from keys.models import AuditEvent
 from portal.models import OutgoingMail, User
-from tests.helpers.scenes import ANN, CLERK, DOWN, ODDLY, calm, gateway_plays, history_of_acme, no_clipboard
+from tests.helpers.scenes import ANN, CLERK, DOWN, ODDLY, calm, gateway_plays, history_of_acme, many_keys, no_clipboard
 from tests.helpers.stage import Scene, Stage, Step, at, click, enters, send, state
 
 ALL = "/admin/keys/consumers/production/"
 ACME = "/admin/keys/consumer/production/acme/"
+FLEET = "/admin/keys/consumer/production/fleet/"
 
 
 def an_admin(stage: Stage) -> None:
@@ -47,7 +48,7 @@ def verb(name: str) -> Step:
 def copied_by_hand(stage: Stage) -> None:
     stage.page.goto(ACME)
     no_clipboard(stage)
-    stage.page.locator("form[action$='/copy/'] button").first.click()
+    stage.page.locator("[formaction$='/copy/']").first.click()
     stage.page.locator("#copy-by-hand[open]").wait_for()
 
 
@@ -71,7 +72,7 @@ def an_odd_consumer(stage: Stage) -> None:
     stage.sandbox.add_consumer("org.example", managers=[ANN])
 
 
-FORM = "#content form"
+FORM = "#content form.form"
 ADMIN = Scene(
     "admin",
     (
@@ -81,6 +82,10 @@ ADMIN = Scene(
         state("none-found", at(f"{ALL}?name=nobody")),
         state("filter-refused", at(f"{ALL}?tag=plan")),
         state("consumer", at(ACME)),
+        state("many-keys", many_keys, at(f"{FLEET}?page=3")),
+        state("many-keys-none-found", at(f"{FLEET}?find=nothing")),
+        state("rotated", at(FLEET), click("[formaction$='/rotate/']"), send(FORM)),
+        state("rotated-row", click("#content .form-actions a")),
         state("consumer-unseen", at("/admin/keys/consumer/production/initech/")),
         state("consumer-gone", at("/admin/keys/consumer/production/gone/")),
         state("key", gateway_plays, page_of_a_key),
@@ -116,6 +121,10 @@ ADMIN = Scene(
         state("leaked-refused", enters(FORM, found="")),
         state("users", at("/admin/portal/user/")),
         state("user", person("change/")),
+        state("user-rights", click("#content summary")),
+        state("user-saved", click("[name=_save]")),
+        state("add-user", at("/admin/portal/user/add/")),
+        state("add-user-refused", send("#content form")),
         state("user-history", person("history/")),
         state("user-delete", person("delete/")),
         state("support", person("support/")),

@@ -197,7 +197,7 @@ def looks_as_ann(stage: Stage) -> None:
     stage.page.goto(f"/admin/portal/user/{ann.pk}/support/")
     stage.page.locator("[name=reason]").fill("Ticket 4711: cannot find the key of the build server")
     with stage.page.expect_navigation():
-        stage.page.locator("#content-main [type=submit]").click()
+        stage.page.locator("#content form.form button").click()
 
 
 def more_addresses(stage: Stage) -> None:

@@ -166,6 +166,50 @@ def test_a_consumers_page_leads_to_what_was_done_to_it(sandbox, sam_client, make
     assert "Audit log" not in client_of(clerk).get(ACME).text
 
 
+def ways(client, path: str = LOG) -> list[str]:
+    """Where the lines lead, besides to the events themselves."""
+    page = BeautifulSoup(client.get(path).content, "html.parser")
+    return [link["href"] for link in page.select(".field-where a, .field-key a, .readonly a")]
+
+
+def test_a_line_leads_to_the_consumer_and_to_the_key(sandbox, sam_client, browser, ann):
+    """Whoever may not look at consumers is not led there."""
+    key = acme(sandbox)[0]
+    event = happened(ann, key_id=key["id"])
+    for path in (LOG, f"{LOG}{event.pk}/change/"):
+        assert ways(sam_client, path) == [ACME, f"{ACME}{key['id']}/"]
+        assert ways(browser, path) == []
+    assert [sam_client.get(way).status_code for way in ways(sam_client)] == [200, 200]
+
+
+def test_no_line_leads_to_a_consumer_that_is_gone(sandbox, sam_client, ann):
+    """Nor to one that never was; what has its name today is another one."""
+    happened(ann, consumer="wanted", outcome=Outcome.REFUSED, key_ending="", key_label="")
+    happened(ann, environment="retired")
+    happened(ann)
+    happened(ann, action=Action.DELETE_CONSUMER, key_ending="")
+    assert ways(sam_client) == []
+    happened(ann, action=Action.CREATE_CONSUMER, key_ending="", key_label="")
+    assert ways(sam_client) == [ACME]
+
+
+def test_an_events_page_shows_what_is_known_of_it(browser, ann):
+    event = happened(ann, outcome=Outcome.REFUSED, facts={"address": "zoe@acme.test"})
+    page = BeautifulSoup(browser.get(f"{LOG}{event.pk}/change/").content, "html.parser")
+    assert page.h1.text.strip() == "Rotated a key (Refused): ann@acme.test"
+    fields = [field["class"][-1].removeprefix("field-") for field in page.select(".form-row")]
+    assert "staff_email" not in fields
+    assert page.select_one(".field-its_facts pre").text == '{\n  "address": "zoe@acme.test"\n}'
+
+
+def test_a_long_log_says_how_many_entries_it_has(browser, ann):
+    event = happened(ann)
+    AuditEvent.objects.bulk_create(AuditEvent(email=event.email, action=event.action) for _number in range(100))
+    assert "101 entries" in browser.get(LOG).text
+    AuditEvent.objects.bulk_create(AuditEvent(email=event.email, action=event.action) for _number in range(5_000))
+    assert "The newest 5000 entries" in " ".join(browser.get(LOG).text.split())
+
+
 @pytest.mark.parametrize("person", ["0", "x", "-1", "9" * 40, "²"])
 def test_a_person_who_is_none_has_no_events(person, browser, ann):
     happened(ann)

@@ -14,6 +14,7 @@ from django.db import connection
 
 from keys.models import Action, AuditEvent, Outcome
 from sandbox import Sandbox
+from tests.helpers.scenes import in_days
 from tests.helpers.staff import ACME, LIST, NEW_FIELDS, OWN_VERBS, form_of, manager_id, permit, post
 from tests.helpers.verbs import FULL_KEY, about, acme, ends, in_time
 
@@ -309,16 +310,67 @@ def test_the_last_manager_goes_after_a_warning(sandbox: Sandbox, sam_client) -> 
     assert [message.to for message in mail.outbox] == [["ann@acme.test"]]
 
 
-def test_of_very_many_keys_the_newest_are_listed_and_others_are_found(sandbox: Sandbox, sam_client) -> None:
-    keys = [{"description": f"Robot {number:05}"} for number in range(1_100)]
+@pytest.fixture
+def fleet(sandbox: Sandbox) -> list[dict]:
+    """Acme with more keys than a page holds, the newest first."""
+    keys = [{"description": f"Robot {number:02}", "createdOn": in_days(-number)} for number in range(25)]
     sandbox.add_consumer("acme", managers=["ann@acme.test"], keys=keys)
+    return sorted(sandbox.keys("acme"), key=lambda key: key["description"])
+
+
+def robots(page: str) -> list[str]:
+    return re.findall(r">(Robot \d\d)</a></strong>", page)
+
+
+def test_many_keys_have_pages_and_a_search(fleet, sam_client) -> None:
     page = sam_client.get(ACME).text
-    assert page.count("data-key=") == 1_000
-    assert "Showing the newest 1000 of 1100 keys." in page
-    other = next(key for key in sandbox.keys("acme") if key["id"] not in page)
-    found = sam_client.get(ACME, {"find": other["description"].lower()}).text
-    assert found.count("data-key=") == 1
-    assert f"{ACME}{other['id']}/rotate/" in found
+    assert robots(page) == [f"Robot {number:02}" for number in range(10)]
+    assert "Page 1 of 3" in page
+    assert robots(sam_client.get(ACME, {"page": "3"}).text) == [f"Robot {number}" for number in range(20, 25)]
+    for words in ("robot 17", fleet[17]["key"][-4:]):
+        assert "Robot 17" in robots(sam_client.get(ACME, {"find": words}).text)
+    nothing = sam_client.get(ACME, {"find": "laptop"}).text
+    assert robots(nothing) == []
+    assert "No key matches “laptop”." in nothing
+
+
+def test_a_search_is_offered_from_eleven_keys_on(sandbox: Sandbox, sam_client) -> None:
+    for name, number in (("few", 10), ("many", 11)):
+        sandbox.add_consumer(name, keys=[{"description": f"Robot {one}"} for one in range(number)])
+        page = sam_client.get(f"/admin/keys/consumer/production/{name}/").text
+        assert ('role="search"' in page) is (number > 10)
+
+
+@pytest.mark.parametrize("place", ["?page=2", "?find=robot+17"])
+def test_a_verb_leads_back_to_where_its_key_was_listed(place: str, fleet, sam_client) -> None:
+    page = BeautifulSoup(sam_client.get(ACME + place).text, "html.parser")
+    hidden = {one["name"]: one["value"] for one in page.select("#ask input")}
+    at = f"{ACME}{fleet[17]['id']}/"
+    form = BeautifulSoup(sam_client.get(at + "rename/", hidden).text, "html.parser").select_one("form.form")
+    assert form.select_one(".form-actions a")["href"] == ACME + place
+    response = post(sam_client, form["action"], label="Robot 17 B")
+    assert response.headers["Location"] == ACME + place
+    assert "Robot 17 B" in sam_client.get(response.headers["Location"]).text
+
+
+@pytest.mark.parametrize("verb", ["rotate", "end", "delete", "leaked"])
+def test_a_form_opened_on_a_keys_page_leads_back_to_its_page_of_the_list(verb: str, fleet, sam_client) -> None:
+    page = BeautifulSoup(sam_client.get(f"{ACME}{fleet[17]['id']}/").text, "html.parser")
+    way = page.select_one(f"#content :is(form[action$='/{verb}/'], a[href*='/{verb}/'])")
+    asked = {one["name"]: one["value"] for one in way.select("input")}
+    form = BeautifulSoup(sam_client.get(way.get("action") or way["href"], asked).text, "html.parser")
+    assert form.select_one("form.form .form-actions a")["href"] == f"{ACME}?page=2"
+
+
+def test_a_new_key_is_found_on_its_page_after_done(fleet, sam_client) -> None:
+    """It is the newest, and takes the old one along."""
+    made = post(sam_client, f"{ACME}{fleet[17]['id']}/rotate/?page=2", grace="24h")
+    done = BeautifulSoup(made.text, "html.parser").select_one(".form-actions a")["href"]
+    address, _sign, row = done.partition("#")
+    rows = BeautifulSoup(sam_client.get(address).text, "html.parser").select("[data-key]")
+    assert rows[0]["id"] == row
+    assert [one.strong.text for one in rows[:2]] == ["Robot 17", "Robot 17"]
+    assert rows[1].select_one(".key-successor a")["href"] == f"{ACME}{rows[0]['data-key']}/"
 
 
 def test_the_colours_of_the_operator_come_last(sandbox: Sandbox, sam_client, settings) -> None:
@@ -337,11 +389,11 @@ def test_the_colours_of_the_operator_come_last(sandbox: Sandbox, sam_client, set
 def test_a_replaced_key_is_ended_or_kept_not_rotated_again(sandbox: Sandbox, sam_client) -> None:
     old = acme(sandbox)[0]
     at = f"{ACME}{old['id']}/"
-    assert f'href="{at}rotate/"' in sam_client.get(ACME).text
+    assert f'formaction="{at}rotate/"' in sam_client.get(ACME).text
     post(sam_client, at + "rotate/", grace="24h")
     page = sam_client.get(ACME).text
-    assert f'href="{at}rotate/"' not in page
-    assert f'href="{at}keep/?grace=now"' in page
+    assert f'formaction="{at}rotate/"' not in page
+    assert f'formaction="{at}keep/" name="grace" value="now"' in page
     response = post(sam_client, at + "keep/", grace="now")
     assert response.status_code == 303
     assert not sandbox.authorizes(old["key"])

@@ -111,6 +111,20 @@ def test_staff_who_may_change_groups_cannot_raise_themselves_by_one(sam_client, 
     assert list(group.permissions.all()) == [reveal]
 
 
+def test_permissions_offered_are_those_that_count_here_and_those_that_somebody_has(ann, sam_client):
+    """What is not offered would be taken away by saving."""
+    other = Permission.objects.get(codename="change_session")
+    ann.user_permissions.add(other)
+    offered = {}
+    for person in (ann, User.objects.get(email="sam@portal.test")):
+        page = BeautifulSoup(sam_client.get(f"/admin/portal/user/{person.pk}/change/").content, "html.parser")
+        boxes = page.select("input[type=checkbox][name=user_permissions]")
+        offered[person.email] = {int(box["value"]): box.has_attr("checked") for box in boxes}
+    assert offered["ann@acme.test"][other.pk]
+    assert other.pk not in offered["sam@portal.test"]
+    assert Permission.objects.get(codename="reveal_key").pk in offered["sam@portal.test"]
+
+
 def create_admin(email: str) -> str:
     said = StringIO()
     call_command("create_admin", email, stdout=said)

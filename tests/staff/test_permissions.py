@@ -85,10 +85,11 @@ def test_forms_are_offered_to_those_who_may_send_them(who, sandbox: Sandbox, col
     for name, url in forms(sandbox).items():
         response = client.get(url)
         assert response.status_code == 200 if may(who, "change") else is_explained(response), name
-    page = client.get(ACME).text
-    assert ("Rotate" in page) is may(who, "change")
-    for word in ("Copy", "Reveal", "Try it"):
-        assert (f">{word}<" in page) is may(who, "reveal")
+    for address, words in ((ACME, ("Copy", "Reveal")), (screens(sandbox)["key"], ("Reveal", "Try it"))):
+        page = client.get(address).text
+        assert (">Rotate<" in page) is may(who, "change")
+        for word in words:
+            assert (f"{word}</button>" in page) is may(who, "reveal"), word
 
 
 @every_colleague
