@@ -349,6 +349,21 @@ def test_on_a_phone_four_keys_are_in_sight_and_buttons_fit_fingers(
     assert all(min(box["width"], box["height"]) >= 40 for box in pressed)
 
 
+def test_on_a_phone_every_verb_is_in_sight_without_javascript(
+    open_page: Any, sign_in: Any, ann: Any, sandbox: Sandbox
+) -> None:
+    """A script moves some of them into the menus: without one these stay beside them."""
+    sandbox.add_consumer("acme", label="Acme Inc", managers=["ann@acme.test"], keys=NINE)
+    phone = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
+    page = open_page(java_script_enabled=False, **phone)
+    sign_in(page, ann)
+    page.goto("/keys/")
+    expect(button(page.locator("[data-consumer] header"), "People")).to_be_visible()
+    for name in ("Copy", "Reveal", "Rotate", "More"):
+        expect(button(page.locator("[data-key]").first, name)).to_be_visible()
+    assert page.evaluate("document.documentElement.scrollWidth") == 390
+
+
 def test_what_was_done_is_in_sight_without_javascript(
     page_without_js: Page, sign_in: Any, ann: Any, sandbox: Sandbox
 ) -> None:
