@@ -1,6 +1,8 @@
 """Template library of the keys app: all that its templates use; they load it themselves, in any project."""
 
+from collections.abc import Iterable
 from functools import lru_cache
+from typing import Any
 
 from django import template
 from django.template import Context
@@ -76,8 +78,36 @@ def listing_of(context: Context, consumer: Consumer) -> Listing:
 @register.simple_tag(takes_context=True)
 def address_of(context: Context, key: ApiKey) -> str:
     """URL prefix of a key's verbs: a page of many keys is slow if it reverses every one."""
+    return f"{_verbs(context)}{key.consumer}/{key.id}/"
+
+
+@register.simple_tag(takes_context=True)
+def rows(context: Context, keys: ApiKey | Iterable[ApiKey], value: str = "") -> list[dict[str, Any]]:
+    """What the rows of these keys say, for the stencil of a row; or of one key, with its value just revealed."""
+    verbs = _verbs(context)
+    return [
+        {
+            "at": f"{verbs}{key.consumer}/{key.id}/",
+            "id": key.id,
+            "title": key.title,
+            "masked": key.masked,
+            "value": value,
+            "facts": told.key_facts(key),
+            "created": times.rough(key.created_on),
+            "expires": times.rough(key.expires_on),
+            "leaked": bool(key.leaked),
+            "is_ended": key.is_ended,
+            "is_due": key.ends_soon,
+            "is_replaced": key.is_replaced,
+            "successor": row_link(key.replaced_by),
+        }
+        for key in ([keys] if isinstance(keys, ApiKey) else keys)
+    ]
+
+
+def _verbs(context: Context) -> str:
     site = ADMIN if in_admin(context.get("request")) else None
-    return _prefix(context["environment"], site, get_urlconf(), get_script_prefix()) + f"{key.consumer}/{key.id}/"
+    return _prefix(context["environment"], site, get_urlconf(), get_script_prefix())
 
 
 @lru_cache(maxsize=64)

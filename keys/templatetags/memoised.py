@@ -5,6 +5,7 @@ language (and set of URLs, where a site has several). To look them up anew took 
 says about anybody is kept: of a stencil only what stands around the blanks.
 """
 
+import html
 import re
 from collections.abc import Callable
 from functools import lru_cache
@@ -22,7 +23,7 @@ from django.templatetags import i18n, static
 from django.urls import NoReverseMatch, get_script_prefix, get_urlconf, reverse
 from django.utils.html import conditional_escape
 from django.utils.module_loading import import_string
-from django.utils.safestring import SafeString
+from django.utils.safestring import SafeData, SafeString
 from django.utils.translation import get_language
 from heroicons.templatetags import heroicons
 
@@ -55,37 +56,50 @@ class StencilNode(Node):
     """Stencil: an included template of which all is kept but the texts it is given, for each language and kind of page.
 
     A text that is not empty leaves a blank, which is filled in, and escaped, each time; of anything else the template
-    learns only whether it is true. So a template may ask whether it has a text, and print it, and nothing else.
+    learns only whether it is true. So a template may ask whether it has a text, and print it, and nothing else. Where
+    `each` is given, a list of such texts and values by name, it is filled in once for each of them.
     """
 
     BLANK = re.compile("\ue000(\\w+)\ue001")
+    BETWEEN_LINES = re.compile(r"(<pre.*?</pre>)|\s*\n\s*", re.DOTALL)
 
     def __init__(self, include: IncludeNode) -> None:
         self.include = include
-        self.blanks = {name: SafeString(f"\ue000{name}\ue001") for name in include.extra_context}
         self.drawn: dict[tuple[object, ...], list[str]] = {}
 
     def render(self, context: Context) -> SafeString:
         values = {name: value.resolve(context) for name, value in self.include.extra_context.items()}
-        texts = {name: conditional_escape(value) for name, value in values.items() if value and isinstance(value, str)}
-        told: dict[str, str | bool] = {
-            name: self.blanks[name] if name in texts else bool(value) or "" for name, value in values.items()
-        }
-        kind = (_here(context), *told.values())
+        each, here = values.pop("each", ({},)), _here(context)
+        return SafeString("".join([self._filled_in(context, here, values | one) for one in each]))
+
+    def _filled_in(self, context: Context, here: tuple[str | None, ...], values: dict[str, Any]) -> str:
+        texts = {name: _escaped(value) for name, value in values.items() if value and isinstance(value, str)}
+        told = {name: f"\ue000{name}\ue001" if name in texts else bool(value) or "" for name, value in values.items()}
+        kind = here, *told.items()
         if kind not in self.drawn:
             self.drawn[kind] = self._draw(context, told)
         parts = self.drawn[kind].copy()
         parts[1::2] = [texts[name] for name in parts[1::2]]
-        return SafeString("".join(parts))
+        return "".join(parts)
 
     def _draw(self, context: Context, told: dict[str, str | bool]) -> list[str]:
         """Text before, between and after the blanks; in between, each blank's name."""
         template = context.template.engine.get_template(self.include.template.resolve(context))  # type: ignore[union-attr]
-        return self.BLANK.split(template.render(context.new(told)))
+        blanks = {name: SafeString(value) if isinstance(value, str) else value for name, value in told.items()}
+        drawn = template.render(context.new(blanks))
+        return self.BLANK.split(self.BETWEEN_LINES.sub(lambda found: found[1] or "\n", drawn))
+
+
+def _escaped(text: str) -> str:
+    return text.__html__() if isinstance(text, SafeData) else html.escape(text)
 
 
 def _here(context: Context) -> tuple[str | None, ...]:
-    return get_language(), get_script_prefix(), get_urlconf(), _app(context)
+    """Language and place of the site; the place is asked for once a page, as each part of it stands behind a lock."""
+    place: tuple[str | None, ...] | None = getattr(context, "place", None)
+    if place is None:
+        place = context.place = get_script_prefix(), get_urlconf(), _app(context)  # type: ignore[attr-defined]
+    return get_language(), *place
 
 
 def _memoised_where(

@@ -13,6 +13,7 @@ from django.utils.safestring import SafeString
 from keys.http import Request
 from keys.types import ApiKey, Consumer, as_shown
 
+ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 UNSAFE = {ord(sign): f"\\u{ord(sign):04x}" for sign in "<>&'"}
 
 
@@ -53,4 +54,4 @@ def _moment(told: str) -> datetime:
 
 def _as_json(**facts: Any) -> SafeString:
     # Between single quotes: double ones, of which there are many, need not be escaped then.
-    return SafeString(json.dumps(facts, ensure_ascii=False, separators=(",", ":")).translate(UNSAFE))
+    return SafeString(ENCODER.encode(facts).translate(UNSAFE))
