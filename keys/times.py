@@ -1,6 +1,7 @@
 """Date and time formatting, in the current zone, which is always said; site.js adds the visitor's own manner."""
 
 import re
+from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta, tzinfo
 from functools import lru_cache
 from html import escape
@@ -38,6 +39,10 @@ def in_words(moment: datetime, now: datetime) -> str:
 
     What is past is rounded down; what lies more than a week ahead, to the nearest day, month or year.
     """
+    return _words(moment, now, get_language())
+
+
+def _words(moment: datetime, now: datetime, language: str | None) -> str:
     distance = abs(moment - now)
     if distance < HALF_A_MINUTE:
         return _("just now") if moment <= now else _("in a moment")
@@ -45,7 +50,7 @@ def in_words(moment: datetime, now: datetime) -> str:
         unit, number = _ahead(distance)
     else:
         unit, number = _between(min(moment, now), min(max(moment, now), LATEST) + HALF_A_MINUTE)
-    return _said(unit, number, moment <= now, get_language())
+    return _said(unit, number, moment <= now, language)
 
 
 @lru_cache(maxsize=2048)
@@ -144,10 +149,20 @@ def calendar_day(on: date) -> SafeString:
 
 def rough(moment: datetime | None) -> SafeString:
     """The distance to a moment, as an element; the moment itself is its tooltip, and is read out. "" for no moment."""
-    if moment is None:
-        return SafeString("")
-    begin, end = _element(moment, timezone.get_current_timezone(), get_language())
-    return SafeString(begin + escape(in_words(moment, timezone.now())) + end)
+    return roughly()(moment)
+
+
+def roughly() -> Callable[[datetime | None], SafeString]:
+    """`rough` for many moments of one page: what is the same for all is asked for once."""
+    now, zone, language = timezone.now(), timezone.get_current_timezone(), get_language()
+
+    def rough(moment: datetime | None) -> SafeString:
+        if moment is None:
+            return SafeString("")
+        begin, end = _element(moment, zone, language)
+        return SafeString(begin + escape(_words(moment, now, language)) + end)
+
+    return rough
 
 
 @lru_cache(maxsize=4096)

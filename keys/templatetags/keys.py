@@ -21,6 +21,8 @@ from keys.web.hand_over import FORMS, Form
 from keys.web.listing import Listing, Place, listing
 from keys.web.portal_or_admin import ADMIN, in_admin
 
+ADDRESSES_IN_SIGHT = 3
+
 register = template.Library()
 register.tags |= memoised.register.tags
 register.filters |= memoised.register.filters
@@ -41,12 +43,6 @@ register.simple_tag(refusals.within, name="gateway_memory")
 def shown(consumer: Consumer) -> list[tuple[str, str]]:
     """The metadata and tags that the operator chose to show."""
     return consumer.facts(settings.KEYS_SHOW_METADATA)
-
-
-@register.filter
-def can_rotate(consumer: Consumer) -> bool:
-    """True if all its keys can be replaced at once: it has some, and all are known."""
-    return bool(consumer.live_keys) and not consumer.unread_keys
 
 
 @register.filter
@@ -75,6 +71,31 @@ def listing_of(context: Context, consumer: Consumer) -> Listing:
     return listing(consumer, context.get("place") or Place(), strict=bool(context.get("is_own_page")))
 
 
+@register.filter
+def hidden_fields(place: Place | None) -> SafeString:
+    """Fields by which a form leads back to a place in a long list."""
+    return format_html_join("", '<input type="hidden" name="{}" value="{}">', place.fields if place else ())
+
+
+@register.simple_tag(takes_context=True)
+def card(context: Context, shown: Listing) -> dict[str, Any]:
+    """What the head of a consumer's card says, for its stencil."""
+    consumer = shown.consumer
+    addresses = [manager.email for manager in consumer.managers]
+    return {
+        "at": f"{_verbs(context)}{consumer.name}/",
+        "name": consumer.name,
+        "title": consumer.title,
+        "label": consumer.label,
+        "facts": told.consumer_facts(consumer),
+        "is_full": bool(consumer.no_more),
+        "can_rotate": bool(shown.live_total) and not consumer.unread_keys,
+        "access": ", ".join(addresses),
+        "people": str(len(addresses)) if len(addresses) > ADDRESSES_IN_SIGHT else "",
+        "count": shown.count if shown.is_long else "",
+    }
+
+
 @register.simple_tag(takes_context=True)
 def address_of(context: Context, key: ApiKey) -> str:
     """URL prefix of a key's verbs: a page of many keys is slow if it reverses every one."""
@@ -84,7 +105,7 @@ def address_of(context: Context, key: ApiKey) -> str:
 @register.simple_tag(takes_context=True)
 def rows(context: Context, keys: ApiKey | Iterable[ApiKey], value: str = "") -> list[dict[str, Any]]:
     """What the rows of these keys say, for the stencil of a row; or of one key, with its value just revealed."""
-    verbs = _verbs(context)
+    verbs, rough = _verbs(context), times.roughly()
     return [
         {
             "at": f"{verbs}{key.consumer}/{key.id}/",
@@ -93,8 +114,8 @@ def rows(context: Context, keys: ApiKey | Iterable[ApiKey], value: str = "") -> 
             "masked": key.masked,
             "value": value,
             "facts": told.key_facts(key),
-            "created": times.rough(key.created_on),
-            "expires": times.rough(key.expires_on),
+            "created": rough(key.created_on),
+            "expires": rough(key.expires_on),
             "leaked": bool(key.leaked),
             "is_ended": key.is_ended,
             "is_due": key.ends_soon,

@@ -56,8 +56,8 @@ class StencilNode(Node):
     """Stencil: an included template of which all is kept but the texts it is given, for each language and kind of page.
 
     A text that is not empty leaves a blank, which is filled in, and escaped, each time; of anything else the template
-    learns only whether it is true. So a template may ask whether it has a text, and print it, and nothing else. Where
-    `each` is given, a list of such texts and values by name, it is filled in once for each of them.
+    learns only whether it is true. So a template may ask whether it has a text, and print it, and nothing else. Of a
+    dictionary it is given what that holds; of `each`, a list of them, one after the other, to be filled in each time.
     """
 
     BLANK = re.compile("\ue000(\\w+)\ue001")
@@ -65,29 +65,34 @@ class StencilNode(Node):
 
     def __init__(self, include: IncludeNode) -> None:
         self.include = include
-        self.drawn: dict[tuple[object, ...], list[str]] = {}
+        self.drawn: dict[tuple[object, ...], tuple[list[str], set[str]]] = {}
 
     def render(self, context: Context) -> SafeString:
-        values = {name: value.resolve(context) for name, value in self.include.extra_context.items()}
+        values: dict[str, Any] = {}
+        for name, given in self.include.extra_context.items():
+            value = given.resolve(context)
+            values |= value if isinstance(value, dict) else {name: value}
         each, here = values.pop("each", ({},)), _here(context)
         return SafeString("".join([self._filled_in(context, here, values | one) for one in each]))
 
     def _filled_in(self, context: Context, here: tuple[str | None, ...], values: dict[str, Any]) -> str:
-        texts = {name: _escaped(value) for name, value in values.items() if value and isinstance(value, str)}
-        told = {name: f"\ue000{name}\ue001" if name in texts else bool(value) or "" for name, value in values.items()}
-        kind = here, *told.items()
+        is_text = {name: isinstance(value, str) if value else None for name, value in values.items()}
+        kind = here, *is_text.items()
         if kind not in self.drawn:
-            self.drawn[kind] = self._draw(context, told)
-        parts = self.drawn[kind].copy()
+            self.drawn[kind] = self._draw(context, is_text)
+        parts, names = self.drawn[kind]
+        texts = {name: _escaped(values[name]) for name in names}
+        parts = parts.copy()
         parts[1::2] = [texts[name] for name in parts[1::2]]
         return "".join(parts)
 
-    def _draw(self, context: Context, told: dict[str, str | bool]) -> list[str]:
+    def _draw(self, context: Context, is_text: dict[str, bool | None]) -> tuple[list[str], set[str]]:
         """Text before, between and after the blanks; in between, each blank's name."""
         template = context.template.engine.get_template(self.include.template.resolve(context))  # type: ignore[union-attr]
-        blanks = {name: SafeString(value) if isinstance(value, str) else value for name, value in told.items()}
-        drawn = template.render(context.new(blanks))
-        return self.BLANK.split(self.BETWEEN_LINES.sub(lambda found: found[1] or "\n", drawn))
+        told = {name: SafeString(f"\ue000{name}\ue001") if one else one is False or "" for name, one in is_text.items()}
+        drawn = template.render(context.new(told))
+        parts = self.BLANK.split(self.BETWEEN_LINES.sub(lambda found: found[1] or "\n", drawn))
+        return parts, set(parts[1::2])
 
 
 def _escaped(text: str) -> str:
