@@ -89,7 +89,7 @@ def page(request: Request, ring: KeyRing, name: str = "") -> HttpResponse:
     consumers = Paginator(found, CONSUMERS_ON_A_PAGE).get_page(1 if name else place.page)
     cards = cards_of(ring, consumers.object_list)
     beside = panels().of_consumers(ring, cards)
-    consumers.object_list = [replace(consumer, panel=beside.get(consumer.name, "")) for consumer in cards]
+    consumers.object_list = [replace(one, panel=beside[one.name]) if one.name in beside else one for one in cards]
     if not name:
         context["place"] = replace(place, page=1)
     context |= {
