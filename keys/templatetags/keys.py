@@ -7,7 +7,7 @@ from typing import Any
 from django import template
 from django.template import Context
 from django.templatetags.static import static
-from django.urls import get_script_prefix, get_urlconf, reverse
+from django.urls import reverse
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
@@ -18,8 +18,9 @@ from keys.templatetags import memoised
 from keys.types import KEYS_IN_A_LIST, ApiKey, Consumer
 from keys.web import told
 from keys.web.hand_over import FORMS, Form
+from keys.web.key_health import Finding
 from keys.web.listing import Listing, Place, listing
-from keys.web.portal_or_admin import ADMIN, in_admin
+from keys.zuplo import gateway
 
 ADDRESSES_IN_SIGHT = 3
 
@@ -37,12 +38,6 @@ register.filter("key_facts", told.key_facts)
 register.filter("consumer_facts", told.consumer_facts)
 register.simple_tag(refusals.sentence, name="refusal")
 register.simple_tag(refusals.within, name="gateway_memory")
-
-
-@register.filter
-def shown(consumer: Consumer) -> list[tuple[str, str]]:
-    """The metadata and tags that the operator chose to show."""
-    return consumer.facts(settings.KEYS_SHOW_METADATA)
 
 
 @register.filter
@@ -81,19 +76,50 @@ def hidden_fields(place: Place | None) -> SafeString:
 def card(context: Context, shown: Listing) -> dict[str, Any]:
     """What the head of a consumer's card says, for its stencil."""
     consumer = shown.consumer
-    addresses = [manager.email for manager in consumer.managers]
+    addresses, facts = [one.email for one in consumer.managers], consumer.facts(settings.KEYS_SHOW_METADATA)
     return {
         "at": f"{_verbs(context)}{consumer.name}/",
         "name": consumer.name,
         "title": consumer.title,
         "label": consumer.label,
         "facts": told.consumer_facts(consumer),
-        "is_full": bool(consumer.no_more),
         "can_rotate": bool(shown.live_total) and not consumer.unread_keys,
         "access": ", ".join(addresses),
         "people": str(len(addresses)) if len(addresses) > ADDRESSES_IN_SIGHT else "",
+        "is_long": shown.is_long,
         "count": shown.count if shown.is_long else "",
+        "find": shown.place.find,
+        "shown_facts": format_html_join("", "<div><dt>{}</dt><dd>{}</dd></div>", facts),
+        "panel": consumer.panel,
+        "no_more": consumer.no_more,
+        "oob": context.get("oob"),
     }
+
+
+@register.simple_tag(takes_context=True)
+def ready_requests(context: Context, key: ApiKey | None) -> dict[str, Any]:
+    """What the ready requests say, for their stencil: with this key, if there is one."""
+    header, before = gateway.header()
+    return {
+        "masked": key.masked if key else "",
+        "at": address_of(context, key) if key and context["can_reveal"] else "",
+        "request_url": gateway.url(),
+        "header": header,
+        "before_key": before,
+        "can_try": gateway.can_try(),
+        "of": context.get("of", ""),
+    }
+
+
+@register.simple_tag(takes_context=True)
+def findings(context: Context, found: Iterable[Finding], only: Finding | None) -> dict[str, Any]:
+    """What the health line says, for its stencils; one thing of it may be chosen."""
+    all_keys = _verbs(context)
+    each = [
+        {"words": one.words, "at": f"{all_keys}?only={one.name}", "is_chosen": one == only, "is_next": number > 0}
+        for number, one in enumerate(found)
+    ]
+    return {"each": each, "all": all_keys if only else ""}
 
 
 @register.simple_tag(takes_context=True)
@@ -127,14 +153,13 @@ def rows(context: Context, keys: ApiKey | Iterable[ApiKey], value: str = "") -> 
 
 
 def _verbs(context: Context) -> str:
-    site = ADMIN if in_admin(context.get("request")) else None
-    return _prefix(context["environment"], site, get_urlconf(), get_script_prefix())
+    """URL prefix of all verbs in the environment, which is the page of it."""
+    return _prefix(context["environment"], memoised.here_in(context))
 
 
 @lru_cache(maxsize=64)
-def _prefix(environment: str, site: str | None, _urls: str | None, _mounted_at: str) -> str:
-    """Memoised; the last two are the current ones."""
-    return reverse("keys:consumer", args=[environment, "x"], current_app=site).removesuffix("x/")
+def _prefix(environment: str, here: memoised.Here) -> str:
+    return reverse("keys:consumer", args=[environment, "x"], current_app=here.app).removesuffix("x/")
 
 
 @register.simple_tag

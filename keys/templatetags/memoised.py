@@ -9,13 +9,13 @@ import html
 import re
 from collections.abc import Callable
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.conf import STATICFILES_STORAGE_ALIAS
 from django.contrib.staticfiles.storage import StaticFilesStorage
 from django.core.files.storage import storages
 from django.template import Library, Node
-from django.template.base import Parser, Token
+from django.template.base import NodeList, Parser, Token
 from django.template.context import Context
 from django.template.defaulttags import URLNode, url
 from django.template.loader_tags import IncludeNode, construct_relative_path, do_include
@@ -63,8 +63,9 @@ class StencilNode(Node):
     BLANK = re.compile("\ue000(\\w+)\ue001")
     BETWEEN_LINES = re.compile(r"(<pre.*?</pre>)|\s*\n\s*", re.DOTALL)
 
-    def __init__(self, include: IncludeNode) -> None:
+    def __init__(self, include: IncludeNode, body: NodeList | None = None) -> None:
         self.include = include
+        self.nodelist = body
         self.drawn: dict[tuple[object, ...], tuple[list[str], set[str]]] = {}
 
     def render(self, context: Context) -> SafeString:
@@ -72,10 +73,12 @@ class StencilNode(Node):
         for name, given in self.include.extra_context.items():
             value = given.resolve(context)
             values |= value if isinstance(value, dict) else {name: value}
-        each, here = values.pop("each", ({},)), _here(context)
+        if self.nodelist is not None:
+            values["body"] = SafeString(self.nodelist.render(context).strip())
+        each, here = values.pop("each", ({},)), here_in(context)
         return SafeString("".join([self._filled_in(context, here, values | one) for one in each]))
 
-    def _filled_in(self, context: Context, here: tuple[str | None, ...], values: dict[str, Any]) -> str:
+    def _filled_in(self, context: Context, here: object, values: dict[str, Any]) -> str:
         is_text = {name: isinstance(value, str) if value else None for name, value in values.items()}
         kind = here, *is_text.items()
         if kind not in self.drawn:
@@ -99,12 +102,21 @@ def _escaped(text: str) -> str:
     return text.__html__() if isinstance(text, SafeData) else html.escape(text)
 
 
-def _here(context: Context) -> tuple[str | None, ...]:
-    """Language and place of the site; the place is asked for once a page, as each part of it stands behind a lock."""
-    place: tuple[str | None, ...] | None = getattr(context, "place", None)
+class Here(NamedTuple):
+    """Language and place of the site, on which texts and addresses depend."""
+
+    language: str | None
+    prefix: str
+    urlconf: str | None
+    app: str | None
+
+
+def here_in(context: Context) -> Here:
+    """The place is asked for once a page, as each part of it stands behind a lock; the language may change within."""
+    place: tuple[str, str | None, str | None] | None = getattr(context, "place", None)
     if place is None:
         place = context.place = get_script_prefix(), get_urlconf(), _app(context)  # type: ignore[attr-defined]
-    return get_language(), *place
+    return Here(get_language(), *place)
 
 
 def _memoised_where(
@@ -137,7 +149,7 @@ class AddressNode(Node):
     def render(self, context: Context) -> str:
         args = tuple(arg.resolve(context) for arg in self.args)
         try:
-            address = _address(self.view_name, args, _app(context), _here(context))
+            address = _address(self.view_name, args, here_in(context))
         except NoReverseMatch:
             if not self.asvar:
                 raise
@@ -157,8 +169,8 @@ def _app(context: Context) -> str | None:
 
 
 @lru_cache(maxsize=1024)
-def _address(view: str, args: tuple[Any, ...], app: str | None, _place: object) -> str:
-    return reverse(view, args=args, current_app=app)
+def _address(view: str, args: tuple[Any, ...], here: Here) -> str:
+    return reverse(view, args=args, current_app=here.app)
 
 
 @register.tag("url")
@@ -167,7 +179,7 @@ def memoised_url(parser: Parser, token: Token) -> Node:
     view = node.view_name
     if not isinstance(view.var, str) or view.filters or node.kwargs:
         return node
-    return AddressNode(node) if node.args or node.asvar else MemoisedNode(node, _here)
+    return AddressNode(node) if node.args or node.asvar else MemoisedNode(node, here_in)
 
 
 class IncludedNode(IncludeNode):
@@ -201,10 +213,18 @@ def include_fixed(parser: Parser, token: Token) -> Node:
     """Memoised `{% include %}` of a template that needs no variables, and is given none: the same for everybody."""
     included = do_include(parser, token)
     included.isolated_context = True
-    return MemoisedNode(included, _here)
+    return MemoisedNode(included, here_in)
 
 
 @register.tag
 def include_stencil(parser: Parser, token: Token) -> StencilNode:
     """`{% include %}` of a template that uses nothing but what `with` gives it, see `StencilNode`."""
     return StencilNode(do_include(parser, token))
+
+
+@register.tag
+def stencil(parser: Parser, token: Token) -> StencilNode:
+    """The same around what stands between it and `{% endstencil %}`: that is drawn each time, and given as `body`."""
+    include, body = do_include(parser, token), parser.parse(("endstencil",))
+    parser.delete_first_token()
+    return StencilNode(include, body)
