@@ -18,7 +18,16 @@ from django.template import Library, Node
 from django.template.base import NodeList, Parser, Token
 from django.template.context import Context
 from django.template.defaulttags import URLNode, url
-from django.template.loader_tags import IncludeNode, construct_relative_path, do_include
+from django.template.loader_tags import (
+    BLOCK_CONTEXT_KEY,
+    BlockContext,
+    BlockNode,
+    ExtendsNode,
+    IncludeNode,
+    construct_relative_path,
+    do_extends,
+    do_include,
+)
 from django.templatetags import i18n, static
 from django.urls import NoReverseMatch, get_script_prefix, get_urlconf, reverse
 from django.utils.html import conditional_escape
@@ -202,6 +211,34 @@ def memoised_include(parser: Parser, token: Token) -> Node:
     if isinstance(node.template.var, str) and not (node.template.filters or node.isolated_context):
         return IncludedNode(node.template, extra_context=node.extra_context)
     return node
+
+
+class ExtendingNode(ExtendsNode):
+    """`{% extends %}` of a template that is named outright: it and its blocks are looked up once, not once a page."""
+
+    found: Any = None
+
+    def render(self, context: Context) -> SafeString:
+        if self.found is None:
+            parent = self.get_parent(context)
+            extends_again = any(isinstance(node, ExtendsNode) for node in parent.nodelist)
+            blocks = [] if extends_again else parent.nodelist.get_nodes_by_type(BlockNode)
+            self.found = parent, {block.name: block for block in blocks}
+        parent, blocks = self.found
+        if BLOCK_CONTEXT_KEY not in context.render_context:
+            context.render_context[BLOCK_CONTEXT_KEY] = BlockContext()
+        context.render_context[BLOCK_CONTEXT_KEY].add_blocks(self.blocks)
+        context.render_context[BLOCK_CONTEXT_KEY].add_blocks(blocks)
+        with context.render_context.push_state(parent, isolated_context=False):
+            rendered: SafeString = parent._render(context)
+            return rendered
+
+
+@register.tag("extends")
+def memoised_extends(parser: Parser, token: Token) -> Node:
+    node = do_extends(parser, token)
+    name = node.parent_name
+    return ExtendingNode(node.nodelist, name) if isinstance(name.var, str) and not name.filters else node
 
 
 register.tag("translate", _memoised_where(_is_text, i18n.do_translate, lambda _context: get_language()))
