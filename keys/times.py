@@ -45,7 +45,7 @@ def in_words(moment: datetime, now: datetime) -> str:
 def _words(moment: datetime, now: datetime, language: str | None) -> str:
     distance = abs(moment - now)
     if distance < HALF_A_MINUTE:
-        return _("just now") if moment <= now else _("in a moment")
+        return _said("moment", 0, moment <= now, language)
     if moment > now and distance >= A_WEEK:
         unit, number = _ahead(distance)
     else:
@@ -56,6 +56,8 @@ def _words(moment: datetime, now: datetime, language: str | None) -> str:
 @lru_cache(maxsize=2048)
 def _said(unit: str, number: int, is_past: bool, _language: str | None) -> str:
     """Memoised, as people see the same few again and again; the last one is the current language."""
+    if unit == "moment":
+        return _("just now") if is_past else _("in a moment")
     span = avoid_wrapping(UNITS[unit] % {"num": number})
     return (_("%(time)s ago") if is_past else _("in %(time)s")) % {"time": span}
 

@@ -121,11 +121,31 @@ class Here(NamedTuple):
 
 
 def here_in(context: Context) -> Here:
-    """The place is asked for once a page, as each part of it stands behind a lock; the language may change within."""
-    place: tuple[str, str | None, str | None] | None = getattr(context, "place", None)
-    if place is None:
-        place = context.place = get_script_prefix(), get_urlconf(), _app(context)  # type: ignore[attr-defined]
-    return Here(get_language(), *place)
+    """Asked for once a page, as each part of it stands behind a lock: thirty times took a fortieth of a page."""
+    here: Here | None = getattr(context, "here", None)
+    if here is None:
+        here = Here(get_language(), get_script_prefix(), get_urlconf(), _app(context))
+        context.here = here  # type: ignore[attr-defined]
+    return here
+
+
+class LanguageNode(Node):
+    """`{% language %}`, inside which texts are asked for anew."""
+
+    def __init__(self, node: i18n.LanguageNode) -> None:
+        self.node = node
+        self.nodelist = node.nodelist
+
+    def render(self, context: Context) -> str:
+        here, context.here = here_in(context), None  # type: ignore[attr-defined]
+        said: str = self.node.render(context)
+        context.here = here  # type: ignore[attr-defined]
+        return said
+
+
+@register.tag
+def language(parser: Parser, token: Token) -> Node:
+    return LanguageNode(i18n.language(parser, token))
 
 
 def _memoised_where(
@@ -241,8 +261,8 @@ def memoised_extends(parser: Parser, token: Token) -> Node:
     return ExtendingNode(node.nodelist, name) if isinstance(name.var, str) and not name.filters else node
 
 
-register.tag("translate", _memoised_where(_is_text, i18n.do_translate, lambda _context: get_language()))
-register.tag("static", _memoised_where(_is_file, static.do_static, lambda _context: get_script_prefix()))
+register.tag("translate", _memoised_where(_is_text, i18n.do_translate, lambda context: here_in(context).language))
+register.tag("static", _memoised_where(_is_file, static.do_static, lambda context: here_in(context).prefix))
 
 
 @register.tag
