@@ -20,7 +20,6 @@ from keys.web import told
 from keys.web.hand_over import FORMS, Form
 from keys.web.key_health import Finding
 from keys.web.listing import Listing, Place, listing
-from keys.zuplo import gateway
 
 ADDRESSES_IN_SIGHT = 3
 
@@ -99,14 +98,10 @@ def card(context: Context, shown: Listing) -> dict[str, Any]:
 @register.simple_tag(takes_context=True)
 def ready_requests(context: Context, key: ApiKey | None) -> dict[str, Any]:
     """What the ready requests say, for their stencil: with this key, if there is one."""
-    header, before = gateway.header()
-    return {
+    known = {name: context[name] for name in ("request_url", "header", "before_key", "can_try")}
+    return known | {
         "masked": key.masked if key else "",
         "at": address_of(context, key) if key and context["can_reveal"] else "",
-        "request_url": gateway.url(),
-        "header": header,
-        "before_key": before,
-        "can_try": gateway.can_try(),
         "of": context.get("of", ""),
     }
 

@@ -354,8 +354,16 @@ def _asked(ring: KeyRing, name: str, key_id: str) -> ApiKey:
 
 def _requests(consumers: Iterable[Consumer] = ()) -> dict[str, Any]:
     """Context of ready requests; the first key that works stands in them until another one is chosen."""
+    name, before = gateway.header()
     first = next((key for consumer in consumers for key in consumer.live_keys), None)
-    return {"gateway_url": settings.GATEWAY_URL, "first_key": first}
+    return {
+        "gateway_url": settings.GATEWAY_URL,
+        "request_url": gateway.url(),
+        "header": name,
+        "before_key": before,
+        "can_try": gateway.can_try(),
+        "first_key": first,
+    }
 
 
 def _row_of(request: Request, ring: KeyRing, consumer: Consumer, key_id: str) -> str:

@@ -92,7 +92,7 @@ class JsonLineFormatter(JsonFormatter):
             log_data["traceback"] = message_dict["exc_info"]
 
     def process_log_record(self, log_data: dict[str, Any]) -> dict[str, Any]:
-        return {name: scrubbed(part) for name, part in log_data.items()}  # these names are our own
+        return dict(scrubbed(log_data))
 
 
 def without_secrets(words: str) -> str:
