@@ -10,7 +10,9 @@ from portal.branding.icon import icon_url, monogram
 
 
 def site(request: Request) -> dict[str, Any]:
-    return {
+    match = request.resolver_match
+    part = match.namespace if match else ""
+    named = {
         "portal_name": settings.PORTAL_NAME,
         "portal_monogram": monogram(settings.PORTAL_NAME),
         "portal_logo_url": settings.PORTAL_LOGO_URL,
@@ -26,3 +28,4 @@ def site(request: Request) -> dict[str, Any]:
         "support": request.visit,
         "reference": request.reference,
     }
+    return named | {"site": named, "at_keys": part == "keys", "at_plans": part == "plans"}

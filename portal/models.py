@@ -51,6 +51,8 @@ class User(AbstractUser):
     """Language that the person was last seen to read: for mails that somebody else brings about."""
     time_zone = models.CharField(max_length=64, blank=True, editable=False)
     """Time zone in which the person last signed in, by its IANA name: for the times in mails."""
+    is_hijacked = False
+    """True for the customer on a visit of support, under the name that django-hijack gives it."""
     proved_addresses: tuple[str, ...] | None = None
     """Verified addresses, the primary one first, as of the moment at which the user was asked for by `get(pk=...)`."""
 

@@ -2,6 +2,7 @@
 
 import ipaddress
 import re
+from functools import lru_cache
 from urllib.parse import urlsplit
 
 from django.conf import settings
@@ -12,6 +13,7 @@ _BRACKETED = re.compile(r"\[([^\]]*)\](?::\d+)?")
 _WITH_PORT = re.compile(r"([0-9.]+):\d+")
 
 
+@lru_cache(maxsize=256)
 def parse_address(text: str) -> str:
     """Parse one address of X-Forwarded-For in any form that proxies write; "" for what is none, such as "unknown".
 
@@ -48,7 +50,13 @@ def set_host(request: HttpRequest) -> None:
 
     Browsers send the port in Origin, and providers compare it in the callback address: both must be the same here.
     """
-    netloc = urlsplit(settings.PORTAL_URL).netloc.lower()
-    name = re.sub(r":\d+$", "", netloc)
-    if request.META.get("HTTP_HOST", "").lower() in {name, f"{name}:80", f"{name}:443"}:
+    netloc, spellings = _own_host(settings.PORTAL_URL)
+    if request.META.get("HTTP_HOST", "").lower() in spellings:
         request.META["HTTP_HOST"] = netloc
+
+
+@lru_cache(maxsize=8)
+def _own_host(url: str) -> tuple[str, set[str]]:
+    netloc = urlsplit(url).netloc.lower()
+    name = re.sub(r":\d+$", "", netloc)
+    return netloc, {name, f"{name}:80", f"{name}:443"}

@@ -217,7 +217,6 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "portal.support.middleware.Impersonation",
-    "hijack.middleware.HijackUserMiddleware",
     "portal.accounts.middleware.RequireStepUp",
     "allauth.account.middleware.AccountMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
@@ -406,7 +405,6 @@ if SUPPORT_MINUTES > 60:
     wrong("SUPPORT_MINUTES", "is more than an hour. Use a number from 1 to 60.")
 SUPPORT_MAIL_CUSTOMER = flag("SUPPORT_MAIL_CUSTOMER", default=True)
 AUDIT_DAYS = number("AUDIT_DAYS", 400)
-HIJACK_INSERT_BEFORE = None  # the banner is ours, without inline script
 
 # Mail goes into a table first, see `portal/mail/outbox.py`; what EMAIL_URL names delivers it.
 

@@ -1,11 +1,13 @@
 """Template library of the keys app: all that its templates use; they load it themselves, in any project."""
 
+from collections.abc import Iterable
 from functools import lru_cache
+from typing import Any
 
 from django import template
 from django.template import Context
 from django.templatetags.static import static
-from django.urls import get_script_prefix, get_urlconf, reverse
+from django.urls import reverse
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
@@ -16,8 +18,10 @@ from keys.templatetags import memoised
 from keys.types import ApiKey, Consumer
 from keys.web import told
 from keys.web.hand_over import FORMS, Form, secret_name, variable
+from keys.web.key_health import Finding
 from keys.web.listing import Listing, Place, listing
-from keys.web.portal_or_admin import ADMIN, in_admin
+
+ADDRESSES_IN_SIGHT = 3
 
 register = template.Library()
 register.tags |= memoised.register.tags
@@ -33,18 +37,6 @@ register.filter("key_facts", told.key_facts)
 register.filter("consumer_facts", told.consumer_facts)
 register.simple_tag(refusals.sentence, name="refusal")
 register.simple_tag(refusals.within, name="gateway_memory")
-
-
-@register.filter
-def shown(consumer: Consumer) -> list[tuple[str, str]]:
-    """The metadata and tags that the operator chose to show."""
-    return consumer.facts(settings.KEYS_SHOW_METADATA)
-
-
-@register.filter
-def can_rotate(consumer: Consumer) -> bool:
-    """True if all its keys can be replaced at once: it has some, and all are known."""
-    return bool(consumer.live_keys) and not consumer.unread_keys
 
 
 @register.filter
@@ -73,17 +65,96 @@ def listing_of(context: Context, consumer: Consumer) -> Listing:
     return listing(consumer, context.get("place") or Place(), strict=bool(context.get("is_own_page")))
 
 
+@register.filter
+def hidden_fields(place: Place | None) -> SafeString:
+    """Fields by which a form leads back to a place in a long list."""
+    return format_html_join("", '<input type="hidden" name="{}" value="{}">', place.fields if place else ())
+
+
+@register.simple_tag(takes_context=True)
+def card(context: Context, shown: Listing) -> dict[str, Any]:
+    """What the head of a consumer's card says, for its stencil."""
+    consumer = shown.consumer
+    addresses, facts = [one.email for one in consumer.managers], consumer.facts(settings.KEYS_SHOW_METADATA)
+    return {
+        "at": f"{_verbs(context)}{consumer.name}/",
+        "name": consumer.name,
+        "title": consumer.title,
+        "label": consumer.label,
+        "facts": told.consumer_facts(consumer),
+        "can_rotate": bool(shown.live_total) and not consumer.unread_keys,
+        "access": ", ".join(addresses),
+        "people": str(len(addresses)) if len(addresses) > ADDRESSES_IN_SIGHT else "",
+        "is_long": shown.is_long,
+        "count": shown.count if shown.is_long else "",
+        "find": shown.place.find,
+        "shown_facts": format_html_join("", "<div><dt>{}</dt><dd>{}</dd></div>", facts),
+        "panel": consumer.panel,
+        "no_more": consumer.no_more,
+        "oob": context.get("oob"),
+    }
+
+
+@register.simple_tag(takes_context=True)
+def ready_requests(context: Context, key: ApiKey | None) -> dict[str, Any]:
+    """What the ready requests say, for their stencil: with this key, if there is one."""
+    known = {name: context[name] for name in ("request_url", "header", "before_key", "can_try")}
+    return known | {
+        "masked": key.masked if key else "",
+        "at": address_of(context, key) if key and context["can_reveal"] else "",
+        "of": context.get("of", ""),
+    }
+
+
+@register.simple_tag(takes_context=True)
+def findings(context: Context, found: Iterable[Finding], only: Finding | None) -> dict[str, Any]:
+    """What the health line says, for its stencils; one thing of it may be chosen."""
+    all_keys = _verbs(context)
+    each = [
+        {"words": one.words, "at": f"{all_keys}?only={one.name}", "is_chosen": one == only, "is_next": number > 0}
+        for number, one in enumerate(found)
+    ]
+    return {"each": each, "all": all_keys if only else ""}
+
+
 @register.simple_tag(takes_context=True)
 def address_of(context: Context, key: ApiKey) -> str:
     """URL prefix of a key's verbs: a page of many keys is slow if it reverses every one."""
-    site = ADMIN if in_admin(context.get("request")) else None
-    return _prefix(context["environment"], site, get_urlconf(), get_script_prefix()) + f"{key.consumer}/{key.id}/"
+    return f"{_verbs(context)}{key.consumer}/{key.id}/"
+
+
+@register.simple_tag(takes_context=True)
+def rows(context: Context, keys: ApiKey | Iterable[ApiKey], value: str = "") -> list[dict[str, Any]]:
+    """What the rows of these keys say, for the stencil of a row; or of one key, with its value just revealed."""
+    verbs, rough = _verbs(context), times.roughly()
+    return [
+        {
+            "at": f"{verbs}{key.consumer}/{key.id}/",
+            "id": key.id,
+            "title": key.title,
+            "masked": key.masked,
+            "value": value,
+            "facts": told.key_facts(key),
+            "created": rough(key.created_on),
+            "expires": rough(key.expires_on),
+            "leaked": bool(key.leaked),
+            "is_ended": key.is_ended,
+            "is_due": key.ends_soon,
+            "is_replaced": key.is_replaced,
+            "successor": row_link(key.replaced_by),
+        }
+        for key in ([keys] if isinstance(keys, ApiKey) else keys)
+    ]
+
+
+def _verbs(context: Context) -> str:
+    """URL prefix of all verbs in the environment, which is the page of it."""
+    return _prefix(context["environment"], memoised.here_in(context))
 
 
 @lru_cache(maxsize=64)
-def _prefix(environment: str, site: str | None, _urls: str | None, _mounted_at: str) -> str:
-    """Memoised; the last two are the current ones."""
-    return reverse("keys:consumer", args=[environment, "x"], current_app=site).removesuffix("x/")
+def _prefix(environment: str, here: memoised.Here) -> str:
+    return reverse("keys:consumer", args=[environment, "x"], current_app=here.app).removesuffix("x/")
 
 
 @register.simple_tag

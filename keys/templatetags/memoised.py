@@ -5,24 +5,34 @@ language (and set of URLs, where a site has several). To look them up anew took 
 says about anybody is kept: of a stencil only what stands around the blanks.
 """
 
+import html
 import re
 from collections.abc import Callable
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.conf import STATICFILES_STORAGE_ALIAS
 from django.contrib.staticfiles.storage import StaticFilesStorage
 from django.core.files.storage import storages
 from django.template import Library, Node
-from django.template.base import Parser, Token
+from django.template.base import NodeList, Parser, Token
 from django.template.context import Context
 from django.template.defaulttags import URLNode, url
-from django.template.loader_tags import IncludeNode, construct_relative_path, do_include
+from django.template.loader_tags import (
+    BLOCK_CONTEXT_KEY,
+    BlockContext,
+    BlockNode,
+    ExtendsNode,
+    IncludeNode,
+    construct_relative_path,
+    do_extends,
+    do_include,
+)
 from django.templatetags import i18n, static
 from django.urls import NoReverseMatch, get_script_prefix, get_urlconf, reverse
 from django.utils.html import conditional_escape
 from django.utils.module_loading import import_string
-from django.utils.safestring import SafeString
+from django.utils.safestring import SafeData, SafeString
 from django.utils.translation import get_language
 from heroicons.templatetags import heroicons
 
@@ -55,37 +65,87 @@ class StencilNode(Node):
     """Stencil: an included template of which all is kept but the texts it is given, for each language and kind of page.
 
     A text that is not empty leaves a blank, which is filled in, and escaped, each time; of anything else the template
-    learns only whether it is true. So a template may ask whether it has a text, and print it, and nothing else.
+    learns only whether it is true. So a template may ask whether it has a text, and print it, and nothing else. Of a
+    dictionary it is given what that holds; of `each`, a list of them, one after the other, to be filled in each time.
     """
 
     BLANK = re.compile("\ue000(\\w+)\ue001")
+    BETWEEN_LINES = re.compile(r"(<pre.*?</pre>)|\s*\n\s*", re.DOTALL)
 
-    def __init__(self, include: IncludeNode) -> None:
+    def __init__(self, include: IncludeNode, body: NodeList | None = None) -> None:
         self.include = include
-        self.blanks = {name: SafeString(f"\ue000{name}\ue001") for name in include.extra_context}
-        self.drawn: dict[tuple[object, ...], list[str]] = {}
+        self.nodelist = body
+        self.drawn: dict[tuple[object, ...], tuple[list[str], set[str]]] = {}
 
     def render(self, context: Context) -> SafeString:
-        values = {name: value.resolve(context) for name, value in self.include.extra_context.items()}
-        texts = {name: conditional_escape(value) for name, value in values.items() if value and isinstance(value, str)}
-        told: dict[str, str | bool] = {
-            name: self.blanks[name] if name in texts else bool(value) or "" for name, value in values.items()
-        }
-        kind = (_here(context), *told.values())
-        if kind not in self.drawn:
-            self.drawn[kind] = self._draw(context, told)
-        parts = self.drawn[kind].copy()
-        parts[1::2] = [texts[name] for name in parts[1::2]]
-        return SafeString("".join(parts))
+        values: dict[str, Any] = {}
+        for name, given in self.include.extra_context.items():
+            value = given.resolve(context)
+            values |= value if isinstance(value, dict) else {name: value}
+        if self.nodelist is not None:
+            values["body"] = SafeString(self.nodelist.render(context).strip())
+        each, here = values.pop("each", ({},)), here_in(context)
+        return SafeString("".join([self._filled_in(context, here, values | one) for one in each]))
 
-    def _draw(self, context: Context, told: dict[str, str | bool]) -> list[str]:
+    def _filled_in(self, context: Context, here: object, values: dict[str, Any]) -> str:
+        is_text = {name: isinstance(value, str) if value else None for name, value in values.items()}
+        kind = here, *is_text.items()
+        if kind not in self.drawn:
+            self.drawn[kind] = self._draw(context, is_text)
+        parts, names = self.drawn[kind]
+        texts = {name: _escaped(values[name]) for name in names}
+        parts = parts.copy()
+        parts[1::2] = [texts[name] for name in parts[1::2]]
+        return "".join(parts)
+
+    def _draw(self, context: Context, is_text: dict[str, bool | None]) -> tuple[list[str], set[str]]:
         """Text before, between and after the blanks; in between, each blank's name."""
         template = context.template.engine.get_template(self.include.template.resolve(context))  # type: ignore[union-attr]
-        return self.BLANK.split(template.render(context.new(told)))
+        told = {name: SafeString(f"\ue000{name}\ue001") if one else one is False or "" for name, one in is_text.items()}
+        drawn = template.render(context.new(told))
+        parts = self.BLANK.split(self.BETWEEN_LINES.sub(lambda found: found[1] or "\n", drawn))
+        return parts, set(parts[1::2])
 
 
-def _here(context: Context) -> tuple[str | None, ...]:
-    return get_language(), get_script_prefix(), get_urlconf(), _app(context)
+def _escaped(text: str) -> str:
+    return text.__html__() if isinstance(text, SafeData) else html.escape(text)
+
+
+class Here(NamedTuple):
+    """Language and place of the site, on which texts and addresses depend."""
+
+    language: str | None
+    prefix: str
+    urlconf: str | None
+    app: str | None
+
+
+def here_in(context: Context) -> Here:
+    """Asked for once a page, as each part of it stands behind a lock: thirty times took a fortieth of a page."""
+    here: Here | None = getattr(context, "here", None)
+    if here is None:
+        here = Here(get_language(), get_script_prefix(), get_urlconf(), _app(context))
+        context.here = here  # type: ignore[attr-defined]
+    return here
+
+
+class LanguageNode(Node):
+    """`{% language %}`, inside which texts are asked for anew."""
+
+    def __init__(self, node: i18n.LanguageNode) -> None:
+        self.node = node
+        self.nodelist = node.nodelist
+
+    def render(self, context: Context) -> str:
+        here, context.here = here_in(context), None  # type: ignore[attr-defined]
+        said: str = self.node.render(context)
+        context.here = here  # type: ignore[attr-defined]
+        return said
+
+
+@register.tag
+def language(parser: Parser, token: Token) -> Node:
+    return LanguageNode(i18n.language(parser, token))
 
 
 def _memoised_where(
@@ -118,7 +178,7 @@ class AddressNode(Node):
     def render(self, context: Context) -> str:
         args = tuple(arg.resolve(context) for arg in self.args)
         try:
-            address = _address(self.view_name, args, _app(context), _here(context))
+            address = _address(self.view_name, args, here_in(context))
         except NoReverseMatch:
             if not self.asvar:
                 raise
@@ -138,8 +198,8 @@ def _app(context: Context) -> str | None:
 
 
 @lru_cache(maxsize=1024)
-def _address(view: str, args: tuple[Any, ...], app: str | None, _place: object) -> str:
-    return reverse(view, args=args, current_app=app)
+def _address(view: str, args: tuple[Any, ...], here: Here) -> str:
+    return reverse(view, args=args, current_app=here.app)
 
 
 @register.tag("url")
@@ -148,7 +208,7 @@ def memoised_url(parser: Parser, token: Token) -> Node:
     view = node.view_name
     if not isinstance(view.var, str) or view.filters or node.kwargs:
         return node
-    return AddressNode(node) if node.args or node.asvar else MemoisedNode(node, _here)
+    return AddressNode(node) if node.args or node.asvar else MemoisedNode(node, here_in)
 
 
 class IncludedNode(IncludeNode):
@@ -173,8 +233,36 @@ def memoised_include(parser: Parser, token: Token) -> Node:
     return node
 
 
-register.tag("translate", _memoised_where(_is_text, i18n.do_translate, lambda _context: get_language()))
-register.tag("static", _memoised_where(_is_file, static.do_static, lambda _context: get_script_prefix()))
+class ExtendingNode(ExtendsNode):
+    """`{% extends %}` of a template that is named outright: it and its blocks are looked up once, not once a page."""
+
+    found: Any = None
+
+    def render(self, context: Context) -> SafeString:
+        if self.found is None:
+            parent = self.get_parent(context)
+            extends_again = any(isinstance(node, ExtendsNode) for node in parent.nodelist)
+            blocks = [] if extends_again else parent.nodelist.get_nodes_by_type(BlockNode)
+            self.found = parent, {block.name: block for block in blocks}
+        parent, blocks = self.found
+        if BLOCK_CONTEXT_KEY not in context.render_context:
+            context.render_context[BLOCK_CONTEXT_KEY] = BlockContext()
+        context.render_context[BLOCK_CONTEXT_KEY].add_blocks(self.blocks)
+        context.render_context[BLOCK_CONTEXT_KEY].add_blocks(blocks)
+        with context.render_context.push_state(parent, isolated_context=False):
+            rendered: SafeString = parent._render(context)
+            return rendered
+
+
+@register.tag("extends")
+def memoised_extends(parser: Parser, token: Token) -> Node:
+    node = do_extends(parser, token)
+    name = node.parent_name
+    return ExtendingNode(node.nodelist, name) if isinstance(name.var, str) and not name.filters else node
+
+
+register.tag("translate", _memoised_where(_is_text, i18n.do_translate, lambda context: here_in(context).language))
+register.tag("static", _memoised_where(_is_file, static.do_static, lambda context: here_in(context).prefix))
 
 
 @register.tag
@@ -182,10 +270,18 @@ def include_fixed(parser: Parser, token: Token) -> Node:
     """Memoised `{% include %}` of a template that needs no variables, and is given none: the same for everybody."""
     included = do_include(parser, token)
     included.isolated_context = True
-    return MemoisedNode(included, _here)
+    return MemoisedNode(included, here_in)
 
 
 @register.tag
 def include_stencil(parser: Parser, token: Token) -> StencilNode:
     """`{% include %}` of a template that uses nothing but what `with` gives it, see `StencilNode`."""
     return StencilNode(do_include(parser, token))
+
+
+@register.tag
+def stencil(parser: Parser, token: Token) -> StencilNode:
+    """The same around what stands between it and `{% endstencil %}`: that is drawn each time, and given as `body`."""
+    include, body = do_include(parser, token), parser.parse(("endstencil",))
+    parser.delete_first_token()
+    return StencilNode(include, body)

@@ -51,7 +51,7 @@ def page_context(ring: KeyRing) -> dict[str, Any]:
 
 def cards_of(ring: KeyRing, consumers: Iterable[Consumer]) -> list[Consumer]:
     """The consumers with what their cards say beside: why there may be no more keys."""
-    return [replace(consumer, no_more=ring.why_no_more(consumer)) for consumer in consumers]
+    return [replace(one, no_more=why) if (why := ring.why_no_more(one)) else one for one in consumers]
 
 
 def card_again(ring: KeyRing, consumer: Consumer) -> Consumer:

@@ -8,6 +8,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from urllib.parse import urlencode
 
+from django.utils.translation import ngettext
+
 from keys.http import Request
 from keys.types import ApiKey, Consumer
 from keys.web import key_health
@@ -74,6 +76,17 @@ class Listing:
     @property
     def after(self) -> str:
         return self._page(self.place.page + 1) if self.place.page < self.pages else ""
+
+    @property
+    def count(self) -> str:
+        """How many keys there are, or were found, in words."""
+        found, live, ended = ({"counter": number} for number in (self.found, self.live_total, self.ended_total))
+        if self.place.find or self.place.only:
+            return ngettext("%(counter)s key found", "%(counter)s keys found", self.found) % found
+        words = ngettext("%(counter)s active key", "%(counter)s active keys", self.live_total) % live
+        if not self.ended_total:
+            return words
+        return f"{words}, {ngettext('%(counter)s expired', '%(counter)s expired', self.ended_total) % ended}"
 
     def _page(self, number: int) -> str:
         return replace(self.place, page=number).query or "?page=1"

@@ -4,9 +4,8 @@ Only htmx is believed, for its header can be sent by no link and by no other sit
 to nobody but whoever sent it, and the verb behind its form asks the key service as ever: who may, and how things stand.
 """
 
-import json
 from datetime import UTC, datetime
-from typing import Any
+from json.encoder import encode_basestring
 
 from django.utils.safestring import SafeString
 
@@ -51,6 +50,7 @@ def _moment(told: str) -> datetime:
     return datetime.fromtimestamp(float(told), UTC)
 
 
-def _as_json(**facts: Any) -> SafeString:
+def _as_json(**facts: str | float) -> SafeString:
     # Between single quotes: double ones, of which there are many, need not be escaped then.
-    return SafeString(json.dumps(facts, ensure_ascii=False, separators=(",", ":")).translate(UNSAFE))
+    told = [f'"{name}":{encode_basestring(fact) if isinstance(fact, str) else fact}' for name, fact in facts.items()]
+    return SafeString("{" + ",".join(told).translate(UNSAFE) + "}")

@@ -89,14 +89,14 @@ def page(request: Request, ring: KeyRing, name: str = "") -> HttpResponse:
     consumers = Paginator(found, CONSUMERS_ON_A_PAGE).get_page(1 if name else place.page)
     cards = cards_of(ring, consumers.object_list)
     beside = panels().of_consumers(ring, cards)
-    consumers.object_list = [replace(consumer, panel=beside.get(consumer.name, "")) for consumer in cards]
+    consumers.object_list = [replace(one, panel=beside[one.name]) if one.name in beside else one for one in cards]
     if not name:
         context["place"] = replace(place, page=1)
     context |= {
         "consumers": consumers,
         "environments": list(settings.ZUPLO_BUCKETS),
         "addresses": ring.actor.emails,
-        "addresses_url": settings.KEYS_ADDRESSES_URL and resolve_url(settings.KEYS_ADDRESSES_URL),
+        "addresses_url": "" if ring.actor.emails else _addresses_url(),
         "is_newcomer": mine.is_empty,
         "access_form": AccessRequestForm() if mine.is_empty and access_requests.may_ask(ring.actor) else None,
         "panel": panels().for_newcomer(ring) if mine.is_empty and ring.actor.emails else "",
@@ -107,6 +107,11 @@ def page(request: Request, ring: KeyRing, name: str = "") -> HttpResponse:
         "has_others": name and len(mine.consumers) > 1,
     }
     return render(request, "keys/page.html", _requests(consumers.object_list) | context)
+
+
+def _addresses_url() -> str:
+    """Where somebody without a proved address can prove one; "" where the project has no such page."""
+    return resolve_url(settings.KEYS_ADDRESSES_URL) if settings.KEYS_ADDRESSES_URL else ""
 
 
 MOVED = {"activity": "activity_in", "activity.csv": "activity_csv", "reminders": "reminders_in"}

@@ -3,6 +3,7 @@
 import functools
 import http.client
 import io
+import re
 import socket
 import time
 from collections.abc import Mapping
@@ -22,6 +23,8 @@ CONNECT_SECONDS = 1.5
 CALL_SECONDS = 8.0
 BODY_LIMIT = 16 * 1024 * 1024
 POOL_SIZE = 64
+PLAIN_URL = re.compile(r"https?://[a-z0-9.-]+(:[0-9]+)?/[A-Za-z0-9/_.~?&=%+-]*")
+"""URLs that `requests` would only find to be well; it takes a tenth of a call to do so."""
 
 
 class NotSent(Exception):
@@ -109,7 +112,10 @@ def _prepared(method: str, url: str, headers: Mapping[str, str], body: bytes | N
     """The request as it goes out: no cookies, no `.netrc` over our token, and nothing else that a session would add."""
     request = requests.PreparedRequest()
     request.prepare_method(method)
-    request.prepare_url(url, None)
+    if PLAIN_URL.fullmatch(url):
+        request.url = url
+    else:
+        request.prepare_url(url, None)
     request.headers = CaseInsensitiveDict(headers)
     request.prepare_body(body, None)
     return request
@@ -181,3 +187,11 @@ class _BoundedAdapter(HTTPAdapter):
     def init_poolmanager(self, *args: Any, **options: Any) -> None:
         super().init_poolmanager(*args, **options)
         self.poolmanager.pool_classes_by_scheme = {"http": _Pool, "https": _SecurePool}
+        self._pools: dict[str, HTTPConnectionPool] = {}
+
+    def get_connection_with_tls_context(self, request: Any, *args: Any, **options: Any) -> HTTPConnectionPool:
+        """The pool of the server, which is always asked in the same way; `requests` makes its key anew each time."""
+        server = request.url[: request.url.index("/", len("https://"))]
+        if server not in self._pools:
+            self._pools[server] = super().get_connection_with_tls_context(request, *args, **options)
+        return self._pools[server]

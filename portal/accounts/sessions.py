@@ -19,6 +19,7 @@ from allauth.mfa.signals import authenticator_added, authenticator_removed
 from allauth.usersessions.models import UserSession
 from django.conf import settings
 from django.contrib.auth import SESSION_KEY, update_session_auth_hash
+from django.contrib.auth.middleware import get_user
 from django.contrib.auth.models import AnonymousUser
 from django.contrib.auth.signals import user_logged_in
 from django.core import signing
@@ -72,8 +73,7 @@ def expire_sessions(get_response: GetResponse) -> GetResponse:
     """Make `request.user` anonymous once the session has expired; lazily, only if somebody asks."""
 
     def middleware(request: Request) -> HttpResponse:
-        claimed = request.user
-        request.user = SimpleLazyObject(lambda: _user_unless_expired(request, claimed))  # type: ignore[assignment]
+        request.user = SimpleLazyObject(lambda: _user_unless_expired(request, get_user(request)))  # type: ignore[assignment]
         return get_response(request)
 
     return middleware

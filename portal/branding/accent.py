@@ -103,6 +103,7 @@ def cacheable_response(request: HttpRequest, text: str, content_type: str) -> Ht
     return response
 
 
+@lru_cache(maxsize=8)
 def version_of(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 

@@ -50,6 +50,7 @@ class Impersonation:
         staff = Staff(colleague.pk, colleague.email, rights, visit.reason)
         request.visit, request.colleague, request.staff = visit, colleague, staff
         request.user = customer
+        customer.is_hijacked = True
         return self.get_response(request)
 
     def process_view(self, request: Request, *_view: object) -> HttpResponse | None:

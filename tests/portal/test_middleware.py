@@ -7,7 +7,7 @@ from django.test import Client
 LOG, HEADERS, SCREEN = "log_request", "response_headers", "screen_request"
 STATIC, SESSION, LANGUAGE = "WhiteNoiseMiddleware", "SessionMiddleware", "LocaleMiddleware"
 SECURITY, CSRF, USER = "SecurityMiddleware", "CsrfViewMiddleware", "AuthenticationMiddleware"
-EXPIRE, MESSAGES, SUPPORT, HIJACK = "expire_sessions", "MessageMiddleware", "Impersonation", "HijackUserMiddleware"
+EXPIRE, MESSAGES, SUPPORT = "expire_sessions", "MessageMiddleware", "Impersonation"
 STEP_UP, ALLAUTH, HTMX, PAGES = "RequireStepUp", "AccountMiddleware", "HtmxMiddleware", "ErrorPages"
 
 ORDER = [
@@ -24,7 +24,6 @@ ORDER = [
     (USER, EXPIRE, "it wraps the user that Django found"),
     (EXPIRE, SUPPORT, "a colleague whose session has expired looks at nobody's keys"),
     (MESSAGES, SUPPORT, "the end of a visit is told by a message"),
-    (SUPPORT, HIJACK, "django-hijack sees the customer, and marks the user as hijacked"),
     (SUPPORT, STEP_UP, "what is shut to support is shut before a proof of the customer is asked for"),
     (EXPIRE, STEP_UP, "a session that has expired proves nothing"),
     (STEP_UP, ALLAUTH, "our rules are asked before allauth acts"),
