@@ -22,7 +22,7 @@ from playwright.sync_api import Browser, sync_playwright
 
 from sandbox import Sandbox
 from tests.helpers import oidc_provider, processes, zuplo
-from tests.helpers.people import give_the_id
+from tests.helpers.people import let_in
 
 NOWHERE = "http://127.0.0.1:9"  # nothing listens on the discard port
 
@@ -43,14 +43,14 @@ def pytest_configure(config: pytest.Config) -> None:
         cache_settings["LOCATION"] = f"{cache_settings['LOCATION'].partition('?')[0]}?db={number}"
     # Static files as they stand in the folders; production's are collected.
     django_settings.WHITENOISE_AUTOREFRESH = django_settings.WHITENOISE_USE_FINDERS = True
+    # No test speaks to anything outside, or hashes passwords slowly.
+    django_settings.ZUPLO_API_URL, django_settings.ZUPLO_API_KEY = NOWHERE, "no-token-of-anybody"
+    django_settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 
 
 @pytest.fixture(autouse=True)
-def alone(settings):
-    """No test speaks to anything outside, remembers another one, or hashes passwords slowly."""
-    settings.ZUPLO_API_URL = NOWHERE
-    settings.ZUPLO_API_KEY = "no-token-of-anybody"
-    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+def alone():
+    """No test remembers another one."""
     cache.clear()
     _forget_probes()
 
@@ -178,8 +178,7 @@ def client_of() -> Callable[..., Client]:
     def client_of(person=None, *, strict: bool = False) -> Client:
         client = Client(enforce_csrf_checks=strict)
         if person is not None:
-            client.force_login(person, backend="allauth.account.auth_backends.AuthenticationBackend")
-            give_the_id(client)
+            let_in(client, person)
         return client
 
     return client_of
@@ -261,6 +260,7 @@ LEFT_OUT = pytest.StashKey[dict[str, int]]()
 COUNTED = pytest.StashKey[Counter[str]]()
 
 
+STACK = 70_000  # words
 # What takes longest, or waits for other processes most of the time, longest first.
 DEAREST = ("processes", "embedded", "providers", "gateway", "browser")
 
@@ -288,10 +288,17 @@ def _dearest_first(item: pytest.Item) -> int:
     return next((place for place, marker in enumerate(DEAREST) if item.get_closest_marker(marker)), len(DEAREST))
 
 
-def pytest_collection_finish() -> None:
-    """All that is there by now stays until the end: the collector of garbage need not look through it any more."""
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Garbage and stack: what is there by now stays to the end, and is looked through no oftener than by gunicorn.
+
+    A call that goes deeper than the interpreter's piece of stack maps another one, and unmaps it when it returns: at
+    an unlucky depth at each of thousands of calls, which took a fifth of the time. So each test has a piece of its own.
+    """
     gc.collect()
     gc.freeze()
+    gc.set_threshold(10_000)
+    for function in {item.function for item in session.items}:
+        function.__code__ = function.__code__.replace(co_stacksize=STACK)
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:

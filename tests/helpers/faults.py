@@ -3,6 +3,11 @@
 import os
 from dataclasses import dataclass, field
 
+from django.core.cache import cache
+
+from keys.models import AuditEvent
+from sandbox import Sandbox
+
 NIGHTLY = os.environ.get("HYPOTHESIS_PROFILE") == "nightly"
 
 
@@ -56,3 +61,10 @@ WORKING = [
 ]
 OF_A_READ = LOST + REFUSALS + WORKING + ODD
 OF_A_WRITE = LOST + [Trouble(one.kind, one.options, "after") for one in LOST] + REFUSALS + WORKING + ODD
+
+
+def forget(sandbox: Sandbox) -> None:
+    """Begin anew, for a test that tries many cases in turn: nobody knows anything of the one before."""
+    sandbox.reset()
+    cache.clear()
+    AuditEvent.objects.all().delete()

@@ -5,11 +5,15 @@ import time
 
 from allauth.mfa.totp.internal.auth import format_hotp_value, hotp_value
 from django.conf import settings
+from django.contrib.auth import login
 from django.core import mail
+from django.http import HttpRequest
 from django.test import Client
 
 from keys.access import PROVED_AT
 from portal.accounts.sessions import SEEN_AT, SIGNED_IN_AT
+from portal.backends.sessions import SessionStore
+from portal.models import User
 
 LOGIN, SIGNUP = "/accounts/login/", "/accounts/signup/"
 CONFIRM, PROVE = "/accounts/login/code/confirm/", "/accounts/confirm-email/"
@@ -40,11 +44,13 @@ def sign_in(client: Client, email: str, password: str = "", **more: str):
     return response if password else client.post(CONFIRM, {"code": last_code()} | more)
 
 
-def give_the_id(client: Client) -> None:
-    """Give a client of which Django's test client only knows the session's digest an id of its own."""
-    session = client.session
-    session.cycle_key()
-    client.cookies[settings.SESSION_COOKIE_NAME] = session.session_key.secret
+def let_in(client: Client, person: User) -> None:
+    """As `Client.force_login` does, which knows the digest of a session where its cookie holds the id."""
+    request = HttpRequest()
+    request.session = SessionStore()
+    login(request, person, backend="allauth.account.auth_backends.AuthenticationBackend")
+    request.session.save()
+    client.cookies[settings.SESSION_COOKIE_NAME] = request.session.session_key.secret
 
 
 def passes(client: Client, *, proof: float = 0, use: float = 0, life: float = 0) -> None:

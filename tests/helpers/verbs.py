@@ -13,6 +13,7 @@ from django.test import Client
 from keys.audit.sentences import DONE_SENTENCES
 from keys.models import Action
 from sandbox import Sandbox
+from sandbox.switches import COUNT, SWITCHES
 
 FULL_KEY = re.compile(r"zpka_[0-9a-f]{32}_[0-9a-f]{8}")
 LAPTOP_ENDS = datetime.now(UTC) + timedelta(days=5)
@@ -200,6 +201,13 @@ PEOPLE = [
 TRY = Verb("try", Action.TRY, [GATE, "GET consumers/acme/keys/*"], _same, reads=True)
 """Where the operator has a test route."""
 CHANGES = [verb for verb in VERBS if not verb.reads]
+READINGS = [
+    (switch.name, value)
+    for switch in SWITCHES.values()
+    for value in switch.allowed
+    # Ends that are rounded to the day cannot be told from each other: that has a test of its own.
+    if value not in {switch.default, COUNT} and (switch.name, value) != ("kept_ends", "days")
+]
 MAKING = [verb for verb in CHANGES if verb.action in {Action.CREATE, Action.ROTATE, Action.ROTATE_ALL}]
 
 

@@ -17,7 +17,7 @@ from keys.zuplo.client import DeveloperAPI
 from keys.zuplo.transport import Deadline
 from sandbox import Sandbox
 from sandbox.faults import KINDS
-from tests.helpers.faults import NIGHTLY, OF_A_READ, OF_A_WRITE, Trouble
+from tests.helpers.faults import NIGHTLY, OF_A_READ, OF_A_WRITE, Trouble, forget
 from tests.helpers.invariants import (
     EVERY_VERB,
     FIRST_KEY,
@@ -93,16 +93,10 @@ def test_whatever_strikes_it_is_told_truly(
             continue
         for htmx in (False, True) if NIGHTLY else (number % 2 == 0,):
             with subtests.test(fault=str(trouble), htmx=htmx):
-                forget(sandbox, log)
+                forget(sandbox)
+                log.clear()
                 hold(verb, strike, trouble, htmx, sandbox, client, log)
                 count["faults x verbs"] += 1
-
-
-def forget(sandbox: Sandbox, log: pytest.LogCaptureFixture) -> None:
-    sandbox.reset()
-    cache.clear()
-    log.clear()
-    AuditEvent.objects.all().delete()
 
 
 def hold(verb: Verb, strike: Strike, trouble: Trouble, htmx: bool, sandbox: Sandbox, client: Client, log) -> None:
@@ -271,7 +265,8 @@ def test_whatever_strikes_while_keys_are_rotated_one_by_one(
     form = {"grace": "now", "new": "each", "ends": "never", "token": str(uuid.uuid4())}
     for trouble in (one for one in OF_A_WRITE if one.kind not in {"doubled", "stale", "other_object", "hostile"}):
         with subtests.test(fault=str(trouble)):
-            forget(sandbox, log)
+            forget(sandbox)
+            log.clear()
             acme(sandbox)
             before = world(sandbox)
             sandbox.fault(method, path, trouble.kind, when=trouble.when, nth=nth, **trouble.options)

@@ -15,7 +15,7 @@ from keys.models import Action, AuditEvent, Outcome
 from plans.models import PlanRecord
 from sandbox import Sandbox
 from sandbox.metering import samples
-from tests.helpers.faults import NIGHTLY, OF_A_READ, OF_A_WRITE, Trouble
+from tests.helpers.faults import NIGHTLY, OF_A_READ, OF_A_WRITE, Trouble, forget
 
 pytestmark = pytest.mark.django_db
 ACME = "/plans/production/consumer/acme/"
@@ -118,9 +118,7 @@ def zuplo(sandbox, settings) -> Sandbox:
 
 
 def begin(sandbox: Sandbox, verb: Verb | None = None) -> None:
-    sandbox.reset()
-    cache.clear()
-    AuditEvent.objects.all().delete()
+    forget(sandbox)
     PlanRecord.objects.all().delete()
     free, pro, business = samples.three_plans()
     sandbox.metering.add_plans(free, samples.plan("team", "Team", samples.metered(5000)), pro, business)

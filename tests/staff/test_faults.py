@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from keys.models import Action, AuditEvent, Outcome
 from sandbox import Sandbox
-from tests.helpers.faults import NIGHTLY, OF_A_READ, OF_A_WRITE, Trouble
+from tests.helpers.faults import NIGHTLY, OF_A_READ, OF_A_WRITE, Trouble, forget
 from tests.helpers.gateway import listening
 from tests.helpers.invariants import Said, explains, said, shown_keys, written
 from tests.helpers.staff import ACME, INVITED_BEFORE, OWN_VERBS, OwnVerb, by_action
@@ -35,9 +35,7 @@ class Form:
 
 def opened(verb: OwnVerb, sandbox: Sandbox, client: Client) -> Form:
     """Anew, in a portal that remembers nothing, on a consumer as in every test."""
-    sandbox.reset()
-    cache.clear()
-    AuditEvent.objects.all().delete()
+    forget(sandbox)
     acme(sandbox, verb.invited)
     url = verb.url(sandbox)
     form = Form(url, verb.fields | verb.hidden(client, url) | {"token": str(uuid.uuid4())})
