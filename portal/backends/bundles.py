@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from threading import get_ident
+from threading import Lock
 from typing import Any
 
 from django.contrib.staticfiles import finders
@@ -37,20 +37,24 @@ class BundleFinder(finders.BaseFinder):
         return found if find_all else next(iter(found), [])
 
     def list(self, ignore_patterns: Iterable[str] | None) -> Iterator[tuple[str, FileSystemStorage]]:
-        storage = FileSystemStorage(_folder().name)
         for name in BUNDLES:
             self._made(name)
-            yield name, storage
+            yield name, FileSystemStorage(_folder().name)
 
     def _made(self, name: str) -> str:
-        made = Path(_folder().name, name)
-        text = bundled(name)
-        if not made.exists() or made.read_text(encoding="utf-8") != text:
-            made.parent.mkdir(parents=True, exist_ok=True)
-            part = made.with_suffix(f".{get_ident()}")
-            part.write_text(text, encoding="utf-8")
-            part.replace(made)  # at once: somebody may be reading it
-        return str(made)
+        with MAKING:
+            made = Path(_folder().name, name)
+            text = bundled(name)
+            if not made.exists() or made.read_text(encoding="utf-8") != text:
+                made.parent.mkdir(parents=True, exist_ok=True)
+                part = made.with_suffix(".part")
+                part.write_text(text, encoding="utf-8")
+                part.replace(made)  # at once: somebody may be reading it
+            return str(made)
+
+
+MAKING = Lock()
+"""One bundle at a time: a browser asks for all at once, and of two folders made at once one goes, with its files."""
 
 
 @cache

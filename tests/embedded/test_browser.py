@@ -152,7 +152,7 @@ def test_nothing_is_hidden_by_a_header_that_stays(page: Page, acme: Sandbox) -> 
     page.evaluate(MAP, {"--above": "5rem"})
     page.evaluate("document.querySelector('header.head').style.cssText = 'position: sticky; top: 0; block-size: 5rem'")
     page.evaluate("location.hash = 'consumer-more-3'")
-    page.wait_for_function("scrollY > 0")
+    page.wait_for_function("() => scrollY > 0")
     tops = page.evaluate(
         "['#consumer-more-3', 'header.head'].map((one) => document.querySelector(one).getBoundingClientRect())"
     )

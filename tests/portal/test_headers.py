@@ -2,10 +2,13 @@
 
 import contextlib
 import logging
+import runpy
 import subprocess
 import sys
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Barrier
 
 import pytest
 from bs4 import BeautifulSoup
@@ -13,6 +16,7 @@ from django.contrib.staticfiles import finders
 from django.http import HttpResponse
 from django.test import Client
 
+from portal.backends import bundles
 from portal.backends.bundles import BUNDLES, BundleFinder, bundled
 from portal.observability.logs import LineFormatter, RequestIdFilter
 
@@ -224,6 +228,16 @@ def test_static_files_are_there(client):
 def test_a_bundle_stays_though_the_finder_that_made_it_goes():
     """Two first requests at once make two finders, and Django keeps one."""
     assert Path(BundleFinder().find("keys/css/page.css")).read_text() == bundled("keys/css/page.css")
+
+
+def test_bundles_that_are_wanted_at_once_are_all_made():
+    """As by the first page of a server that has just started."""
+    for _start in range(20):
+        finder = runpy.run_path(bundles.__file__)["BundleFinder"]()
+        together = Barrier(len(BUNDLES), timeout=60)
+        with ThreadPoolExecutor(len(BUNDLES), initializer=together.wait) as browser:
+            made = list(browser.map(finder.find, BUNDLES))
+        assert all(Path(path).is_file() for path in made)
 
 
 def test_nothing_is_written_before_a_bundle_is_wanted(tmp_path):
