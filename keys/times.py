@@ -169,7 +169,7 @@ def roughly() -> Callable[[datetime | None], SafeString]:
 
 @lru_cache(maxsize=4096)
 def _element(moment: datetime, _zone: tzinfo, _language: str | None) -> tuple[SafeString, SafeString]:
-    """What stands before and behind the distance; memoised as `_in_zone` is."""
+    """Words before and behind the distance; memoised as `_in_zone` is."""
     at, when = iso(moment), written(moment)
     return (
         format_html('<time datetime="{}" title="{}" data-time>', at, when),

@@ -73,7 +73,7 @@ def hidden_fields(place: Place | None) -> SafeString:
 
 @register.simple_tag(takes_context=True)
 def card(context: Context, shown: Listing) -> dict[str, Any]:
-    """What the head of a consumer's card says, for its stencil."""
+    """Values of the stencil that draws the head of a consumer's card."""
     consumer = shown.consumer
     addresses, facts = [one.email for one in consumer.managers], consumer.facts(settings.KEYS_SHOW_METADATA)
     return {
@@ -97,7 +97,7 @@ def card(context: Context, shown: Listing) -> dict[str, Any]:
 
 @register.simple_tag(takes_context=True)
 def ready_requests(context: Context, key: ApiKey | None) -> dict[str, Any]:
-    """What the ready requests say, for their stencil: with this key, if there is one."""
+    """Values of the stencil that draws the ready requests: with this key, if there is one."""
     known = {name: context[name] for name in ("request_url", "header", "before_key", "can_try")}
     return known | {
         "masked": key.masked if key else "",
@@ -108,7 +108,7 @@ def ready_requests(context: Context, key: ApiKey | None) -> dict[str, Any]:
 
 @register.simple_tag(takes_context=True)
 def findings(context: Context, found: Iterable[Finding], only: Finding | None) -> dict[str, Any]:
-    """What the health line says, for its stencils; one thing of it may be chosen."""
+    """Values of the stencils that draw the health line; one thing of it may be chosen."""
     all_keys = _verbs(context)
     each = [
         {"words": one.words, "at": f"{all_keys}?only={one.name}", "is_chosen": one == only, "is_next": number > 0}
@@ -125,7 +125,7 @@ def address_of(context: Context, key: ApiKey) -> str:
 
 @register.simple_tag(takes_context=True)
 def rows(context: Context, keys: ApiKey | Iterable[ApiKey], value: str = "") -> list[dict[str, Any]]:
-    """What the rows of these keys say, for the stencil of a row; or of one key, with its value just revealed."""
+    """Values of the stencil that draws these keys' rows; or one key's, with its value just revealed."""
     verbs, rough = _verbs(context), times.roughly()
     return [
         {

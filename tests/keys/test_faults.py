@@ -250,7 +250,7 @@ def test_what_was_deleted_since_is_said_to_be(
     assert written(sandbox.journal()) == []
     text = words(again) if htmx or made else words(client.get("/keys/"))
     if verb.on_key or made:
-        assert "has been deleted since" in text
+        assert "has since been deleted" in text
     assert "Try Reveal on its row" not in text
     assert "The new key has no expiry" not in text
     assert not shown_keys(again)
