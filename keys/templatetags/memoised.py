@@ -243,7 +243,7 @@ class ExtendingNode(ExtendsNode):
             parent = self.get_parent(context)
             extends_again = any(isinstance(node, ExtendsNode) for node in parent.nodelist)
             blocks = [] if extends_again else parent.nodelist.get_nodes_by_type(BlockNode)
-            self.found = parent, {block.name: block for block in blocks}
+            self.found = parent, {block.name: block for block in blocks if isinstance(block, BlockNode)}
         parent, blocks = self.found
         if BLOCK_CONTEXT_KEY not in context.render_context:
             context.render_context[BLOCK_CONTEXT_KEY] = BlockContext()
@@ -257,7 +257,7 @@ class ExtendingNode(ExtendsNode):
 @register.tag("extends")
 def memoised_extends(parser: Parser, token: Token) -> Node:
     node = do_extends(parser, token)
-    name = node.parent_name
+    name: Any = node.parent_name
     return ExtendingNode(node.nodelist, name) if isinstance(name.var, str) and not name.filters else node
 
 

@@ -14,7 +14,7 @@ import requests
 from requests.adapters import HTTPAdapter
 from requests.structures import CaseInsensitiveDict
 from urllib3.connection import HTTPConnection, HTTPSConnection
-from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+from urllib3.connectionpool import ConnectionPool, HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.exceptions import HTTPError, NewConnectionError
 
 from keys.green_threads import hard_time_limit, is_readable
@@ -187,9 +187,9 @@ class _BoundedAdapter(HTTPAdapter):
     def init_poolmanager(self, *args: Any, **options: Any) -> None:
         super().init_poolmanager(*args, **options)
         self.poolmanager.pool_classes_by_scheme = {"http": _Pool, "https": _SecurePool}
-        self._pools: dict[str, HTTPConnectionPool] = {}
+        self._pools: dict[str, ConnectionPool] = {}
 
-    def get_connection_with_tls_context(self, request: Any, *args: Any, **options: Any) -> HTTPConnectionPool:
+    def get_connection_with_tls_context(self, request: Any, *args: Any, **options: Any) -> ConnectionPool:
         """The pool of the server, which is always asked in the same way; `requests` makes its key anew each time."""
         server = request.url[: request.url.index("/", len("https://"))]
         if server not in self._pools:
