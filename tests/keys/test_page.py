@@ -623,7 +623,8 @@ def worth_a_look(sandbox: Sandbox) -> dict[str, str]:
 
 def health(page: BeautifulSoup) -> dict[str, str]:
     """What the line says, and where it leads."""
-    return {" ".join(link.get_text().split()): link["href"] for link in page.select("[data-health] a")}
+    [line] = page.select("#health")
+    return {" ".join(link.get_text().split()): link["href"] for link in line.select("a")}
 
 
 def test_a_line_says_what_is_worth_a_look_and_leads_to_those_keys(
