@@ -112,7 +112,7 @@ class CheckboxesAdmin(admin.ModelAdmin):
     def formfield_for_manytomany(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
         kwargs["widget"] = forms.CheckboxSelectMultiple({"class": "radiolist"})
         field = super().formfield_for_manytomany(db_field, request, **kwargs)
-        if field and db_field.remote_field.model is Permission:
+        if field and field.queryset is not None and db_field.remote_field.model is Permission:
             types = ContentType.objects.get_for_models(*filter(admin.site.is_registered, apps.get_models())).values()
             owner = request.resolver_match.kwargs.get("object_id") if request.resolver_match else None
             held = Q(**{db_field.related_query_name(): owner}) if owner else Q()
@@ -180,10 +180,12 @@ class UserAdmin(CheckboxesAdmin):
         said = {"is_active": _("Unticking this blocks sign-in without deleting the account. The keys keep working.")}
         return super().get_form(request, obj, change, **kwargs | {"help_texts": said})
 
-    def render_change_form(self, request: HttpRequest, context: dict[str, Any], **kwargs: Any) -> HttpResponse:
+    def render_change_form(
+        self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any
+    ) -> HttpResponse:
         """The form with one way to save: people are looked at one by one."""
         ways = {"show_save_and_add_another": False, "show_save_and_continue": False}
-        return super().render_change_form(request, context | ways, **kwargs)
+        return super().render_change_form(request, context | ways, *args, **kwargs)
 
     def get_fieldsets(self, request: HttpRequest, obj: User | None = None):  # type: ignore[no-untyped-def]
         return self.fieldsets if obj else self.add_fieldsets
@@ -222,7 +224,7 @@ def _may_touch(request: HttpRequest, person: User | None) -> bool:
 
 
 @admin.register(Group)
-class SuperuserGroupAdmin(CheckboxesAdmin, GroupAdmin):
+class SuperuserGroupAdmin(CheckboxesAdmin, GroupAdmin):  # type: ignore[misc]
     """Groups, changed by superusers alone: who may change a group could raise the own rights by it."""
 
     formfield_overrides = KEYLESS

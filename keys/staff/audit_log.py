@@ -175,28 +175,28 @@ class AuditEventAdmin(admin.ModelAdmin):
         return _lines([event.get_action_display(), outcome])
 
     @admin.display(description=_("consumer"))
-    def where(self, event: AuditEvent) -> str:
+    def where(self, event: Any) -> str:
         consumer = f"{event.consumer} ({event.environment})" if event.consumer else event.environment
         return _link(event.way, consumer)
 
     @admin.display(description=_("key or person"))
-    def key(self, event: AuditEvent) -> SafeString:
+    def key(self, event: Any) -> SafeString:
         key = f"{event.key_label} {event.masked}".strip()
         return _lines([_link(event.way_to_key, key), str(event.facts.get("address", ""))])
 
     @admin.display(description=_("consumer"))
-    def its_consumer(self, event: AuditEvent) -> str:
+    def its_consumer(self, event: Any) -> str:
         return _link(event.way, event.consumer)
 
-    @admin.display(description=_("key id"))
-    def its_key(self, event: AuditEvent) -> str:
+    @admin.display(description=_("key ID"))
+    def its_key(self, event: Any) -> str:
         return _link(event.way_to_key, event.key_id)
 
-    @admin.display(description=_("facts"))
+    @admin.display(description=_("details"))
     def its_facts(self, event: AuditEvent) -> SafeString:
         return format_html("<pre>{}</pre>", json.dumps(event.facts, ensure_ascii=False, indent=2, sort_keys=True))
 
-    def get_fields(self, request: HttpRequest, obj: AuditEvent | None = None) -> list[str]:
+    def get_fields(self, request: HttpRequest, obj: AuditEvent | None = None) -> list[Any]:
         """Fields that hold something: most events have no colleague, no reason and no facts."""
         return [field for name, field in FIELDS.items() if getattr(obj, name, None)]
 

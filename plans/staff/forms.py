@@ -23,7 +23,7 @@ class AnswerForm(OnceForm):
         choices=[(RequestState.APPROVED, _("Approve")), (RequestState.REFUSED, _("Refuse"))],
     )
     answer = WordsField(
-        label=_("Answer"),
+        label=_("Your answer"),
         required=False,
         max_length=500,
         widget=forms.Textarea(attrs={"rows": 3, "cols": 60}),

@@ -220,7 +220,7 @@ def test_lists_over_all_consumers_go_on_and_are_exported(sams_page: Page, sandbo
     link(page, "Continue").click()
     expect(page.get_by_role("status")).to_contain_text("That's all of them.")
     with page.expect_download() as download:
-        button(page, "Export as CSV").click()
+        button(page, "Download CSV").click()
     assert download.value.suggested_filename == "never-production.csv"
 
 
@@ -319,7 +319,7 @@ def test_many_keys_are_searched_and_turned_like_pages(
     link(page, "Next").click()
     expect(page.get_by_text("Page 2 of 3")).to_be_visible()
     row = page.locator("[data-key]", has_text="Robot 17")
-    button(row, "Leaked?").click()
+    button(row, "Rotate").click()
     link(page, "Cancel").click()
     expect(page).to_have_url(re.compile(r"\?page=2$"))
     button(row, "Reveal").click()
