@@ -254,6 +254,7 @@ def test_a_key_that_was_deleted_in_another_tab_leaves_the_list_with_a_quiet_line
     expect(anns_page.get_by_text("This key no longer exists")).to_be_visible()
     expect(row(anns_page, keys[0])).to_have_count(0)
     expect(row(anns_page, keys[1])).to_be_visible()
+    expect(anns_page.get_by_text("never expires")).to_have_count(0)
     expect(anns_page.get_by_role("dialog")).to_be_hidden()
     expect(anns_page.get_by_role("alert")).to_have_count(0)
 

@@ -54,9 +54,7 @@
   /* Notices */
 
   /** Where a message is seen and heard: everything behind an open dialog is neither. */
-  function notices() {
-    return document.getElementById(dialog().open ? "dialog-notices" : "notices");
-  }
+  const notices = () => document.getElementById(dialog().open ? "dialog-notices" : "notices");
 
   function show(notice) {
     notices().replaceChildren(notice);
@@ -156,6 +154,7 @@
     const row = (part.closest("#dialog") ? used() : part)?.closest("[data-key]");
     if (!row) return false;
     row.remove();
+    document.body.dispatchEvent(new Event("keys:changed"));
     closeDialog();
     notify(word("keyGone"));
     return true;
