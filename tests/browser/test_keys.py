@@ -476,6 +476,7 @@ def test_an_old_key_is_ended_from_its_row(anns_page: Page, keys: list[dict[str, 
     expect(old).to_have_attribute("data-old", "")
     for width, height in ((390, 96), (1280, 60)):
         anns_page.set_viewport_size({"width": width, "height": 844})
+        anns_page.wait_for_function("width => innerWidth === width", arg=width)  # a new size reaches the page later
         assert boxes(old)[0]["height"] <= height
     button(old, "Expire now").click()
     dialog = anns_page.get_by_role("dialog")

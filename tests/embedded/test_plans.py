@@ -81,7 +81,7 @@ def test_a_consumer_gets_a_plan_another_one_and_none(planned: Host, acme: Sandbo
     assert begun.headers["HX-Redirect" if htmx else "Location"] == at
     assert plan_of(acme, name) == "free"
     page = planned.get("ann", at)
-    assert "The plan Shore has started." in page.text
+    assert "The Shore plan has started." in page.text
     assert "1,000 a month" in page.text
     planned.fill_in("ann", f"{at}change/pro/", htmx=htmx)
     assert plan_of(acme, name) == "pro"

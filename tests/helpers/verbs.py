@@ -90,6 +90,11 @@ def in_time(**ahead: float) -> datetime:
     return datetime.now(UTC) + timedelta(**ahead)
 
 
+def in_british(moment: datetime) -> str:
+    """Day as a browser of British English writes it."""
+    return f"{moment:%-d %b %Y}".replace("Sep", "Sept")
+
+
 def _wire(moment: datetime) -> str:
     return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
