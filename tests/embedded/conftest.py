@@ -21,6 +21,14 @@ from sandbox import Sandbox
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 PASSWORD = "open-sesame"
+COMMANDS = """
+import sys
+import django
+django.setup()
+from django.core.management import call_command
+for command in sys.argv[1:]:
+    call_command(*command.split())
+"""
 NEWEST = "django>=6"
 # No Django after 5.2 runs on Python 3.11, so there is no fourth.
 COMBINATIONS = {
@@ -93,9 +101,18 @@ class Host:
         return self.folder / "environment" / "bin" / "python"
 
     @property
+    def database(self) -> Path:
+        return self.folder / f"plans-{self.plans}.sqlite3"
+
+    @property
+    def peopled(self) -> Path:
+        """The database as it was before anybody came: passwords are hashed once, as slowly as in production."""
+        return self.folder / "peopled.sqlite3"
+
+    @property
     def environment(self) -> dict[str, str]:
         return {name: os.environ[name] for name in KEPT if name in os.environ} | {
-            "DATABASE": str(self.folder / f"plans-{self.plans}.sqlite3"),
+            "DATABASE": str(self.database),
             "PLANS": self.plans,
             "ZUPLO_API_URL": self.sandbox.url,
             "ZUPLO_ACCOUNT": self.sandbox.account,
@@ -113,13 +130,12 @@ class Host:
         uv("venv", "--quiet", "--python", program or self.version, self.python.parent.parent)
         uv("pip", "install", "--quiet", "--python", self.python, f"{self.wheel}[plans]", self.django)
         shutil.copytree(ROOT / "examples" / "embedded", self.folder / "project", dirs_exist_ok=True)
-        self.prepare()
+        self.prepare(f"sample_people {PASSWORD}")
+        shutil.copy(self.database, self.peopled)
 
-    def prepare(self) -> None:
-        self.run("manage.py", "check", "--fail-level=WARNING")
-        self.run("manage.py", "migrate", "--verbosity=0")
-        self.run("manage.py", "sample_people", PASSWORD)
-        self.run("manage.py", "sample_plans")
+    def prepare(self, *commands: str) -> None:
+        """In one process: each of its own takes half a second to begin."""
+        self.run("-c", COMMANDS, "check --fail-level=WARNING", "migrate --verbosity=0", *commands)
 
     @contextmanager
     def serving(self) -> Iterator["Host"]:
@@ -222,7 +238,8 @@ def metered(host: Host) -> Iterator[Host]:
 @contextmanager
 def _with_plans(host: Host, plans: str) -> Iterator[Host]:
     other = replace(host, plans=plans, port=free_port(), people={})
-    other.prepare()
+    shutil.copy(host.peopled, other.database)
+    other.prepare("sample_plans")
     with other.serving():
         yield other
 

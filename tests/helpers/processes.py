@@ -21,8 +21,8 @@ PARTS = ("manage.py", "gunicorn.conf.py", "portal", "keys", "plans", "templates"
 SECRET = secrets.token_urlsafe(60)
 
 
-def installed(folder: Path, mark: str, **values: str) -> Portal:
-    """A copy of the portal in which each file of ours is another one, in production's settings, not yet started."""
+def install(folder: Path, mark: str) -> Path:
+    """A copy of the portal in which each file of ours is another one, and its static files are collected."""
     root = folder / mark
     for part in PARTS:
         copy = shutil.copytree if (ROOT / part).is_dir() else shutil.copy
@@ -30,6 +30,12 @@ def installed(folder: Path, mark: str, **values: str) -> Portal:
         copy(ROOT / part, root / part)
     for file in [*root.glob("static/keys/js/*.js"), *root.glob("static/keys/css/*.css")]:
         file.write_text(f"{file.read_text()}\n/* {mark} */\n")
+    in_production(root, folder).manage("collectstatic", "--noinput", "--verbosity=0")
+    return root
+
+
+def in_production(root: Path, folder: Path, **values: str) -> Portal:
+    """The portal of that copy in production's settings, not yet started; what it keeps and says is in the folder."""
     told = {
         "DEBUG": "0",
         "ALLOWED_HOSTS": "127.0.0.1",
@@ -41,9 +47,7 @@ def installed(folder: Path, mark: str, **values: str) -> Portal:
         "ZUPLO_API_KEY": "none",
         "DATABASE_URL": f"sqlite:///{folder}/portal.sqlite3",
     }
-    portal = Portal(root, environment(folder, **told | values), root=root)
-    portal.manage("collectstatic", "--noinput", "--verbosity=0")
-    return portal
+    return Portal(folder, environment(folder, **told | values), root=root)
 
 
 def post(person: requests.Session, url: str, form: dict[str, str] | None = None, **options: Any) -> requests.Response:

@@ -3,6 +3,7 @@
 import itertools
 import os
 import re
+import shutil
 import socket
 import threading
 import time
@@ -13,10 +14,12 @@ from urllib.parse import urlsplit
 
 import psycopg
 import pytest
+import requests
 from redis import Redis
 
-from bench.serving import Portal, environment
+from bench.serving import Portal, browser, environment
 from sandbox import Sandbox
+from tests.helpers.processes import install
 
 SQLITE = "sqlite"
 POSTGRES = pytest.param("postgres", marks=pytest.mark.services)
@@ -47,11 +50,23 @@ def upstream(running_sandbox: Sandbox) -> Iterator[Sandbox]:
 
 
 @pytest.fixture(scope="session")
-def empty_sqlite(tmp_path_factory) -> Path:
-    """A database with all tables and nothing in them: to make them anew for each test takes seconds."""
+def prepared(tmp_path_factory) -> tuple[Path, dict[str, requests.Session]]:
+    """A database with all tables and two people, who are signed in: to make them anew for each test takes seconds."""
     folder = tmp_path_factory.mktemp("empty")
-    Portal(folder, environment(folder)).manage("migrate", "--verbosity=0")
-    return folder / "portal.sqlite3"
+    portal = Portal(folder, environment(folder))
+    portal.manage("migrate", "--verbosity=0")
+    return folder / "portal.sqlite3", portal.sign_in(["ann@acme.test", "ben@acme.test"])
+
+
+@pytest.fixture(scope="session")
+def empty_sqlite(prepared) -> Path:
+    return prepared[0]
+
+
+@pytest.fixture
+def ann(prepared) -> requests.Session:
+    """Ann's browser; she is signed in wherever the database is SQLite and the secret key that of development."""
+    return browser(prepared[1]["ann@acme.test"].cookies.get_dict())
 
 
 @pytest.fixture(scope="session")
@@ -63,24 +78,37 @@ def empty_postgres(tmp_path_factory, services) -> Iterator[str]:
         yield url
 
 
-@pytest.fixture
-def sqlite_stores(empty_sqlite: Path, tmp_path: Path) -> Stores:
-    (tmp_path / "portal.sqlite3").write_bytes(empty_sqlite.read_bytes())
-    return {"DATABASE_URL": f"sqlite:///{tmp_path / 'portal.sqlite3'}"}
-
-
-@pytest.fixture
-def postgres_stores(empty_postgres: str, services) -> Iterator[Stores]:
-    redis = services["REDIS_URL"].partition("?")[0] + "?db=1"
+@contextmanager
+def new_stores(kind: str, request: pytest.FixtureRequest, folder: Path) -> Iterator[Stores]:
+    """Stores of that kind, for a fixture of any scope."""
+    if kind == SQLITE:
+        shutil.copy(request.getfixturevalue("empty_sqlite"), folder / "portal.sqlite3")
+        yield {"DATABASE_URL": f"sqlite:///{folder / 'portal.sqlite3'}"}
+        return
+    empty = request.getfixturevalue("empty_postgres")
+    redis = request.getfixturevalue("services")["REDIS_URL"].partition("?")[0] + "?db=1"
     Redis.from_url(redis).flushdb()
-    url = _named(empty_postgres, f"portal_{os.getpid()}_{next(_numbers)}")
-    with _made(url, template=empty_postgres):
+    url = _named(empty, f"portal_{os.getpid()}_{next(_numbers)}")
+    with _made(url, template=empty):
         yield {"DATABASE_URL": url, "REDIS_URL": redis}
 
 
+@pytest.fixture
+def sqlite_stores(request, tmp_path: Path) -> Iterator[Stores]:
+    with new_stores(SQLITE, request, tmp_path) as stores:
+        yield stores
+
+
+@pytest.fixture
+def postgres_stores(request, tmp_path: Path) -> Iterator[Stores]:
+    with new_stores("postgres", request, tmp_path) as stores:
+        yield stores
+
+
 @pytest.fixture(params=[SQLITE, POSTGRES])
-def stores(request) -> Stores:
-    return request.getfixturevalue(f"{request.param}_stores")
+def stores(request, tmp_path: Path) -> Iterator[Stores]:
+    with new_stores(request.param, request, tmp_path) as stores:
+        yield stores
 
 
 def _named(url: str, name: str) -> str:
@@ -102,27 +130,54 @@ def _made(url: str, template: str = "template1") -> Iterator[None]:
 # Portals
 
 
-@pytest.fixture
-def serve(upstream: Sandbox, tmp_path: Path) -> Iterator[Callable[..., Portal]]:
+@contextmanager
+def serving(upstream: Sandbox, folder: Path) -> Iterator[Callable[..., Portal]]:
     """Starts a portal on these stores, with these further variables; all are stopped at the end."""
     portals: list[Portal] = []
 
     def serve(stores: Stores, **values: str) -> Portal:
-        folder = tmp_path / f"portal-{len(portals)}"
-        folder.mkdir()
+        own = folder / f"portal-{len(portals)}"
+        own.mkdir()
         told = {
             "ZUPLO_API_URL": upstream.url,
             "ZUPLO_ACCOUNT": upstream.account,
             "ZUPLO_BUCKET": upstream.bucket,
             "ZUPLO_API_KEY": upstream.token,
         }
-        portals.append(Portal(folder, environment(folder, **told | stores | values)))
+        portals.append(Portal(own, environment(own, **told | stores | values)))
         portals[-1].start()
         return portals[-1]
 
-    yield serve
-    for portal in portals:
-        portal.stop()
+    try:
+        yield serve
+    finally:
+        for portal in portals:
+            portal.stop()
+
+
+@pytest.fixture
+def serve(upstream: Sandbox, tmp_path: Path) -> Iterator[Callable[..., Portal]]:
+    with serving(upstream, tmp_path) as serve:
+        yield serve
+
+
+@pytest.fixture(scope="session")
+def running_portal(request, running_sandbox: Sandbox, tmp_path_factory) -> Iterator[Portal]:
+    folder = tmp_path_factory.mktemp("portal")
+    with new_stores(SQLITE, request, folder) as stores, serving(running_sandbox, folder) as serve:
+        yield serve(stores)
+
+
+@pytest.fixture
+def portal(running_portal: Portal, upstream: Sandbox) -> Portal:
+    """The portal as it is shipped, on SQLite: one for all tests that leave it as it was."""
+    return running_portal
+
+
+@pytest.fixture(scope="session")
+def shipped(tmp_path_factory) -> Path:
+    """A copy of the portal with its static files collected, which takes seconds."""
+    return install(tmp_path_factory.mktemp("shipped"), "old")
 
 
 @pytest.fixture

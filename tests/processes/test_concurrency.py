@@ -7,22 +7,30 @@ import pytest
 from bench.serving import browser
 from tests.helpers.processes import AtOnce, post
 from tests.helpers.verbs import FULL_KEY
+from tests.processes.conftest import POSTGRES, SQLITE, new_stores, serving
 
 AT_ONCE = 20
 BEING_MADE = "Another change is in progress"
 
 
+@pytest.fixture(scope="module", params=[SQLITE, POSTGRES])
+def portals(request, running_sandbox, tmp_path_factory):
+    """Two, and the cookies of Ann, who is signed in at both."""
+    folder, values = tmp_path_factory.mktemp("two"), {"KEYS_PER_CONSUMER": "5", "KEYS_CHANGES_PER_MINUTE": "1000"}
+    with new_stores(request.param, request, folder) as stores, serving(running_sandbox, folder) as serve:
+        two = [serve(stores, WEB_CONCURRENCY="1", **values) for _ in range(2)]
+        yield two, two[0].sign_in(["ann@acme.test"])["ann@acme.test"].cookies.get_dict()
+
+
 @pytest.fixture
-def submit(serve, stores, upstream):
+def submit(portals, upstream):
     """Sends twenty forms at once, half of them to each of two portals; the answers."""
-    values = {"KEYS_PER_CONSUMER": "5", "KEYS_CHANGES_PER_MINUTE": "1000"}
-    portals = [serve(stores, WEB_CONCURRENCY="1", **values) for _ in range(2)]
-    cookies = portals[0].sign_in(["ann@acme.test"])["ann@acme.test"].cookies.get_dict()
+    two, cookies = portals
 
     def submit(path: str, tokens: list[str]) -> list:
         def send(number: int, token: str):
             form = {"label": "New", "ends": "never", "token": token}
-            return lambda: post(browser(cookies), portals[number % 2].url + path, form)
+            return lambda: post(browser(cookies), two[number % 2].url + path, form)
 
         return AtOnce.start([send(number, token) for number, token in enumerate(tokens)]).all()
 
@@ -45,9 +53,9 @@ def test_one_form_sent_twenty_times_makes_one_key(submit, upstream):
 
 def test_twenty_forms_at_once_keep_to_the_limit(submit, upstream):
     """The limit of keys holds, though each form alone would be within it."""
-    upstream.add_consumer("acme", managers=["ann@acme.test"], keys=[{"description": str(n)} for n in range(3)])
-    answers = submit("/keys/production/acme/create/", [str(uuid.uuid4()) for _ in range(AT_ONCE)])
-    assert len(upstream.keys("acme")) == 5
+    upstream.add_consumer("globex", managers=["ann@acme.test"], keys=[{"description": str(n)} for n in range(3)])
+    answers = submit("/keys/production/globex/create/", [str(uuid.uuid4()) for _ in range(AT_ONCE)])
+    assert len(upstream.keys("globex")) == 5
     assert sorted({answer.status_code for answer in answers} - {409}) == [200, 403]
     assert sum(answer.status_code == 200 for answer in answers) == 2
     assert all("can have 5 keys" in answer.text for answer in answers if answer.status_code == 403)

@@ -40,31 +40,26 @@ def test_a_silent_key_service_holds_up_the_keys_pages_only(serve, stores, upstre
     assert "Traceback" not in portal.log
 
 
-def test_a_dripping_answer_is_given_up(serve, sqlite_stores, upstream):
+def test_a_dripping_answer_is_given_up(portal, ann, upstream):
     """G1: deadlines count the whole, for green threads too."""
     upstream.add_consumer("acme", managers=["ann@acme.test"], keys=[{"description": "CI"}])
-    portal = serve(sqlite_stores)
-    ann = portal.sign_in(["ann@acme.test"])["ann@acme.test"]
     upstream.fault("*", "*", "drip", interval=0.5, times=0)
     answer = ann.get(f"{portal.url}/keys/", timeout=30)  # the whole drip would take many minutes
     assert (answer.status_code, "key service" in answer.text) == (503, True)
 
 
-def test_a_dripping_handshake_is_given_up(serve, sqlite_stores, upstream, dripping_tls):
+def test_a_dripping_handshake_is_given_up(serve, sqlite_stores, ann, dripping_tls):
     """G1: a green thread's TLS socket takes each byte for a new beginning."""
     portal = serve(sqlite_stores, ZUPLO_API_URL=f"https://localhost:{dripping_tls}")
-    ann = portal.sign_in(["ann@acme.test"])["ann@acme.test"]
     answer = ann.get(f"{portal.url}/keys/", timeout=60)  # the worker itself ends what lasts for twenty seconds
     assert (answer.status_code, "key service" in answer.text) == (503, True)
 
 
-def test_a_locked_database_file_holds_up_only_who_writes(serve, sqlite_stores, upstream, tmp_path):
+def test_a_locked_database_file_holds_up_only_who_writes(portal, ann, upstream):
     """G15: something else, such as a clean-up, holds the file; pages that do not write are served."""
     upstream.add_consumer("acme", managers=["ann@acme.test"], keys=[{"description": "CI"}])
-    portal = serve(sqlite_stores)
-    ann = portal.sign_in(["ann@acme.test"])["ann@acme.test"]
     form = {"label": "New", "ends": "never", "token": str(uuid.uuid4())}
-    holder = sqlite3.connect(tmp_path / "portal.sqlite3", isolation_level=None)
+    holder = sqlite3.connect(portal.folder.parent / "portal.sqlite3", isolation_level=None)
     holder.execute("BEGIN IMMEDIATE")
     creating = AtOnce.start([lambda: post(ann, f"{portal.url}/keys/production/acme/create/", form)])
     for _ in range(20):
@@ -78,11 +73,10 @@ def test_a_locked_database_file_holds_up_only_who_writes(serve, sqlite_stores, u
     assert len(upstream.keys("acme")) == 2
 
 
-def test_a_mail_server_that_says_nothing_holds_up_no_page_about_keys(serve, sqlite_stores, upstream, silent_port):
+def test_a_mail_server_that_says_nothing_holds_up_no_page_about_keys(serve, sqlite_stores, ann, upstream, silent_port):
     """G15: somebody waits for a mailed code, Ann makes a key."""
     upstream.add_consumer("acme", managers=["ann@acme.test"])
     portal = serve(sqlite_stores, EMAIL_URL=f"smtp://127.0.0.1:{silent_port}")
-    ann = portal.sign_in(["ann@acme.test", "ben@acme.test"])["ann@acme.test"]
     mails = AtOnce.start(
         [lambda: post(browser(), f"{portal.url}/accounts/login/", {"login": "ben@acme.test", "password": ""})] * 2
     )

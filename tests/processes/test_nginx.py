@@ -1,6 +1,7 @@
 """A real nginx in front of the portal, with the example of the docs as it stands: only names and ports are replaced."""
 
 import re
+import shutil
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,7 +15,7 @@ from requests.adapters import HTTPAdapter
 
 from bench.serving import ROOT, Portal, free_port
 from sandbox import Sandbox
-from tests.helpers.processes import NGINX, installed, rows, until
+from tests.helpers.processes import NGINX, in_production, rows, until
 
 pytestmark = pytest.mark.nginx
 CLIENT = "127.0.0.2"
@@ -83,7 +84,7 @@ class Site:
 
 
 @pytest.fixture(scope="module")
-def site(tmp_path_factory, running_sandbox: Sandbox) -> Iterator[Site]:
+def site(shipped: Path, empty_sqlite: Path, tmp_path_factory, running_sandbox: Sandbox) -> Iterator[Site]:
     folder, plain, port = tmp_path_factory.mktemp("nginx"), free_port(), free_port()
     mails, certificate = folder / "mails", folder / "fullchain.pem"
     mails.mkdir()
@@ -96,8 +97,8 @@ def site(tmp_path_factory, running_sandbox: Sandbox) -> Iterator[Site]:
         "ZUPLO_BUCKET": running_sandbox.bucket,
         "ZUPLO_API_KEY": running_sandbox.token,
     }
-    portal = installed(folder, "portal", **told)
-    portal.manage("migrate", "--verbosity=0")
+    shutil.copy(empty_sqlite, folder / "portal.sqlite3")
+    portal = in_production(shipped, folder, **told)
     subprocess.run(
         [
             *("openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1", "-subj", "/CN=portal"),
@@ -150,13 +151,13 @@ def answers(port: int) -> bool:
 
 
 def test_somebody_signs_in_and_sees_a_key_behind_nginx(site: Site, upstream: Sandbox) -> None:
-    upstream.add_consumer("acme", label="Acme Inc", managers=["ann@acme.test"], keys=[{"description": "CI"}])
+    upstream.add_consumer("acme", label="Acme Inc", managers=["eve@acme.test"], keys=[{"description": "CI"}])
     (key,) = upstream.keys("acme")
     ann = site.browser
     first = requests.get(f"{site.plain}/keys/?tab=1", allow_redirects=False, timeout=30)
     assert first.headers["Location"] == f"{ann.url}/keys/?tab=1"
     page = ann.get("/accounts/signup/")
-    page = ann.send(page, "/accounts/signup/", email="ann@acme.test")
+    page = ann.send(page, "/accounts/signup/", email="eve@acme.test")
     assert page.status_code == 200, page.text
     page = ann.send(page, "/accounts/login/code/confirm/", code=site.code())
     assert page.url == f"{ann.url}/keys/"

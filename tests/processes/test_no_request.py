@@ -1,25 +1,14 @@
 """Malformed requests: refused by gunicorn in our words, under our headers, and without secrets in the log."""
 
-import shutil
 import socket
-from collections.abc import Iterator
-from pathlib import Path
 from secrets import token_hex
 
 import pytest
 
-from bench.serving import Portal, environment
+from bench.serving import Portal
 from tests.helpers.processes import until
 
 KEY = f"zpka_{token_hex(16)}_{token_hex(4)}"
-
-
-@pytest.fixture(scope="module")
-def portal(empty_sqlite: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Portal]:
-    folder = tmp_path_factory.mktemp("portal")
-    shutil.copy(empty_sqlite, folder)
-    with Portal(folder, environment(folder)) as portal:
-        yield portal
 
 
 def answer_to(portal: Portal, request: str) -> tuple[int, dict[str, str], str]:

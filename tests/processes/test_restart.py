@@ -47,11 +47,13 @@ class Visitors:
             thread.join(60)
 
 
-def test_a_reload_loses_no_request(serve, sqlite_stores, upstream):
-    """H6: new workers take over while people look around, and one of them waits for a slow page."""
+def test_a_reload_loses_no_request_and_a_stop_answers_what_was_begun(serve, sqlite_stores, ann, upstream):
+    """H6: new workers take over while people look around, and one of them waits for a slow page; then SIGTERM.
+
+    As a container's host sends it.
+    """
     upstream.add_consumer("acme", managers=["ann@acme.test"], keys=[{"description": "CI"}])
     portal = serve(sqlite_stores, WEB_CONCURRENCY="2")
-    ann = portal.sign_in(["ann@acme.test"])["ann@acme.test"]
     before = set(portal.workers())
     upstream.fault("*", "*", "delay", seconds=2)
     slow = AtOnce.start([lambda: ann.get(f"{portal.url}/keys/", timeout=30)])
@@ -65,12 +67,7 @@ def test_a_reload_loses_no_request(serve, sqlite_stores, upstream):
     assert [answer.status_code for answer in slow.all()] == [200]
     assert ann.get(f"{portal.url}/keys/", timeout=30).status_code == 200
 
-
-def test_a_stop_answers_what_was_begun(serve, sqlite_stores, upstream):
-    """H6: SIGTERM, as a container's host sends it."""
-    upstream.add_consumer("acme", managers=["ann@acme.test"], keys=[{"description": "CI"}])
-    portal = serve(sqlite_stores, WEB_CONCURRENCY="2")
-    ann = portal.sign_in(["ann@acme.test"])["ann@acme.test"]
+    upstream.clear_journal()
     upstream.fault("*", "*", "delay", seconds=3, times=0)
     looks = AtOnce.start([lambda: requests.get(f"{portal.url}/keys/", cookies=ann.cookies, timeout=30)] * 5)
     until(lambda: len(upstream.journal()) == 5)
@@ -137,14 +134,13 @@ def test_slow_clients_hold_up_nobody(dawdle, serve, sqlite_stores):
     assert (crowd.opened, crowd.ended) == (SLOW, 0)
 
 
-def test_nobody_dawdles_over_headers_for_long(dawdle, serve, sqlite_stores):
+def test_nobody_dawdles_over_headers_for_long(dawdle, portal):
     """A header now and then does not keep a connection: all are given a few seconds as a whole."""
-    crowd = dawdle(serve(sqlite_stores))
+    crowd = dawdle(portal)
     until(lambda: crowd.ended >= SLOW, seconds=30)
 
 
-def test_a_body_that_never_ends_is_given_up(serve, sqlite_stores):
-    portal = serve(sqlite_stores)
+def test_a_body_that_never_ends_is_given_up(portal):
     with socket.create_connection(("127.0.0.1", portal.port)) as client:
         client.settimeout(60)
         client.sendall(

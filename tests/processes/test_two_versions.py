@@ -1,20 +1,22 @@
 """Two versions behind one balancer, as while a new one is rolled out: a page's files may be asked of the other one."""
 
 import re
+import shutil
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 import requests
 
-from tests.helpers.processes import installed
+from tests.helpers.processes import in_production, install
 from tests.helpers.round_robin import RoundRobin
 
 
 @pytest.fixture(scope="module")
-def balanced(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RoundRobin]:
+def balanced(shipped: Path, empty_sqlite: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RoundRobin]:
     folder = tmp_path_factory.mktemp("versions")
-    old, new = installed(folder, "old"), installed(folder, "new")
-    new.manage("migrate", "--verbosity=0")
+    shutil.copy(empty_sqlite, folder / "portal.sqlite3")
+    old, new = (in_production(root, folder) for root in (shipped, install(folder, "new")))
     with old, new, RoundRobin([old.port, new.port]) as balancer:
         yield balancer
 
