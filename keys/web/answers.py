@@ -83,7 +83,7 @@ def dialog_response(
 def changed_response(request: Request, ring: KeyRing, change: Change, notice: str) -> HttpResponse:
     """The consumer as it is now for htmx, or back to the page."""
     if change.is_gone:
-        deleted = _("This was done when you first sent the form. The key has been deleted since.")
+        deleted = _("This was done when you first sent the form. The key has since been deleted.")
         notice = deleted if change.event.key_id else undone()
     own_page = _page_of_its_own(request, ring, change)
     if request.htmx and not own_page:

@@ -110,7 +110,7 @@ def test_a_plan_on_request_is_approved_in_django_admin(planned: Host, acme: Sand
 
 def form_of(host: Host, path: str) -> dict[str, str]:
     """What the form of a page of Django admin holds, as it comes."""
-    fields = told(host.get("sam", path).text).select("#content-main form [name]")
+    fields = told(host.get("sam", path).text).select(".dialog-page form [name]")
     return {one["name"]: one.get("value", "") for one in fields if one.get("type") != "radio"}
 
 
