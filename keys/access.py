@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
+from typing import Any
 
 from keys.types import Consumer, Unread
 
@@ -32,7 +33,7 @@ PERMISSIONS = {
 class Staff:
     """The colleague at the keyboard: in the admin, or looking at the portal as a customer, for this reason."""
 
-    user_id: int
+    user_id: Any
     email: str
     rights: frozenset[Right] = frozenset()
     reason: str = ""
@@ -42,12 +43,12 @@ class Staff:
 class Actor:
     """The person whose keys these are, and from where the request came.
 
-    `emails` are the verified addresses as stored, the primary one first; without one nothing is theirs.
-    `proved_at` is when they last signed in, or proved again who they are. `staff` is who acts in their name, or
-    themselves in the admin; None for customers.
+    `user_id` is the primary key of a user, of whatever kind. `emails` are the verified addresses as stored, the
+    primary one first; without one nothing is theirs. `proved_at` is when they last signed in, or proved again who they
+    are. `staff` is who acts in their name, or themselves in the admin; None for customers.
     """
 
-    user_id: int
+    user_id: Any
     emails: tuple[str, ...]
     address: str = ""
     reference: str = ""

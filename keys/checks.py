@@ -10,6 +10,7 @@ from django.contrib.admin.sites import site
 from django.core.checks import CheckMessage, Error, Warning, register
 from django.core.exceptions import ViewDoesNotExist
 from django.core.validators import slug_re
+from django.db import DEFAULT_DB_ALIAS, router
 from django.shortcuts import resolve_url
 from django.template import Context, NodeList, Template, TemplateDoesNotExist, TemplateSyntaxError
 from django.template.loader import get_template
@@ -18,7 +19,7 @@ from django.urls import NoReverseMatch, Resolver404, get_script_prefix, resolve,
 from django.utils.module_loading import import_string
 
 from keys.conf import DEFAULTS, settings
-from keys.models import Consumer
+from keys.models import AuditEvent, Consumer
 from keys.provisioning import Provisioning
 from keys.web.portal_or_admin import ADMIN
 
@@ -111,6 +112,9 @@ def project(**_kwargs: Any) -> Iterator[CheckMessage]:
     for name in APPS:
         if not apps.is_installed(name):
             yield Error(f"{name} isn't installed.", hint=f"Add it to INSTALLED_APPS: {name!r}.", id="keys.E007")
+    if (database := router.db_for_write(AuditEvent)) != DEFAULT_DB_ALIAS:
+        hint = "Have your DATABASE_ROUTERS leave the app keys in the database that is called default."
+        yield Error(f"The tables of keys are in the database {database}.", hint=hint, id="keys.E014")
     yield from _middleware()
     yield from _addresses()
     if not settings.PORTAL_URL:

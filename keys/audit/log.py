@@ -9,7 +9,7 @@ from typing import Any
 from uuid import UUID
 
 from django.db import IntegrityError, connection, transaction
-from django.db.models import BigAutoField, CharField, DateTimeField, IntegerField, Q, QuerySet
+from django.db.models import BigAutoField, CharField, DateTimeField, Q, QuerySet
 from django.utils import timezone
 
 from keys.access import Actor
@@ -140,7 +140,9 @@ def _of(names: list[str]) -> Q:
 _COLUMNS = [field.attname for field in AuditEvent._meta.concrete_fields]
 _SINCE = Blank("since", DateTimeField())
 # "Since" is said of either half, for SQLite to see that an index of its own answers it.
-_OF_NEWCOMER = Q(user_id=Blank("user_id", IntegerField()), facts__has_key="manager", recency__gte=_SINCE)
+_OF_NEWCOMER = Q(
+    user_id=Blank("user_id", AuditEvent._meta.get_field("user")), facts__has_key="manager", recency__gte=_SINCE
+)
 _RECENT = Prepared(lambda names: _recent(_of(names) | _OF_NEWCOMER))
 _RECENT_OF = Prepared(lambda names: _recent(_of(names)))
 

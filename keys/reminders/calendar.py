@@ -29,7 +29,7 @@ icalendar: Any = SimpleLazyObject(lambda: import_module("icalendar"))  # four me
 REFRESH = timedelta(hours=6)
 
 
-def make_address(user_id: int) -> str:
+def make_address(user_id: Any) -> str:
     """The token of a new address; of it only a digest is kept."""
     token = CALENDAR_TOKEN + secrets.token_urlsafe(32)
     values = {"digest": _digest(token), "made_at": timezone.now()}
@@ -37,11 +37,11 @@ def make_address(user_id: int) -> str:
     return token
 
 
-def revoke_address(user_id: int) -> None:
+def revoke_address(user_id: Any) -> None:
     CalendarAddress.objects.filter(user_id=user_id).delete()
 
 
-def address_of(user_id: int) -> CalendarAddress | None:
+def address_of(user_id: Any) -> CalendarAddress | None:
     return CalendarAddress.objects.filter(user_id=user_id).first()
 
 

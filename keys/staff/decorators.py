@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 from django.contrib import admin
+from django.db import transaction
 from django.http import HttpRequest, HttpResponseBase
 from django.utils import timezone
 from django_htmx.middleware import HtmxDetails
@@ -24,9 +25,11 @@ SAFE = {"GET", "HEAD"}
 def for_staff(view: View, *, by_script: bool = False) -> View:
     """Call the view for a colleague in the own name.
 
-    Pages here are whole ones, whatever script asks for them; only what copy.js asks for is answered to a script.
+    Pages here are whole ones, whatever script asks for them; only what copy.js asks for is answered to a script. No
+    transaction is around them, as in `with_keyring`.
     """
 
+    @transaction.non_atomic_requests
     @functools.wraps(view)
     def as_staff(request: Request, **parts: Any) -> HttpResponseBase:
         user = request.user

@@ -2,7 +2,8 @@
 
 Texts, files, addresses and icons that a template names are the same each time, so they are looked up once for each
 language (and set of URLs, where a site has several). To look them up anew took a fifth of a page. Nothing that a page
-says about anybody is kept: of a stencil only what stands around the blanks.
+says about anybody is kept for anybody else: of a stencil only what stands around the blanks, and an address that names
+a consumer or a key under these names.
 """
 
 import html

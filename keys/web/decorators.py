@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from django.contrib.auth.views import redirect_to_login
+from django.db import transaction
 from django.http import Http404, HttpResponseBase
 from django.urls import reverse
 from django.utils import timezone
@@ -27,9 +28,11 @@ Ring = TypeVar("Ring", bound=KeyRing)
 def with_keyring(view: View) -> View:
     """Call the view with the signed-in person's key ring for the environment in the URL, the first by default.
 
-    Answers are for this one person at this one moment, and differ for htmx.
+    Answers are for this one person at this one moment, and differ for htmx. A request is no transaction, also where
+    ATOMIC_REQUESTS makes each one: a failure would take along what the audit log says of it.
     """
 
+    @transaction.non_atomic_requests
     @never_cache
     @vary_on_headers("HX-Request")
     @functools.wraps(view)

@@ -8,6 +8,7 @@ from typing import Any
 
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
+from django.db import transaction
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect
 from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
@@ -36,9 +37,10 @@ FIRST_KEY_LASTS = timedelta(days=90)
 
 
 def with_permission(permission: str) -> Callable[[View], View]:
-    """Call the view for a colleague who has it, under the own name. Pages here are whole ones."""
+    """Call the view for a colleague who has it, under the own name. Pages are whole ones, and no transactions."""
 
     def decorate(view: View) -> View:
+        @transaction.non_atomic_requests
         @functools.wraps(view)
         def as_staff(request: Request, **parts: Any) -> HttpResponseBase:
             if not has_plans():

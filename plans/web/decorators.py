@@ -16,10 +16,11 @@ def with_plans(view: View) -> View:
     """Call the view with the person's `Subscriptions` for the environment in the URL; 404 where there are no plans."""
 
     @with_keyring
+    @functools.wraps(view)
     def signed_in(request: Request, ring: KeyRing, **parts: Any) -> HttpResponseBase:
         return view(request, Subscriptions(ring.actor, ring.environment, ring.api), **parts)
 
-    @functools.wraps(view)
+    @functools.wraps(signed_in)
     def with_plans_only(request: Request, **parts: Any) -> HttpResponseBase:
         if not has_plans():
             raise Http404

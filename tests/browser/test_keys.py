@@ -437,17 +437,20 @@ def test_everything_works_without_javascript(
 
 
 def test_many_keys_are_searched_and_paged_in_place(page: Page, sign_in: Any, ann: Any, sandbox: Sandbox) -> None:
-    """A verb leads back to the page and the words; the line about keys to check is renewed, and Back goes back."""
+    """A verb leads back to the page and the words; the line about keys to check is renewed, and Back goes back.
+
+    The consumer has a name such as guides show, with a sign that means something in selectors.
+    """
     days = {f"Robot {one:02}": in_time(days=-40, minutes=one).isoformat() for one in range(25)}
     keys = [{"description": label, "createdOn": made} for label, made in days.items()]
-    sandbox.add_consumer("fleet", label="Fleet", managers=["ann@acme.test"], keys=keys)
+    sandbox.add_consumer("org:fleet", label="Fleet", managers=["ann@acme.test"], keys=keys)
     sign_in(page, ann)
     page.goto("/keys/")
     names = page.locator("[data-key] strong")
     expect(names).to_have_count(10)
     page.get_by_role("link", name="Next").click()
     expect(names.first).to_have_text("Robot 14")
-    expect(page).to_have_url(re.compile(r"/keys/production/fleet/\?page=2$"))
+    expect(page).to_have_url(re.compile(r"/keys/production/org:fleet/\?page=2$"))
     rows = page.locator("[data-key]")
     button(rows.first, "More").click()
     button(rows.first, "Rename").click()

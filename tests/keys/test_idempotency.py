@@ -136,6 +136,26 @@ def test_two_people_change_one_after_the_other(sandbox: Sandbox, ann, ben, clien
     assert len(sandbox.keys("acme")) == 3
 
 
+@pytest.mark.parametrize(
+    ("who", "place"),
+    [("ann_client", "/keys/production/acme/"), ("sam_client", "/admin/keys/consumer/production/acme/")],
+)
+def test_what_fails_is_on_record_though_each_request_is_a_transaction(
+    who: str, place: str, sandbox: Sandbox, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As in host projects with ATOMIC_REQUESTS: a record that is rolled back would let the form make a second key."""
+    monkeypatch.setitem(connection.settings_dict, "ATOMIC_REQUESTS", True)
+    acme(sandbox)
+    client, form = request.getfixturevalue(who), {"label": "New", "ends": "never", "token": str(uuid.uuid4())}
+    sandbox.fault("POST", "*/keys", "drop", when="after")
+    sandbox.fault("GET", "*", "drop", nth=2, times=0)
+    assert client.post(f"{place}create/", form).status_code == 503
+    assert AuditEvent.objects.get().outcome == Outcome.UNCONFIRMED
+    sandbox.clear_faults()
+    client.post(f"{place}create/", form)
+    assert len(named(sandbox.keys("acme"), "New")) == 1
+
+
 def started(ann, seconds_ago: int) -> AuditEvent:
     return AuditEvent.objects.create(
         user=ann,

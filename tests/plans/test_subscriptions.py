@@ -8,6 +8,7 @@ import pytest
 from allauth.account.models import EmailAddress
 from bs4 import BeautifulSoup
 from django.core import mail
+from django.db import connection
 from django.test import Client
 from django.utils import timezone
 
@@ -71,6 +72,22 @@ def test_a_lost_answer_makes_no_second_of_anything(htmx: bool, when: str, ann_cl
     if when == "after":
         assert [consumer["metadata"] for consumer in sandbox.consumers()] == [{"plan": "free"}]
         assert PlanRecord.objects.get().plan_key == "free"
+
+
+@pytest.mark.parametrize(
+    ("who", "path"),
+    [("ann_client", f"{ACME}change/team/"), ("sam_client", "/admin/plans/planrecord/plan/production/acme/")],
+)
+def test_what_fails_is_on_record_though_each_request_is_a_transaction(
+    who: str, path: str, sandbox, acme, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As in host projects with ATOMIC_REQUESTS."""
+    monkeypatch.setitem(connection.settings_dict, "ATOMIC_REQUESTS", True)
+    client = request.getfixturevalue(who)
+    form = seen(client, path) if who == "ann_client" else {"plan": "team", "reason": "Ticket 4711"}
+    sandbox.fault("PATCH", "*", "drop")
+    post(client, path, **form)
+    assert AuditEvent.objects.get(action=Action.CHANGE_PLAN).outcome == Outcome.UNCONFIRMED
 
 
 @pytest.mark.parametrize("plan", ["pro", "scale", "partner", "none"])

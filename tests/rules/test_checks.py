@@ -289,6 +289,17 @@ def test_a_missing_base_template_is_named(templates) -> None:
     assert "layout.html" in message.msg
 
 
+class ElsewhereRouter:
+    def db_for_write(self, model: Any, **_hints: Any) -> str | None:
+        return "archive" if model._meta.app_label == "keys" else None
+
+
+def test_tables_in_another_database_are_named(host) -> None:
+    host.DATABASE_ROUTERS = [f"{__name__}.ElsewhereRouter"]
+    (message,) = found("E014")
+    assert "in the database archive" in message.msg
+
+
 def test_a_context_processor_that_is_needed_is_named(host) -> None:
     (options,) = host.TEMPLATES
     left = [one for one in options["OPTIONS"]["context_processors"] if not one.endswith(".messages")]
