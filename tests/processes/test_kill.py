@@ -17,11 +17,12 @@ MADE_FOR = "list(AuditEvent.objects.filter(consumer='{}').values('action', 'outc
 AND_LATER = "[{}, AuditEvent.objects.update(started_at=datetime.now(timezone.utc) - timedelta(seconds=31))][0]"
 
 
-def calling(portal: Portal, upstream: Sandbox) -> list[int]:
-    """The workers that have a connection to the Developer API."""
-    port = f":{urlsplit(upstream.url).port:04X}"
+def writing(portal: Portal, upstream: Sandbox) -> list[int]:
+    """The workers whose call has changed something; another may have a connection that it only keeps."""
+    ports = {call.port for call in upstream.journal() if call.committed}
+    ways = {f"0100007F:{port:04X} 0100007F:{urlsplit(upstream.url).port:04X}" for port in ports}
     table = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
-    sockets = {f"socket:[{line[9]}]" for line in table if line[2].endswith(port) and line[3] == "01"}
+    sockets = {f"socket:[{line[9]}]" for line in table if f"{line[1]} {line[2]}" in ways}
     return [pid for pid in portal.workers() if sockets & {_target(file) for file in Path(f"/proc/{pid}/fd").iterdir()}]
 
 
@@ -56,7 +57,7 @@ def test_a_worker_killed_between_a_write_and_its_answer(serve, stores, upstream)
         creating = AtOnce.start([lambda url=url, form=form: post(ann, url, form)])
         until(lambda: any(call.committed for call in upstream.journal()))
         workers = portal.workers()
-        (busy,) = calling(portal, upstream)
+        (busy,) = writing(portal, upstream)
         os.kill(busy, signal.SIGKILL)
         (answer,) = creating.all()
         assert isinstance(answer, requests.ConnectionError)
