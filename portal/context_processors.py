@@ -28,4 +28,4 @@ def site(request: Request) -> dict[str, Any]:
         "support": request.visit,
         "reference": request.reference,
     }
-    return named | {"site": named, "at_keys": part == "keys", "at_plans": part == "plans"}
+    return named | {"portal": named, "at_keys": part == "keys", "at_plans": part == "plans"}

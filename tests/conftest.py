@@ -43,6 +43,8 @@ def pytest_configure(config: pytest.Config) -> None:
         cache_settings["LOCATION"] = f"{cache_settings['LOCATION'].partition('?')[0]}?db={number}"
     # Static files as they stand in the folders; production's are collected.
     django_settings.WHITENOISE_AUTOREFRESH = django_settings.WHITENOISE_USE_FINDERS = True
+    # No scan stops because the machine is busy.
+    django_settings.KEYS_SCAN_SECONDS = 600.0
     # No test speaks to anything outside, or hashes passwords slowly.
     django_settings.ZUPLO_API_URL, django_settings.ZUPLO_API_KEY = NOWHERE, "no-token-of-anybody"
     django_settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]

@@ -6,7 +6,7 @@ from django.utils import timezone
 from keys.models import AuditEvent
 from portal.models import OutgoingMail, User
 from tests.helpers.scenes import ANN, CLERK, DOWN, ODDLY, calm, gateway_plays, history_of_acme, many_keys, no_clipboard
-from tests.helpers.stage import Scene, Stage, Step, at, click, enters, send, state
+from tests.helpers.stage import Scene, Stage, Step, at, click, enters, follow, send, state
 
 ALL = "/admin/keys/consumers/production/"
 ACME = "/admin/keys/consumer/production/acme/"
@@ -39,8 +39,7 @@ def verb(name: str) -> Step:
 
     def step(stage: Stage) -> None:
         page_of_a_key(stage)
-        with stage.page.expect_navigation():
-            stage.page.locator(f"#content {way}").first.click()
+        follow(f"#content {way}")(stage)
 
     return step
 
@@ -84,8 +83,8 @@ ADMIN = Scene(
         state("consumer", at(ACME)),
         state("many-keys", many_keys, at(f"{FLEET}?page=3")),
         state("many-keys-none-found", at(f"{FLEET}?find=nothing")),
-        state("rotated", at(FLEET), click("[formaction$='/rotate/']"), send(FORM)),
-        state("rotated-row", click("#content .form-actions a")),
+        state("rotated", at(FLEET), follow("[formaction$='/rotate/']"), send(FORM)),
+        state("rotated-row", follow("#content .form-actions a")),
         state("consumer-unseen", at("/admin/keys/consumer/production/initech/")),
         state("consumer-gone", at("/admin/keys/consumer/production/gone/")),
         state("key", gateway_plays, page_of_a_key),
@@ -107,7 +106,7 @@ ADMIN = Scene(
         state("delete-consumer", at(ACME + "delete/")),
         state("delete-consumer-refused", enters(FORM, typed="globex")),
         state("add-manager", at(ACME + "managers/add/")),
-        state("remove-manager", at(ACME), click("#content a[href$='/remove/']")),
+        state("remove-manager", at(ACME), follow("#content a[href$='/remove/']")),
         state("look", at(f"{ALL}look/ending/")),
         state("look-ending", at(f"{ALL}look/ending/?days=90&from=0")),
         state("look-never", at(f"{ALL}look/never/?from=0")),
@@ -122,7 +121,7 @@ ADMIN = Scene(
         state("users", at("/admin/portal/user/")),
         state("user", person("change/")),
         state("user-rights", click("#content summary")),
-        state("user-saved", click("[name=_save]")),
+        state("user-saved", follow("[name=_save]")),
         state("add-user", at("/admin/portal/user/add/")),
         state("add-user-refused", send("#content form")),
         state("user-history", person("history/")),

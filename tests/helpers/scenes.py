@@ -26,6 +26,7 @@ from tests.helpers.stage import (
     enters,
     fault,
     fill,
+    follow,
     send,
     setting,
     state,
@@ -196,8 +197,7 @@ def looks_as_ann(stage: Stage) -> None:
     ann = User.objects.get(email=ANN)
     stage.page.goto(f"/admin/portal/user/{ann.pk}/support/")
     stage.page.locator("[name=reason]").fill("Ticket 4711: cannot find the key of the build server")
-    with stage.page.expect_navigation():
-        stage.page.locator("#content form.form button").click()
+    follow("#content form.form button")(stage)
 
 
 def more_addresses(stage: Stage) -> None:
@@ -478,8 +478,8 @@ ACCOUNT = Scene(
         state("factors-set-up", at(FACTORS)),
         state("recovery-codes-anew", at(f"{CODES}generate/")),
         state("app-remove", at("/accounts/2fa/totp/deactivate/")),
-        state("passkey-rename", at(FACTORS), click("a[href$='/edit/']")),
-        state("passkey-remove", at(FACTORS), click("a[href$='/remove/']")),
+        state("passkey-rename", at(FACTORS), follow("a[href$='/edit/']")),
+        state("passkey-remove", at(FACTORS), follow("a[href$='/remove/']")),
         state("proof-by-passkey", setting(STEP_UP_MINUTES=0), at("/accounts/step-up/")),
         state("proof-by-app", at("/accounts/2fa/reauthenticate/")),
         state(
@@ -620,7 +620,7 @@ ADDRESSES = Scene(
     "addresses",
     (
         state("several", at(EMAIL)),
-        state("remove", click("a[href$='/remove/']")),
+        state("remove", follow("a[href$='/remove/']")),
     ),
     person=ANN,
     prepare=more_addresses,

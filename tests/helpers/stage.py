@@ -79,8 +79,20 @@ def fill(selector: str, value: str | Callable[[], str]) -> Step:
 
 
 def click(selector: str) -> Step:
+    """Press what stays on the page; `follow` is for the rest."""
+
     def step(stage: Stage) -> None:
         stage.page.locator(selector).first.click()
+
+    return step
+
+
+def follow(selector: str) -> Step:
+    """Press what leads to another page, and wait for all of that: a click alone comes back when it begins."""
+
+    def step(stage: Stage) -> None:
+        with stage.page.expect_navigation():
+            stage.page.locator(selector).first.click()
 
     return step
 

@@ -56,16 +56,23 @@ def test_somebody_signed_in_is_led_to_the_keys(ann_client):
     assert "/keys/" in links(ann_client.get("/"))
 
 
-def test_the_operator_names_the_portal_and_its_links(client, settings):
+PUBLIC = ("/", "/accounts/login/", "/accounts/signup/", "/accounts/password/reset/", "/nowhere/")
+
+
+@pytest.mark.parametrize("path", PUBLIC)
+def test_the_operator_names_the_portal_and_its_links(client, settings, path):
+    """On every page, whatever else its view puts into the context: allauth's views do so with a `site`."""
     settings.PORTAL_NAME = "Acme <Keys>"
     settings.PORTAL_SUPPORT_URL = "mailto:help@acme.test"
     settings.PORTAL_DOCS_URL = "https://docs.acme.test"
     settings.PORTAL_LOGO_URL = "/static/logo.svg"
-    response = client.get("/")
+    response = client.get(path)
     page = BeautifulSoup(response.text, "html.parser")
     assert "Acme <Keys>" in page.title.text
-    assert {"mailto:help@acme.test", "https://docs.acme.test"} <= links(response)
-    assert page.find("img", src="/static/logo.svg")
+    assert page.select_one("header .brand").text.strip() == "Acme <Keys>"
+    for place in page.select("header, footer"):
+        assert {link["href"] for link in place.find_all("a")} >= {"mailto:help@acme.test", "https://docs.acme.test"}
+    assert page.select_one("header img")["src"] == page.find("link", rel="icon")["href"] == "/static/logo.svg"
 
 
 def test_it_tells_how_the_key_service_is_without_asking_it(client, sandbox, ann_client):
