@@ -42,7 +42,6 @@ class Request:
     body: bytes = b""
     problem: Problem | None = None
     request_id: str = ""
-    port: int = 0  # the caller's
 
     @cached_property
     def params(self) -> list[tuple[str, str]]:
@@ -72,7 +71,7 @@ class Request:
     def without(self, param: str) -> "Request":
         """The same request with one query parameter left out."""
         kept = urlencode([(name, value) for name, value in self.params if name != param])
-        return Request(self.method, self.path, kept, self.bearer, self.body, self.problem, self.request_id, self.port)
+        return Request(self.method, self.path, kept, self.bearer, self.body, self.problem, self.request_id)
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,7 +24,6 @@ class Call:
     fault: str | None = None
     committed: bool = False
     request_id: str = ""  # the caller's own, from X-Request-ID; a gateway's from zp-rid
-    port: int = 0  # of the caller: whose connection it is, where many have one
 
     @property
     def params(self) -> dict[str, str]:
@@ -43,8 +42,7 @@ class Journal:
     def open(self, request: Request, *, authorized: bool) -> int:
         """Write a call down; the number returned completes it later."""
         body = _readable(request) if request.body else None
-        call = Call(now(), request.method, request.path, request.query, body, authorized)
-        call = replace(call, request_id=request.request_id, port=request.port)
+        call = Call(now(), request.method, request.path, request.query, body, authorized, request_id=request.request_id)
         with self._lock:
             number, self._next = self._next, self._next + 1
             self._calls[number] = call

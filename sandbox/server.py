@@ -119,7 +119,6 @@ class Connection(socketserver.StreamRequestHandler):
         scheme, _, bearer = headers.get("authorization", "").partition(" ")
         request = Request(method, path, query, bearer.strip() if scheme.lower() == "bearer" else None)
         request.body, request.problem = self._body(headers)
-        request.port = self.client_address[1]
         request.request_id = headers.get("x-request-id") or headers.get("zp-rid", "")
         connection = headers.get("connection", "").lower()
         return request, connection != "close" if version == "HTTP/1.1" else connection == "keep-alive"

@@ -226,7 +226,6 @@ def test_the_journal_tells_what_came_and_what_became_of_it(call, sandbox, acme):
     assert set(told[0]) == {
         *("time", "method", "path", "query", "body", "authorized", "status", "fault", "committed"),
         "request_id",
-        "port",
     }
     assert "journal" not in call("GET", "/_sandbox?journal=0").json()
     assert call.control(clear=["journal"]).json()["journal"] == [] == sandbox.journal()
