@@ -56,14 +56,17 @@ def test_somebody_signed_in_is_led_to_the_keys(ann_client):
     assert "/keys/" in links(ann_client.get("/"))
 
 
-def test_the_operator_names_the_portal_and_its_links(client, settings):
+@pytest.mark.parametrize("path", ["/", "/accounts/login/", "/accounts/signup/", "/nowhere/"])
+def test_the_operator_names_the_portal_and_its_links(client, settings, path):
     settings.PORTAL_NAME = "Acme <Keys>"
     settings.PORTAL_SUPPORT_URL = "mailto:help@acme.test"
     settings.PORTAL_DOCS_URL = "https://docs.acme.test"
     settings.PORTAL_LOGO_URL = "/static/logo.svg"
-    response = client.get("/")
+    response = client.get(path)
     page = BeautifulSoup(response.text, "html.parser")
     assert "Acme <Keys>" in page.title.text
+    assert page.find("a", class_="brand").text.strip() == "Acme <Keys>"
+    assert page.find("link", rel="icon")["href"]
     assert {"mailto:help@acme.test", "https://docs.acme.test"} <= links(response)
     assert page.find("img", src="/static/logo.svg")
 
