@@ -335,10 +335,13 @@ def test_a_row_is_one_line_with_four_buttons(page: Page, sign_in: Any, ann: Any,
 def test_on_a_phone_four_keys_are_in_sight_and_buttons_fit_fingers(
     open_page: Any, sign_in: Any, ann: Any, sandbox: Sandbox
 ) -> None:
+    """One key is as near as four: the head of its consumer is lower still."""
     sandbox.add_consumer("acme", label="Acme Inc", managers=["ann@acme.test"], keys=NINE)
+    sandbox.add_consumer("globex", label="Globex, reporting and data", managers=["ann@acme.test"], keys=NINE[:1])
     page = open_page(viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True)
     sign_in(page, ann)
     page.goto("/keys/")
+    assert all(box["height"] <= 72 for box in boxes(page.locator("[data-consumer] header")))
     rows = boxes(page.locator("[data-key]"))
     assert all(box["height"] <= 96 for box in rows)
     assert rows[3]["y"] + rows[3]["height"] <= 844
