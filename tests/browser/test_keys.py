@@ -250,7 +250,8 @@ def test_a_key_that_was_deleted_in_another_tab_leaves_the_list_with_a_quiet_line
         anns_page.get_by_label("Label").fill("Build")
         button(anns_page, "Save").click()
     else:
-        button(row(anns_page, keys[0]), verb).click()
+        button(row(anns_page, keys[0]), verb).press("Enter")
+        expect(row(anns_page, keys[1])).to_be_focused()
     expect(anns_page.get_by_text("This key no longer exists")).to_be_visible()
     expect(row(anns_page, keys[0])).to_have_count(0)
     expect(row(anns_page, keys[1])).to_be_visible()
@@ -302,8 +303,9 @@ def test_an_error_that_comes_as_a_whole_page_is_a_notice_that_can_be_dismissed(
     notice = anns_page.get_by_role("alert")
     expect(notice).to_contain_text("Page not found")
     expect(notice.get_by_role("link")).to_have_count(0)
-    button(notice, "Dismiss").click()
+    button(notice, "Dismiss").press("Enter")
     expect(notice).to_have_count(0)
+    expect(anns_page.get_by_role("main")).to_be_focused()
     expect(row(anns_page, keys[0])).to_be_visible()
     assert anns_page.url == address
 
