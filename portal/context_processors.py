@@ -28,4 +28,5 @@ def site(request: Request) -> dict[str, Any]:
         "support": request.visit,
         "reference": request.reference,
     }
+    # Not "site": so allauth's pages call the row of django.contrib.sites.
     return named | {"portal": named, "at_keys": part == "keys", "at_plans": part == "plans"}

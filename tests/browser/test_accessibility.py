@@ -1,4 +1,4 @@
-"""Every page and dialog is open to everybody: by axe's rules, at every width, and by a finger.
+"""Every page and dialog is open to everybody: by axe's rules, at every width, in large letters, and by a finger.
 
 Each state is visited once, and looked at in both schemes and in both sizes; in German, whose words are the longest.
 In the second scheme of a size only colours are another, so only the rules about them are asked again.
@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 from axe_playwright_python.base import AXE_SCRIPT
-from playwright.sync_api import Page
+from playwright.sync_api import CDPSession, Page
 
 from tests.helpers.admin_scenes import ADMIN
 from tests.helpers.plan_scenes import SCENES as PLAN_SCENES
-from tests.helpers.scenes import ACCOUNT, ADDRESSES, COMPANY, DEVICES, MANAGER, SCENES, VISITOR
+from tests.helpers.scenes import MANAGER, SCENES
 from tests.helpers.stage import Scene
 
 DESKTOP, PHONE = {"width": 1280, "height": 900}, {"width": 390, "height": 844}
@@ -41,16 +41,31 @@ RUN = """async ({ rules, part, width }) => {
     const menu = document.querySelector(":popover-open:not(dialog)");
     return (await axe.run(document.querySelector(part) ?? menu ?? document, rules)).violations;
 }"""
-SCROLLS_SIDEWAYS = """async (width) => {
+# The page, a dialog, or what would cut off the rest of its words without three dots.
+SCROLLS_SIDEWAYS = """async ([width, size]) => {
     while (innerWidth !== width) await new Promise(requestAnimationFrame);
-    return [document.documentElement, ...document.querySelectorAll("dialog[open]")]
-        .some((element) => element.scrollWidth > element.clientWidth);
+    document.documentElement.style.fontSize = size;
+    const cuts = (element) => {
+        const { overflowX, textOverflow } = getComputedStyle(element);
+        return ["hidden", "clip"].includes(overflowX) && textOverflow !== "ellipsis" && element.clientWidth > 1;
+    };
+    const found = [...document.querySelectorAll("html, dialog[open], main :not(input)")]
+        .filter((element) => element.scrollWidth > element.clientWidth + 1)
+        .filter((element) => element.matches("html, dialog") || cuts(element))
+        .map((element) => element.cloneNode().outerHTML);
+    document.documentElement.style.fontSize = "";
+    return found;
 }"""
 # Links in the middle of a sentence need no more room than the sentence has.
 TARGETS = "a, button, input:not([type=hidden]), select, textarea, summary"
 SMALL_TARGETS = """([targets, least]) => [...document.querySelectorAll(targets)]
     .map((element) => element.closest("label") ?? element)
-    .filter((element) => element.checkVisibility() && getComputedStyle(element).display !== "inline")
+    .filter((element) => {
+        let line = element;
+        while (getComputedStyle(line).display === "inline") line = line.parentElement;
+        const isInSentence = line.textContent.trim().length > element.textContent.trim().length;
+        return element.checkVisibility() && (line === element || !isInSentence);
+    })
     .filter((element) => {
         const { width, height } = element.getBoundingClientRect();
         return width > 1 && (width < least || height < least);
@@ -97,31 +112,38 @@ def every_look(page: Page, part: str = "dialog[open]") -> Iterator[str]:
         yield from (f"{scheme}, {size['width']} px: {trouble}" for trouble in axe(page, part, rules))
 
 
-def every_width(page: Page) -> Iterator[int]:
-    """Widths at which the page, or its dialog, scrolls sideways; begins at a phone's."""
+def every_width(page: Page) -> Iterator[str]:
+    """Where the page, or its dialog, scrolls sideways; begins at a phone's width.
+
+    At both ends of the widths also with letters of twice the size.
+    """
     for width in (PHONE["width"], *WIDTHS, DESKTOP["width"]):
         if width != page.viewport_size["width"]:
             page.set_viewport_size({"width": width, "height": DESKTOP["height"]})
-        if page.evaluate(SCROLLS_SIDEWAYS, width):
-            yield width
+        for size in ("100%",) if width in WIDTHS else ("100%", "200%"):
+            if found := page.evaluate(SCROLLS_SIDEWAYS, [width, size]):
+                yield f"sideways at {width} px, {size}: {found}"
+
+
+def by_finger(page: Page, touch: CDPSession) -> list[str]:
+    """What is too small for the coarse pointer of a phone: 40 px in both directions, links that stand alone as well."""
+    touch.send("Emulation.setTouchEmulationEnabled", {"enabled": True})
+    assert page.evaluate("matchMedia('(pointer: coarse)').matches")
+    found = small_targets(page, 40)
+    touch.send("Emulation.setTouchEmulationEnabled", {"enabled": False})
+    return found
 
 
 @pytest.mark.parametrize("scene", [*SCENES, *PLAN_SCENES], ids=str)
 def test_every_page_and_dialog_is_open_to_everybody(states: Any, scene: Scene) -> None:
     found: list[str] = []
+    touch: CDPSession | None = None
     for name, page in states(scene, viewport=DESKTOP, locale="de-DE", color_scheme="light"):
         found += [f"{name}, small: {element}" for element in small_targets(page, 24)]
         found += [f"{name}, {trouble}" for trouble in every_look(page)]
-        found += [f"{name} scrolls sideways at {width} px" for width in every_width(page)]
-    assert not found, "\n".join(found)
-
-
-@pytest.mark.parametrize("scene", [VISITOR, ACCOUNT, ADDRESSES, DEVICES, COMPANY], ids=str)
-def test_what_is_pressed_on_a_phone_has_the_room_of_a_finger(states: Any, scene: Scene) -> None:
-    """Where the pointer is coarse: 40 px in both directions, for links that stand alone as well."""
-    found: list[str] = []
-    for name, page in states(scene, viewport=PHONE, has_touch=True, is_mobile=True):
-        found += [f"{name}: {element}" for element in small_targets(page, 40)]
+        touch = touch or page.context.new_cdp_session(page)
+        found += [f"{name}, small for a finger: {element}" for element in by_finger(page, touch)]
+        found += [f"{name}, {trouble}" for trouble in every_width(page)]
     assert not found, "\n".join(found)
 
 
@@ -130,8 +152,8 @@ def test_django_admin_is_open_to_everybody(states: Any) -> None:
     found: list[str] = []
     for name, page in states(ADMIN, viewport=DESKTOP, locale="de-DE", color_scheme="light"):
         found += [f"{name}, {trouble}" for trouble in every_look(page)]
-        if page.evaluate(SCROLLS_SIDEWAYS, PHONE["width"]):
-            found.append(f"{name} scrolls sideways")
+        if wide := page.evaluate(SCROLLS_SIDEWAYS, [PHONE["width"], "100%"]):
+            found.append(f"{name}, sideways: {wide}")
         page.set_viewport_size(DESKTOP)
     assert not found, "\n".join(found)
 

@@ -61,6 +61,46 @@ def test_what_is_slow_shows_its_shape(anns_page: Page) -> None:
     expect(anns_page.locator("[data-skeleton]")).to_have_count(0)
 
 
+@pytest.mark.parametrize("verb", ["people", "key"])
+def test_a_dialog_opens_before_the_key_service_has_answered(anns_page: Page, verb: str) -> None:
+    """With what is known of it; closed before it is filled, it stays closed."""
+    waiting: list[Route] = []
+    card = anns_page.locator("[data-consumer=acme]")
+    opener = card.get_by_role("button", name="People") if verb == "people" else card.get_by_role("link", name="CI")
+    early, filled = {"people": ("People", "People with access to Acme Inc"), "key": ("CI", "CI")}[verb]
+    anns_page.route(re.compile(r"/people/|/key_"), lambda route: waiting.append(route))
+    opener.click()
+    dialog = anns_page.get_by_role("dialog", name=early, exact=True)
+    expect(dialog).to_contain_text("Acme Inc")
+    expect(dialog.get_by_role("heading")).to_be_focused()
+    anns_page.keyboard.press("Escape")
+    expect(dialog).to_be_hidden()
+    expect(opener).to_be_focused()
+    expect(opener).not_to_have_attribute("aria-busy", "true")
+    anns_page.keyboard.press("Enter")
+    expect(dialog).to_be_visible()
+    width = anns_page.locator("#dialog").bounding_box()["width"]
+    waiting[-1].continue_()
+    whole = anns_page.get_by_role("dialog", name=filled, exact=True)
+    expect(whole.get_by_text("ann@acme.test" if verb == "people" else "Use this key in").first).to_be_visible()
+    expect(whole.get_by_role("textbox" if verb == "people" else "heading").first).to_be_focused()
+    expect(anns_page.locator("[data-skeleton]")).to_have_count(0)
+    assert anns_page.locator("#dialog").bounding_box()["width"] == width
+
+
+def test_a_dialog_that_cannot_be_filled_gives_way_to_the_trouble(anns_page: Page, sandbox: Sandbox) -> None:
+    waiting: list[Route] = []
+    people = anns_page.locator("[data-consumer=acme]").get_by_role("button", name="People")
+    anns_page.route("**/people/**", lambda route: waiting.append(route))
+    people.click()
+    expect(anns_page.get_by_role("dialog")).to_be_visible()
+    sandbox.fault("GET", "*", "drop", times=2)
+    waiting[0].continue_()
+    expect(anns_page.get_by_role("alert")).to_contain_text("The key service is unavailable")
+    expect(anns_page.get_by_role("dialog")).to_be_hidden()
+    expect(people).to_be_focused()
+
+
 def test_an_outage_on_the_way_leaves_the_page_as_it_was(anns_page: Page, sandbox: Sandbox) -> None:
     sandbox.fault("GET", "*", "drop", times=2)
     anns_page.get_by_role("link", name="preview").click()

@@ -250,7 +250,8 @@ def test_a_key_that_was_deleted_in_another_tab_leaves_the_list_with_a_quiet_line
         anns_page.get_by_label("Label").fill("Build")
         button(anns_page, "Save").click()
     else:
-        button(row(anns_page, keys[0]), verb).click()
+        button(row(anns_page, keys[0]), verb).press("Enter")
+        expect(row(anns_page, keys[1])).to_be_focused()
     expect(anns_page.get_by_text("This key no longer exists")).to_be_visible()
     expect(row(anns_page, keys[0])).to_have_count(0)
     expect(row(anns_page, keys[1])).to_be_visible()
@@ -302,8 +303,9 @@ def test_an_error_that_comes_as_a_whole_page_is_a_notice_that_can_be_dismissed(
     notice = anns_page.get_by_role("alert")
     expect(notice).to_contain_text("Page not found")
     expect(notice.get_by_role("link")).to_have_count(0)
-    button(notice, "Dismiss").click()
+    button(notice, "Dismiss").press("Enter")
     expect(notice).to_have_count(0)
+    expect(anns_page.get_by_role("main")).to_be_focused()
     expect(row(anns_page, keys[0])).to_be_visible()
     assert anns_page.url == address
 
@@ -335,10 +337,13 @@ def test_a_row_is_one_line_with_four_buttons(page: Page, sign_in: Any, ann: Any,
 def test_on_a_phone_four_keys_are_in_sight_and_buttons_fit_fingers(
     open_page: Any, sign_in: Any, ann: Any, sandbox: Sandbox
 ) -> None:
+    """One key is as near as four: the head of its consumer is lower still."""
     sandbox.add_consumer("acme", label="Acme Inc", managers=["ann@acme.test"], keys=NINE)
+    sandbox.add_consumer("globex", label="Globex, reporting and data", managers=["ann@acme.test"], keys=NINE[:1])
     page = open_page(viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True)
     sign_in(page, ann)
     page.goto("/keys/")
+    assert all(box["height"] <= 72 for box in boxes(page.locator("[data-consumer] header")))
     rows = boxes(page.locator("[data-key]"))
     assert all(box["height"] <= 96 for box in rows)
     assert rows[3]["y"] + rows[3]["height"] <= 844

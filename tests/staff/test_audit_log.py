@@ -49,7 +49,10 @@ def test_it_takes_a_permission_of_its_own(ann, make_person, client_of, browser):
     other = make_person("other@portal.test", is_staff=True)
     other.user_permissions.set(Permission.objects.filter(codename__in=["view_user", "change_user"]))
     for path in (LOG, EXPORT, f"{LOG}{event.pk}/change/"):
-        assert client_of(other).get(path).status_code == 403
+        refused = client_of(other).get(path)
+        assert refused.status_code == 403
+        assert "ask an administrator" in refused.text
+        assert 'href="/admin/"' in refused.text
         assert client_of(ann).get(path).status_code == 302
         assert browser.get(path).status_code == 200
     assert "Audit log" not in client_of(other).get(f"/admin/portal/user/{ann.pk}/change/").text

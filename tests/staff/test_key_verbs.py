@@ -49,6 +49,18 @@ def test_a_form_sent_twice_is_done_once(verb, sandbox: Sandbox, sam_client) -> N
     assert FULL_KEY.findall(second.text) == FULL_KEY.findall(first.text)
 
 
+def test_new_keys_for_all_old_ones_are_told_to_staff(sandbox: Sandbox, sam_client) -> None:
+    """The page speaks of the customer, not to one."""
+    before = acme(sandbox)
+    form = {"grace": "1h", "new": "each", "ends": "30", "token": str(uuid.uuid4())}
+    response = sam_client.post(f"{ACME}rotate-all/", form)
+    assert set(FULL_KEY.findall(response.text)) == {key["key"] for key in new_keys(before, sandbox.keys("acme"))}
+    page = BeautifulSoup(response.text, "html.parser")
+    assert page.find(id="dialog-title").text == "2 new keys for Acme Inc"
+    assert "Send them to the customer over a secure channel" in page.text
+    assert "2 new keys for Acme Inc" in sam_client.post(f"{ACME}rotate-all/", form).text
+
+
 @every_verb
 def test_an_outage_is_explained(verb, sandbox: Sandbox, sam_client) -> None:
     """H1: in the clothes of Django admin."""

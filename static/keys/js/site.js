@@ -3,7 +3,7 @@
 
 {
   const NOTICE_FOR = 8_000;
-  const SKELETON_AFTER = 400;
+  const SKELETON_AFTER = 200;
 
   const root = document.documentElement;
   const dialog = () => document.getElementById("dialog");
@@ -12,19 +12,16 @@
 
   /* What this browser remembers; where storage is off, a choice lasts for the page */
 
-  function recall(name) {
+  function storage(use) {
     try {
-      return localStorage.getItem(name);
+      return use(localStorage);
     } catch {
       return null;
     }
   }
 
-  function remember(name, value) {
-    try {
-      localStorage.setItem(name, value);
-    } catch {} // So be it.
-  }
+  const recall = (name) => storage((kept) => kept.getItem(name));
+  const remember = (name, value) => storage((kept) => kept.setItem(name, value));
 
   /* Colours, of a phone's address bar too: as the system, light or dark; not kept as "theme", which is Django admin's */
 
@@ -57,6 +54,7 @@
   const notices = () => document.getElementById(dialog().open ? "dialog-notices" : "notices");
 
   function show(notice) {
+    arrived();
     notices().replaceChildren(notice);
     if (dialog().open) notice.scrollIntoView({ block: "nearest" });
     timeNotices();
@@ -74,8 +72,7 @@
   function timeNotices() {
     for (const notice of document.querySelectorAll("[data-notice]:not([data-notice=error], [data-timed])")) {
       notice.dataset.timed = "";
-      const leave = () =>
-        notice.matches(":hover, :focus-within") ? setTimeout(leave, NOTICE_FOR) : notice.remove();
+      const leave = () => (notice.matches(":hover, :focus-within") ? setTimeout(leave, NOTICE_FOR) : notice.remove());
       setTimeout(leave, NOTICE_FOR);
     }
   }
@@ -131,6 +128,7 @@
       hint();
       return;
     }
+    if (dialogBody().querySelector("[data-skeleton]")) htmx.trigger(slow.part, "htmx:abort");
     dialogBody().replaceChildren();
     document.getElementById("dialog-notices").replaceChildren();
     if (isStale) location.reload();
@@ -139,11 +137,11 @@
 
   const used = () => document.querySelector(`[formaction="${opener?.action}"], [action="${opener?.action}"] button`);
 
-  /** To the key just made, or the button that was used; else to the next row, or to its consumer. */
-  function restoreFocus() {
-    if (!opener || document.activeElement !== document.body) return;
+  /** To the key just made, or the button that was used; else to the next row, to its consumer, or to the page. */
+  function restoreFocus(isLost = opener) {
+    if (!isLost || document.activeElement !== document.body) return;
     const beside = (selector) => used()?.closest(".actions")?.querySelector(selector);
-    const ids = [opener.made, opener.neighbour, `consumer-${opener.consumer}`];
+    const ids = [opener?.made, opener?.neighbour, `consumer-${opener?.consumer}`];
     const places = [...ids.map((id) => document.getElementById(id)), document.querySelector("[data-main]")];
     places.splice(1, 0, used(), beside("[data-hide]"), beside("[popovertarget]"));
     places.find((place) => place?.checkVisibility()).focus();
@@ -153,7 +151,9 @@
   function leave(part) {
     const row = (part.closest("#dialog") ? used() : part)?.closest("[data-key]");
     if (!row) return false;
+    rememberOpener(part);
     row.remove();
+    restoreFocus();
     document.body.dispatchEvent(new Event("keys:changed"));
     closeDialog();
     notify(word("keyGone"));
@@ -184,28 +184,35 @@
     for (const button of [part, ...part.querySelectorAll("button")]) button.removeAttribute("aria-busy");
   }
 
-  /* A page that is slow to come: its shape in its place */
+  /* A page or a dialog that is slow to come: its shape in its place, with what is known of it */
 
-  let slow = null;
+  let slow = {};
 
-  function expect(place) {
-    const shape = document.getElementById("skeleton");
-    if (!shape || !place?.matches("[data-main], #found")) return;
+  function expect(part, place) {
+    const isDialog = place === dialogBody();
+    const shape = document.getElementById(isDialog ? "dialog-skeleton" : "skeleton");
+    if (!shape || dialog().open || !place.matches("[data-main], #found, #dialog-body")) return;
     arrived();
-    slow = setTimeout(() => {
+    slow = { part, place, timer: setTimeout(() => {
       place.setAttribute("aria-busy", "true");
-      place.dataset.loading = "";
       place.append(shape.content.cloneNode(true));
-    }, SKELETON_AFTER);
+      if (isDialog) openEarly(part);
+    }, SKELETON_AFTER) };
+  }
+
+  function openEarly(part) {
+    const [title, lead] = dialogBody().querySelectorAll("h2, .dialog-lead");
+    title.textContent = part.textContent;
+    lead.textContent = document.getElementById(part.closest("[aria-labelledby]")?.getAttribute("aria-labelledby"))?.textContent;
+    title.parentElement.classList.toggle("key-panel", part.matches("[data-key] a"));
+    openDialog();
   }
 
   function arrived() {
-    clearTimeout(slow);
+    clearTimeout(slow.timer);
+    slow.place?.removeAttribute("aria-busy");
     document.querySelector("[data-skeleton]")?.remove();
-    for (const place of document.querySelectorAll("[data-loading]")) {
-      place.removeAttribute("aria-busy");
-      delete place.dataset.loading;
-    }
+    if (dialog()?.open && !dialogBody().firstElementChild) dialog().close();
   }
 
   /* Times in the visitor's own zone and manner; pages come with UTC until a cookie tells the zone */
@@ -247,7 +254,7 @@
   document.addEventListener("htmx:beforeRequest", ({ detail }) => {
     if (detail.elt.matches("button")) setBusy(detail.elt);
     rememberOpener(detail.elt);
-    expect(detail.target);
+    expect(detail.elt, detail.target);
   });
   document.addEventListener("htmx:afterRequest", (event) => {
     setIdle(event.detail.elt);
@@ -297,11 +304,15 @@
     } else setBusy(part, button ?? part);
   }, true);
 
+  let isPressedOutside = false;
+  document.addEventListener("pointerdown", (event) => (isPressedOutside = event.target === dialog()));
   document.addEventListener("click", (event) => {
     const part = (selector) => event.target.closest(selector);
     if (!part("[data-scripted]")) return;
+    if (isPressedOutside && event.target === dialog() && !isTyped()) closeDialog();
     if (part("[data-theme-switch]")) nextTheme();
-    if (part("[data-dismiss]")) part("[data-notice]").remove();
+    part("[data-dismiss]")?.closest("[data-notice]").remove();
+    if (part("[data-dismiss]")) restoreFocus(true);
     if (part("[data-close]") && dialog().open) {
       event.preventDefault();
       if (part("[data-releases]")) release();
@@ -320,28 +331,18 @@
   /** Something that a stray click would lose. */
   const isTyped = () => [...dialogBody().querySelectorAll("input, textarea:not([readonly])")].some((field) => field.value !== field.defaultValue);
 
-  let isPressedOutside = false;
-  document.addEventListener("pointerdown", (event) => (isPressedOutside = event.target === dialog()));
-  document.addEventListener("click", (event) => {
-    if (isPressedOutside && event.target === dialog() && !isTyped()) closeDialog();
-  });
-
   window.addEventListener("beforeunload", (event) => guard()?.dataset.guard && event.preventDefault());
 
-  document.addEventListener("keydown", (event) => {
-    if (event.key !== "Escape" || !dialog()?.open || !guard()) return;
+  function keepOpen(event) {
+    if (!dialog()?.open || !guard()) return;
     event.preventDefault();
     hint();
-  });
+  }
 
+  document.addEventListener("keydown", (event) => event.key === "Escape" && keepOpen(event));
   // These two do not bubble.
+  document.addEventListener("cancel", keepOpen, true);
   document.addEventListener("close", (event) => event.target === dialog() && afterClose(), true);
-  document.addEventListener("cancel", (event) => {
-    if (event.target === dialog() && guard()) {
-      event.preventDefault();
-      hint();
-    }
-  }, true);
 
   window.addEventListener("pagehide", () => dialogBody()?.replaceChildren());
   window.addEventListener("pageshow", (event) => {
