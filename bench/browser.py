@@ -92,7 +92,7 @@ def presses(url: str, cookies: Mapping[str, str], *, rotates: bool) -> str:
         page.locator("[data-create]").first.click()
         page.locator("#dialog[open] [name=label]").press_sequentially("CI")
         page.keyboard.press("Escape")
-        page.locator("[formaction$='/rotate/']:visible").first.click()
+        page.locator("[value=rotate]:visible").first.click()
         if rotates:
             page.locator("#dialog[open] form button:not([type=button])").first.click()
             page.locator("#dialog[open] .secret-value").first.wait_for()

@@ -126,7 +126,7 @@ def address_of(context: Context, key: ApiKey) -> str:
 @register.simple_tag(takes_context=True)
 def rows(context: Context, keys: ApiKey | Iterable[ApiKey], value: str = "") -> list[dict[str, Any]]:
     """Values of the stencil that draws these keys' rows; or one key's, with its value just revealed."""
-    verbs, rough = _verbs(context), times.roughly()
+    verbs, rough, fields = _verbs(context), times.roughly(), hidden_fields(context.get("carried"))
     return [
         {
             "at": f"{verbs}{key.consumer}/{key.id}/",
@@ -141,6 +141,7 @@ def rows(context: Context, keys: ApiKey | Iterable[ApiKey], value: str = "") -> 
             "is_ended": key.is_ended,
             "is_due": key.ends_soon,
             "is_replaced": key.is_replaced,
+            "fields": fields,
             "successor": row_link(key.replaced_by),
         }
         for key in ([keys] if isinstance(keys, ApiKey) else keys)

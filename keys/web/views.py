@@ -133,10 +133,16 @@ def consumer_or_moved(request: HttpRequest, environment: str, name: str) -> Http
     return page(request, environment=environment, name=name)
 
 
+ASKED = {"rotate", "keep", "rename", "end", "delete"}
+"""Verbs that the buttons of a row name: an address in each would be most of a long page."""
+
+
 @require_safe
 @with_keyring
 def key_page(request: Request, ring: KeyRing, name: str, key_id: str) -> HttpResponse:
-    """Page of one key; for htmx a panel beside the list."""
+    """Page of one key; for htmx a panel beside the list. Without JavaScript a row asks it for the page of a verb."""
+    if request.GET.get("ask") in ASKED:
+        return redirect(f"{request.path}{request.GET['ask']}/{place_of(request).query}")
     context = key_context(request, ring, name, key_id)
     context["finishes_copy"] = not request.htmx and is_finishing_copy(request, ring)
     if request.htmx:

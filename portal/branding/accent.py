@@ -7,12 +7,17 @@ Buttons keep the very colour, under black or white text, unless it would be lost
 import hashlib
 import re
 from functools import lru_cache
+from importlib import import_module
+from typing import Any
 
-from coloraide import Color
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
+from django.utils.functional import SimpleLazyObject
 from django.views.decorators.http import require_safe
+
+# Four megabytes of each worker, and nothing that the default colour needs.
+coloraide: Any = SimpleLazyObject(lambda: import_module("coloraide"))
 
 DEFAULT = "#3b50d6"
 READABLE = 4.5
@@ -28,7 +33,15 @@ HEX = re.compile(r"#(?:[0-9a-f]{3,4}|[0-9a-f]{6}|[0-9a-f]{8})", re.IGNORECASE)
 
 def contrast(one: str, other: str) -> float:
     """WCAG 2 contrast ratio of two colours, from 1 to 21."""
-    return Color(one).contrast(other, method="wcag21")
+    darker, lighter = sorted(map(_luminance, (one, other)))
+    return (lighter + 0.05) / (darker + 0.05)
+
+
+def _luminance(colour: str) -> float:
+    """WCAG 2 relative luminance of a colour as #rrggbb."""
+    shares = (int(colour[at : at + 2], 16) / 255 for at in (1, 3, 5))
+    linear = (share / 12.92 if share <= 0.04045 else ((share + 0.055) / 1.055) ** 2.4 for share in shares)
+    return sum(weight * share for weight, share in zip((0.2126, 0.7152, 0.0722), linear, strict=True))
 
 
 def accents(colour: str) -> dict[str, str]:
@@ -37,13 +50,14 @@ def accents(colour: str) -> dict[str, str]:
     return {scheme: _readable(wanted, scheme) for scheme in PAPER}
 
 
-def fills(colour: str) -> dict[str, str]:
-    """Fill of buttons in each scheme: the colour itself wherever it can be told from the paper."""
+def fill(colour: str, scheme: str) -> str:
+    """Fill of buttons: the colour itself wherever it can be told from the paper."""
     wanted = normal(colour)
-    return {
-        scheme: wanted if contrast(wanted, SURFACE[scheme]) >= VISIBLE else accent
-        for scheme, accent in accents(colour).items()
-    }
+    return wanted if contrast(wanted, SURFACE[scheme]) >= VISIBLE else _readable(wanted, scheme)
+
+
+def fills(colour: str) -> dict[str, str]:
+    return {scheme: fill(colour, scheme) for scheme in PAPER}
 
 
 def ink_on(fill: str) -> str:
@@ -65,15 +79,15 @@ def normal(colour: str) -> str:
 @lru_cache(maxsize=8)
 def stylesheet(colour: str) -> str:
     """CSS custom properties that differ from tokens.css."""
-    accent, fill = accents(colour), fills(colour)
-    on_fill = {scheme: ink_on(fill[scheme]) for scheme in fill}
+    accent, filled = accents(colour), fills(colour)
+    on_fill = {scheme: ink_on(filled[scheme]) for scheme in filled}
     # A pointer over a button moves its colour away from the text's, so that this stays readable.
-    away = {scheme: INKS[1 - INKS.index(on_fill[scheme])] for scheme in fill}
+    away = {scheme: INKS[1 - INKS.index(on_fill[scheme])] for scheme in filled}
     rules = {
         "accent": accent,
         "accent-soft": {scheme: _soft(accent[scheme], scheme) for scheme in accent},
-        "accent-fill": fill,
-        "accent-fill-strong": {scheme: _mix(fill[scheme], away[scheme], 0.2) for scheme in fill},
+        "accent-fill": filled,
+        "accent-fill-strong": {scheme: _mix(filled[scheme], away[scheme], 0.2) for scheme in filled},
         "on-accent-fill": on_fill,
     }
     lines = [f"--{name}: light-dark({pair['light']}, {pair['dark']});" for name, pair in rules.items()]
@@ -117,7 +131,7 @@ def _readable(colour: str, scheme: str) -> str:
     """The colour itself, or the nearest lightness of its hue that holds."""
     if _holds(colour, scheme):
         return colour
-    wanted = Color(colour).convert("oklch")
+    wanted = coloraide.Color(colour).convert("oklch")
     end = 0.0 if scheme == "light" else 1.0
     near, far = 0.0, 1.0
     for _ in range(12):
@@ -126,7 +140,7 @@ def _readable(colour: str, scheme: str) -> str:
     return _towards(wanted, end, far)
 
 
-def _towards(colour: Color, lightness: float, share: float) -> str:
+def _towards(colour: Any, lightness: float, share: float) -> str:
     """The colour with its lightness moved by that share, and as much of its chroma as a screen can show."""
     moved = colour.clone().set("lightness", lambda now: now + (lightness - now) * share)
     return _hex(moved.convert("srgb").fit(method="raytrace", pspace="oklch"))
@@ -137,8 +151,8 @@ def _soft(colour: str, scheme: str) -> str:
 
 
 def _mix(colour: str, other: str, share: float) -> str:
-    return _hex(Color(colour).mix(other, share, space="srgb"))
+    return _hex(coloraide.Color(colour).mix(other, share, space="srgb"))
 
 
-def _hex(colour: Color) -> str:
-    return colour.to_string(hex=True, fit=False)
+def _hex(colour: Any) -> str:
+    return str(colour.to_string(hex=True, fit=False))

@@ -17,7 +17,7 @@ def monogram(name: str) -> str:
 
 @lru_cache(maxsize=8)
 def draw_icon(name: str, colour: str) -> str:
-    fill = accent.fills(colour)["light"]
+    fill = accent.fill(colour, "light")
     letters = monogram(name)
     return format_html(
         '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 32 32"><rect width="32" height="32" rx="7" fill="{}"/>'

@@ -25,7 +25,7 @@ def anns_page(page: Page, sign_in: Any, ann: Any, keys: list[dict[str, Any]]) ->
 
 
 def label(page: Page, key: dict[str, Any]) -> Locator:
-    return page.locator(f"#label-{key['id']} a")
+    return page.locator(f"[data-key={key['id']}] strong a")
 
 
 def button(place: Locator, name: str) -> Locator:
@@ -77,12 +77,12 @@ def test_its_ready_request_is_copied_with_this_key(anns_page: Page, keys: list[d
     """Not with the one that is chosen behind it; and in the language that was chosen last."""
     settings.GATEWAY_URL = "https://api.acme.test"
     anns_page.reload()
-    anns_page.locator("#request-go-name").click()
+    anns_page.locator(".request-name:has([value=go])").click()
     older = keys[0]
     label(anns_page, older).click()
     panel = anns_page.locator("#dialog")
-    expect(panel.locator("#key-code-go")).to_be_visible()
-    button(panel.locator(".request:has(#key-code-go)"), "Copy").click()
+    expect(panel.get_by_role("region", name="Go", exact=True)).to_be_visible()
+    button(panel.locator("#key-requests"), "Copy").click()
     expect(panel.get_by_text("Request copied")).to_be_visible()
     copied = anns_page.evaluate("navigator.clipboard.readText()")
     assert older["key"] in copied

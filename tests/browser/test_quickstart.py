@@ -72,6 +72,11 @@ def test_a_copied_request_holds_the_chosen_key_and_the_page_never_does(
         assert FULL_KEY.findall(copied) == [key["key"]]
         assert not FULL_KEY.search(page.content())
         page.get_by_role("button", name="Dismiss").click()
+    tab(quickstart, "Python").focus()
+    page.keyboard.press("Space")
+    quickstart.get_by_role("button", name="Copy").click()
+    expect(page.get_by_text("with your key in it")).to_be_visible()
+    assert clipboard(page).startswith("import requests")
 
 
 def test_a_key_that_needs_quotes_is_copied_alone(

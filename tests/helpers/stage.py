@@ -125,8 +125,8 @@ def choose(place: Page | Locator, name: str) -> None:
 
 
 def by(path: str, place: str = "main") -> str:
-    """The form, or the button, that goes to this address."""
-    return f"{place} :is([action$='{path}'], [formaction$='{path}'])"
+    """The form, or the button, that goes to this address; or the button of a row that names this verb."""
+    return f"{place} :is([action$='{path}'], [formaction$='{path}'], [name=ask][value='{path.strip('/')}'])"
 
 
 def ask(form: str, sees: str = "#dialog[open] #dialog-title") -> Step:

@@ -63,7 +63,7 @@ def test_it_tells_who_did_what_with_the_key_by_one_call(
     does(ben_client, key, "copy")
     does(ann_client, key, "rename", label="Build")
     does(ann_client, other, "reveal")
-    (link,) = BeautifulSoup(ann_client.get("/keys/").content, "html.parser").select(f"#label-{key['id']} a")
+    (link,) = BeautifulSoup(ann_client.get("/keys/").content, "html.parser").select(f"[data-key={key['id']}] strong a")
     assert (link.get_text(), link["href"]) == ("Build", address(key))
     sandbox.clear_journal()
     page = look(ann_client, link["href"], htmx=htmx)

@@ -67,7 +67,7 @@ def test_it_shows_the_keys_of_every_consumer_that_lists_the_address(sandbox: San
 
 
 def test_rows_say_what_is_not_the_rule(sandbox: Sandbox, ann_client: Client) -> None:
-    """And all of a page's buttons share two forms, of which the one that asks sends no token along."""
+    """And none of a page's forms but one sends a token along."""
     acme(sandbox)
     page = page_of(ann_client)
     assert "Active" not in page.main.get_text()
@@ -78,6 +78,25 @@ def test_rows_say_what_is_not_the_rule(sandbox: Sandbox, ann_client: Client) -> 
     for button in page.select("[data-consumer] [formaction]"):
         is_read = button["formaction"].endswith(("/copy/", "/reveal/"))
         assert button["form"] == ("act" if is_read else "ask")
+    for form in page.select("[data-key] form"):
+        assert "method" not in form.attrs
+        assert form.select("input") == []
+        assert [button.get("form", "") for button in form.select("[name=ask]")] == [""] * 4
+
+
+def test_without_a_script_a_row_leads_to_the_page_of_a_verb(sandbox: Sandbox, ann_client: Client) -> None:
+    """And to no other address, whatever is named; the place in the list goes along."""
+    fleet(sandbox, 25)
+    page = page_of(ann_client, f"{FLEET}?page=2")
+    form = page.select_one("[data-key] form")
+    place = {field["name"]: field["value"] for field in form.select("input")}
+    assert place == {"page": "2"}
+    for button in form.select("[name=ask]"):
+        answer = ann_client.get(form["action"], place | {"ask": button["value"]})
+        assert answer["Location"] == f"{form['action']}{button['value']}/?page=2"
+        assert ann_client.get(answer["Location"]).status_code == 200
+    for odd in ("reveal", "//mallory.test/", "../../", ""):
+        assert ann_client.get(form["action"], {"ask": odd}).status_code == 200
 
 
 @pytest.mark.parametrize("number", [1, 9])
@@ -372,7 +391,8 @@ def test_after_a_verb_people_stay_on_their_page_and_search(htmx: bool, sandbox: 
     labels = fleet(sandbox, 40)
     place, headers = "?find=Robot&page=2", {"HX-Request": "true"} if htmx else {}
     page = page_of(ann_client, FLEET + place)
-    hidden = {field["name"]: field["value"] for field in page.select("#ask input, #keys-fleet > input")}
+    fields = page.select("#ask input, #keys-fleet > input, [data-key] input")
+    hidden = {field["name"]: field["value"] for field in fields}
     assert hidden == {"find": "Robot", "page": "2"}
     url = f"{FLEET}{key_of(sandbox, labels[12])['id']}/rename/"
     form = BeautifulSoup(ann_client.get(url, hidden, headers=headers).content, "html.parser").select_one("form.form")

@@ -58,7 +58,7 @@ def test_a_stencil_is_filled_with_the_texts_of_each_reader_and_keeps_none() -> N
         assert f"<span data-place>{escape(masked)}</span>" in page
         assert f'formaction="{at}copy/"' in page
         assert "https://a.test/?x=1&amp;y=2" in page
-        assert 'id="code-curl"' in page
+        assert 'aria-label="curl"' in page
     assert len(node.drawn) == 1
     assert not re.search("1234|/keys/|a.test", str(node.drawn))
 
@@ -69,7 +69,7 @@ def test_a_stencil_is_another_one_for_each_language_and_for_what_is_missing() ->
     assert "data-copy-from" not in template.render({"at": "/keys/a/", "header": "X-Key"})
     with translation.override("de"):
         assert "Kopieren" in template.render({"at": "/keys/a/", "header": "X-Key"})
-    assert 'id="key-code-curl"' in template.render({"of": "key-"})
+    assert 'id="key-requests"' in template.render({"of": "key-"})
 
 
 ROW = '{% include "keys/_key.html" with can_reveal=True can_change=True environment="production" %}'
@@ -84,7 +84,7 @@ def test_a_row_is_drawn_once_for_its_kind_and_keeps_nothing_of_a_key() -> None:
     for label, ending, value in (("<b>", "1234", "sesame-1"), ("Blue", "5678", "sesame-2"), ("Red", "4321", "")):
         page = template.render({"key": ApiKey(f"key_{ending}", "acme", label, ending, created), "value": value})
         assert f'<code class="key-value" data-value>{value or "••••••••" + ending}</code>' in page
-        assert f'formaction="/keys/production/acme/key_{ending}/rotate/"' in page
+        assert f'action="/keys/production/acme/key_{ending}/"' in page
         assert f">{escape(label)}</a>" in page
     old = template.render({"key": replace(new, id="key_old", replaced_by=new), "value": ""})
     assert 'Old key, replaced by <a class="key-link" href="#key-key_new"><code>••••••••9999</code></a>' in old

@@ -67,6 +67,12 @@ class Cursor(base.SQLiteCursorWrapper):
 
 
 class DatabaseWrapper(base.DatabaseWrapper):
+    pool = _kept
+    """By this name of Django's whoever waits for something else knows that others can use the connection meanwhile.
+
+    Each of thirty people who waited for the Developer API held one, of 300 kB.
+    """
+
     @property
     def _free(self) -> list[sqlite3.Connection]:
         return _kept.setdefault(str(self.settings_dict["NAME"]), [])

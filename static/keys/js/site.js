@@ -135,7 +135,13 @@
     else restoreFocus();
   }
 
-  const used = () => document.querySelector(`[formaction="${opener?.action}"], [action="${opener?.action}"] button`);
+  /** Where a button or a form leads; in a row a button names a verb behind the address of its form. */
+  function address(part) {
+    if (part.name === "ask") return `${part.form.getAttribute("action")}${part.value}/`;
+    return part.getAttribute("formaction") ?? (part.form ?? part).getAttribute("action");
+  }
+
+  const used = () => [...document.querySelectorAll("button")].find((one) => opener?.action && address(one) === opener.action);
 
   /** To the key just made, or the button that was used; else to the next row, to its consumer, or to the page. */
   function restoreFocus(isLost = opener) {
@@ -161,10 +167,10 @@
   }
 
   function rememberOpener(part) {
-    if (part.closest("dialog") || !part.matches("form, [formaction], a")) return;
+    if (part.closest("dialog") || !part.matches("form, [formaction], [name=ask], a")) return;
     const row = part.closest("[data-key]");
     opener = {
-      action: part.getAttribute("formaction") ?? part.getAttribute("action"),
+      action: address(part),
       consumer: part.closest("[data-consumer]")?.dataset.consumer,
       neighbour: (part.href ? row : (row?.nextElementSibling ?? row?.previousElementSibling))?.id,
     };
@@ -245,11 +251,9 @@
 
   /* What htmx tells */
 
-  document.addEventListener("htmx:confirm", (event) => {
-    if (event.target.matches("button") && isBusy(event.target)) event.preventDefault();
-  });
+  document.addEventListener("htmx:confirm", (event) => event.target.matches("button") && isBusy(event.target) && event.preventDefault());
   document.addEventListener("htmx:configRequest", ({ detail }) => {
-    detail.path = detail.elt.getAttribute("formaction") ?? detail.path;
+    if (detail.elt.matches("button")) detail.path = address(detail.elt) ?? detail.path;
   });
   document.addEventListener("htmx:beforeRequest", ({ detail }) => {
     if (detail.elt.matches("button")) setBusy(detail.elt);
