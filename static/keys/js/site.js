@@ -210,7 +210,7 @@
     const [title, lead] = dialogBody().querySelectorAll("h2, .dialog-lead");
     title.textContent = part.textContent;
     lead.textContent = document.getElementById(part.closest("[aria-labelledby]")?.getAttribute("aria-labelledby"))?.textContent;
-    title.parentElement.classList.toggle("key-panel", part.matches("[data-key] a"));
+    dialogBody().firstElementChild.classList.toggle("key-panel", part.matches("[data-key] a"));
     openDialog();
   }
 
