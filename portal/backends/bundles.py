@@ -18,12 +18,13 @@ from django.core.files.storage import FileSystemStorage
 BUNDLES = {
     "keys/css/site.css": ("tokens.css", "base.css", "components.css"),
     "keys/css/page.css": ("keys.css",),
+    "keys/js/shell.js": ("site.js",),
     "keys/js/page.js": ("copy.js", "keys.js"),
 }
 """Each with the files beside it of which it is made, in their order."""
 
-COMMENT = re.compile(r"^[ \t]*/\*.*?\*/\n+", re.DOTALL | re.MULTILINE)
-INDENT = re.compile(r"^[ \t]+", re.MULTILINE)
+COMMENT = re.compile(r"^[ \t]*(/\*.*?\*/|//[^\n]*)\n+|[ \t]+/\*[^\n]*?\*/$", re.DOTALL | re.MULTILINE)
+INDENT = re.compile(r"^\s+", re.MULTILINE)
 
 
 class BundleFinder(finders.BaseFinder):
@@ -67,11 +68,10 @@ def _folder() -> TemporaryDirectory[str]:
 
 
 def bundled(name: str) -> str:
-    """The sources one after the other, without comments that stand on lines of their own; of CSS without indents."""
+    """The sources one after the other, without indents, and without comments that end a line."""
     folder, _, _file = name.rpartition("/")
     text = "".join(_source(f"{folder}/{part}") for part in BUNDLES[name])
-    text = COMMENT.sub("", text)
-    return INDENT.sub("", text) if name.endswith(".css") else text
+    return INDENT.sub("", COMMENT.sub("", text))
 
 
 def _source(name: str) -> str:

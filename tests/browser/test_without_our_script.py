@@ -36,7 +36,7 @@ def fails_at_once(route: Route) -> None:
 
 def fails_later(route: Route) -> None:
     script = route.fetch().text()
-    middle = script.index("/* What htmx tells */")
+    middle = script.index('document.addEventListener("htmx:confirm"')
     route.fulfill(
         body=script[:middle] + 'throw new Error("in the middle");' + script[middle:], content_type="text/javascript"
     )
@@ -47,7 +47,7 @@ def test_a_key_is_made_and_shown_on_pages_of_their_own(
     page: Page, sign_in: Any, ann: Any, sandbox: Sandbox, happens: Any
 ) -> None:
     acme(sandbox)
-    page.route(re.compile(r"/static/keys/js/site\."), happens)
+    page.route(re.compile(r"/static/keys/js/shell\."), happens)
     sign_in(page, ann)
     page.goto("/keys/")
     page.get_by_role("button", name="Create key").click()

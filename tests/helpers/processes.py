@@ -29,7 +29,8 @@ def install(folder: Path, mark: str) -> Path:
         (root / part).parent.mkdir(parents=True, exist_ok=True)
         copy(ROOT / part, root / part)
     for file in [*root.glob("static/keys/js/*.js"), *root.glob("static/keys/css/*.css")]:
-        file.write_text(f"{file.read_text()}\n/* {mark} */\n")
+        end = f'"{mark}";' if file.suffix == ".js" else f"/* {mark} */"  # a bundle leaves comments out
+        file.write_text(f"{file.read_text()}\n{end}\n")
     in_production(root, folder).manage("collectstatic", "--noinput", "--verbosity=0")
     return root
 

@@ -2,6 +2,7 @@
 
 import contextlib
 import logging
+import re
 import runpy
 import subprocess
 import sys
@@ -258,6 +259,9 @@ def test_a_bundle_is_all_of_its_sources_without_what_only_readers_need():
     assert "\n " not in style
     assert script.count('"use strict";') == 2
     assert "data-key-choice" in script
+    for line in (script + bundled("keys/js/shell.js")).splitlines():
+        assert not re.match(r"/\*|//|\s|$", line)
+        assert line.count("`") % 2 == 0, "a text over several lines means its indents"
 
 
 # The log

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from django.contrib.auth.models import AnonymousUser
-from django.template import Engine, engines
+from django.template import Context, Engine, engines
 from django.urls import NoReverseMatch, resolve, reverse
 from django.utils import translation
 from django.utils.html import escape
@@ -61,6 +61,23 @@ def test_a_stencil_is_filled_with_the_texts_of_each_reader_and_keeps_none() -> N
         assert 'aria-label="curl"' in page
     assert len(node.drawn) == 1
     assert not re.search("1234|/keys/|a.test", str(node.drawn))
+
+
+def test_a_page_is_sent_without_the_indents_of_its_template_but_those_that_mean_something(tmp_path: Path) -> None:
+    text = (
+        "<p>\n  {% if True %}\n\t{% blocktranslate %}a\n  b{% endblocktranslate %}{% endif %}\n  <pre>\n  c</pre>\n</p>"
+    )
+    engine = Engine(
+        dirs=[tmp_path],
+        loaders=["portal.backends.templates.Loader"],
+        builtins=["django.templatetags.i18n"],
+    )
+    for name in ("page.html", "mail.txt"):
+        (tmp_path / name).write_text(text)
+    page = engine.get_template("page.html")
+    assert page.render(Context()) == "<p>\n\na\n  b\n<pre>\n  c</pre>\n</p>"
+    assert page.source.count("\n") == text.count("\n"), "an error is told with its line"
+    assert engine.get_template("mail.txt").source == text
 
 
 def test_a_stencil_is_another_one_for_each_language_and_for_what_is_missing() -> None:

@@ -33,7 +33,7 @@ def test_whoever_is_asked_has_the_files_of_either_page(balanced: RoundRobin) -> 
                 answer = requests.get(balanced.url + file, headers=headers, timeout=30)
                 assert answer.status_code == 200, file
                 assert answer.headers["Content-Type"].partition(";")[0] in KINDS[file.rpartition(".")[2]], file
-                if file.startswith("/static/keys/js/site."):
+                if file.startswith("/static/keys/js/shell."):
                     marks.add((file, answer.text.strip()[-9:]))
                     controls.add(answer.headers["Cache-Control"])
     assert len(marks) == 4, "each of the two files came from each of the two versions"

@@ -9,6 +9,7 @@ import os
 import random
 import sqlite3
 import time
+from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
 from functools import lru_cache
@@ -21,6 +22,9 @@ AT_ONCE = "PRAGMA busy_timeout = 0"
 SMALL_CACHE = "PRAGMA cache_size = -256"  # of each connection, in kilobytes: the system keeps the file in memory anyway
 
 KEPT = 8
+
+_open: Counter[str] = Counter()
+"""Number of connections to each file, used or kept."""
 
 _kept: dict[str, list[sqlite3.Connection]] = {}
 """Connection pool: of each file the connections that nobody uses.
@@ -67,11 +71,13 @@ class Cursor(base.SQLiteCursorWrapper):
 
 
 class DatabaseWrapper(base.DatabaseWrapper):
-    pool = _kept
-    """By this name of Django's whoever waits for something else knows that others can use the connection meanwhile.
+    @property
+    def pool(self) -> bool:
+        """True where others can use the connection of whoever waits; by this name PostgreSQL's has one too.
 
-    Each of thirty people who waited for the Developer API held one, of 300 kB.
-    """
+        Of those beyond the first few each would be 300 kB, while its holder waits for the Developer API.
+        """
+        return _open[str(self.settings_dict["NAME"])] > KEPT
 
     @property
     def _free(self) -> list[sqlite3.Connection]:
@@ -84,11 +90,13 @@ class DatabaseWrapper(base.DatabaseWrapper):
         connection = super().get_new_connection(conn_params)
         connection.execute(AT_ONCE)
         connection.execute(SMALL_CACHE)
+        _open[str(self.settings_dict["NAME"])] += 1
         return connection
 
     def _close(self) -> None:
         """Roll back and return the connection to the pool, or close it."""
         if self.connection is None or len(self._free) >= KEPT:
+            _open[str(self.settings_dict["NAME"])] -= self.connection is not None
             super()._close()  # type: ignore[misc]  # the stubs do not know it
             return
         with self.wrap_database_errors:

@@ -34,8 +34,9 @@
     for (const button of document.querySelectorAll("[data-theme-switch]")) {
       button.ariaLabel = button.title = button.dataset[`label${theme[0].toUpperCase()}${theme.slice(1)}`];
     }
-    for (const bar of document.querySelectorAll("[data-media]")) {
-      bar.media = theme === "system" ? bar.dataset.media : bar.dataset.media.includes(theme) ? "all" : "not all";
+    for (const bar of document.querySelectorAll("[name=theme-color]")) {
+      const asked = (bar.dataset.media ??= bar.media);
+      bar.media = theme === "system" ? asked : asked.includes(theme) ? "all" : "not all";
     }
   }
 
@@ -252,9 +253,7 @@
   /* What htmx tells */
 
   document.addEventListener("htmx:confirm", (event) => event.target.matches("button") && isBusy(event.target) && event.preventDefault());
-  document.addEventListener("htmx:configRequest", ({ detail }) => {
-    if (detail.elt.matches("button")) detail.path = address(detail.elt) ?? detail.path;
-  });
+  document.addEventListener("htmx:configRequest", ({ detail }) => detail.elt.matches("button") && (detail.path = address(detail.elt) ?? detail.path));
   document.addEventListener("htmx:beforeRequest", ({ detail }) => {
     if (detail.elt.matches("button")) setBusy(detail.elt);
     rememberOpener(detail.elt);
@@ -281,9 +280,7 @@
     if (detail.target.querySelector(".ended[open]")) detail.fragment.querySelector(".ended")?.setAttribute("open", "");
   });
 
-  document.addEventListener("htmx:afterSwap", ({ detail }) => {
-    if (detail.target === dialogBody() && dialogBody().firstElementChild) openDialog();
-  });
+  document.addEventListener("htmx:afterSwap", ({ detail }) => detail.target === dialogBody() && dialogBody().firstElementChild && openDialog());
 
   document.addEventListener("htmx:oobAfterSwap", localise);
   document.addEventListener("htmx:afterSettle", ({ detail }) => {
