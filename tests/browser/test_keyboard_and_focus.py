@@ -3,6 +3,7 @@
 import re
 from datetime import timedelta
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from django.utils import timezone
@@ -99,6 +100,86 @@ def test_a_dialog_that_cannot_be_filled_gives_way_to_the_trouble(anns_page: Page
     expect(anns_page.get_by_role("alert")).to_contain_text("The key service is unavailable")
     expect(anns_page.get_by_role("dialog")).to_be_hidden()
     expect(people).to_be_focused()
+
+
+def test_a_dialog_closed_by_its_button_before_it_is_filled_stays_closed(anns_page: Page) -> None:
+    waiting: list[Route] = []
+    people = anns_page.locator("[data-consumer=acme]").get_by_role("button", name="People")
+    anns_page.route("**/people/**", lambda route: waiting.append(route))
+    people.click()
+    dialog = anns_page.get_by_role("dialog")
+    dialog.get_by_role("button", name="Close").click()
+    expect(dialog).to_be_hidden()
+    expect(people).not_to_have_attribute("aria-busy", "true")
+    assert waiting[0].request.failure, "nobody waits for the answer any more"
+
+
+def test_a_dialog_waits_for_its_own_answer(anns_page: Page) -> None:
+    """What another press brings meanwhile leaves it open."""
+    waiting: list[Route] = []
+    anns_page.route(re.compile("/reveal/|/people/"), lambda route: waiting.append(route))
+    anns_page.evaluate("document.getElementById('dialog').addEventListener('close', () => (window.hasClosed = true))")
+    anns_page.get_by_role("button", name="Reveal").first.click()
+    anns_page.get_by_role("button", name="People").click()
+    expect(anns_page.get_by_role("dialog", name="People", exact=True)).to_be_visible()
+    waiting[0].continue_()
+    expect(anns_page.locator("[data-revealed]")).to_have_count(1)
+    expect(anns_page.locator("#dialog [data-skeleton]")).to_be_visible()
+    waiting[1].continue_()
+    expect(anns_page.get_by_role("dialog", name="People with access to Acme Inc")).to_be_visible()
+    assert not anns_page.evaluate("window.hasClosed")
+
+
+def test_a_slow_reveal_opens_no_dialog(anns_page: Page) -> None:
+    waiting: list[Route] = []
+    anns_page.route("**/reveal/", lambda route: waiting.append(route))
+    anns_page.clock.install()
+    anns_page.reload()
+    anns_page.get_by_role("button", name="Reveal").first.click()
+    anns_page.clock.fast_forward(10_000)
+    expect(anns_page.locator("#dialog")).to_be_hidden()
+    waiting[0].continue_()
+    expect(anns_page.locator("[data-revealed]")).to_have_count(1)
+
+
+def test_of_two_presses_the_last_one_opens_its_dialog(anns_page: Page) -> None:
+    """However late the first one is answered."""
+    waiting: list[Route] = []
+    anns_page.route(re.compile("/rename/|/people/"), lambda route: waiting.append(route))
+    pressed = "['[formaction$=\"/people/\"]', '[data-key] [value=rename]']"
+    anns_page.evaluate(f"{pressed}.forEach((one) => document.querySelector(one).click())")
+    expect(anns_page.get_by_role("dialog", name="Rename", exact=True)).to_be_visible()
+    people, rename = waiting
+    assert "/people/" in people.request.url
+    assert people.request.failure
+    rename.continue_()
+    expect(anns_page.get_by_role("dialog").get_by_label("Label")).to_be_focused()
+
+
+def test_a_button_of_somebody_elses_goes_where_it_says(anns_page: Page) -> None:
+    """In a host project there may be others with htmx, in forms that lead elsewhere."""
+    anns_page.evaluate(
+        """() => {
+            const theirs = "<form action='/search/'><button hx-get='/healthz'>Theirs</button></form>";
+            document.body.insertAdjacentHTML("beforeend", theirs);
+            htmx.process(document.body.lastElementChild);
+        }"""
+    )
+    with anns_page.expect_request("**/healthz"):
+        anns_page.get_by_role("button", name="Theirs").click()
+
+
+def test_the_place_in_a_long_list_is_sent_once(page: Page, sign_in: Any, ann: Any, sandbox: Sandbox) -> None:
+    """Each row holds it, for whoever has no script; ten times a long search is more than an address may be."""
+    label = "Grüße aus dem wunderschönen, grünen Würzburg"
+    keys = [{"description": f"{label} {number}"} for number in range(25)]
+    sandbox.add_consumer("acme", managers=["ann@acme.test"], keys=keys)
+    sign_in(page, ann)
+    page.goto(f"/keys/production/acme/?find={label}&page=2")
+    with page.expect_request("**/rotate/**") as asked:
+        page.locator("[data-key] [value=rotate]:visible").first.click()
+    sent = parse_qs(urlsplit(asked.value.url).query)
+    assert (sent["find"], sent["page"]) == ([label], ["2"])
 
 
 def test_an_outage_on_the_way_leaves_the_page_as_it_was(anns_page: Page, sandbox: Sandbox) -> None:

@@ -55,7 +55,6 @@
   const notices = () => document.getElementById(dialog().open ? "dialog-notices" : "notices");
 
   function show(notice) {
-    arrived();
     notices().replaceChildren(notice);
     if (dialog().open) notice.scrollIntoView({ block: "nearest" });
     timeNotices();
@@ -97,9 +96,7 @@
   /** A new key that was neither copied nor dismissed on purpose. */
   const guard = () => document.querySelector("[data-guard]");
 
-  function hint(words = word("copyFirst")) {
-    document.querySelector("[data-guard-hint]")?.replaceChildren(words);
-  }
+  const hint = (words = word("copyFirst")) => document.querySelector("[data-guard-hint]")?.replaceChildren(words);
 
   function release() {
     guard()?.removeAttribute("data-guard");
@@ -129,7 +126,7 @@
       hint();
       return;
     }
-    if (dialogBody().querySelector("[data-skeleton]")) htmx.trigger(slow.part, "htmx:abort");
+    if (slow.place === dialogBody()) slow.xhr.abort();
     dialogBody().replaceChildren();
     document.getElementById("dialog-notices").replaceChildren();
     if (isStale) location.reload();
@@ -195,12 +192,12 @@
 
   let slow = {};
 
-  function expect(part, place) {
+  function expect({ elt: part, target: place, xhr, requestConfig }) {
     const isDialog = place === dialogBody();
     const shape = document.getElementById(isDialog ? "dialog-skeleton" : "skeleton");
-    if (!shape || dialog().open || !place.matches("[data-main], #found, #dialog-body")) return;
-    arrived();
-    slow = { part, place, timer: setTimeout(() => {
+    if (!shape || requestConfig.verb !== "get" || dialog().open || !place.matches("[data-main], #found, #dialog-body")) return;
+    slow.place?.matches("#found") ? arrived(slow.xhr) : slow.xhr?.abort(); // Of two presses the last one counts.
+    slow = { xhr, place, timer: setTimeout(() => {
       place.setAttribute("aria-busy", "true");
       place.append(shape.content.cloneNode(true));
       if (isDialog) openEarly(part);
@@ -215,11 +212,13 @@
     openDialog();
   }
 
-  function arrived() {
+  function arrived(xhr) {
+    if (xhr !== slow.xhr) return; // Other answers may come before.
     clearTimeout(slow.timer);
-    slow.place?.removeAttribute("aria-busy");
-    document.querySelector("[data-skeleton]")?.remove();
-    if (dialog()?.open && !dialogBody().firstElementChild) dialog().close();
+    slow.place.removeAttribute("aria-busy");
+    slow.place.querySelector("[data-skeleton]")?.remove();
+    slow = {};
+    if (dialog().open && !dialogBody().firstElementChild) dialog().close();
   }
 
   /* Times in the visitor's own zone and manner; pages come with UTC until a cookie tells the zone */
@@ -253,15 +252,15 @@
   /* What htmx tells */
 
   document.addEventListener("htmx:confirm", (event) => event.target.matches("button") && isBusy(event.target) && event.preventDefault());
-  document.addEventListener("htmx:configRequest", ({ detail }) => detail.elt.matches("button") && (detail.path = address(detail.elt) ?? detail.path));
+  document.addEventListener("htmx:configRequest", ({ detail }) => detail.elt.matches("[name=ask], [formaction]") && (detail.path = address(detail.elt)));
   document.addEventListener("htmx:beforeRequest", ({ detail }) => {
     if (detail.elt.matches("button")) setBusy(detail.elt);
     rememberOpener(detail.elt);
-    expect(detail.elt, detail.target);
+    expect(detail);
   });
-  document.addEventListener("htmx:afterRequest", (event) => {
-    setIdle(event.detail.elt);
-    arrived();
+  document.addEventListener("htmx:afterRequest", ({ detail }) => {
+    setIdle(detail.elt);
+    arrived(detail.xhr);
   });
   for (const told of ["htmx:sendError", "htmx:timeout"]) document.addEventListener(told, () => notify(word("noAnswer"), "error"));
   for (const told of ["page:stale", "htmx:oobErrorNoTarget"]) document.addEventListener(told, () => (isStale = true));
@@ -273,6 +272,7 @@
   // What was said in the dialog was about the answer before.
   document.addEventListener("htmx:beforeSwap", () => document.getElementById("dialog-notices").replaceChildren());
   document.addEventListener("htmx:responseError", ({ detail: { elt, xhr } }) => {
+    arrived(xhr);
     if (xhr.status !== 404 || !leave(elt)) notifyOf(xhr.responseText);
   });
 
