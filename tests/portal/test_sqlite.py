@@ -1,15 +1,18 @@
 """The portal's SQLite: connections are kept for the next request, which finds nothing of the one before."""
 
+import gc
 import os
 import shutil
 import tempfile
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from django.db import ConnectionHandler
+from django.db import ConnectionHandler, ProgrammingError
 from django.db.backends.base.base import BaseDatabaseWrapper
 
+from portal.backends.sqlite.base import KEPT
 from tests.portal.test_settings import PRODUCTION, manage
 
 pytestmark = pytest.mark.django_db
@@ -87,3 +90,26 @@ def test_each_file_has_connections_of_its_own(tmp_path: Path) -> None:
     one.close()
     other.ensure_connection()
     assert other.connection is not kept
+
+
+def test_connections_that_are_lost_are_not_counted(tmp_path: Path) -> None:
+    """Whoever waits gives a connection back where many are open, and only there."""
+    for lose in (lambda one: one.connection.close(), lambda one: setattr(one, "connection", None)):
+        for _ in range(2 * KEPT):
+            one = wrapper(tmp_path / "portal.sqlite3")
+            one.ensure_connection()
+            lose(one)
+            with suppress(ProgrammingError):  # nothing can be rolled back there
+                one.close()
+            del one
+        gc.collect()
+        assert not wrapper(tmp_path / "portal.sqlite3").pool
+
+    many = [wrapper(tmp_path / "portal.sqlite3") for _ in range(KEPT + 1)]
+    for one in many:
+        assert not one.pool
+        one.ensure_connection()
+    assert many[0].pool
+    for one in many:
+        one.close()
+    assert not many[0].pool

@@ -9,11 +9,12 @@ import os
 import random
 import sqlite3
 import time
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Callable
 from contextlib import suppress
 from functools import lru_cache
 from typing import Any
+from weakref import WeakSet
 
 from django.db.backends.sqlite3 import base
 
@@ -23,10 +24,15 @@ SMALL_CACHE = "PRAGMA cache_size = -256"  # of each connection, in kilobytes: th
 
 KEPT = 8
 
-_open: Counter[str] = Counter()
-"""Number of connections to each file, used or kept."""
 
-_kept: dict[str, list[sqlite3.Connection]] = {}
+class Connection(sqlite3.Connection):
+    """One that a `WeakSet` can hold."""
+
+
+_used: defaultdict[str, WeakSet[Connection]] = defaultdict(WeakSet)
+"""Connections to each file that somebody uses; one that is lost on whatever way leaves as it is collected."""
+
+_kept: defaultdict[str, list[Connection]] = defaultdict(list)
 """Connection pool: of each file the connections that nobody uses.
 
 Whoever left rows unread there would keep an old state of the file in sight of the next user; Django reads all rows, or
@@ -77,26 +83,31 @@ class DatabaseWrapper(base.DatabaseWrapper):
 
         Of those beyond the first few each would be 300 kB, while its holder waits for the Developer API.
         """
-        return _open[str(self.settings_dict["NAME"])] > KEPT
+        return len(self._used) + len(self._free) > KEPT
 
     @property
-    def _free(self) -> list[sqlite3.Connection]:
-        return _kept.setdefault(str(self.settings_dict["NAME"]), [])
+    def _used(self) -> WeakSet[Connection]:
+        return _used[str(self.settings_dict["NAME"])]
+
+    @property
+    def _free(self) -> list[Connection]:
+        return _kept[str(self.settings_dict["NAME"])]
 
     def get_new_connection(self, conn_params: dict[str, Any]) -> Any:
-        with suppress(IndexError):
-            return self._free.pop()
-        _make_private(self.settings_dict["NAME"])
-        connection = super().get_new_connection(conn_params)
-        connection.execute(AT_ONCE)
-        connection.execute(SMALL_CACHE)
-        _open[str(self.settings_dict["NAME"])] += 1
+        try:
+            connection = self._free.pop()
+        except IndexError:
+            _make_private(self.settings_dict["NAME"])
+            connection = super().get_new_connection(conn_params | {"factory": Connection})
+            connection.execute(AT_ONCE)
+            connection.execute(SMALL_CACHE)
+        self._used.add(connection)
         return connection
 
     def _close(self) -> None:
         """Roll back and return the connection to the pool, or close it."""
+        self._used.discard(self.connection)
         if self.connection is None or len(self._free) >= KEPT:
-            _open[str(self.settings_dict["NAME"])] -= self.connection is not None
             super()._close()  # type: ignore[misc]  # the stubs do not know it
             return
         with self.wrap_database_errors:
