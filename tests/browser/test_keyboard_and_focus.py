@@ -148,7 +148,8 @@ def test_of_two_presses_the_last_one_opens_its_dialog(anns_page: Page) -> None:
     anns_page.route(re.compile("/rename/|/people/"), lambda route: waiting.append(route))
     pressed = "['[formaction$=\"/people/\"]', '[data-key] [value=rename]']"
     anns_page.evaluate(f"{pressed}.forEach((one) => document.querySelector(one).click())")
-    expect(anns_page.get_by_role("dialog", name="Rename", exact=True)).to_be_visible()
+    key = anns_page.locator("[data-key] strong").first.inner_text()
+    expect(anns_page.get_by_role("dialog", name="Rename", exact=True)).to_contain_text(key)
     people, rename = waiting
     assert "/people/" in people.request.url
     assert people.request.failure

@@ -207,7 +207,7 @@
   function openEarly(part) {
     const [title, lead] = dialogBody().querySelectorAll("h2, .dialog-lead");
     title.textContent = part.textContent;
-    lead.textContent = document.getElementById(part.closest("[aria-labelledby]")?.getAttribute("aria-labelledby"))?.textContent;
+    lead.textContent = part.closest("form")?.ariaLabel ?? document.getElementById(part.closest("[aria-labelledby]")?.getAttribute("aria-labelledby"))?.textContent;
     dialogBody().firstElementChild.classList.toggle("key-panel", part.matches("[data-key] a"));
     openDialog();
   }
