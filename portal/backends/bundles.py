@@ -23,7 +23,9 @@ BUNDLES = {
 }
 """Each with the files beside it of which it is made, in their order."""
 
-COMMENT = re.compile(r"^[ \t]*(/\*.*?\*/|//[^\n]*)\n+|[ \t]+/\*[^\n]*?\*/$", re.DOTALL | re.MULTILINE)
+COMMENT = re.compile(
+    r"^[ \t]*(/\*(?:(?!\*/).)*\*/|//[^\n]*)\n+|[ \t]+/\*(?:(?!\*/)[^\n])*\*/$", re.DOTALL | re.MULTILINE
+)
 INDENT = re.compile(r"^\s+", re.MULTILINE)
 
 
@@ -68,7 +70,7 @@ def _folder() -> TemporaryDirectory[str]:
 
 
 def bundled(name: str) -> str:
-    """The sources one after the other, without indents, and without comments that end a line."""
+    """The sources one after the other, without indents, and without comments but those behind code with `//`."""
     folder, _, _file = name.rpartition("/")
     text = "".join(_source(f"{folder}/{part}") for part in BUNDLES[name])
     return INDENT.sub("", COMMENT.sub("", text))

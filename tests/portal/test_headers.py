@@ -264,6 +264,11 @@ def test_a_bundle_is_all_of_its_sources_without_what_only_readers_need():
         assert line.count("`") % 2 == 0, "a text over several lines means its indents"
 
 
+def test_code_beside_a_comment_stays_in_its_bundle():
+    code = "/* one */ a {}\nb {}\n  /* two\n  lines */\n// three\nc {} /* four */ d {} /* five */\ne {}\n"
+    assert bundles.COMMENT.sub("", code) == "/* one */ a {}\nb {}\nc {} /* four */ d {}\ne {}\n"
+
+
 # The log
 
 
