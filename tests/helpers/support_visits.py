@@ -28,7 +28,8 @@ def is_visiting(browser: Client) -> bool:
 
 def buttons(page: str) -> set[str]:
     """Actions that the page offers on keys."""
-    found = BeautifulSoup(page, "html.parser").select("[data-consumer] [formaction], [data-consumer] form, [data-copy]")
+    offered = "[data-consumer] :is([formaction], form button:not([type=button])), [data-copy]"
+    found = BeautifulSoup(page, "html.parser").select(offered)
     return {button.get_text().strip() for button in found}
 
 

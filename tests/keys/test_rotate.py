@@ -411,7 +411,7 @@ def test_the_old_key_stands_below_the_new_one_until_it_ends(sandbox: Sandbox, an
     page = BeautifulSoup(ann_client.get("/keys/").content, "html.parser")
     ids = [one["data-key"] for one in page.select("[data-key]")]
     assert ids[1:] == [new["id"], old["id"]]
-    buttons = [button.get_text() for button in row(page, old).select(".actions > button")]
+    buttons = [button.get_text() for button in row(page, old).select(".actions form > button")]
     assert buttons == ["Keep until…", "Expire now", "•••"]
     assert row(page, old).has_attr("data-old")
     assert not row(page, new).has_attr("data-old")

@@ -139,7 +139,7 @@
     return part.getAttribute("formaction") ?? (part.form ?? part).getAttribute("action");
   }
 
-  const used = () => [...document.querySelectorAll("button")].find((one) => opener?.action && address(one) === opener.action);
+  const used = () => [...document.querySelectorAll("button:not([data-of-key])")].find((one) => opener?.action && address(one) === opener.action);
 
   /** To the key just made, or the button that was used; else to the next row, to its consumer, or to the page. */
   function restoreFocus(isLost = opener) {
@@ -207,7 +207,7 @@
   function openEarly(part) {
     const [title, lead] = dialogBody().querySelectorAll("h2, .dialog-lead");
     title.textContent = part.textContent;
-    lead.textContent = part.closest("form")?.ariaLabel ?? document.getElementById(part.closest("[aria-labelledby]")?.getAttribute("aria-labelledby"))?.textContent;
+    lead.textContent = part.closest("[role=group]")?.ariaLabel ?? document.getElementById(part.closest("[aria-labelledby]")?.getAttribute("aria-labelledby"))?.textContent;
     dialogBody().firstElementChild.classList.toggle("key-panel", part.matches("[data-key] a"));
     openDialog();
   }
