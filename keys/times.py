@@ -173,5 +173,5 @@ def _element(moment: datetime, _zone: tzinfo, _language: str | None) -> tuple[Sa
     at, when = iso(moment), written(moment)
     return (
         format_html('<time datetime="{}" title="{}" data-time>', at, when),
-        format_html('<span class="visually-hidden"> ({})</span></time>', when),
+        format_html("<span> ({})</span></time>", when),
     )

@@ -1,4 +1,4 @@
-"""Template loader: pages without the indentation of their templates, which was a fiftieth of a page."""
+"""Template loader: pages without the indentation of their templates and their last newlines, a fiftieth of a page."""
 
 import re
 
@@ -16,4 +16,4 @@ class Loader(filesystem.Loader):
         contents = super().get_contents(origin)
         if not origin.name.endswith(".html"):
             return contents
-        return KEPT_OR_INDENT.sub(lambda found: found[1] or "", contents)
+        return KEPT_OR_INDENT.sub(lambda found: found[1] or "", contents).rstrip()

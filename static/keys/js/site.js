@@ -240,7 +240,7 @@
       if (isNaN(moment)) continue;
       element.dataset.local = "";
       const words = forms[element.dataset.time].format(moment);
-      const behind = element.querySelector(".visually-hidden");
+      const behind = element.querySelector("span");
       if (!behind) element.textContent = words;
       else {
         element.title = words;
