@@ -18,6 +18,7 @@ from django.conf import settings as django_settings
 from django.contrib.auth import get_user_model
 from django.core.cache import cache
 from django.test import Client
+from django.utils import translation
 from playwright.sync_api import Browser, sync_playwright
 
 from sandbox import Sandbox
@@ -52,8 +53,9 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.fixture(autouse=True)
 def alone():
-    """No test remembers another one."""
+    """No test remembers another one, nor the language of its last reader."""
     cache.clear()
+    translation.deactivate()
     _forget_probes()
 
 

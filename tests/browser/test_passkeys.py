@@ -231,7 +231,7 @@ def test_a_form_that_grew_old_while_open_is_offered_again(anns_page: Page, sandb
     page = anns_page
     before = acme(sandbox)
     page.goto("/keys/")
-    page.get_by_role("button", name="Rotate", exact=True).first.click()
+    page.locator(f"[data-key={before[0]['id']}]").get_by_role("button", name="Rotate", exact=True).click()
     dialog = page.get_by_role("dialog")
     expect(dialog).to_contain_text("The old key expires")
     grow_old(page)
