@@ -73,11 +73,11 @@ def test_a_page_is_sent_without_the_indents_of_its_template_but_those_that_mean_
         builtins=["django.templatetags.i18n"],
     )
     for name in ("page.html", "mail.txt"):
-        (tmp_path / name).write_text(text)
+        (tmp_path / name).write_text(f"{text}\n")
     page = engine.get_template("page.html")
     assert page.render(Context()) == "<p>\n\na\n  b\n<pre>\n  c</pre>\n</p>"
     assert page.source.count("\n") == text.count("\n"), "an error is told with its line"
-    assert engine.get_template("mail.txt").source == text
+    assert engine.get_template("mail.txt").source == f"{text}\n"
 
 
 def test_a_stencil_is_another_one_for_each_language_and_for_what_is_missing() -> None:
