@@ -206,13 +206,14 @@ class KeyRing:
     def reveal(self, name: str, key_id: str, *, action: Action = Action.REVEAL, **told: str) -> FullKey:
         """The key with its value; raises `ValueHidden` where the API shows only a mask. What is `told` is noted."""
         with self._recorded(action, name, key_id) as event:
-            key = self.consumer(name).key(key_id)
+            (consumer,) = with_replacements([self.consumer(name)], self.environment)
+            key = consumer.key(key_id)
             log.note(event, key, **told)
             full = self._visible(key)
             if not full.value:
                 self._remember_hiding()
                 raise ValueHidden("a mask instead of the key")
-            return full
+            return replace(full, key=replace(full.key, replaced_by=key.replaced_by, leaked=key.leaked))
 
     def try_key(self, name: str, key_id: str) -> tuple[ApiKey, Trial]:
         """Answer of the operator's test route to the key, whose value is shown to nobody."""
