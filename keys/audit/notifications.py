@@ -49,20 +49,24 @@ NAMED_AT_MOST = 50
 def tell_managers(event: AuditEvent, consumer: Consumer) -> bool:
     """Mail every manager. The change has been made: trouble with the mails neither fails, repeats nor hides it.
 
-    That a key has leaked is mailed wherever a colleague asks for it, and an invitation always. False after trouble.
+    That a key has leaked is mailed wherever a colleague asks for it, and an invitation always. False: see `mail_about`.
     """
     return not is_told(event) or mail_about(event, consumer)
 
 
 def mail_about(event: AuditEvent, consumer: Consumer) -> bool:
-    """Mail whomever the event concerns; False, and a line in the log, if that was not possible."""
+    """Mail whomever the event concerns; False if an invitation was among the mails and could not be sent."""
     what = f"event {event.pk}: its managers could not be told"
     try:
         mails = _mails(event, consumer)
     except Exception:
         logger.exception("%s", what)
         return False
-    return deliver_if_possible(mails, what)
+    invitations = [one for one in mails if one.to[0] in _invited(event)]
+    is_sent = not invitations or deliver_if_possible(invitations, what)
+    if others := [one for one in mails if one not in invitations]:
+        deliver_if_possible(others, what)
+    return is_sent
 
 
 def is_told(event: AuditEvent) -> bool:

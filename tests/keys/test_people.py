@@ -2,14 +2,17 @@
 
 import re
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from smtplib import SMTPRecipientsRefused
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from bs4 import BeautifulSoup
 from django.core import mail
+from django.core.mail import EmailMessage
+from django.core.mail.backends import locmem
 from django.db import connection
 from django.test import Client
 from django.utils import timezone
@@ -440,6 +443,24 @@ def test_an_invitation_that_could_not_be_mailed_is_called_so(sandbox: Sandbox, a
     settings.EMAIL_BACKEND = usual
     assert "the invitation again." in ann_client.post(url, form, follow=True).text
     assert [message.to for message in mail.outbox] == [["zoe@acme.test"]]
+
+
+class NoMailForBen(locmem.EmailBackend):
+    def send_messages(self, messages: Sequence[EmailMessage]) -> int:
+        for message in messages:
+            if "ben@acme.test" in message.to:
+                raise SMTPRecipientsRefused({"ben@acme.test": (550, b"no such mailbox")})
+            super().send_messages([message])
+        return len(messages)
+
+
+def test_whether_it_was_mailed_is_said_of_the_invitation_alone(sandbox: Sandbox, ann_client: Client, settings) -> None:
+    """Of a colleague whose mailbox is gone nothing is said."""
+    acme(sandbox)
+    settings.EMAIL_BACKEND = f"{__name__}.NoMailForBen"
+    form = {"token": str(uuid.uuid4()), "email": "zoe@acme.test"}
+    assert "We&#x27;ve emailed an invitation." in ann_client.post(ADD, form, follow=True).text
+    assert ["zoe@acme.test"] in [message.to for message in mail.outbox]
 
 
 def test_who_is_mailed_of_much_is_invited_again_all_the_same(sandbox: Sandbox, ann_client: Client, settings) -> None:
