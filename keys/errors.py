@@ -107,6 +107,14 @@ class RateLimited(ApiError):
         self.retry_after = retry_after
 
 
+class NotMailed(ApiError):
+    """Mail trouble, where the mail is all that was asked for: nobody got it."""
+
+    title = _("Invitation not sent")
+    text = _("We couldn't send the email. Try again in a few minutes.")
+    advice = ""
+
+
 class ValueHidden(ApiError):
     """The Developer API shows a mask where the full key was asked for."""
 

@@ -16,11 +16,17 @@ def deliver(mails: Sequence[EmailMessage]) -> None:
     connection.send_messages(mails)
 
 
-def deliver_if_possible(mails: Sequence[EmailMessage], otherwise: str) -> None:
-    """Send them without failing. Of a mail server in trouble its answer says all; anything else is a fault of ours."""
+def deliver_if_possible(mails: Sequence[EmailMessage], otherwise: str) -> bool:
+    """Send them without failing; False if that was not possible.
+
+    Of a mail server in trouble its answer says all; anything else is a fault of ours.
+    """
     try:
         deliver(mails)
     except OSError as problem:  # as those of smtplib are
         logger.error("%s: %r", otherwise, problem)
+        return False
     except Exception:
         logger.exception("%s", otherwise)
+        return False
+    return True

@@ -39,7 +39,6 @@ TOLD = PLANNING | {
     Action.DELETE_CONSUMER,
     Action.ADD_MANAGER,
     Action.REMOVE_MANAGER,
-    Action.INVITE,
 }
 MANAGERS_AT_MOST = 50
 AT_MOST = {60 * 60: 20, 24 * 60 * 60: 60}
@@ -47,20 +46,27 @@ AT_MOST = {60 * 60: 20, 24 * 60 * 60: 60}
 NAMED_AT_MOST = 50
 
 
-def tell_managers(event: AuditEvent, consumer: Consumer) -> None:
+def tell_managers(event: AuditEvent, consumer: Consumer) -> bool:
     """Mail every manager. The change has been made: trouble with the mails neither fails, repeats nor hides it.
 
-    That a key has leaked is mailed wherever a colleague asks for it, and an invitation always.
+    That a key has leaked is mailed wherever a colleague asks for it, and an invitation always. False: see `mail_about`.
     """
-    if not is_told(event):
-        return
+    return not is_told(event) or mail_about(event, consumer)
+
+
+def mail_about(event: AuditEvent, consumer: Consumer) -> bool:
+    """Mail whomever the event concerns; False if an invitation was among the mails and could not be sent."""
     what = f"event {event.pk}: its managers could not be told"
     try:
         mails = _mails(event, consumer)
     except Exception:
         logger.exception("%s", what)
-        return
-    deliver_if_possible(mails, what)
+        return False
+    invitations = [one for one in mails if one.to[0] in _invited(event)]
+    is_sent = not invitations or deliver_if_possible(invitations, what)
+    if others := [one for one in mails if one not in invitations]:
+        deliver_if_possible(others, what)
+    return is_sent
 
 
 def is_told(event: AuditEvent) -> bool:
@@ -109,12 +115,11 @@ def _room(event: AuditEvent, addresses: list[str]) -> dict[str, int]:
     """Rate limit: to whom there is room for a mail, and for how many, this one included.
 
     Each consumer has its own, so that nobody silences what is done to keys elsewhere. Colleagues' changes and leaks
-    are always told.
+    are always told; invitations have limits of their own.
     """
-    if event.staff_email or "found" in event.facts:
-        return dict.fromkeys(addresses, max(AT_MOST.values()))
-    found = {}
-    for address in addresses:
+    unlimited = addresses if event.staff_email or "found" in event.facts else _invited(event)
+    found = dict.fromkeys(filter(addresses.__contains__, unlimited), max(AT_MOST.values()))
+    for address in filter(lambda one: one not in found, addresses):
         who = digest_of_mailbox(f"{event.environment}/{event.consumer}", address)
         left = [most + 1 - counter.count(f"keys:mails:{seconds}:{who}", seconds) for seconds, most in AT_MOST.items()]
         if min(left) > 0:

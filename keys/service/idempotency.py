@@ -21,7 +21,8 @@ class Change:
 
     `is_withheld` says that there is a value, which this person may not see. `unended` are old keys that a rotation
     could not end, and when each was to end. Of keys that were rotated one by one `made` are the new ones, and `left`
-    those that were not reached. `is_gone` says that what was made was deleted, or undone, since.
+    those that were not reached. `is_gone` says that what was made was deleted, or undone, since. `is_mailed` is False
+    where the invitation that goes with it could not be sent.
     """
 
     event: AuditEvent
@@ -34,6 +35,7 @@ class Change:
     left: tuple[ApiKey, ...] = ()
     is_withheld: bool = False
     is_gone: bool = False
+    is_mailed: bool = True
 
     @property
     def has_ended_old(self) -> bool:
@@ -51,7 +53,7 @@ def once(verb: Verb) -> Verb:
         except log.AlreadySubmitted as repeated:
             change = cast("Change", ring.first_result(repeated.event))
         else:
-            notifications.tell_managers(change.event, change.consumer)
+            change = replace(change, is_mailed=notifications.tell_managers(change.event, change.consumer))
         return change if ring.may(Action.REVEAL) else redacted_for_staff(change)
 
     return cast("Verb", verb_once)

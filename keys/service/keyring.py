@@ -24,7 +24,7 @@ from keys.access import (
     may_manage,
     may_see,
 )
-from keys.audit import log
+from keys.audit import log, notifications
 from keys.conf import settings
 from keys.errors import (
     ApiError,
@@ -35,6 +35,7 @@ from keys.errors import (
     DoneBefore,
     NotAllowed,
     NotFound,
+    NotMailed,
     OddAnswer,
     OutcomeUnknown,
     RateLimited,
@@ -205,13 +206,14 @@ class KeyRing:
     def reveal(self, name: str, key_id: str, *, action: Action = Action.REVEAL, **told: str) -> FullKey:
         """The key with its value; raises `ValueHidden` where the API shows only a mask. What is `told` is noted."""
         with self._recorded(action, name, key_id) as event:
-            key = self.consumer(name).key(key_id)
+            (consumer,) = with_replacements([self.consumer(name)], self.environment)
+            key = consumer.key(key_id)
             log.note(event, key, **told)
             full = self._visible(key)
             if not full.value:
                 self._remember_hiding()
                 raise ValueHidden("a mask instead of the key")
-            return full
+            return replace(full, key=replace(full.key, replaced_by=key.replaced_by, leaked=key.leaked))
 
     def try_key(self, name: str, key_id: str) -> tuple[ApiKey, Trial]:
         """Answer of the operator's test route to the key, whose value is shown to nobody."""
@@ -470,7 +472,10 @@ class KeyRing:
 
     @once
     def invite_again(self, name: str, manager_id: str, *, token: UUID) -> Change:
-        """Mail the invitation again; raises `NotAllowed` if the manager has been here, or cannot sign in at all."""
+        """Mail the invitation again; raises `NotAllowed` if the manager has been here, or cannot sign in at all.
+
+        Nothing but the mail is done, so it is done only if the mail could be sent.
+        """
         with self._recorded(Action.INVITE, name, token=token) as event:
             consumer = self.consumer(name)
             manager = consumer.manager(manager_id)
@@ -481,6 +486,8 @@ class KeyRing:
                 words = _("There's no open invitation for %(email)s.") % {"email": manager.email}
                 raise NotAllowed(words, title=_("Invitation not sent"))
             rate_limits.count_invitation(self.actor, manager.email)
+            if not notifications.mail_about(event, consumer):
+                raise NotMailed
         return Change(event, consumer)
 
     # What verbs share

@@ -33,6 +33,8 @@ def settled(
     `by_others` are keys that other changes made: two that were wanted alike are told apart by nothing else.
     """
     made = None
+    if event.action == Action.INVITE and event.facts:
+        return Outcome.UNCONFIRMED, None  # no consumer shows whether the mail had left
     if consumer is None and event.action == Action.DELETE_CONSUMER and "title" in event.facts:
         return Outcome.DONE, None
     if (

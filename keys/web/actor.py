@@ -26,7 +26,10 @@ def actor_of(request: HttpRequest) -> Actor:
 
 
 def by_email(request: HttpRequest) -> Actor:
-    """The user of `django.contrib.auth`, with one address at most, seen from the address of the connection."""
+    """The user of `django.contrib.auth`, with one address at most, seen from the address of the connection.
+
+    django-hijack signs in as the customer, which proves nothing of who is at the keyboard.
+    """
     user: Any = request.user
     email, staff = getattr(user, user.get_email_field_name(), ""), getattr(request, "staff", None)
     is_colleague = staff is not None and staff.user_id == user.pk  # who goes by permissions alone
@@ -36,7 +39,7 @@ def by_email(request: HttpRequest) -> Actor:
         emails=(email,) if is_proved else (),
         address=request.META.get("REMOTE_ADDR", ""),
         reference=getattr(request, "reference", ""),
-        proved_at=proved_at(request),
+        proved_at=None if getattr(user, "is_hijacked", False) else proved_at(request),
         staff=staff,
     )
 

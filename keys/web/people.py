@@ -38,8 +38,10 @@ def add(request: Request, ring: KeyRing, name: str) -> HttpResponse:
     if form.is_valid():
         email = form.cleaned_data["email"]
         change = ring.add_manager(name, email, token=form.cleaned_data["token"])
-        notice = _("%(email)s has access now. We've emailed an invitation.") % {"email": email}
-        return changed_response(request, ring, change, notice)
+        notice = _("%(email)s has access now. We've emailed an invitation.")
+        if not change.is_mailed:
+            notice = _("%(email)s has access now, but the invitation couldn't be sent.")
+        return changed_response(request, ring, change, notice % {"email": email})
     return _dialog_of_people(request, ring, ring.consumer(name), form)
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from django.contrib import messages
 from django.core.paginator import Paginator
+from django.db import transaction
 from django.http import Http404, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect, render
 from django.urls import reverse
@@ -133,6 +134,7 @@ def for_calendars(view: View) -> View:
     return plain
 
 
+@transaction.non_atomic_requests
 @require_safe
 @for_calendars
 def calendar(request: Request, token: str) -> HttpResponse:

@@ -4,6 +4,7 @@ Only htmx is believed, for its header can be sent by no link and by no other sit
 to nobody but whoever sent it, and the verb behind its form asks the key service as ever: who may, and how things stand.
 """
 
+import re
 from datetime import UTC, datetime
 from json.encoder import encode_basestring
 
@@ -41,7 +42,8 @@ def key_of(request: Request, name: str, key_id: str) -> ApiKey | None:
 def consumer_of(request: Request, name: str) -> Consumer | None:
     """The consumer by its title alone; None where the page did not say."""
     told = request.GET
-    if not request.htmx or request.method != "GET" or "mark" not in told or not told.get("live", "").isdecimal():
+    is_told = "mark" in told and re.fullmatch("[0-9]{1,9}", told.get("live", ""))
+    if not (request.htmx and request.method == "GET" and is_told):
         return None
     return Consumer(name, as_shown(told.get("label", "")), (), ())
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from django.core.exceptions import BadRequest
 from django.core.paginator import Paginator
+from django.db import transaction
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect, render, resolve_url
 from django.urls import reverse
@@ -126,6 +127,7 @@ def moved(request: HttpRequest, environment: str, name: str) -> HttpResponse:
     return HttpResponse(status=307 if request.method == "POST" else 302, headers={"Location": url})
 
 
+@transaction.non_atomic_requests
 def consumer_or_moved(request: HttpRequest, environment: str, name: str) -> HttpResponseBase:
     """The page of a consumer of this name, which takes no forms; or the redirect from an old address."""
     if request.method == "POST":

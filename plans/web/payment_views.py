@@ -5,6 +5,7 @@ import uuid
 from urllib.parse import urlencode
 
 from django.contrib import messages
+from django.db import transaction
 from django.http import Http404, HttpResponse, HttpResponseBadRequest, HttpResponseRedirect
 from django.shortcuts import render
 from django.urls import reverse
@@ -116,7 +117,8 @@ def _leave(request: Request, target: str) -> HttpResponse:
     return render(request, "plans/leaving.html", {"target": target, "back": reverse("plans:page")})
 
 
-# Signed by Stripe, so no token of ours is in it.
+# Signed by Stripe, so no token of ours is in it. What was done stays on record, whatever fails after it.
+@transaction.non_atomic_requests
 @csrf_exempt
 @require_POST
 def webhook(request: Request) -> HttpResponse:

@@ -4,6 +4,7 @@ import logging
 from typing import Any
 
 from django.contrib import messages
+from django.db import transaction
 from django.http import Http404, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
 from django.urls import reverse
@@ -32,6 +33,7 @@ logger = logging.getLogger(__name__)
 CACHED_SECONDS = 300
 
 
+@transaction.non_atomic_requests
 @require_safe
 def page(request: Request, environment: str | None = None) -> HttpResponse:
     """All plans, for everybody: kept by caches for those who are not signed in, with one's own marked for others."""

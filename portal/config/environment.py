@@ -171,6 +171,7 @@ def database(development_file: Path) -> dict[str, Any]:
         "ENGINE": "portal.backends.postgresql",
         "OPTIONS": options,
         "DISABLE_SERVER_SIDE_CURSORS": True,
+        "ATOMIC_REQUESTS": False,  # which an address may ask for: it would take refusals out of the audit log
     }
 
 

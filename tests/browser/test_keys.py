@@ -95,6 +95,18 @@ def test_a_revealed_key_is_masked_when_nobody_looks(anns_page: Page, keys: list[
     assert not FULL_KEY.search(anns_page.content())
 
 
+def test_hiding_a_key_of_which_nothing_can_be_changed_leads_to_its_copy_button(
+    anns_page: Page, keys: list[dict[str, Any]]
+) -> None:
+    """As on a visit of support, where nothing follows "Hide" if the key was replaced."""
+    button(row(anns_page, keys[0]), "Reveal").click()
+    hide = button(row(anns_page, keys[0]), "Hide")
+    hide.evaluate("hide => { while (hide.nextElementSibling) hide.nextElementSibling.remove(); }")
+    hide.click()
+    expect(button(row(anns_page, keys[0]), "Copy")).to_be_focused()
+    assert not FULL_KEY.search(anns_page.content())
+
+
 def test_back_and_forward_show_no_revealed_key(anns_page: Page, keys: list[dict[str, Any]]) -> None:
     """E5: neither does the history, nor what the browser stores."""
     button(row(anns_page, keys[0]), "Reveal").click()

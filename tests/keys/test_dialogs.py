@@ -94,6 +94,13 @@ def test_what_makes_no_sense_is_asked_for(odd: dict[str, str], sandbox: Sandbox,
     assert "Rename CI" in ann_client.get(url, told, headers=HTMX).text
 
 
+@pytest.mark.parametrize("odd", ["", "x", "-1", "9" * 5000], ids=lambda odd: odd[:4])
+def test_so_is_a_number_of_keys_that_is_none(odd: str, sandbox: Sandbox, ann_client: Client) -> None:
+    acme(sandbox)
+    told = {"label": "Told", "mark": "x", "live": odd}
+    assert "Acme Inc" in ann_client.get("/keys/production/acme/rotate-all/", told, headers=HTMX).text
+
+
 def test_rotation_offers_only_times_at_which_the_old_key_works(sandbox: Sandbox, ann_client: Client) -> None:
     soon = {"description": "Soon", "expiresOn": in_time(hours=3).isoformat()}
     sandbox.add_consumer("acme", managers=["ann@acme.test"], keys=[soon, {"description": "Lasting"}])

@@ -250,6 +250,30 @@ def test_a_leaked_key_that_still_works_is_to_be_rotated(
     assert "It has been replaced" in page
 
 
+@pytest.mark.parametrize("target", ["", "key-card"], ids=["row", "card"])
+@pytest.mark.parametrize("is_replaced", [False, True], ids=["leaked", "replaced"])
+def test_a_key_that_is_shown_says_of_itself_what_it_said_before(
+    is_replaced: bool, target: str, sandbox: Sandbox, sam_client: Client, ann_client: Client
+) -> None:
+    """That it has leaked, what it was replaced by, and what can be done with it."""
+    later = in_time(hours=6).strftime("%Y-%m-%dT%H:%M")
+    key = leaks(sandbox, sam_client, when="later", ends_on=later)
+    if is_replaced:
+        does(ann_client, key, "rotate", grace="1h")
+
+    def told(response) -> tuple[list[str], set[str], bool]:
+        shown = BeautifulSoup(response.content, "html.parser")
+        row = shown.select_one("#key-card" if target else f"[data-key='{key['id']}']")
+        said = [one.get_text(" ", strip=True) for one in row.select(".key-successor, .state")]
+        verbs = {button.get_text(strip=True) for button in row.select("button")}
+        return said, verbs - {"Reveal", "Hide"}, len(row.select("[data-copy]")) <= 1
+
+    headers = {"HX-Request": "true", "HX-Target": target} if target else {"HX-Request": "true"}
+    before = told(ann_client.get(address(key) if target else "/keys/"))
+    assert told(ann_client.post(address(key) + "reveal/", headers=headers)) == (*before[:2], True)
+    assert any("replaced" in one.lower() for one in before[0]) or not is_replaced or target
+
+
 def test_what_was_ended_without_a_word_is_no_leak(sandbox: Sandbox, sam_client: Client, ann_client: Client) -> None:
     key = leaks(sandbox, sam_client, tell="")
     for url in ("/keys/", address(key)):

@@ -2,15 +2,20 @@
 
 import re
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from smtplib import SMTPRecipientsRefused
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from bs4 import BeautifulSoup
 from django.core import mail
+from django.core.mail import EmailMessage
+from django.core.mail.backends import locmem
 from django.db import connection
 from django.test import Client
+from django.utils import timezone
 
 from keys.audit.notifications import page_of_consumer
 from keys.errors import NotAllowed
@@ -420,6 +425,69 @@ def test_invitations_sent_again_count_among_those_of_a_day(sandbox: Sandbox, ann
     assert answer.status_code == 403
     assert "reached the daily limit for invitations" in answer.text
     assert [message.to for message in mail.outbox].count(["zoe@acme.test"]) == 2
+
+
+def test_an_invitation_that_could_not_be_mailed_is_called_so(sandbox: Sandbox, ann_client: Client, settings) -> None:
+    """Nobody listens on that port. Who was added has access all the same; a mail that was not sent is nothing."""
+    acme(sandbox)
+    usual = settings.EMAIL_BACKEND
+    settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
+    settings.EMAIL_HOST, settings.EMAIL_PORT = "127.0.0.1", 9
+    added = ann_client.post(ADD, {"token": str(uuid.uuid4()), "email": "zoe@acme.test"}, follow=True)
+    assert "zoe@acme.test has access now, but the invitation couldn&#x27;t be sent." in added.text
+    url, form = url_of(sandbox, "zoe@acme.test", "invite"), {"token": str(uuid.uuid4())}
+    answer = ann_client.post(url, form)
+    assert answer.status_code == 503
+    assert "We couldn&#x27;t send the email." in answer.text
+    assert AuditEvent.objects.get(action=Action.INVITE).outcome == Outcome.FAILED
+    settings.EMAIL_BACKEND = usual
+    assert "the invitation again." in ann_client.post(url, form, follow=True).text
+    assert [message.to for message in mail.outbox] == [["zoe@acme.test"]]
+
+
+class NoMailForBen(locmem.EmailBackend):
+    def send_messages(self, messages: Sequence[EmailMessage]) -> int:
+        for message in messages:
+            if "ben@acme.test" in message.to:
+                raise SMTPRecipientsRefused({"ben@acme.test": (550, b"no such mailbox")})
+            super().send_messages([message])
+        return len(messages)
+
+
+def test_whether_it_was_mailed_is_said_of_the_invitation_alone(sandbox: Sandbox, ann_client: Client, settings) -> None:
+    """Of a colleague whose mailbox is gone nothing is said."""
+    acme(sandbox)
+    settings.EMAIL_BACKEND = f"{__name__}.NoMailForBen"
+    form = {"token": str(uuid.uuid4()), "email": "zoe@acme.test"}
+    assert "We&#x27;ve emailed an invitation." in ann_client.post(ADD, form, follow=True).text
+    assert ["zoe@acme.test"] in [message.to for message in mail.outbox]
+
+
+def test_who_is_mailed_of_much_is_invited_again_all_the_same(sandbox: Sandbox, ann_client: Client, settings) -> None:
+    """The limit of an hour is for what is done to keys; invitations have limits of their own."""
+    settings.KEYS_CHANGES_PER_MINUTE = 1000
+    key = acme(sandbox)[0]
+    send(ann_client, ADD, email="zoe@acme.test")
+    for days in range(22, 0, -1):
+        ends = (timezone.now() + timedelta(days=days)).strftime("%Y-%m-%dT%H:%M")
+        assert send(ann_client, f"/keys/production/acme/{key['id']}/end/", ends_on=ends).status_code == 303
+    assert [message.to for message in mail.outbox].count(["zoe@acme.test"]) >= 20, "no more in an hour"
+    mail.outbox.clear()
+    assert send(ann_client, url_of(sandbox, "zoe@acme.test", "invite")).status_code == 303
+    assert [message.to for message in mail.outbox] == [["zoe@acme.test"]]
+
+
+def test_of_a_worker_that_died_nobody_says_whether_it_sent_the_invitation(sandbox: Sandbox, ann_client: Client) -> None:
+    acme(sandbox)
+    send(ann_client, ADD, email="zoe@acme.test")
+    url, token = url_of(sandbox, "zoe@acme.test", "invite"), str(uuid.uuid4())
+    ann_client.post(url, {"token": token})
+    died = AuditEvent.objects.filter(action=Action.INVITE)
+    died.update(outcome=Outcome.STARTED, ended_at=None, started_at=timezone.now() - timedelta(minutes=3))
+    ann_client.get("/keys/")
+    assert died.get().outcome == Outcome.UNCONFIRMED
+    assert ann_client.post(url, {"token": token}).status_code == 503
+    assert [message.to for message in mail.outbox].count(["zoe@acme.test"]) == 2, "added, and invited again once"
 
 
 # Who may

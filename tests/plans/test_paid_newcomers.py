@@ -5,10 +5,12 @@ from datetime import timedelta
 
 import pytest
 from django.core import mail
+from django.db import connection
+from django.db.models.signals import pre_save
 from django.test import Client
 from django.utils import timezone
 
-from keys.models import AuditEvent
+from keys.models import Action, AuditEvent
 from plans.models import PaymentIssue, PlanRecord, StripeEvent
 from tests.helpers.verbs import FULL_KEY
 from tests.plans.conftest import PRO, pay, tell
@@ -80,6 +82,28 @@ def test_lost_answers_never_make_two(kind: str, when: str, client: Client, ann_c
         assert tell(client, message).status_code == 200
     the_one(sandbox)
     assert tell(client, message).status_code == 200
+    the_one(sandbox)
+
+
+def test_what_a_message_brought_about_is_on_record_whatever_fails_after_it(
+    ann_client: Client, sandbox, stripe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As in host projects with ATOMIC_REQUESTS, of which one keeps books of its own about Stripe's messages."""
+    monkeypatch.setitem(connection.settings_dict, "ATOMIC_REQUESTS", True)
+    pay(ann_client, PAY, **NEW)
+    message = stripe.message("customer.subscription.created", stripe.subscription("sub_1", price=PRO))
+
+    def fails(**_facts: object) -> None:
+        raise RuntimeError("the books are closed")
+
+    pre_save.connect(fails, sender=StripeEvent)
+    try:
+        assert tell(Client(raise_request_exception=False), message).status_code == 500
+    finally:
+        pre_save.disconnect(fails, sender=StripeEvent)
+    assert AuditEvent.objects.filter(action=Action.CREATE_CONSUMER, outcome="done").exists()
+    assert PlanRecord.objects.get().stripe_subscription == "sub_1"
+    assert tell(Client(), message).status_code == 200
     the_one(sandbox)
 
 

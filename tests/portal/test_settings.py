@@ -313,6 +313,13 @@ def test_values_are_taken_as_they_stand():
     assert settings["EMAIL_USE_TLS"] is True
 
 
+def test_no_address_of_a_database_makes_each_request_a_transaction():
+    """A refused visit, rolled back with its request, would not be in the audit log."""
+    url = PRODUCTION["DATABASE_URL"] + "?atomic_requests=true&sslmode=require"
+    database = settings_of(**PRODUCTION | {"DATABASE_URL": url})["DATABASES"]["default"]
+    assert (database["ATOMIC_REQUESTS"], database["OPTIONS"]["sslmode"]) == (False, "require")
+
+
 @pytest.mark.parametrize(
     "name",
     ["SECRET_KEY", "SECRET_KEY_FALLBACKS", "ZUPLO_API_KEY", "DATABASE_URL", "REDIS_URL", "EMAIL_URL", "SENTRY_DSN"],

@@ -143,7 +143,7 @@ storage or in the history. Without this file the forms lead to a page to copy fr
     element.querySelector("[data-value]").textContent = element.dataset.masked;
     element.querySelector("[data-countdown]").remove();
     const hide = element.querySelector("[data-hide]");
-    const next = hide?.nextElementSibling;
+    const next = hide?.nextElementSibling ?? hide?.previousElementSibling;
     if (hide && hide === document.activeElement) (next.querySelector("button") ?? next).focus();
     hide?.remove();
   }

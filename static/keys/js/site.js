@@ -135,7 +135,7 @@
 
   /** Where a button or a form leads; in a row a button names a verb behind the address of its form. */
   function address(part) {
-    if (part.name === "ask") return `${part.form.getAttribute("action")}${part.value}/`;
+    if (part.matches("[data-key] [name=ask]")) return `${part.form.getAttribute("action")}${part.value}/`;
     return part.getAttribute("formaction") ?? (part.form ?? part).getAttribute("action");
   }
 
@@ -165,7 +165,7 @@
   }
 
   function rememberOpener(part) {
-    if (part.closest("dialog") || !part.matches("form, [formaction], [name=ask], a")) return;
+    if (part.closest("dialog") || !part.matches("form, [formaction], [data-key] [name=ask], a")) return;
     const row = part.closest("[data-key]");
     opener = {
       action: address(part),
@@ -252,7 +252,7 @@
   /* What htmx tells */
 
   document.addEventListener("htmx:confirm", (event) => event.target.matches("button") && isBusy(event.target) && event.preventDefault());
-  document.addEventListener("htmx:configRequest", ({ detail }) => detail.elt.matches("[name=ask], [formaction]") && (detail.path = address(detail.elt)));
+  document.addEventListener("htmx:configRequest", ({ detail }) => detail.elt.matches("button:is([hx-get=''], [hx-post=''])") && (detail.path = address(detail.elt)));
   document.addEventListener("htmx:beforeRequest", ({ detail }) => {
     if (detail.elt.matches("button")) setBusy(detail.elt);
     rememberOpener(detail.elt);
