@@ -84,7 +84,7 @@ RUN = """async ({ rules, part, width, passed }) => {
     const options = { preload: false, selectors: false };
     const others = { resultTypes: ["violations"], rules: { "color-contrast": { enabled: false } } };
     const found = (await axe.run(place, { ...options, ...others, runOnly: rules })).violations;
-    const known = new Set(passed);
+    const known = new Set(passed.split(","));
     const looks = new Map();
     for (const element of place.querySelectorAll("*")) {
         const words = says(element) && hash(look(element));
@@ -159,7 +159,7 @@ def axe(page: Page, part: str = "dialog[open]", rules: dict[str, Any] = ALL, wid
 
     What stands behind an open dialog was looked at without it.
     """
-    about = {"rules": rules, "part": part, "width": width or page.viewport_size["width"], "passed": [*PASSED]}
+    about = {"rules": rules, "part": part, "width": width or page.viewport_size["width"], "passed": ",".join(PASSED)}
     answer: dict[str, Any] | None = page.evaluate(RUN, about)
     if answer is None:
         page.evaluate(f"{AXE_SCRIPT}\n{ONLY_THE_UNJUDGED}")
