@@ -296,14 +296,14 @@ def _dearest_first(item: pytest.Item) -> int:
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
-    """Garbage and stack: what is there by now stays to the end, and is looked through no oftener than by gunicorn.
+    """Garbage and stack: what is there by now stays to the end, and the rest is seldom looked through.
 
     A call that goes deeper than the interpreter's piece of stack maps another one, and unmaps it when it returns: at
     an unlucky depth at each of thousands of calls, which took a fifth of the time. So each test has a piece of its own.
     """
     gc.collect()
     gc.freeze()
-    gc.set_threshold(10_000)
+    gc.set_threshold(100_000)
     for function in {item.function for item in session.items}:
         function.__code__ = function.__code__.replace(co_stacksize=STACK)
 

@@ -31,7 +31,8 @@ def install(folder: Path, mark: str) -> Path:
     for file in [*root.glob("static/keys/js/*.js"), *root.glob("static/keys/css/*.css")]:
         end = f'"{mark}";' if file.suffix == ".js" else f"/* {mark} */"  # a bundle leaves comments out
         file.write_text(f"{file.read_text()}\n{end}\n")
-    in_production(root, folder).manage("collectstatic", "--noinput", "--verbosity=0")
+    # Without libraries of Django admin's, which no test of these looks at: to pack them takes as long as all the rest.
+    in_production(root, folder).manage("collectstatic", "--noinput", "--verbosity=0", "--ignore=vendor")
     return root
 
 

