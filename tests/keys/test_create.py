@@ -45,6 +45,18 @@ def test_a_key_works_to_the_end_of_the_day_chosen(sandbox: Sandbox, ann_client: 
     assert ends(sandbox.keys("acme")[-1]) == datetime(day.year, day.month, day.day, 23, 59, 59, tzinfo=UTC)
 
 
+@pytest.mark.parametrize(
+    ("fields", "mistaken"), [({"label": "", "ends": "date"}, "label"), ({"ends": "date"}, "ends_on")]
+)
+def test_the_first_mistake_on_a_page_has_the_focus(
+    fields: dict[str, str], mistaken: str, sandbox: Sandbox, ann_client: Client
+) -> None:
+    """No script comes to put it there."""
+    acme(sandbox)
+    page = BeautifulSoup(create(ann_client, IN_ACME, **fields).content, "html.parser")
+    assert [field["name"] for field in page.select("[autofocus]")] == [mistaken]
+
+
 def test_the_form_offers_ninety_days(sandbox: Sandbox, ann_client: Client) -> None:
     """And says of each choice which day that is."""
     acme(sandbox)
