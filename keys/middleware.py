@@ -113,12 +113,14 @@ def redirect_to_step_up(request: Request, error: StepUpNeeded) -> HttpResponse:
     match = request.resolver_match
     if match and match.url_name == "keep" and request.POST.get("grace") == "now":
         back += ("&" if "?" in back else "?") + "grace=now"
-    if match and match.url_name in {"reveal", "copy", "try"}:  # these have no form to come back to
-        back = page_at(request, match.kwargs["environment"], match.kwargs["name"])
-        if request.POST.get("from") == "key":
+    if match and match.url_name in {"reveal", "copy", "try"}:  # these have no form to come back to, but a row
+        name, key_id = match.kwargs["name"], match.kwargs["key_id"]
+        back = page_at(request, match.kwargs["environment"], name).replace(f"#consumer-{name}", f"#key-{key_id}")
+        is_copy = match.url_name == "copy" and not in_admin(request)
+        if is_copy or request.POST.get("from") == "key":
             back = reverse("keys:key", kwargs=match.kwargs, current_app=ADMIN if in_admin(request) else None)
-            if not in_admin(request):
-                finish_copy_later(request, back)
+        if is_copy:
+            finish_copy_later(request, back)
     url = f"{resolve_url(settings.KEYS_STEP_UP_URL)}?{urlencode({'next': back})}"
     return HttpResponseClientRedirect(url) if request.htmx else HttpResponseRedirect(url, status=303)
 

@@ -28,6 +28,7 @@ from keys.web.forms import (
     EndForm,
     KeylessField,
     LabelField,
+    MistakenField,
     OnceForm,
     label_field,
     readable,
@@ -147,6 +148,7 @@ class DeleteForm(OnceForm):
 class FilterForm(forms.Form):
     """Filters that the Developer API itself offers."""
 
+    bound_field_class = MistakenField
     manager = forms.CharField(label=_("Manager"), required=False, max_length=254)
     tag = forms.CharField(
         label=_("Tag"), required=False, max_length=300, widget=forms.TextInput({"placeholder": "name=value"})
@@ -170,6 +172,7 @@ class FilterForm(forms.Form):
 class FindKeyForm(forms.Form):
     """Asks for a leaked key, which is never put into a page again."""
 
+    bound_field_class = MistakenField
     value = forms.CharField(
         label=_("Key, or its last characters"),
         max_length=512,

@@ -1,5 +1,6 @@
 """Template library of the keys app: all that its templates use; they load it themselves, in any project."""
 
+import re
 from collections.abc import Iterable
 from functools import lru_cache
 from typing import Any
@@ -8,7 +9,7 @@ from django import template
 from django.template import Context
 from django.templatetags.static import static
 from django.urls import reverse
-from django.utils.html import format_html, format_html_join
+from django.utils.html import format_html, format_html_join, strip_tags
 from django.utils.safestring import SafeString
 
 from keys import refusals, times
@@ -45,6 +46,14 @@ def row_link(key: ApiKey | None) -> SafeString:
     if key is None:
         return SafeString("")
     return format_html('<a class="key-link" href="#key-{}"><code>{}</code></a>', key.id, key.masked)
+
+
+@register.simple_tag(takes_context=True)
+def heading_of(context: Context, partial: str) -> SafeString:
+    """Heading of a dialog: the title of the page that has the dialog alone."""
+    assert context.template  # noqa: S101, for the type checker
+    heading = re.search("<h2.*?</h2>", context.template.engine.get_template(partial).render(context), re.DOTALL)
+    return SafeString(strip_tags(heading[0]).strip() if heading else "")
 
 
 @register.simple_tag

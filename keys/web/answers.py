@@ -23,7 +23,7 @@ from keys.service.replacements import with_replacements
 from keys.types import Consumer
 from keys.web.forms import OnceForm
 from keys.web.listing import page_at, place_of
-from keys.web.portal_or_admin import in_admin, render_here
+from keys.web.portal_or_admin import render_here
 
 UNFINISHED = "keys.unfinished"
 """Name in the session: the key page on which a copy is to be finished after a proof, and since when."""
@@ -63,8 +63,7 @@ def card_again(ring: KeyRing, consumer: Consumer) -> Consumer:
 def back_to(request: Request, ring: KeyRing) -> str:
     """To the page that the verb came from: in Django admin each consumer has one."""
     name = request.resolver_match.kwargs.get("name", "") if request.resolver_match else ""
-    has_page = in_admin(request) or place_of(request).query
-    return page_at(request, ring.environment, name if has_page else "")
+    return page_at(request, ring.environment, name)
 
 
 def dialog_response(

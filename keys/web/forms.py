@@ -39,9 +39,19 @@ MINUTES = "%Y-%m-%dT%H:%M"
 A_MOMENT = timedelta(minutes=1)
 
 
+class MistakenField(forms.BoundField):
+    """Form field that takes the focus where it is the first with a mistake: for pages, which come without a script."""
+
+    def build_widget_attrs(self, attrs: dict[str, Any], widget: forms.Widget | None = None) -> dict[str, Any]:
+        attrs = super().build_widget_attrs(attrs, widget)
+        is_first = self is next((field for field in self.form.visible_fields() if field.errors), None)
+        return attrs | {"autofocus": True} if is_first and not self.use_fieldset else attrs
+
+
 class OnceForm(forms.Form):
     """Idempotent form: carried out once, however often it is sent."""
 
+    bound_field_class = MistakenField
     token = forms.UUIDField(widget=forms.HiddenInput, initial=uuid.uuid4)
 
     def __init__(self, data: QueryDict | None = None, *, url: str = "") -> None:
@@ -300,6 +310,7 @@ class ManagerForm(OnceForm):
 
 
 class AccessRequestForm(forms.Form):
+    bound_field_class = MistakenField
     consumer = WordsField(
         label=_("Consumer name, or last 4 characters of a key"),
         max_length=128,

@@ -284,7 +284,7 @@ def used(key: str, data: Mapping[str, Any], plan: Plan | None) -> Used | None:
     access = data.get("hasAccess")
     return Used(
         key=key,
-        name=card.name if card else text(key),
+        name=card.name if card else text(key).replace("_", " "),
         used=usage,
         included=included,
         has_access=access if isinstance(access, bool) else None,

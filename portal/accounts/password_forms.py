@@ -5,6 +5,8 @@ from typing import Any
 from allauth.account import forms
 from django.utils.translation import gettext_lazy as _
 
+from keys.web.forms import MistakenField
+
 LABELS = {
     "oldpassword": _("Current password"),
     "password1": _("New password"),
@@ -13,6 +15,7 @@ LABELS = {
 
 
 class _PlainWords:
+    bound_field_class = MistakenField
     fields: dict[str, Any]
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:

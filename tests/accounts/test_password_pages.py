@@ -35,6 +35,12 @@ def test_a_password_is_changed_and_asked_for_again_for_an_address(ann, client_of
     assert named_in(client.get("/accounts/step-up/", follow=True).text)
 
 
+def test_a_refused_password_is_typed_again_where_the_mistake_was(ann_client):
+    for password, mistaken in (("1", "password1"), ("a-long-open-sesame", "password2")):
+        page = ann_client.post("/accounts/password/set/", {"password1": password, "password2": "another-one"}).text
+        assert [field["name"] for field in BeautifulSoup(page, "html.parser").select("[autofocus]")] == [mistaken]
+
+
 def test_a_password_is_reset_for_an_address(ann):
     client = Client()
     client.post(RESET, {"email": "ann@acme.test"})

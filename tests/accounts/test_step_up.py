@@ -2,6 +2,7 @@
 
 import uuid
 from datetime import UTC, datetime, timedelta
+from urllib.parse import urlencode
 
 import pytest
 from allauth.mfa.models import Authenticator
@@ -144,11 +145,11 @@ def test_after_the_proof_a_reveal_is_offered_on_its_page_by_name(sandbox, ann_cl
     (key, _) = acme(sandbox)
     passes(ann_client, proof=121)
     answer = ann_client.post(f"/keys/production/acme/{key['id']}/reveal/", headers={"HX-Request": "true"})
-    assert answer["HX-Redirect"] == "/accounts/step-up/?next=%2Fkeys%2Fproduction%2F%23consumer-acme"
+    row = f"/keys/production/#key-{key['id']}"
+    assert answer["HX-Redirect"] == f"/accounts/step-up/?{urlencode({'next': row})}"
     page = ann_client.get(answer["HX-Redirect"], follow=True)
     assert "Before you can reveal the key" in page.text
-    back = prove_by_code(ann_client, "/keys/production/#consumer-acme").headers["Location"]
-    assert back == "/keys/production/#consumer-acme"
+    assert prove_by_code(ann_client, row).headers["Location"] == row
     page = ann_client.get("/keys/production/")
     assert "You can now reveal the key" in page.text
     assert not FULL_KEY.search(page.text)
@@ -328,14 +329,15 @@ def test_the_forms_pass_with_csrf_checks_on(ann, client_of):
     assert client.post(STEP_UP_CODE, {"action": "send"}).status_code == 403
 
 
-@pytest.mark.parametrize("htmx", [False, True], ids=["page", "htmx"])
-def test_a_copy_on_a_keys_page_is_finished_there_after_the_proof(htmx, sandbox, ann_client):
+@pytest.mark.parametrize("sent", [{"from": "key"}, {}], ids=["page", "row"])
+@pytest.mark.parametrize("htmx", [False, True], ids=["plain", "htmx"])
+def test_a_copy_is_finished_on_the_keys_page_after_the_proof(htmx, sent, sandbox, ann_client):
     """Once, and on no other page: the flag stands in the session, which no link can set."""
     key, other = acme(sandbox)
     page, elsewhere = (f"/keys/production/acme/{one['id']}/" for one in (key, other))
     passes(ann_client, proof=121)
     headers = {"HX-Request": "true"} if htmx else {}
-    answer = ann_client.post(f"{page}copy/", {"from": "key"}, headers=headers)
+    answer = ann_client.post(f"{page}copy/", sent, headers=headers)
     target = answer["HX-Redirect"] if htmx else answer["Location"]
     assert target == f"/accounts/step-up/?next={page.replace('/', '%2F')}"
     assert prove_by_code(ann_client, page)["Location"] == page
@@ -343,7 +345,7 @@ def test_a_copy_on_a_keys_page_is_finished_there_after_the_proof(htmx, sandbox, 
     assert "data-finish autofocus" in shown
     assert "data-finish" not in ann_client.get(page).text
     passes(ann_client, proof=121)
-    ann_client.post(f"{page}copy/", {"from": "key"})
+    ann_client.post(f"{page}copy/", sent)
     prove_by_code(ann_client, page)
     assert "data-finish" not in ann_client.get(elsewhere).text
     assert "data-finish" not in ann_client.get(page).text

@@ -7,10 +7,11 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from django.utils import timezone
-from playwright.sync_api import Page, Route, expect
+from playwright.sync_api import Locator, Page, Route, expect
 
 from keys.models import Action, AuditEvent, Outcome
 from sandbox import Sandbox
+from tests.helpers.people import WRONG, last_code
 from tests.helpers.stage import choose
 from tests.helpers.verbs import acme, in_british, in_time
 
@@ -37,6 +38,18 @@ IS_ON_TOP = """() => {
     const { x, y, width, height } = document.activeElement.getBoundingClientRect();
     return document.activeElement.contains(document.elementFromPoint(x + width / 2, y + height / 2));
 }"""
+IS_SEEN = f"""() => document.activeElement === document.body
+    || (({IS_ON_TOP})() && getComputedStyle(document.activeElement).outlineStyle !== "none")"""
+
+
+def walk_to(place: Locator, key: str = "Tab") -> None:
+    """By this key alone; each stop on the way is marked, and nothing lies over it."""
+    for _ in range(60):
+        place.page.keyboard.press(key)
+        assert place.page.evaluate(IS_SEEN)
+        if place.evaluate("(one) => one === document.activeElement"):
+            return
+    raise AssertionError(f"{place} is out of the keyboard's reach")
 
 
 def test_another_environment_comes_without_a_new_document(anns_page: Page) -> None:
@@ -196,6 +209,8 @@ def test_an_outage_on_the_way_leaves_the_page_as_it_was(anns_page: Page, sandbox
     expect(anns_page.get_by_role("alert")).to_contain_text("The key service is unavailable")
     expect(anns_page.locator("[data-consumer=acme]")).to_be_visible()
     assert anns_page.url.endswith("/keys/")
+    for language in ("Español", "English"):
+        walk_to(anns_page.get_by_role("button", name=language), "Shift+Tab")
 
 
 def test_finding_goes_on_while_one_types(anns_page: Page, sandbox: Sandbox) -> None:
@@ -226,6 +241,48 @@ def test_the_environment_stays_in_sight(anns_page: Page, sandbox: Sandbox, width
     for _ in range(20):
         anns_page.keyboard.press("Shift+Tab")
         assert anns_page.evaluate(IS_ON_TOP)
+
+
+# The keyboard alone
+
+
+def test_a_newcomer_needs_nothing_but_a_keyboard(page: Page, sandbox: Sandbox) -> None:
+    """From the start page to a first key, and out again."""
+    keyboard = page.keyboard
+    page.goto("/")
+    walk_to(page.get_by_role("link", name="Create an account"))
+    keyboard.press("Enter")
+    expect(page.get_by_label("Email address")).to_be_focused()
+    keyboard.type("new@startup.test\n")
+    code = page.get_by_label("Code")
+    expect(code).to_be_focused()
+    keyboard.type(f"{WRONG}\n")
+    expect(page.get_by_text("You have 2 tries left.")).to_be_visible()
+    expect(code).to_be_focused()
+    walk_to(page.get_by_role("button", name="Send a new code"))
+    keyboard.press("Enter")
+    expect(page.get_by_text("Earlier codes no longer work.")).to_be_visible()
+    expect(code).to_be_focused()
+    keyboard.type(f"{last_code()}\n")
+    page.wait_for_url("**/keys/")
+    walk_to(page.get_by_role("button", name="Create key"))
+    keyboard.press("Enter")
+    expect(page.get_by_role("dialog").get_by_label("Label")).to_be_focused()
+    keyboard.type("Server\n")
+    expect(page.get_by_role("heading", name="Your new key")).to_be_focused()
+    walk_to(page.get_by_role("link", name="Done"))
+    keyboard.press("Enter")
+    expect(page.locator("[data-key]")).to_be_focused()
+    menu, last = page.get_by_role("button", name="Account of"), page.get_by_role("button", name="Sign out")
+    walk_to(menu, "Shift+Tab")
+    keyboard.press("Enter")
+    walk_to(page.get_by_role("link", name="History", exact=True))
+    expect(last).to_be_hidden()
+    walk_to(menu, "Shift+Tab")
+    keyboard.press("Enter")
+    walk_to(last)
+    keyboard.press("Enter")
+    expect(page.get_by_text("You've signed out.")).to_be_visible()
 
 
 # The account menu

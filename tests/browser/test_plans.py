@@ -40,6 +40,18 @@ def follow(page: Page, name: str) -> None:
     page.locator("main").get_by_role("link", name=name).locator("visible=true").first.click()
 
 
+def test_the_header_stays_on_one_line_of_a_phone(
+    open_page: Callable[..., Page], sign_in: Callable[[Page, Any], None], ann: Any, zuplo: Sandbox
+) -> None:
+    """In German, whose words are longest: the portal's name gives way."""
+    page = open_page(locale="de", viewport={"width": 360, "height": 700})
+    sign_in(page, ann)
+    page.goto("/plans/")
+    parts = page.locator(".site-header > *:visible")
+    assert len({round(part["y"] + part["height"] / 2) for part in (one.bounding_box() for one in parts.all())}) == 1
+    expect(page.get_by_role("link", name="API Portal")).to_be_in_viewport()
+
+
 def test_a_newcomer_comes_from_the_plans_to_a_key(bare: Page, zuplo: Sandbox) -> None:
     bare.goto("/plans/")
     follow(bare, "Start for free Free")

@@ -45,6 +45,26 @@ def test_a_key_works_to_the_end_of_the_day_chosen(sandbox: Sandbox, ann_client: 
     assert ends(sandbox.keys("acme")[-1]) == datetime(day.year, day.month, day.day, 23, 59, 59, tzinfo=UTC)
 
 
+@pytest.mark.parametrize(
+    ("fields", "mistaken"), [({"label": "", "ends": "date"}, "label"), ({"ends": "date"}, "ends_on")]
+)
+def test_the_first_mistake_on_a_page_has_the_focus(
+    fields: dict[str, str], mistaken: str, sandbox: Sandbox, ann_client: Client
+) -> None:
+    """No script comes to put it there."""
+    acme(sandbox)
+    page = BeautifulSoup(create(ann_client, IN_ACME, **fields).content, "html.parser")
+    assert [field["name"] for field in page.select("[autofocus]")] == [mistaken]
+
+
+def test_a_form_on_a_page_is_its_title_and_leads_back_to_its_consumer(sandbox: Sandbox, ann_client: Client) -> None:
+    (key, _) = acme(sandbox)
+    for path, title in (("create/", "Create a key"), (f"{key['id']}/rotate/", "Rotate CI")):
+        page = BeautifulSoup(ann_client.get(f"/keys/production/acme/{path}").content, "html.parser")
+        assert page.title.string == f"{title} · API Portal"
+        assert len(page.select(".page-back a[href*=consumer-acme], .form-actions a[href*=consumer-acme]")) == 2
+
+
 def test_the_form_offers_ninety_days(sandbox: Sandbox, ann_client: Client) -> None:
     """And says of each choice which day that is."""
     acme(sandbox)

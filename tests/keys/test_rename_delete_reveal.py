@@ -141,7 +141,7 @@ def test_a_key_that_is_gone_is_said_to_be_gone(sandbox: Sandbox, ann_client: Cli
 @pytest.mark.parametrize("verb", ["reveal", "copy"])
 def test_without_the_script_a_page_with_a_key_leaves_by_itself(verb: str, sandbox: Sandbox, ann_client: Client) -> None:
     acme(sandbox)
-    assert ann_client.post(url_of(sandbox, "CI", verb))["Refresh"] == "60; url=/keys/production/"
+    assert ann_client.post(url_of(sandbox, "CI", verb))["Refresh"] == "60; url=/keys/production/#consumer-acme"
 
 
 def test_an_answer_about_another_key_is_not_shown(sandbox: Sandbox, ann_client: Client) -> None:

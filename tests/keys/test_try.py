@@ -194,7 +194,7 @@ def test_it_needs_the_same_proof_as_a_reveal(gateway: Gateway, key: dict, ann_cl
     """B4: afterwards the page with the key is there again."""
     passes(ann_client, proof=121)
     response = tried(ann_client, key)
-    assert response["HX-Redirect"] == "/accounts/step-up/?next=%2Fkeys%2Fproduction%2F%23consumer-acme"
+    assert response["HX-Redirect"] == "/accounts/step-up/?next=%2Fkeys%2Fproduction%2F%23key-" + key["id"]
     assert gateway.heard == []
 
 

@@ -528,4 +528,6 @@ def test_a_plan_that_was_never_looked_at_is_fetched_by_the_card_itself(ann_clien
     assert "<strong>Free</strong>" in fetched
     assert "1,000 of 1,000 used" in fetched
     cache.clear()
-    assert "1,000 of 1,000 used" in ann_client.get("/keys/").content.decode()
+    shown = ann_client.get("/keys/").content.decode()
+    assert "1,000 of 1,000 used" in shown
+    assert "api requests" in shown, "the plan, which has the feature's name, is not asked for again"

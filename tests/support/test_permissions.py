@@ -62,7 +62,7 @@ def test_the_account_is_closed_and_a_way_back_is_shown(name, visiting, ann):
     """D2: also for a superuser's rights, and though the customer has no password that could be asked for."""
     for answer in (visiting.get(reverse(name)), visiting.post(reverse(name), {"email": "evil@evil.test"})):
         assert answer.status_code == 403
-        assert "Closed to support" in answer.text
+        assert "Not available to support" in answer.text
         assert 'href="/keys/"' in answer.text
     fragment = visiting.get(reverse(name), headers={"HX-Request": "true"})
     assert "data-error" in fragment.text

@@ -125,8 +125,7 @@ storage or in the history. Without this file the forms lead to a page to copy fr
         const seconds = Math.ceil((end - Date.now()) / 1000);
         if (seconds <= 0 && !isHidden) mask(element);
         if (seconds <= 0 || isHidden) clearInterval(timer);
-        const countdown = element.querySelector("[data-countdown]");
-        if (countdown) countdown.textContent = `${seconds} s`;
+        element.querySelector("[data-countdown]")?.replaceChildren(`${seconds} s`);
       };
       const timer = setInterval(tick, 1000);
       tick();
@@ -144,7 +143,7 @@ storage or in the history. Without this file the forms lead to a page to copy fr
     element.querySelector("[data-countdown]").remove();
     const hide = element.querySelector("[data-hide]");
     const next = hide?.nextElementSibling ?? hide?.previousElementSibling;
-    if (hide && hide === document.activeElement) (next.querySelector("button") ?? next).focus();
+    if (hide?.matches(":focus")) (next.querySelector("button") ?? next).focus();
     hide?.remove();
   }
 

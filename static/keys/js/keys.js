@@ -19,11 +19,10 @@
     for (const button of buttons) {
       const url = button.getAttribute("formaction");
       const row = button.closest("[data-key]");
-      const label = row.querySelector("strong").textContent;
       const masked = row.dataset.masked ?? row.querySelector("[data-value]").textContent;
       const group = button.closest("[data-consumer]").querySelector("h2").textContent;
       if (!groups.has(group)) groups.set(group, Object.assign(document.createElement("optgroup"), { label: group }));
-      const option = new Option(`${label} ${masked.slice(-8)}`, url, false, url === before);
+      const option = new Option(`${row.querySelector("strong").textContent} ${masked.slice(-8)}`, url, false, url === before);
       option.dataset.masked = masked;
       groups.get(group).append(option);
     }

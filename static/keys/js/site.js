@@ -129,6 +129,7 @@
     if (slow.place === dialogBody()) slow.xhr.abort();
     dialogBody().replaceChildren();
     document.getElementById("dialog-notices").replaceChildren();
+    if (isStale && opener?.made) location.hash = opener.made;
     if (isStale) location.reload();
     else restoreFocus();
   }
@@ -145,9 +146,8 @@
   function restoreFocus(isLost = opener) {
     if (!isLost || document.activeElement !== document.body) return;
     const beside = (selector) => used()?.closest(".actions")?.querySelector(selector);
-    const ids = [opener?.made, opener?.neighbour, `consumer-${opener?.consumer}`];
-    const places = [...ids.map((id) => document.getElementById(id)), document.querySelector("[data-main]")];
-    places.splice(1, 0, used(), beside("[data-hide]"), beside("[popovertarget]"));
+    const [made, ...others] = [opener?.made, opener?.neighbour, `consumer-${opener?.consumer}`].map((id) => document.getElementById(id));
+    const places = [made, used(), beside("[data-hide]"), beside("[popovertarget]"), ...others, document.querySelector("[data-main]")];
     places.find((place) => place?.checkVisibility()).focus();
   }
 
@@ -241,11 +241,8 @@
       element.dataset.local = "";
       const words = forms[element.dataset.time].format(moment);
       const behind = element.querySelector("span");
-      if (!behind) element.textContent = words;
-      else {
-        element.title = words;
-        behind.textContent = ` (${words})`;
-      }
+      if (behind) [element.title, behind.textContent] = [words, ` (${words})`];
+      else element.textContent = words;
     }
   }
 
@@ -322,6 +319,12 @@
     }
   });
 
+  // A menu that the keyboard has left would lie over what comes next.
+  document.addEventListener("focusin", ({ target }) => {
+    const menu = document.querySelector(".menu-items:popover-open");
+    if (menu && !menu.contains(target) && target.popoverTargetElement !== menu) menu.hidePopover();
+  });
+
   // An address typed into one form need not be typed again into the one that unfolds.
   document.addEventListener("toggle", (event) => {
     for (const field of event.target.querySelectorAll?.("[data-same-as]") ?? []) {
@@ -353,6 +356,7 @@
 
   document.addEventListener("DOMContentLoaded", () => {
     document.querySelector("[data-scripted]").removeAttribute("hx-disable");
+    document.getElementById(location.hash.slice(1))?.focus(); // A page that is loaded again forgets where it was.
     showTheme(savedTheme());
     timeNotices();
     localise();
