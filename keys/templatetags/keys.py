@@ -22,6 +22,7 @@ from keys.web.key_health import Finding
 from keys.web.listing import Listing, Place, listing
 
 ADDRESSES_IN_SIGHT = 3
+TITLE_IN_SIGHT = 24  # letters that a phone has room for
 
 register = template.Library()
 register.tags |= memoised.register.tags
@@ -80,6 +81,7 @@ def card(context: Context, shown: Listing) -> dict[str, Any]:
         "at": f"{_verbs(context)}{consumer.name}/",
         "name": consumer.name,
         "title": consumer.title,
+        "whole": consumer.title if len(consumer.title) > TITLE_IN_SIGHT else "",
         "label": consumer.label,
         "facts": told.consumer_facts(consumer),
         "can_rotate": bool(shown.live_total) and not consumer.unread_keys,
