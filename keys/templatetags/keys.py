@@ -105,6 +105,7 @@ def ready_requests(context: Context, key: ApiKey | None) -> dict[str, Any]:
         "masked": key.masked if key else "",
         "at": address_of(context, key) if key and context["can_reveal"] else "",
         "of": context.get("of", ""),
+        "for_staff": context.get("for_staff", ""),
     }
 
 
