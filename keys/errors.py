@@ -16,7 +16,7 @@ class ApiError(Exception):
     title: Text = _("The key service is unavailable")
     text: Text = _("The key service didn't respond as expected.")
     changed: Text = _("Nothing was changed.")
-    advice: Text = _("Your keys keep working. Try again in a minute.")
+    advice: Text = _("Existing keys keep working. Try again in a minute.")
     retry_after: int | None = None
     tells_all = False
     """True where the person needs no support: what is said is all there is to know, and the log knows no more."""
@@ -98,7 +98,7 @@ class RateLimited(ApiError):
 
     status = 429
     title = _("Too many requests")
-    text = _("To protect your keys, we limit how many you can show or change per minute.")
+    text = _("To protect the keys, we limit how many you can show or change per minute.")
     advice = ""
     tells_all = True
 
@@ -153,7 +153,7 @@ class ApiMisconfigured(ApiError):
 
     title = _("The portal isn't set up correctly")
     text = _("The portal can't sign in to the key service.")
-    advice = _("We've been notified. Your keys keep working. Try again later.")
+    advice = _("We've been notified. Existing keys keep working. Try again later.")
 
 
 class OddAnswer(ApiError):

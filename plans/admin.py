@@ -136,7 +136,7 @@ class PlanRequestAdmin(ReadOnly):
         may_change = request.user.has_perm("plans.change_planrequest")
         return bool(settings.PLANS != "off" and (may_change or super().has_view_permission(request, obj)))
 
-    @admin.display(description="")
+    @admin.display(description=_("Answer"))
     def answer_link(self, asked: PlanRequest) -> str:
         if asked.state != RequestState.OPEN:
             return ""

@@ -7,7 +7,7 @@ from django.contrib import admin
 from django.contrib.admin.options import IncorrectLookupParameters
 from django.contrib.admin.views.main import ChangeList
 from django.contrib.auth import get_user_model
-from django.core.exceptions import PermissionDenied
+from django.core.exceptions import PermissionDenied, ValidationError
 from django.core.paginator import Paginator
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponseBase
@@ -103,21 +103,24 @@ class PersonFilter(admin.SimpleListFilter):
     parameter_name = "person"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> Choices:
-        person = get_user_model().objects.filter(pk=self._pk).first()
-        return [(str(person.pk), person.email)] if person else []
+        return [(str(self._person.pk), self._person.email)] if self._person else []
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[AuditEvent]) -> QuerySet[AuditEvent]:
         if self.value() is None:
             return queryset
-        return queryset.filter(Q(user_id=self._pk) | Q(staff_id=self._pk))
+        return queryset.filter(Q(user=self._person) | Q(staff=self._person)) if self._person else queryset.none()
 
     def has_output(self) -> bool:
         return self.value() is not None
 
-    @property
-    def _pk(self) -> int:
-        said = str(self.used_parameters.get(self.parameter_name) or "")
-        return int(said) if said.isascii() and said.isdigit() and len(said) < 19 else 0
+    @cached_property
+    def _person(self) -> Any:
+        """The person that the address names, by a number here, by a UUID in another project; None if it is nobody."""
+        said: Any = self.value()
+        try:
+            return get_user_model().objects.filter(pk=said).first()
+        except (ValueError, ValidationError):
+            return None
 
 
 class EventList(ChangeList):

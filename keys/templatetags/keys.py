@@ -23,6 +23,7 @@ from keys.web.key_health import Finding
 from keys.web.listing import Listing, Place, listing
 
 ADDRESSES_IN_SIGHT = 3
+TITLE_IN_SIGHT = 24  # letters that a phone has room for
 
 register = template.Library()
 register.tags |= memoised.register.tags
@@ -89,6 +90,7 @@ def card(context: Context, shown: Listing) -> dict[str, Any]:
         "at": f"{_verbs(context)}{consumer.name}/",
         "name": consumer.name,
         "title": consumer.title,
+        "whole": consumer.title if len(consumer.title) > TITLE_IN_SIGHT else "",
         "label": consumer.label,
         "facts": told.consumer_facts(consumer),
         "can_rotate": bool(shown.live_total) and not consumer.unread_keys,
@@ -112,6 +114,7 @@ def ready_requests(context: Context, key: ApiKey | None) -> dict[str, Any]:
         "masked": key.masked if key else "",
         "at": address_of(context, key) if key and context["can_reveal"] else "",
         "of": context.get("of", ""),
+        "for_staff": context.get("for_staff", ""),
     }
 
 

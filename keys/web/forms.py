@@ -200,7 +200,7 @@ class ExpiryForm(ZonedForm):
 
 
 class CreateForm(ExpiryForm):
-    label = label_field(_("Where you use the key, such as “Production server”."))
+    label = label_field(_("Where the key is used, such as “Production server”."))
     field_order: Sequence[str] = ("label", "ends", "ends_on")
 
 

@@ -46,9 +46,12 @@ def is_colleague_elsewhere(request: Request) -> bool:
 
 
 def render_here(request: HttpRequest, template: str, context: dict[str, Any], status: int = 200) -> HttpResponse:
-    """Render a whole page in the site's own template: Django admin has one under the same name."""
+    """Render a whole page in the site's own template: Django admin has one under the same name.
+
+    Partials that both have know from `for_staff` that the keys are not the reader's.
+    """
     if in_admin(request):
-        partial = context.get("partial")
-        context = admin.site.each_context(request) | context | {"partial": [f"admin/{partial}", partial]}
+        own = {"partial": [f"admin/{context.get('partial')}", context.get("partial")], "for_staff": True}
+        context = admin.site.each_context(request) | context | own
         template = f"admin/{template}"
     return render(request, template, context, status=status)

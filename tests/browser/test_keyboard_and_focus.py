@@ -369,6 +369,21 @@ def test_after_a_deletion_the_focus_is_on_the_next_key(anns_page: Page, sandbox:
     expect(anns_page.locator("#consumer-acme")).to_be_focused()
 
 
+@pytest.mark.parametrize("name", ["Keep until…", "Expire now"])
+def test_the_focus_is_on_the_button_that_was_pressed(anns_page: Page, name: str) -> None:
+    """Also in browsers that give no focus to what is pressed, as Safari, and of two buttons with one address."""
+    anns_page.get_by_role("button", name="Rotate").first.click()
+    anns_page.get_by_role("button", name="Rotate key").click()
+    anns_page.get_by_role("link", name="Done").click()
+    button = anns_page.locator("[data-old]").get_by_role("button", name=name)
+    expect(button).to_be_visible()
+    button.evaluate("button => { document.activeElement.blur(); button.click() }")
+    expect(anns_page.get_by_role("dialog").get_by_role("link", name="Cancel")).to_be_visible()
+    anns_page.keyboard.press("Escape")
+    expect(anns_page.get_by_role("dialog")).to_be_hidden()
+    expect(button).to_be_focused()
+
+
 def test_a_mistake_is_where_the_focus_goes(anns_page: Page) -> None:
     anns_page.get_by_role("button", name="Create key").click()
     dialog = anns_page.get_by_role("dialog")

@@ -367,6 +367,23 @@ def test_on_a_phone_four_keys_are_in_sight_and_buttons_fit_fingers(
     assert all(min(box["width"], box["height"]) >= 40 for box in pressed)
 
 
+@pytest.mark.parametrize("language", ["de", "es"])
+def test_a_long_name_makes_no_high_head(
+    language: str, open_page: Any, sign_in: Any, ann: Any, sandbox: Sandbox
+) -> None:
+    """Three dots stand for the rest, and a tooltip has it whole; a finger's higher buttons leave room for two lines."""
+    label = "Gesellschaft für Softwareentwicklung und Datenverarbeitung mbH & Co. KG, Niederlassung am Oberen Markt"
+    sandbox.add_consumer("acme", label=label, managers=["ann@acme.test"], keys=NINE[:1])
+    for width, has_touch, lines in ((1280, False, 1), (390, False, 1), (390, True, 2)):
+        page = open_page(locale=language, viewport={"width": width, "height": 844}, has_touch=has_touch, is_mobile=True)
+        sign_in(page, ann)
+        page.goto("/keys/")
+        assert page.locator("[data-consumer] header").bounding_box()["height"] <= 72
+        title = page.locator("[data-consumer] h2")
+        assert title.bounding_box()["height"] == 20 * lines
+        expect(title).to_have_attribute("title", label)
+
+
 def test_on_a_phone_every_verb_is_in_sight_without_javascript(
     open_page: Any, sign_in: Any, ann: Any, sandbox: Sandbox
 ) -> None:

@@ -66,7 +66,7 @@ def test_a_copied_request_holds_the_chosen_key_and_the_page_never_does(
         quickstart.get_by_label("Key", exact=True).select_option(label=f"{key['description']} ••••{key['key'][-4:]}")
         expect(request(quickstart, "curl")).to_contain_text(f"••••••••{key['key'][-4:]}")
         quickstart.get_by_role("button", name="Copy").click()
-        expect(page.get_by_text("with your key in it")).to_be_visible()
+        expect(page.get_by_text("with the key in it")).to_be_visible()
         copied = clipboard(page)
         assert copied.startswith("curl ")
         assert FULL_KEY.findall(copied) == [key["key"]]
@@ -75,7 +75,7 @@ def test_a_copied_request_holds_the_chosen_key_and_the_page_never_does(
     tab(quickstart, "Python").focus()
     page.keyboard.press("Space")
     quickstart.get_by_role("button", name="Copy").click()
-    expect(page.get_by_text("with your key in it")).to_be_visible()
+    expect(page.get_by_text("with the key in it")).to_be_visible()
     assert clipboard(page).startswith("import requests")
 
 

@@ -268,7 +268,7 @@ def test_a_text_to_hand_over_goes_to_the_clipboard(sams_page: Page, sandbox: San
     link(page, "CI").click()
     page.get_by_text("Docker", exact=True).click()
     page.locator(".snippet:visible").get_by_role("button", name="Copy").first.click()
-    expect(page.get_by_role("status").first).to_have_text("Text copied, with your key in it.")
+    expect(page.get_by_role("status").first).to_have_text("Text copied, with the key in it.")
     assert ci["key"] in page.evaluate("navigator.clipboard.readText()")
     assert not FULL_KEY.search(page.content())
 

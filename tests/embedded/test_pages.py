@@ -21,6 +21,13 @@ for one in Session.objects.all():
     session["proved_at"] = 0
     session.save()
 """
+NAMES_AND_IDS = """
+import django
+django.setup()
+from django.contrib.auth import get_user_model
+for person in get_user_model().objects.all():
+    print(person.username, person.pk)
+"""
 with_and_without_htmx = pytest.mark.parametrize("htmx", [True, False], ids=["htmx", "plain"])
 
 
@@ -189,6 +196,17 @@ def test_colleagues_work_in_django_admin(host: Host, acme: Sandbox):
     assert host.get("sam", "/admin/").status_code == 200
     refused = host.get("ann", "/admin/keys/consumers/production/")
     assert refused.headers["Location"].startswith("/admin/login/")
+
+
+def test_the_audit_log_is_filtered_by_a_person_whose_id_is_no_number(host: Host, acme: Sandbox):
+    host.post("ann", f"{first_key(acme)[0]}reveal/")
+    people = dict(line.split() for line in host.run("-c", NAMES_AND_IDS).splitlines())
+    log = "/admin/keys/auditevent/?person="
+    assert 'id="result_list"' in host.get("sam", log + people["ann"]).text
+    for nobody in (people["mallory"], people["ann"][:-1], "1"):
+        answer = host.get("sam", log + nobody)
+        assert answer.status_code == 200
+        assert "result_list" not in answer.text
 
 
 def test_whoever_is_staff_of_the_host_gets_the_page_as_anybody(host: Host, acme: Sandbox):

@@ -27,6 +27,7 @@ from tests.helpers.stage import (
     fault,
     fill,
     follow,
+    held,
     send,
     setting,
     state,
@@ -305,7 +306,7 @@ DIALOG = "#dialog form"
 NEW_KEY = "#dialog [data-guard]"
 NOTICE, TROUBLE = "#notices [data-notice=success]", "#notices [data-error]"
 ADD = "main form:has([name=action_add])"
-SLOW = fault("GET", "*", "delay", seconds=5)
+EARLY = "#dialog[open] [data-skeleton]"
 DOWN = fault("*", "*", "status", status=503, times=0)
 ODDLY = fault("GET", "*", "odd_object", times=0)
 PATCH_FAILS = fault("PATCH", "*", "status", status=500)
@@ -404,6 +405,8 @@ MANAGER = Scene(
         state("rename", KEYS, verb("rename")),
         state("renamed", fill(f"{DIALOG} [name=label]", "Server"), ask(DIALOG, NOTICE)),
         state("rename-consumer", KEYS, ask(by("/acme/rename/"))),
+        state("early", KEYS, held("/acme/rename/"), ask(by("/acme/rename/"), EARLY)),
+        state("early-panel", KEYS, held(r"/acme/key_\w+/(\?|$)"), click(f"{ROW} strong a"), click(f"{EARLY} h2")),
         state("delete", KEYS, verb("delete")),
         state("delete-last", KEYS, ask(by("/delete/", "[data-consumer=globex] [data-key]"))),
         state("new-key", KEYS, verb("rotate"), ask(DIALOG, NEW_KEY)),
@@ -435,7 +438,7 @@ CROWD = Scene(
         state("last-page", at("/keys/production/?page=2")),
         state("found", at("/keys/production/?find=team-7")),
         state("nothing-found", at("/keys/production/?find=nobody")),
-        state("slow", KEYS, SLOW, click(".segments a[href$='/preview/']"), click("[data-skeleton]")),
+        state("slow", KEYS, held("/preview/"), click(".segments a[href$='/preview/']"), click("[data-skeleton]")),
     ),
     person=ANN,
     prepare=many_consumers,

@@ -3,6 +3,7 @@
 Steps name addresses and forms, never words: so the same table serves every language.
 """
 
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -135,6 +136,15 @@ def ask(form: str, sees: str = "#dialog[open] #dialog-title") -> Step:
     def step(stage: Stage) -> None:
         _submit(stage, form)
         stage.page.locator(sees).first.wait_for()
+
+    return step
+
+
+def held(address: str) -> Step:
+    """Let nothing answer at addresses of this pattern, as long as the page stays."""
+
+    def step(stage: Stage) -> None:
+        stage.page.route(re.compile(address), lambda route: None)
 
     return step
 

@@ -90,7 +90,7 @@
 
   /* The dialog */
 
-  let opener = null; // What the dialog was opened from: {action, consumer, neighbour}, and the key made in it.
+  let opener = null; // What the dialog was opened from: {part, action (should part be drawn anew), consumer, neighbour}, and the key made in it.
   let isStale = false; // An answer was about something that this page does not show yet.
 
   /** A new key that was neither copied nor dismissed on purpose. */
@@ -140,7 +140,7 @@
     return part.getAttribute("formaction") ?? (part.form ?? part).getAttribute("action");
   }
 
-  const used = () => [...document.querySelectorAll("button:not([data-of-key])")].find((one) => opener?.action && address(one) === opener.action);
+  const used = () => opener?.part.isConnected ? opener.part : [...document.querySelectorAll("button:not([data-of-key])")].find((one) => opener?.action && address(one) === opener.action);
 
   /** To the key just made, or the button that was used; else to the next row, to its consumer, or to the page. */
   function restoreFocus(isLost = opener) {
@@ -168,7 +168,7 @@
     if (part.closest("dialog") || !part.matches("form, [formaction], [data-key] [name=ask], a")) return;
     const row = part.closest("[data-key]");
     opener = {
-      action: address(part),
+      part: part.querySelector("button") ?? part, action: address(part),
       consumer: part.closest("[data-consumer]")?.dataset.consumer,
       neighbour: (part.href ? row : (row?.nextElementSibling ?? row?.previousElementSibling))?.id,
     };
