@@ -69,9 +69,7 @@
   function go(step) {
     const rows = [...document.querySelectorAll("[data-key]")].filter((row) => row.checkVisibility());
     const here = rows.indexOf(document.activeElement.closest("[data-key]"));
-    const next = here < 0 && step < 0 ? rows.length - 1 : here + step;
-    rows[next]?.focus();
-    rows[next]?.scrollIntoView({ block: "nearest" });
+    rows[here < 0 && step < 0 ? rows.length - 1 : here + step]?.focus();
   }
 
   const SHORTCUTS = {
