@@ -26,6 +26,7 @@ ID = re.compile(r"[A-Za-z0-9_-]{1,128}")
 VALUE = re.compile(r"[!-~]{1,512}")
 Dates = tuple[datetime, datetime | None]
 """When a key was made, and when it ends."""
+NUMBER = re.compile(r"\d+")
 LEAP_SECOND = re.compile(r"(T\d\d:\d\d:)60(\.\d+)?")
 
 
@@ -242,8 +243,7 @@ class Consumer:
     @property
     def place(self) -> tuple[str, str]:
         """Natural sort key: by title, Team 2 before Team 10."""
-        padded = re.sub(r"\d+", lambda number: number[0].zfill(12), self.title.casefold())
-        return padded, self.name
+        return NUMBER.sub(_padded, self.title.casefold()), self.name
 
     @property
     def live_keys(self) -> list[ApiKey]:
@@ -387,6 +387,10 @@ class NewConsumer:
     managers: tuple[Mapping[str, str], ...] | tuple[str, ...]
     tags: Mapping[str, str] = field(default_factory=dict)
     metadata: Mapping[str, Any] = field(default_factory=dict)
+
+
+def _padded(number: re.Match[str]) -> str:
+    return number[0].zfill(12)
 
 
 def newest_first(keys: Iterable[ApiKey]) -> tuple[ApiKey, ...]:

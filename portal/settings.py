@@ -224,7 +224,8 @@ MIDDLEWARE = [
 ]
 TEMPLATES = [
     {
-        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "NAME": "django",
+        "BACKEND": "portal.backends.templates.Engine",
         "DIRS": [BASE_DIR / "templates"],
         "OPTIONS": {
             "loaders": [

@@ -2,13 +2,11 @@
 
 import re
 from collections.abc import Iterable
-from functools import lru_cache
 from typing import Any
 
 from django import template
 from django.template import Context
 from django.templatetags.static import static
-from django.urls import reverse
 from django.utils.html import format_html, format_html_join, strip_tags
 from django.utils.safestring import SafeString
 
@@ -162,12 +160,8 @@ def rows(context: Context, keys: ApiKey | Iterable[ApiKey], value: str = "") -> 
 
 def _verbs(context: Context) -> str:
     """URL prefix of all verbs in the environment, which is the page of it."""
-    return _prefix(context["environment"], memoised.here_in(context))
-
-
-@lru_cache(maxsize=64)
-def _prefix(environment: str, here: memoised.Here) -> str:
-    return reverse("keys:consumer", args=[environment, "x"], current_app=here.app).removesuffix("x/")
+    consumer = memoised.address("keys:consumer", (context["environment"], "x"), memoised.here_in(context))
+    return consumer.removesuffix("x/")
 
 
 @register.simple_tag

@@ -179,14 +179,14 @@ class AddressNode(Node):
     def render(self, context: Context) -> str:
         args = tuple(arg.resolve(context) for arg in self.args)
         try:
-            address = _address(self.view_name, args, here_in(context))
+            found = address(self.view_name, args, here_in(context))
         except NoReverseMatch:
             if not self.asvar:
                 raise
-            address = ""
+            found = ""
         if not self.asvar:
-            return conditional_escape(address) if context.autoescape else address
-        context[self.asvar] = address
+            return conditional_escape(found) if context.autoescape else found
+        context[self.asvar] = found
         return ""
 
 
@@ -199,7 +199,8 @@ def _app(context: Context) -> str | None:
 
 
 @lru_cache(maxsize=1024)
-def _address(view: str, args: tuple[Any, ...], here: Here) -> str:
+def address(view: str, args: tuple[Any, ...], here: Here) -> str:
+    """URL of a view there, with what stands in it."""
     return reverse(view, args=args, current_app=here.app)
 
 

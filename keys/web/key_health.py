@@ -11,7 +11,8 @@ from keys.conf import settings
 from keys.times import in_words
 from keys.types import ApiKey, Consumer, Dates
 
-Rule = Callable[[datetime, datetime | None, datetime], bool]
+Rule = Callable[[datetime, datetime | None], bool]
+"""True if a finding is about a key that was made then, and ends then."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,28 +29,32 @@ def findings(consumers: Iterable[Consumer]) -> list[Finding]:
     keys = [dates for consumer in consumers for dates in consumer.open_dates]
     found = []
     for name, (rule, words) in RULES.items():
-        if worth_a_look := [(made, ends) for made, ends in keys if rule(made, ends, now)]:
+        concerns = rule(now)
+        if worth_a_look := [dates for dates in keys if concerns(*dates)]:
             found.append(Finding(name, words(worth_a_look, now)))
     return found
 
 
 def concerned(name: str, consumer: Consumer) -> tuple[ApiKey, ...]:
     """The keys of a consumer that a finding of this name is about."""
-    rule, now = RULES[name][0], timezone.now()
-    return tuple(key for key in consumer.open_keys if rule(key.created_on, key.expires_on, now))
+    concerns = RULES[name][0](timezone.now())
+    return tuple(key for key in consumer.open_keys if concerns(key.created_on, key.expires_on))
 
 
-def _ends_soon(_made: datetime, ends: datetime | None, now: datetime) -> bool:
-    return ends is not None and ends <= now + timedelta(days=settings.KEYS_WARN_DAYS)
+def _ends_soon(now: datetime) -> Rule:
+    last = now + timedelta(days=settings.KEYS_WARN_DAYS)
+    return lambda _made, ends: ends is not None and ends <= last
 
 
-def _is_endless(_made: datetime, ends: datetime | None, _now: datetime) -> bool:
-    return ends is None and settings.KEYS_WARN_ENDLESS
+def _is_endless(_now: datetime) -> Rule:
+    is_told = bool(settings.KEYS_WARN_ENDLESS)
+    return lambda _made, ends: is_told and ends is None
 
 
-def _is_old(made: datetime, _ends: datetime | None, now: datetime) -> bool:
+def _is_old(now: datetime) -> Rule:
     days = settings.KEYS_WARN_OLD_DAYS
-    return days > 0 and now - made > timedelta(days=days)
+    age = timedelta(days=days)
+    return lambda made, _ends: days > 0 and now - made > age
 
 
 def _soon_words(keys: list[Dates], now: datetime) -> str:
@@ -69,7 +74,7 @@ def _old_words(keys: list[Dates], _now: datetime) -> str:
     return words % {"number": len(keys), "days": settings.KEYS_WARN_OLD_DAYS}
 
 
-RULES: dict[str, tuple[Rule, Callable[[list[Dates], datetime], str]]] = {
+RULES: dict[str, tuple[Callable[[datetime], Rule], Callable[[list[Dates], datetime], str]]] = {
     "soon": (_ends_soon, _soon_words),
     "endless": (_is_endless, _endless_words),
     "old": (_is_old, _old_words),

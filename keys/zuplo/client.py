@@ -351,7 +351,11 @@ def read_entry(data: Any) -> Consumer | Unread:
 
 def _listed_entry(data: Any) -> Consumer | Unread:
     """The same, read only as far as one needs to tell whose it is: a page shows few of a long list."""
-    return _entry(data, lambda data: Consumer.listed(data, read_consumer))
+    return _entry(data, _listed_consumer)
+
+
+def _listed_consumer(data: Any) -> Consumer:
+    return Consumer.listed(data, read_consumer)
 
 
 def _entry(data: Any, read: Callable[[Any], Consumer]) -> Consumer | Unread:

@@ -1,8 +1,15 @@
-"""Template loader: pages without the indentation of their templates and their last newlines, a fiftieth of a page."""
+"""Template engine: Django's, without indents and last newlines, a fiftieth of a page, and without what pages leave.
+
+A context of Django's holds itself, and with it all that a page is about, until the garbage collector comes by: of
+somebody with a thousand consumers some megabytes.
+"""
 
 import re
+from typing import Any
 
-from django.template import Origin
+from django.template import Origin, TemplateDoesNotExist
+from django.template.backends import django
+from django.template.context import make_context
 from django.template.loaders import filesystem
 
 KEPT_OR_INDENT = re.compile(
@@ -17,3 +24,21 @@ class Loader(filesystem.Loader):
         if not origin.name.endswith(".html"):
             return contents
         return KEPT_OR_INDENT.sub(lambda found: found[1] or "", contents).rstrip()
+
+
+class Template(django.Template):
+    """One that lets go of what it was given as soon as it is drawn."""
+
+    def render(self, context: Any = None, request: Any = None) -> Any:
+        used = make_context(context, request, autoescape=self.backend.engine.autoescape)
+        try:
+            return self.template.render(used)
+        except TemplateDoesNotExist as missing:
+            django.reraise(missing, self.backend)
+        finally:
+            used.dicts.clear()
+
+
+class Engine(django.DjangoTemplates):
+    def get_template(self, template_name: str) -> Template:
+        return Template(super().get_template(template_name).template, self)

@@ -16,10 +16,10 @@ from tests.helpers.scenes import ANN, some_keys
 pytestmark = pytest.mark.processes
 
 REQUESTS_AT_MOST = 9
-ALL_AT_MOST = 65_000  # headers included
+ALL_AT_MOST = 62_500  # headers included
 STYLE_AT_MOST = 8_500  # these three without what headers weigh
 SCRIPT_AT_MOST = 7_250
-FONT_AT_MOST = 22_000
+FONT_AT_MOST = 21_000
 SETTINGS = """
 from pathlib import Path
 from portal.settings import *

@@ -1,6 +1,8 @@
 """The tags of the portal's templates: what stands in a template is looked up once, and for each language."""
 
+import gc
 import re
+import weakref
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -8,6 +10,7 @@ from pathlib import Path
 import pytest
 from django.contrib.auth.models import AnonymousUser
 from django.template import Context, Engine, engines
+from django.test import RequestFactory
 from django.urls import NoReverseMatch, resolve, reverse
 from django.utils import translation
 from django.utils.html import escape
@@ -169,3 +172,20 @@ def loaded(path: Path) -> set[str]:
 
 def is_of_keys(path: Path) -> bool:
     return bool({"keys", "plans"} & {*path.relative_to(TEMPLATES.parent).parts[1:-1]})
+
+
+def test_what_a_page_is_about_is_let_go_as_soon_as_it_is_drawn(rf: RequestFactory) -> None:
+    class Subject:
+        pass
+
+    request = rf.get("/")
+    request.user, request.visit, request.reference = AnonymousUser(), None, ""
+    subject = Subject()
+    gone = weakref.ref(subject)
+    gc.disable()
+    try:
+        assert engines["django"].get_template("keys/_copy_by_hand.html").render({"subject": subject}, request)
+        del subject
+        assert gone() is None
+    finally:
+        gc.enable()
