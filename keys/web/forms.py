@@ -310,7 +310,6 @@ class ManagerForm(OnceForm):
 
 
 class AccessRequestForm(forms.Form):
-    bound_field_class = MistakenField
     consumer = WordsField(
         label=_("Consumer name, or last 4 characters of a key"),
         max_length=128,

@@ -6,12 +6,16 @@ from urllib.parse import urlencode
 
 import pytest
 from allauth.mfa.models import Authenticator
+from django.contrib.auth import login
+from django.contrib.sessions.backends.db import SessionStore
 from django.core import mail
 from django.core.cache import cache
 from django.test import Client
+from django.urls import include, re_path, resolve
 
-from keys.access import Actor, is_fresh
+from keys.access import PROVED_AT, Actor, is_fresh
 from keys.models import WISHES, Action, AuditEvent
+from keys.web.actor import prove_by_signing_in
 from portal.accounts import step_up
 from tests.helpers.people import STEP_UP, STEP_UP_CODE, WRONG, code_of_app, last_code, passes, sign_in, signed_in_as
 from tests.helpers.verbs import FULL_KEY, PEOPLE, VERBS, Verb, acme, by_action
@@ -64,6 +68,16 @@ def test_whoever_hijacks_an_account_has_proved_nothing_about_it(sandbox, ann, cl
     answer = client.post(reveal)
     assert answer["Location"].startswith("/accounts/step-up/")
     assert key["key"] not in answer.text
+
+
+@pytest.mark.parametrize(("name", "is_proof"), [("hijack/acquire/", False), ("hijack/release/", False), ("in/", True)])
+def test_neither_the_beginning_nor_the_end_of_a_hijack_is_a_proof(name, is_proof, ann, rf):
+    """Its end signs the colleague in again: whoever has a session of theirs would renew the proof by it."""
+    request = rf.post(f"/{name}")
+    request.session = SessionStore()
+    request.resolver_match = resolve(request.path, (re_path("hijack/", include("hijack.urls")), re_path("in/", login)))
+    prove_by_signing_in(request=request, user=ann)
+    assert (PROVED_AT in request.session) is is_proof
 
 
 @every_verb

@@ -3,6 +3,7 @@
 import json
 import threading
 from http.server import BaseHTTPRequestHandler
+from urllib.parse import urlencode
 
 import pytest
 from bs4 import BeautifulSoup
@@ -195,6 +196,17 @@ def test_it_needs_the_same_proof_as_a_reveal(gateway: Gateway, key: dict, ann_cl
     passes(ann_client, proof=121)
     response = tried(ann_client, key)
     assert response["HX-Redirect"] == "/accounts/step-up/?next=%2Fkeys%2Fproduction%2F%23key-" + key["id"]
+    assert gateway.heard == []
+
+
+def test_the_proof_leads_back_to_the_keys_page_if_it_was_tried_there(
+    gateway: Gateway, key: dict, ann_client: Client
+) -> None:
+    page = f"/keys/production/acme/{key['id']}/"
+    form = BeautifulSoup(ann_client.get(page).content, "html.parser").select_one("#act")
+    sent = {field["name"]: field["value"] for field in form.select("input")}
+    passes(ann_client, proof=121)
+    assert tried(ann_client, key, **sent)["HX-Redirect"] == f"/accounts/step-up/?{urlencode({'next': page})}"
     assert gateway.heard == []
 
 

@@ -249,7 +249,7 @@
   /* What htmx tells */
 
   document.addEventListener("htmx:confirm", (event) => event.target.matches("button") && isBusy(event.target) && event.preventDefault());
-  document.addEventListener("htmx:configRequest", ({ detail }) => detail.elt.matches("button:is([hx-get=''], [hx-post=''])") && (detail.path = address(detail.elt)));
+  document.addEventListener("htmx:configRequest", ({ detail }) => detail.elt.matches("[form=ask], [form=act], [data-key] [name=ask]") && (detail.path = address(detail.elt)));
   document.addEventListener("htmx:beforeRequest", ({ detail }) => {
     if (detail.elt.matches("button")) setBusy(detail.elt);
     rememberOpener(detail.elt);
