@@ -22,7 +22,7 @@ class Change:
     `is_withheld` says that there is a value, which this person may not see. `unended` are old keys that a rotation
     could not end, and when each was to end. Of keys that were rotated one by one `made` are the new ones, and `left`
     those that were not reached. `is_gone` says that what was made was deleted, or undone, since. `is_mailed` is False
-    where the invitation that goes with it could not be sent.
+    where the invitation that goes with it could not be sent, and None where that is not known.
     """
 
     event: AuditEvent
@@ -35,7 +35,7 @@ class Change:
     left: tuple[ApiKey, ...] = ()
     is_withheld: bool = False
     is_gone: bool = False
-    is_mailed: bool = True
+    is_mailed: bool | None = None
 
     @property
     def has_ended_old(self) -> bool:

@@ -26,10 +26,7 @@ def actor_of(request: HttpRequest) -> Actor:
 
 
 def by_email(request: HttpRequest) -> Actor:
-    """The user of `django.contrib.auth`, with one address at most, seen from the address of the connection.
-
-    django-hijack signs in as the customer, which proves nothing of who is at the keyboard.
-    """
+    """The user of `django.contrib.auth`, with one address at most, seen from the address of the connection."""
     user: Any = request.user
     email, staff = getattr(user, user.get_email_field_name(), ""), getattr(request, "staff", None)
     is_colleague = staff is not None and staff.user_id == user.pk  # who goes by permissions alone
@@ -39,7 +36,7 @@ def by_email(request: HttpRequest) -> Actor:
         emails=(email,) if is_proved else (),
         address=request.META.get("REMOTE_ADDR", ""),
         reference=getattr(request, "reference", ""),
-        proved_at=None if getattr(user, "is_hijacked", False) else proved_at(request),
+        proved_at=proved_at(request),
         staff=staff,
     )
 
@@ -62,7 +59,10 @@ def prove(request: HttpRequest) -> None:
 
 @receiver(user_logged_in)
 def prove_by_signing_in(request: HttpRequest | None, **_facts: Any) -> None:
-    """Record a proof, except of django-hijack, which signs in as somebody, and back, without asking for anything."""
+    """Record a proof, except of django-hijack, which signs in as somebody, and back, without asking for anything.
+
+    What was proved before is gone by then, as Django begins another session for another user.
+    """
     match = getattr(request, "resolver_match", None)
     if request is not None and hasattr(request, "session") and not (match and "hijack" in match.app_names):
         prove(request)

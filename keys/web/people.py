@@ -5,6 +5,7 @@ from dataclasses import replace
 from django.contrib import messages
 from django.http import HttpResponse, HttpResponseRedirect
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_POST, require_safe
 from django_htmx.http import HttpResponseClientRedirect
 
@@ -22,6 +23,13 @@ from keys.web.decorators import allowed, with_keyring
 from keys.web.forms import AccessRequestForm, ManagerForm, OnceForm
 from keys.web.portal_or_admin import page_of
 
+INVITED = {
+    True: gettext_lazy("%(email)s has access now. We've emailed an invitation."),
+    False: gettext_lazy("%(email)s has access now, but the invitation couldn't be sent."),
+    None: gettext_lazy("%(email)s has access now."),
+}
+"""Notice for whoever gave access, by whether the invitation was mailed; None after a form that was sent again."""
+
 
 @require_safe
 @with_keyring
@@ -38,10 +46,7 @@ def add(request: Request, ring: KeyRing, name: str) -> HttpResponse:
     if form.is_valid():
         email = form.cleaned_data["email"]
         change = ring.add_manager(name, email, token=form.cleaned_data["token"])
-        notice = _("%(email)s has access now. We've emailed an invitation.")
-        if not change.is_mailed:
-            notice = _("%(email)s has access now, but the invitation couldn't be sent.")
-        return changed_response(request, ring, change, notice % {"email": email})
+        return changed_response(request, ring, change, INVITED[change.is_mailed] % {"email": email})
     return _dialog_of_people(request, ring, ring.consumer(name), form)
 
 

@@ -51,25 +51,6 @@ def test_every_verb_needs_it_but_new_labels_and_what_no_person_does():
     assert set(Action) - WISHES.keys() == free
 
 
-def test_whoever_hijacks_an_account_has_proved_nothing_about_it(sandbox, ann, client_of, settings):
-    """As in a host project with django-hijack, which signs in as the customer: that is a sign-in like any other."""
-    place = settings.MIDDLEWARE.index("portal.accounts.middleware.RequireStepUp")
-    middleware = [*settings.MIDDLEWARE]
-    middleware.insert(place, "hijack.middleware.HijackUserMiddleware")
-    settings.MIDDLEWARE, settings.HIJACK_INSERT_BEFORE = middleware, None
-    settings.KEYS_ACTOR, settings.KEYS_EMAIL_IS_VERIFIED = "keys.web.actor.by_email", lambda user: True
-    key = acme(sandbox)[0]
-    client = client_of(ann)
-    reveal = f"/keys/production/acme/{key['id']}/reveal/"
-    assert key["key"] in client.post(reveal).text
-    session = client.session
-    session["hijack_history"] = ["1"]
-    session.save()
-    answer = client.post(reveal)
-    assert answer["Location"].startswith("/accounts/step-up/")
-    assert key["key"] not in answer.text
-
-
 @pytest.mark.parametrize(("name", "is_proof"), [("hijack/acquire/", False), ("hijack/release/", False), ("in/", True)])
 def test_neither_the_beginning_nor_the_end_of_a_hijack_is_a_proof(name, is_proof, ann, rf):
     """Its end signs the colleague in again: whoever has a session of theirs would renew the proof by it."""

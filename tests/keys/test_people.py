@@ -463,6 +463,19 @@ def test_whether_it_was_mailed_is_said_of_the_invitation_alone(sandbox: Sandbox,
     assert ["zoe@acme.test"] in [message.to for message in mail.outbox]
 
 
+def test_of_a_form_sent_again_nobody_says_that_the_invitation_was_mailed(
+    sandbox: Sandbox, ann_client: Client, settings
+) -> None:
+    acme(sandbox)
+    settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
+    settings.EMAIL_HOST, settings.EMAIL_PORT = "127.0.0.1", 9
+    form = {"token": str(uuid.uuid4()), "email": "zoe@acme.test"}
+    assert "but the invitation couldn&#x27;t be sent." in ann_client.post(ADD, form, follow=True).text
+    again = ann_client.post(ADD, form, follow=True).text
+    assert "zoe@acme.test has access now." in again
+    assert "invitation" not in again
+
+
 def test_who_is_mailed_of_much_is_invited_again_all_the_same(sandbox: Sandbox, ann_client: Client, settings) -> None:
     """The limit of an hour is for what is done to keys; invitations have limits of their own."""
     settings.KEYS_CHANGES_PER_MINUTE = 1000
