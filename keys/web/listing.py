@@ -86,7 +86,8 @@ class Listing:
         words = ngettext("%(counter)s active key", "%(counter)s active keys", self.live_total) % live
         if not self.ended_total:
             return words
-        return f"{words}, {ngettext('%(counter)s expired', '%(counter)s expired', self.ended_total) % ended}"
+        expired = ngettext("%(counter)s expired", "%(counter)s expired", self.ended_total) % ended
+        return f"{words}, {expired}"
 
     def _page(self, number: int) -> str:
         return replace(self.place, page=number).query or "?page=1"

@@ -1,5 +1,6 @@
 """The catalogs hold every text in every language, and the portal reads what the translators wrote."""
 
+import ast
 import re
 import shutil
 import subprocess
@@ -65,6 +66,20 @@ def test_no_text_is_missing_from_the_catalogs(tmp_path: Path) -> None:
     for language in LANGUAGES:
         found = {entry.key for entry in written(source(language, tmp_path / "locale"))}
         assert found == {entry.key for entry in written(source(language))}, "run: make messages"
+
+
+@pytest.mark.parametrize("folder", ["keys", "plans", "portal"])
+def test_no_text_hides_inside_an_f_string(folder: str) -> None:
+    """Where gettext does not look: it would stay English, and be missing from no catalog."""
+    hidden = [
+        f"{path}: {ast.unparse(call)}"
+        for path in (settings.BASE_DIR / folder).rglob("*.py")
+        for string in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(string, ast.JoinedStr)
+        for call in ast.walk(string)
+        if isinstance(call, ast.Call) and re.search(r"^_$|gettext", ast.unparse(call.func))
+    ]
+    assert hidden == []
 
 
 def test_the_words_of_allauth_are_said_as_formally_as_ours() -> None:
