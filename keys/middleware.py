@@ -133,6 +133,7 @@ def error_response(request: Request, error: ApiError) -> HttpResponse:
         return page_not_found(request, error)
     tries_again = _seconds_to_next_try(request, error)
     context = {
+        "is_error": True,
         "title": error.title,
         "text": error.text,
         "changed": error.changed if request.method == "POST" else "",

@@ -80,6 +80,25 @@ def test_an_error_page_keeps_the_frame_of_the_site(address, status, ann, client_
         assert frame(response) == (True, named, True)
 
 
+@pytest.mark.parametrize(
+    ("address", "status", "strict"),
+    [
+        ("/keys/production/acme/x/reveal/", 404, False),
+        ("/nowhere", 404, False),
+        ("/keys/production/acme/x/reveal/", 403, True),
+    ],
+    ids=["a key of somebody else's", "no page", "without a token"],
+)
+def test_an_error_in_answer_to_a_form_keeps_it_too(address, status, strict, ann, client_of, sandbox) -> None:
+    response = client_of(ann, strict=strict).post(address)
+    assert (response.status_code, frame(response)) == (status, (True, "ann@acme.test", True))
+
+
+def test_an_outage_in_answer_to_a_form_keeps_it_too(ann_client: Client, settings: Settings) -> None:
+    response = ann_client.post("/keys/production/acme/x/reveal/")
+    assert (response.status_code, frame(response)) == (503, (True, "ann@acme.test", True))
+
+
 @pytest.mark.parametrize("address", ["/forbidden", "/accounts/inactive/"])
 def test_a_page_that_sends_people_to_support_leads_there(address: str, client: Client, settings: Settings) -> None:
     settings.ROOT_URLCONF, settings.PORTAL_SUPPORT_URL = "tests.helpers.failing_urls", "https://help.acme.test/"
