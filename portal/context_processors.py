@@ -27,6 +27,7 @@ def site(request: Request) -> dict[str, Any]:
         "has_providers": bool(settings.SOCIALACCOUNT_PROVIDERS),
         "support": request.visit,
         "reference": request.reference,
+        "is_error": False,
     }
     # Not "site": so allauth's pages call the row of django.contrib.sites.
     return named | {"portal": named, "at_keys": part == "keys", "at_plans": part == "plans"}

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from keys.conf import settings
+from keys.redaction import Secret
 
 LONGEST_NAME = 63  # the shortest of the limits: a label in the domain name system, which Kubernetes goes by
 
@@ -23,8 +24,8 @@ class Form:
     quote: Callable[[str], str]
     around: str
 
-    def text(self, value: str) -> str:
-        return self.around.format(variable=variable(), secret=secret_name(), key=self.quote(value))
+    def text(self, value: str) -> Secret:
+        return Secret(self.around.format(variable=variable(), secret=secret_name(), key=self.quote(value)))
 
     def preview(self, masked: str, variable: str, secret: str) -> str:
         """The text with a mask, which is in no need of quotes, in the place of the key."""
