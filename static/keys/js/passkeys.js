@@ -17,21 +17,10 @@ hidden field named credential. */
     return (await response.json()).request_options.publicKey;
   }
 
-  /** A passkey signs in by itself: it is kept on the device, which checks who is there. */
-  const asPasskey = (options) => ({
-    ...options,
-    authenticatorSelection: {
-      ...options.authenticatorSelection,
-      residentKey: "required",
-      requireResidentKey: true,
-      userVerification: "required",
-    },
-  });
-
   async function credentialFor(form) {
     const options = await optionsOf(form);
     return form.dataset.passkey === "create"
-      ? navigator.credentials.create({ publicKey: PublicKeyCredential.parseCreationOptionsFromJSON(asPasskey(options)) })
+      ? navigator.credentials.create({ publicKey: PublicKeyCredential.parseCreationOptionsFromJSON(options) })
       : navigator.credentials.get({ publicKey: PublicKeyCredential.parseRequestOptionsFromJSON(options) });
   }
 
