@@ -24,7 +24,10 @@ hidden field named credential. */
       : navigator.credentials.get({ publicKey: PublicKeyCredential.parseRequestOptionsFromJSON(options) });
   }
 
-  async function use(form) {
+  document.addEventListener("submit", async (event) => {
+    const form = event.target;
+    if (!form.matches("[data-passkey]")) return;
+    event.preventDefault();
     const trouble = form.querySelector(".passkey-trouble");
     trouble.hidden = true;
     try {
@@ -32,15 +35,9 @@ hidden field named credential. */
       form.submit();
     } catch {
       // Refused, timed out, or no such passkey: browsers do not say which.
-      window.portal.setIdle(form);
+      form.querySelector("button").ariaBusy = null;
       trouble.hidden = false;
     }
-  }
-
-  document.addEventListener("submit", (event) => {
-    if (!event.target.matches("[data-passkey]")) return;
-    event.preventDefault();
-    use(event.target);
   });
 
   document.addEventListener("DOMContentLoaded", () => {
