@@ -55,6 +55,7 @@ urlpatterns = [
         name="account_confirm_password_reset_code",
     ),
     path("accounts/2fa/webauthn/", RedirectView.as_view(pattern_name="mfa_index"), name="mfa_list_webauthn"),
+    path("accounts/2fa/webauthn/add/", views.AddPasskey.as_view(), name="mfa_add_webauthn"),
     path("accounts/mails/<str:token>/", views.more_mails, name="more_mails"),
     path("accounts/sessions/", views.devices, name="usersessions_list"),
     path("accounts/sessions/<int:pk>/end/", views.end_device, name="end_device"),

@@ -8,6 +8,7 @@ from typing import Any
 from allauth.account.adapter import get_adapter
 from allauth.account.models import EmailAddress
 from allauth.account.utils import get_next_redirect_url
+from allauth.mfa.webauthn.views import AddWebAuthnView
 from allauth.socialaccount.adapter import get_adapter as get_social_adapter
 from allauth.socialaccount.models import SocialAccount
 from allauth.usersessions.adapter import get_adapter as get_sessions_adapter
@@ -151,3 +152,14 @@ def delete(request: HttpRequest) -> HttpResponse:
 def _user(request: HttpRequest) -> User:
     user: Any = request.user
     return User.objects.get(pk=user.pk)
+
+
+class AddPasskey(AddWebAuthnView):
+    """Passkey options: kept on the device, so that it signs in by itself. allauth leaves that to a script."""
+
+    def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
+        context: dict[str, Any] = super().get_context_data(**kwargs)
+        options = context["js_data"]["creation_options"]["publicKey"]
+        wanted = {**options["authenticatorSelection"], "residentKey": "required", "requireResidentKey": True}
+        context["js_data"] = {"creation_options": {"publicKey": {**options, "authenticatorSelection": wanted}}}
+        return context

@@ -64,6 +64,11 @@ def half_way(email: str) -> Client:
     return client
 
 
+def test_a_passkey_is_asked_to_stay_on_the_device_and_to_check_its_holder(ann_client):
+    wanted = options_of(ann_client, ADD)["authenticatorSelection"]
+    assert (wanted["residentKey"], wanted["userVerification"]) == ("required", "required")
+
+
 def test_a_passkey_signs_in_by_itself(client, passkey):
     assert send(client, LOGIN, passkey.used(options_of(client, LOGIN))).headers["Location"] == "/keys/"
     assert signed_in_as(client) == "ann@acme.test"

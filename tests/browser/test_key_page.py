@@ -61,6 +61,17 @@ def test_a_key_is_revealed_and_hidden_in_the_panel(anns_page: Page, keys: list[d
     expect(button(panel, "Reveal")).to_be_focused()
 
 
+def test_a_key_revealed_on_its_page_can_be_hidden_by_the_next_press(
+    anns_page: Page, keys: list[dict[str, Any]]
+) -> None:
+    anns_page.goto(f"/keys/production/acme/{keys[0]['id']}/")
+    button(anns_page.locator("#key-card"), "Reveal").press("Enter")
+    expect(anns_page.get_by_text(keys[0]["key"])).to_be_visible()
+    expect(button(anns_page.locator("#key-card"), "Hide")).to_be_focused()
+    anns_page.keyboard.press("Enter")
+    expect(button(anns_page.locator("#key-card"), "Reveal")).to_be_focused()
+
+
 def test_a_change_from_the_panel_shows_in_the_list(anns_page: Page, keys: list[dict[str, Any]]) -> None:
     label(anns_page, keys[0]).click()
     button(anns_page.get_by_role("dialog", name="CI"), "Rename").click()

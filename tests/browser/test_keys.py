@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from django.test import Client
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Locator, Page, Route, expect
 
 from sandbox import Sandbox
 from tests.helpers.stage import choose
@@ -270,6 +270,52 @@ def test_a_key_that_was_deleted_in_another_tab_leaves_the_list_with_a_quiet_line
     expect(anns_page.get_by_text("never expires")).to_have_count(0)
     expect(anns_page.get_by_role("dialog")).to_be_hidden()
     expect(anns_page.get_by_role("alert")).to_have_count(0)
+
+
+@pytest.mark.parametrize("verb", ["Copy", "Reveal"])
+def test_a_button_that_is_at_work_asks_for_nothing_more(anns_page: Page, keys: list[dict[str, Any]], verb: str) -> None:
+    asked: list[Route] = []
+    anns_page.route(re.compile("/copy/|/reveal/"), lambda route: asked.append(route))
+    pressed = button(row(anns_page, keys[0]), verb)
+    pressed.evaluate("button => { button.click(); button.click(); }")
+    expect(pressed).to_have_attribute("aria-busy", "true")
+    asked[0].continue_()
+    expect(anns_page.locator("[data-revealed], [data-notice=success]")).to_be_visible()
+    expect(anns_page.locator("[aria-busy]")).to_have_count(0)
+    assert len(asked) == 1
+
+
+def test_the_enter_key_sends_a_form_once(anns_page: Page, sandbox: Sandbox) -> None:
+    asked: list[Route] = []
+    anns_page.route(
+        "**/create/", lambda route: asked.append(route) if route.request.method == "POST" else route.continue_()
+    )
+    button(anns_page, "Create key").click()
+    label = anns_page.get_by_role("dialog").get_by_label("Label")
+    label.fill("Staging")
+    label.press("Enter")
+    label.press("Enter")
+    asked[0].continue_()
+    expect(anns_page.get_by_role("heading", name="Your new key")).to_be_visible()
+    expect(anns_page.locator("[aria-busy]")).to_have_count(0)
+    assert len(asked) == 1
+    assert len(named(sandbox.keys("acme"), "Staging")) == 1
+
+
+def test_good_news_goes_by_itself_and_not_under_the_mouse(anns_page: Page, keys: list[dict[str, Any]]) -> None:
+    """Its time is an animation of the stylesheet; trouble has none."""
+    leaving = "document.getAnimations().filter((one) => one.animationName === 'leave')"
+    button(row(anns_page, keys[0]), "Copy").click()
+    notice = anns_page.locator("[data-notice=success]")
+    notice.hover()
+    anns_page.wait_for_function(f"{leaving}.length === 0")
+    anns_page.mouse.move(5, 5)
+    anns_page.wait_for_function(f"{leaving}.length === 1")
+    anns_page.evaluate(f"{leaving}[0].finish()")
+    expect(notice).to_have_count(0)
+    anns_page.evaluate("htmx.ajax('GET', '/nowhere/', '#main')")
+    expect(anns_page.get_by_role("alert")).to_be_visible()
+    assert anns_page.evaluate(f"{leaving}.length") == 0
 
 
 def test_on_paper_there_is_nothing_to_press(anns_page: Page, keys: list[dict[str, Any]]) -> None:

@@ -121,7 +121,7 @@ def test_a_browser_that_gives_no_passkey_is_told_so(page: Page) -> None:
     button(page, "Sign in with a passkey").click()
     expect(page.get_by_text("That didn't work.")).to_be_visible()
     expect(button(page, "Sign in with a passkey")).to_be_enabled()
-    assert page.locator("form[data-busy]").count() == 0
+    assert page.locator("form[data-passkey] [aria-busy]").count() == 0
 
 
 @pytest.mark.parametrize("path", ["/accounts/login/", "/accounts/2fa/webauthn/add/"])

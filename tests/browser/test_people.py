@@ -37,6 +37,8 @@ def test_a_colleague_gets_access_by_two_clicks(
     page.get_by_label("Email address").fill("zoe@acme.test")
     click(page.get_by_role("button", name="Give access"))
     expect(page.locator("[data-notice=success]")).to_contain_text("zoe@acme.test has access now")
+    if javascript:
+        expect(page.locator("[data-consumer=acme]").get_by_role("button", name="People")).to_be_focused()
     assert click.count == 2
     assert "zoe@acme.test" in [one["email"] for one in sandbox.consumer("acme")["managers"]]
 

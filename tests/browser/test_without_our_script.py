@@ -36,7 +36,7 @@ def fails_at_once(route: Route) -> None:
 
 def fails_later(route: Route) -> None:
     script = route.fetch().text()
-    middle = script.index('document.addEventListener("htmx:confirm"')
+    middle = script.index('document.addEventListener("htmx:configRequest"')
     route.fulfill(
         body=script[:middle] + 'throw new Error("in the middle");' + script[middle:], content_type="text/javascript"
     )

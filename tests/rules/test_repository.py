@@ -69,6 +69,14 @@ def test_templates_hold_no_script_or_style_of_their_own():
     assert hits == []
 
 
+def test_our_scripts_are_short_and_none_of_their_lines_is_long():
+    """Lines that the formatter of Python would break hide how much there is to read: nobody counts with them."""
+    scripts = {name: text.splitlines() for name, text in texts("static/keys/js/*").items()}
+    assert len(scripts) == 4
+    assert [f"{name}: {line}" for name, lines in scripts.items() for line in lines if len(line) > 120] == []
+    assert sum(len(lines) for lines in scripts.values()) <= 672
+
+
 def test_every_template_can_be_read():
     names = [name.partition("templates/")[2] for name in texts("templates/*", "portal/templates/*", "keys/templates/*")]
     assert names

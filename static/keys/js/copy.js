@@ -66,27 +66,21 @@ storage or in the history. Without this file the forms lead to a page to copy fr
   }
 
   /** Starts in the click itself: Safari gives the clipboard to nobody who waits first. */
-  async function toClipboard(promise) {
-    if (window.ClipboardItem) {
-      const blob = promise.then((text) => new Blob([text], { type: "text/plain" }));
-      blob.catch(() => {}); // Whoever waits for the promise itself hears of it.
-      try {
-        return await navigator.clipboard.write([new ClipboardItem({ "text/plain": blob })]);
-      } catch {} // Not every browser takes a promise.
-    }
-    return navigator.clipboard.writeText(await promise);
+  async function toClipboard(asked) {
+    const blob = asked.then(({ text }) => new Blob([text], { type: "text/plain" }));
+    blob.catch(() => {}); // Whoever waits for the key itself hears of it.
+    return navigator.clipboard.write([new ClipboardItem({ "text/plain": blob })]);
   }
 
   async function copyKey(button) {
     const asked = askForKey(button).then((key) => key && filled(button, key));
-    const copied = toClipboard(asked.then((ready) => ready?.text ?? Promise.reject())).then(() => true, () => false);
+    const copied = toClipboard(asked).then(() => true, () => false);
     try {
       const ready = await asked;
       if (!ready) return;
-      if (await copied) {
-        sayCopied(button);
-        say(word(ready.said));
-      } else copyByHand(ready.text);
+      if (!(await copied)) return copyByHand(ready.text);
+      sayCopied(button);
+      say(word(ready.said));
     } catch (problem) {
       if (problem instanceof Refusal) explain(problem.message);
       else say(word("noAnswer"), "error");
@@ -99,7 +93,7 @@ storage or in the history. Without this file the forms lead to a page to copy fr
     byHand.dataset.revealed = "";
     byHand.showModal();
     field.select();
-    startCountdowns();
+    count();
   }
 
   async function copyFrom(button) {
@@ -116,25 +110,17 @@ storage or in the history. Without this file the forms lead to a page to copy fr
 
   /* Revealed keys are masked again after a minute, and whenever nobody looks */
 
-  function startCountdowns() {
-    for (const element of document.querySelectorAll("[data-revealed]:not([data-counting])")) {
-      element.dataset.counting = "";
-      const end = Date.now() + SHOWN_FOR;
-      const tick = () => {
-        const isHidden = !element.isConnected || element.dataset.revealed === undefined;
-        const seconds = Math.ceil((end - Date.now()) / 1000);
-        if (seconds <= 0 && !isHidden) mask(element);
-        if (seconds <= 0 || isHidden) clearInterval(timer);
-        element.querySelector("[data-countdown]")?.replaceChildren(`${seconds} s`);
-      };
-      const timer = setInterval(tick, 1000);
-      tick();
+  function count() {
+    for (const element of document.querySelectorAll("[data-revealed]")) {
+      element.dataset.revealed ||= Date.now() + SHOWN_FOR;
+      const seconds = Math.ceil((element.dataset.revealed - Date.now()) / 1000);
+      element.querySelector("[data-countdown]").textContent = `${seconds} s`;
+      if (seconds <= 0) mask(element);
     }
   }
 
   function mask(element) {
     delete element.dataset.revealed;
-    delete element.dataset.counting;
     if (element === byHand) {
       byHand.querySelector("[data-value]").value = "";
       return byHand.close();
@@ -149,25 +135,24 @@ storage or in the history. Without this file the forms lead to a page to copy fr
 
   const maskAll = () => document.querySelectorAll("[data-revealed]").forEach(mask);
 
-  document.addEventListener("htmx:afterSettle", startCountdowns);
+  setInterval(count, 1_000);
+  document.addEventListener("htmx:afterSettle", count);
   document.addEventListener("visibilitychange", () => document.hidden && maskAll());
   window.addEventListener("pagehide", maskAll);
   byHand?.addEventListener("close", () => mask(byHand));
 
   /* What people do */
 
-  const atWork = new WeakSet();
-
+  // A second press does nothing, also in Django admin, where no site.js sees to it.
   document.addEventListener("submit", async (event) => {
     const button = event.submitter;
     if (!button?.matches("[data-copy]")) return;
     event.preventDefault();
-    if (atWork.has(button)) return;
-    atWork.add(button);
+    if (button.ariaBusy) return;
+    button.ariaBusy = "true";
     await copyKey(button);
-    atWork.delete(button);
-    window.portal?.setIdle(button.hasAttribute("formaction") ? button : event.target);
-  });
+    button.ariaBusy = null;
+  }, true);
 
   document.addEventListener("click", (event) => {
     const part = (selector) => event.target.closest(selector);

@@ -17,25 +17,17 @@ hidden field named credential. */
     return (await response.json()).request_options.publicKey;
   }
 
-  /** A passkey signs in by itself: it is kept on the device, which checks who is there. */
-  const asPasskey = (options) => ({
-    ...options,
-    authenticatorSelection: {
-      ...options.authenticatorSelection,
-      residentKey: "required",
-      requireResidentKey: true,
-      userVerification: "required",
-    },
-  });
-
   async function credentialFor(form) {
     const options = await optionsOf(form);
     return form.dataset.passkey === "create"
-      ? navigator.credentials.create({ publicKey: PublicKeyCredential.parseCreationOptionsFromJSON(asPasskey(options)) })
+      ? navigator.credentials.create({ publicKey: PublicKeyCredential.parseCreationOptionsFromJSON(options) })
       : navigator.credentials.get({ publicKey: PublicKeyCredential.parseRequestOptionsFromJSON(options) });
   }
 
-  async function use(form) {
+  document.addEventListener("submit", async (event) => {
+    const form = event.target;
+    if (!form.matches("[data-passkey]")) return;
+    event.preventDefault();
     const trouble = form.querySelector(".passkey-trouble");
     trouble.hidden = true;
     try {
@@ -43,15 +35,9 @@ hidden field named credential. */
       form.submit();
     } catch {
       // Refused, timed out, or no such passkey: browsers do not say which.
-      window.portal.setIdle(form);
+      form.querySelector("button").ariaBusy = null;
       trouble.hidden = false;
     }
-  }
-
-  document.addEventListener("submit", (event) => {
-    if (!event.target.matches("[data-passkey]")) return;
-    event.preventDefault();
-    use(event.target);
   });
 
   document.addEventListener("DOMContentLoaded", () => {

@@ -2,37 +2,33 @@
 "use strict";
 
 {
-  const NOTICE_FOR = 8_000;
   const SKELETON_AFTER = 200;
 
   const root = document.documentElement;
-  const dialog = () => document.getElementById("dialog");
-  const dialogBody = () => document.getElementById("dialog-body");
-  const word = (name) => document.getElementById("words").dataset[name];
+  const byId = (id) => document.getElementById(id);
+  const dialog = () => byId("dialog");
+  const dialogBody = () => byId("dialog-body");
+  const word = (name) => byId("words").dataset[name];
 
-  /* What this browser remembers; where storage is off, a choice lasts for the page */
-
-  function storage(use) {
+  /** What this browser remembers; where storage is off, a choice lasts for the page. */
+  function storage() {
     try {
-      return use(localStorage);
+      return localStorage ?? {};
     } catch {
-      return null;
+      return {};
     }
   }
 
-  const recall = (name) => storage((kept) => kept.getItem(name));
-  const remember = (name, value) => storage((kept) => kept.setItem(name, value));
+  const kept = storage();
 
-  /* Colours, of a phone's address bar too: as the system, light or dark; not kept as "theme", which is Django admin's */
+  /* Colours, of a phone's address bar too: as the system, light or dark; "theme" is the name of Django admin's own */
 
   const THEMES = ["system", "light", "dark"];
 
-  const savedTheme = () => THEMES.find((theme) => theme === recall("portal-theme")) ?? "system";
-
-  function showTheme(theme) {
+  function showTheme(theme = kept["portal-theme"] ?? "system") {
     if (theme !== "system") root.dataset.theme = theme;
     for (const button of document.querySelectorAll("[data-theme-switch]")) {
-      button.ariaLabel = button.title = button.dataset[`label${theme[0].toUpperCase()}${theme.slice(1)}`];
+      button.ariaLabel = button.title = button.dataset[theme];
     }
     for (const bar of document.querySelectorAll("[name=theme-color]")) {
       const asked = (bar.dataset.media ??= bar.media);
@@ -44,53 +40,42 @@
     const theme = THEMES[(THEMES.indexOf(root.dataset.theme ?? "system") + 1) % THEMES.length];
     delete root.dataset.theme;
     showTheme(theme);
-    remember("portal-theme", theme);
+    kept["portal-theme"] = theme;
   }
 
-  showTheme(savedTheme());
+  showTheme();
 
   /* Notices */
 
-  /** Where a message is seen and heard: everything behind an open dialog is neither. */
-  const notices = () => document.getElementById(dialog().open ? "dialog-notices" : "notices");
-
+  /** Where it is seen and heard: everything behind an open dialog is neither. */
   function show(notice) {
-    notices().replaceChildren(notice);
-    if (dialog().open) notice.scrollIntoView({ block: "nearest" });
-    timeNotices();
+    byId(dialog().open ? "dialog-notices" : "notices").replaceChildren(notice);
+    notice.scrollIntoView({ block: "nearest" });
   }
 
   /** The words are a text or an element. */
   function notify(words, level = "success") {
-    const notice = document.getElementById(`notice-${level}`).content.firstElementChild.cloneNode(true);
+    const notice = byId(`notice-${level}`).content.firstElementChild.cloneNode(true);
     if (words.nodeType) notice.querySelector("p").replaceWith(words);
     else notice.querySelector("p").textContent = words;
     show(notice);
   }
 
-  /** Take away good news after a while; errors stay until they are dismissed. */
-  function timeNotices() {
-    for (const notice of document.querySelectorAll("[data-notice]:not([data-notice=error], [data-timed])")) {
-      notice.dataset.timed = "";
-      const leave = () => (notice.matches(":hover, :focus-within") ? setTimeout(leave, NOTICE_FOR) : notice.remove());
-      setTimeout(leave, NOTICE_FOR);
-    }
-  }
-
-  /** Show the error inside an HTML answer: a notice as it is, a page's words as one. */
+  /** The error in an HTML answer: a notice as it is, the words of a page as one. */
   function notifyOf(html) {
     const error = new DOMParser().parseFromString(html, "text/html").querySelector("[data-error]");
-    if (error?.matches("[data-notice]")) show(document.importNode(error, true));
-    else if (error) {
-      const words = document.createElement("div");
-      words.append(...error.querySelectorAll("h1, p"));
-      notify(words, "error");
-    } else notify(word("oddAnswer"), "error");
+    if (error?.matches("[data-notice]")) return show(error);
+    const words = document.createElement("div");
+    words.append(...(error?.querySelectorAll("h1, p") ?? [word("oddAnswer")]));
+    notify(words, "error");
   }
+
+  // Good news goes after a while, as the stylesheet says; errors stay until they are dismissed.
+  document.addEventListener("animationend", ({ target }) => target.matches("[data-notice]") && target.remove());
 
   /* The dialog */
 
-  let opener = null; // What the dialog was opened from: {part, action (should part be drawn anew), consumer, neighbour}, and the key made in it.
+  let opener = {}; // The part of the page that opened it, ids of what may have the focus afterwards, and the key made.
   let isStale = false; // An answer was about something that this page does not show yet.
 
   /** A new key that was neither copied nor dismissed on purpose. */
@@ -105,12 +90,11 @@
 
   function openDialog() {
     if (!dialog().open) dialog().showModal();
-    if (opener) opener.made = dialogBody().querySelector("[data-made]")?.dataset.made;
-    const typed = "input:not([type=hidden], [type=radio], [type=checkbox])";
-    const first = ["[aria-invalid=true]", "h2[tabindex]", typed, ":checked", "textarea", "a[data-close]"]
-      .map((selector) => dialogBody().querySelector(selector))
-      .find((place) => place?.checkVisibility());
-    first?.focus();
+    opener.made = dialogBody().querySelector("[data-made]")?.dataset.made;
+    const field = "input:not([type=checkbox], [type=radio]:not(:checked))";
+    const places = ["[aria-invalid=true]", `h2[tabindex], ${field}, textarea, a[data-close]`]
+      .flatMap((selectors) => [...dialogBody().querySelectorAll(selectors)]);
+    places.find((place) => place.checkVisibility())?.focus();
     dialog().scrollTop = 0;
   }
 
@@ -123,37 +107,49 @@
     if (guard()) {
       // Some browsers close on a second Esc whatever the page says.
       dialog().showModal();
-      hint();
-      return;
+      return hint();
     }
     if (slow.place === dialogBody()) slow.xhr.abort();
     dialogBody().replaceChildren();
-    document.getElementById("dialog-notices").replaceChildren();
-    if (isStale && opener?.made) location.hash = opener.made;
+    byId("dialog-notices").replaceChildren();
+    if (isStale && opener.made) location.hash = opener.made;
     if (isStale) location.reload();
     else restoreFocus();
   }
 
-  /** Where a button or a form leads; in a row a button names a verb behind the address of its form. */
-  function address(part) {
-    if (part.matches("[data-key] [name=ask]")) return `${part.form.getAttribute("action")}${part.value}/`;
-    return part.getAttribute("formaction") ?? (part.form ?? part).getAttribute("action");
+  function rememberOpener(part) {
+    if (part.closest("dialog") || !part.matches("form, [formaction], [data-key] [name=ask], a")) return;
+    const row = part.closest("[data-key]");
+    opener = {
+      part: part.querySelector("button") ?? part,
+      row: row?.id,
+      around: part.href ? "" : part.closest("[data-key], [data-consumer], #key-card")?.id,
+      next: (part.href ? row : (row?.nextElementSibling ?? row?.previousElementSibling))?.id,
+      consumer: part.closest("[data-consumer]")?.id,
+    };
   }
 
-  const used = () => opener?.part.isConnected ? opener.part : [...document.querySelectorAll("button:not([data-of-key])")].find((one) => opener?.action && address(one) === opener.action);
-
-  /** To the key just made, or the button that was used; else to the next row, to its consumer, or to the page. */
-  function restoreFocus(isLost = opener) {
+  /** To the key just made, or the button that was used; else to one beside it, the next row, its consumer, the page. */
+  function restoreFocus(isLost = opener.part) {
     if (!isLost || document.activeElement !== document.body) return;
-    const beside = (selector) => used()?.closest(".actions")?.querySelector(selector);
-    const [made, ...others] = [opener?.made, opener?.neighbour, `consumer-${opener?.consumer}`].map((id) => document.getElementById(id));
-    const places = [made, used(), beside("[data-hide]"), beside("[popovertarget]"), ...others, document.querySelector("[data-main]")];
+    const around = byId(opener.around);
+    const again = [...(around?.querySelectorAll("button") ?? [])]
+      .find((button) => button.textContent === opener.part.textContent);
+    const places = [
+      byId(opener.made),
+      opener.part,
+      again ?? byId(opener.part?.id),
+      around?.querySelector("[data-hide], [popovertarget]"),
+      byId(opener.next),
+      byId(opener.consumer),
+      document.querySelector("[data-main]"),
+    ];
     places.find((place) => place?.checkVisibility()).focus();
   }
 
   /** A key that is gone, deleted in another tab for instance, leaves the list; false where this is about none. */
   function leave(part) {
-    const row = (part.closest("#dialog") ? used() : part)?.closest("[data-key]");
+    const row = part.closest("#dialog") ? byId(opener.row) : part.closest("[data-key]");
     if (!row) return false;
     rememberOpener(part);
     row.remove();
@@ -164,50 +160,30 @@
     return true;
   }
 
-  function rememberOpener(part) {
-    if (part.closest("dialog") || !part.matches("form, [formaction], [data-key] [name=ask], a")) return;
-    const row = part.closest("[data-key]");
-    opener = {
-      part: part.querySelector("button") ?? part, action: address(part),
-      consumer: part.closest("[data-consumer]")?.dataset.consumer,
-      neighbour: (part.href ? row : (row?.nextElementSibling ?? row?.previousElementSibling))?.id,
-    };
-  }
-
-  /* Forms that are at work; or buttons with an address of their own, of which many share a form */
-
-  const isBusy = (part) => part.dataset.busy !== undefined;
-
-  function setBusy(part, button = part) {
-    part.dataset.busy = "";
-    button.setAttribute("aria-busy", "true");
-  }
-
-  function setIdle(part) {
-    delete part.dataset.busy;
-    for (const button of [part, ...part.querySelectorAll("button")]) button.removeAttribute("aria-busy");
-  }
-
   /* A page or a dialog that is slow to come: its shape in its place, with what is known of it */
 
   let slow = {};
 
   function expect({ elt: part, target: place, xhr, requestConfig }) {
     const isDialog = place === dialogBody();
-    const shape = document.getElementById(isDialog ? "dialog-skeleton" : "skeleton");
-    if (!shape || requestConfig.verb !== "get" || dialog().open || !place.matches("[data-main], #found, #dialog-body")) return;
-    slow.place?.matches("#found") ? arrived(slow.xhr) : slow.xhr?.abort(); // Of two presses the last one counts.
-    slow = { xhr, place, timer: setTimeout(() => {
-      place.setAttribute("aria-busy", "true");
+    const shape = byId(isDialog ? "dialog-skeleton" : "skeleton");
+    if (!shape || requestConfig.verb !== "get" || dialog().open) return;
+    if (!place.matches("[data-main], #found, #dialog-body")) return;
+    if (slow.place?.matches("#found")) arrived(slow.xhr); // A search goes on.
+    else slow.xhr?.abort(); // Of two presses the last one counts.
+    const draw = () => {
+      place.ariaBusy = "true";
       place.append(shape.content.cloneNode(true));
       if (isDialog) openEarly(part);
-    }, SKELETON_AFTER) };
+    };
+    slow = { xhr, place, timer: setTimeout(draw, SKELETON_AFTER) };
   }
 
   function openEarly(part) {
     const [title, lead] = dialogBody().querySelectorAll("h2, .dialog-lead");
+    const owner = part.closest("[role=group], [aria-labelledby]");
     title.textContent = part.textContent;
-    lead.textContent = part.closest("[role=group]")?.ariaLabel ?? document.getElementById(part.closest("[aria-labelledby]")?.getAttribute("aria-labelledby"))?.textContent;
+    lead.textContent = owner?.ariaLabel ?? byId(owner?.getAttribute("aria-labelledby"))?.textContent;
     dialogBody().firstElementChild.classList.toggle("key-panel", part.matches("[data-key] a"));
     openDialog();
   }
@@ -215,7 +191,7 @@
   function arrived(xhr) {
     if (xhr !== slow.xhr) return; // Other answers may come before.
     clearTimeout(slow.timer);
-    slow.place.removeAttribute("aria-busy");
+    slow.place.ariaBusy = null;
     slow.place.querySelector("[data-skeleton]")?.remove();
     slow = {};
     if (dialog().open && !dialogBody().firstElementChild) dialog().close();
@@ -223,35 +199,61 @@
 
   /* Times in the visitor's own zone and manner; pages come with UTC until a cookie tells the zone */
 
-  const secure = location.protocol === "https:" ? ";secure" : "";
+  const cookie = document.querySelector("[name=time-zone-cookie]").content;
   const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
-  document.cookie = `${document.querySelector("[name=time-zone-cookie]").content}=${zone};path=/;max-age=31536000;samesite=lax${secure}`;
+  const secure = location.protocol === "https:" ? ";secure" : "";
+  document.cookie = `${cookie}=${zone};path=/;max-age=31536000;samesite=lax${secure}`;
 
-  const [DAY, CLOCK] = [{ day: "numeric", month: "short", year: "numeric" }, { hour: "numeric", minute: "2-digit" }];
+  const DAY = { day: "numeric", month: "short", year: "numeric" };
+  const CLOCK = { hour: "numeric", minute: "2-digit" };
   const FORMS = { day: DAY, clock: CLOCK, "": { ...DAY, ...CLOCK, timeZoneName: "short" } };
 
   /** "3 days ago" stays; the exact time stands in its tooltip, and behind it for screen readers. */
   function localise() {
     const language = document.querySelector("[data-scripted]").lang || root.lang || "en";
     const manner = navigator.languages.find((one) => one.split("-")[0] === language.split("-")[0]) ?? language;
-    const forms = Object.fromEntries(Object.keys(FORMS).map((name) => [name, new Intl.DateTimeFormat(manner, FORMS[name])]));
+    const forms = {};
     for (const element of document.querySelectorAll("time[data-time]:not([data-local])")) {
-      const moment = new Date(element.dateTime);
-      if (isNaN(moment)) continue;
       element.dataset.local = "";
-      const words = forms[element.dataset.time].format(moment);
+      const form = element.dataset.time;
+      forms[form] ??= new Intl.DateTimeFormat(manner, FORMS[form]);
+      const words = forms[form].format(new Date(element.dateTime));
       const behind = element.querySelector("span");
       if (behind) [element.title, behind.textContent] = [words, ` (${words})`];
       else element.textContent = words;
     }
   }
 
+  /* Buttons at work: pressed again they do nothing */
+
+  function setIdle(part) {
+    for (const button of [part, ...part.querySelectorAll("[aria-busy]")]) button.ariaBusy = null;
+  }
+
+  // The Enter key in a field clicks the button of its form, too.
+  document.addEventListener("click", (event) => {
+    const button = event.target.closest("button");
+    const wouldLeave = button?.type === "submit" && button.closest("[data-guard]");
+    if (!button?.closest("[data-scripted]") || !(button.ariaBusy || wouldLeave)) return;
+    event.preventDefault();
+    event.stopPropagation();
+    if (wouldLeave) hint();
+  }, true);
+
+  document.addEventListener("submit", ({ target: form, submitter: button }) => {
+    if (button && form.method !== "dialog" && form.closest("[data-scripted]")) button.ariaBusy = "true";
+  });
+
   /* What htmx tells */
 
-  document.addEventListener("htmx:confirm", (event) => event.target.matches("button") && isBusy(event.target) && event.preventDefault());
-  document.addEventListener("htmx:configRequest", ({ detail }) => detail.elt.matches("[form=ask], [form=act], [data-key] [name=ask]") && (detail.path = address(detail.elt)));
+  document.addEventListener("htmx:configRequest", ({ detail }) => {
+    const button = detail.elt;
+    if (button.matches("[form=ask], [form=act]")) detail.path = button.getAttribute("formaction");
+    // In a row a button names a verb behind the address of its form.
+    if (button.matches("[data-key] [name=ask]")) detail.path = `${button.form.getAttribute("action")}${button.value}/`;
+  });
   document.addEventListener("htmx:beforeRequest", ({ detail }) => {
-    if (detail.elt.matches("button")) setBusy(detail.elt);
+    if (detail.elt.matches("button")) detail.elt.ariaBusy = "true";
     rememberOpener(detail.elt);
     expect(detail);
   });
@@ -259,7 +261,13 @@
     setIdle(detail.elt);
     arrived(detail.xhr);
   });
-  for (const told of ["htmx:sendError", "htmx:timeout"]) document.addEventListener(told, () => notify(word("noAnswer"), "error"));
+  for (const told of ["htmx:sendError", "htmx:timeout"]) {
+    document.addEventListener(told, () => notify(word("noAnswer"), "error"));
+  }
+  document.addEventListener("htmx:responseError", ({ detail: { elt, xhr } }) => {
+    arrived(xhr);
+    if (xhr.status !== 404 || !leave(elt)) notifyOf(xhr.responseText);
+  });
   for (const told of ["page:stale", "htmx:oobErrorNoTarget"]) document.addEventListener(told, () => (isStale = true));
   document.addEventListener("dialog:close", () => {
     release();
@@ -267,21 +275,14 @@
   });
 
   // What was said in the dialog was about the answer before.
-  document.addEventListener("htmx:beforeSwap", () => document.getElementById("dialog-notices").replaceChildren());
-  document.addEventListener("htmx:responseError", ({ detail: { elt, xhr } }) => {
-    arrived(xhr);
-    if (xhr.status !== 404 || !leave(elt)) notifyOf(xhr.responseText);
-  });
-
+  document.addEventListener("htmx:beforeSwap", () => byId("dialog-notices").replaceChildren());
   document.addEventListener("htmx:oobBeforeSwap", ({ detail }) => {
     if (detail.target.querySelector(".ended[open]")) detail.fragment.querySelector(".ended")?.setAttribute("open", "");
   });
-
-  document.addEventListener("htmx:afterSwap", ({ detail }) => detail.target === dialogBody() && dialogBody().firstElementChild && openDialog());
-
-  document.addEventListener("htmx:oobAfterSwap", localise);
+  document.addEventListener("htmx:afterSwap", ({ detail }) => {
+    if (detail.target === dialogBody() && dialogBody().firstElementChild) openDialog();
+  });
   document.addEventListener("htmx:afterSettle", ({ detail }) => {
-    timeNotices();
     localise();
     if (dialog().open) return;
     if (isStale) location.reload();
@@ -290,17 +291,6 @@
   });
 
   /* What people do */
-
-  document.addEventListener("submit", (event) => {
-    const button = event.submitter ?? event.target.querySelector("button");
-    if (event.target.method === "dialog" || !event.target.closest("[data-scripted]")) return;
-    const part = button?.hasAttribute("formaction") ? button : event.target;
-    if (isBusy(part) || part.closest("[data-guard]")) {
-      event.preventDefault();
-      event.stopPropagation();
-      if (!isBusy(part)) hint();
-    } else setBusy(part, button ?? part);
-  }, true);
 
   let isPressedOutside = false;
   document.addEventListener("pointerdown", (event) => (isPressedOutside = event.target === dialog()));
@@ -319,6 +309,12 @@
     }
   });
 
+  /** Something that a stray click would lose. */
+  function isTyped() {
+    const fields = dialogBody().querySelectorAll("input, textarea:not([readonly])");
+    return [...fields].some((field) => field.value !== field.defaultValue);
+  }
+
   // A menu that the keyboard has left would lie over what comes next.
   document.addEventListener("focusin", ({ target }) => {
     const menu = document.querySelector(".menu-items:popover-open");
@@ -326,16 +322,11 @@
   });
 
   // An address typed into one form need not be typed again into the one that unfolds.
-  document.addEventListener("toggle", (event) => {
-    for (const field of event.target.querySelectorAll?.("[data-same-as]") ?? []) {
+  document.addEventListener("toggle", ({ target }) => {
+    for (const field of target.querySelectorAll?.("[data-same-as]") ?? []) {
       field.value ||= document.querySelector(field.dataset.sameAs).value;
     }
   }, true);
-
-  /** Something that a stray click would lose. */
-  const isTyped = () => [...dialogBody().querySelectorAll("input, textarea:not([readonly])")].some((field) => field.value !== field.defaultValue);
-
-  window.addEventListener("beforeunload", (event) => guard()?.dataset.guard && event.preventDefault());
 
   function keepOpen(event) {
     if (!dialog()?.open || !guard()) return;
@@ -344,25 +335,26 @@
   }
 
   document.addEventListener("keydown", (event) => event.key === "Escape" && keepOpen(event));
-  // These two do not bubble.
   document.addEventListener("cancel", keepOpen, true);
   document.addEventListener("close", (event) => event.target === dialog() && afterClose(), true);
 
+  /* Pages that come and go */
+
+  window.addEventListener("beforeunload", (event) => guard()?.dataset.guard && event.preventDefault());
   window.addEventListener("pagehide", () => dialogBody()?.replaceChildren());
   window.addEventListener("pageshow", (event) => {
     if (event.persisted && document.querySelector("[data-private]")) location.reload();
-    document.querySelectorAll("[data-busy]").forEach(setIdle);
+    document.querySelectorAll("[aria-busy]").forEach(setIdle);
   });
 
   document.addEventListener("DOMContentLoaded", () => {
     document.querySelector("[data-scripted]").removeAttribute("hx-disable");
-    document.getElementById(location.hash.slice(1))?.focus(); // A page that is loaded again forgets where it was.
-    showTheme(savedTheme());
-    timeNotices();
+    byId(location.hash.slice(1))?.focus(); // A page that is loaded again forgets where it was.
+    showTheme();
     localise();
   });
 
   // For other scripts; last, as what is above may fail.
   root.dataset.js = "";
-  window.portal = { recall, remember, notify, notifyOf, release, setIdle, leave };
+  window.portal = { kept, notify, notifyOf, release, leave };
 }
