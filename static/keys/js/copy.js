@@ -114,7 +114,7 @@ storage or in the history. Without this file the forms lead to a page to copy fr
     for (const element of document.querySelectorAll("[data-revealed]")) {
       element.dataset.revealed ||= Date.now() + SHOWN_FOR;
       const seconds = Math.ceil((element.dataset.revealed - Date.now()) / 1000);
-      element.querySelector("[data-countdown]").textContent = `${seconds} s`;
+      element.querySelector("[data-countdown]")?.replaceChildren(`${seconds} s`);
       if (seconds <= 0) mask(element);
     }
   }
