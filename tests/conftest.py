@@ -352,7 +352,8 @@ def chromium_path() -> Path:
 
 # The browser, one for all folders: Playwright runs once in a process
 
-ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-quic"]  # beside Playwright's own
+# Beside Playwright's own. No page lasts long enough for its scripts to be compiled a second and third time.
+ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--js-flags=--no-opt --no-maglev --single-threaded-gc"]
 
 
 @pytest.fixture(scope="session")

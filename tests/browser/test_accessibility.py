@@ -1,8 +1,8 @@
 """Every page and dialog is open to everybody: by axe's rules, at every width, in large letters, and by a finger.
 
 Each state is visited once, and looked at in both schemes and in both sizes; in German, whose words are the longest.
-In the second scheme of a size only colours are another, so only the rules about them are asked again. A text on a
-ground that passed already, both of the very same look, is not judged a second time: axe takes longest for that.
+In the second scheme of a size only colours are another, so only the rules about them are asked again, and only if there
+is a text that does not look as one that passed already, with all that it stands on: axe takes longest for that.
 """
 
 from collections.abc import Iterator
@@ -22,7 +22,7 @@ from tests.helpers.stage import Scene
 DESKTOP, PHONE = {"width": 1280, "height": 900}, {"width": 390, "height": 844}
 WIDTHS = (320, 360, 640, 768, 1024, 1440)  # beside those two; 640 is 1280 at 200 % zoom
 ALL = {"type": "tag", "values": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}
-OF_COLOURS = {"type": "rule", "values": ["link-in-text-block"]}  # and the contrast, in every look
+OF_COLOURS = {"type": "rule", "values": ["color-contrast", "link-in-text-block"]}
 # The page is light, and as on a desktop, before and after.
 LOOKS = (
     ("light", DESKTOP, ALL),
@@ -30,7 +30,7 @@ LOOKS = (
     ("dark", PHONE, ALL),
     ("light", PHONE, OF_COLOURS),
 )
-RUN = """async ({ rules, part, width, passed }) => {
+RUN = """async ({ rules, onlyColours, part, width, passed }) => {
     if (!("axe" in window)) return null;
     const frame = () => new Promise(requestAnimationFrame);
     while (innerWidth !== width) await frame(); // a new size reaches the page later, and may scroll it
@@ -43,7 +43,7 @@ RUN = """async ({ rules, part, width, passed }) => {
     const menu = document.querySelector(":popover-open:not(dialog)");
     const place = document.querySelector(part) ?? menu ?? document;
 
-    // A text's look: its own, and that of all the elements it stands on.
+    // A text's look: its own, that of all the elements it stands on, and that of the sentence it is a part of.
     const hash = (words) => {
         let [one, other] = [17, 31];
         for (let at = 0; at < words.length; at++) {
@@ -66,7 +66,12 @@ RUN = """async ({ rules, part, width, passed }) => {
         return grounds.get(element);
     };
     const ink = ["color", "fontFamily", "fontSize", "fontWeight", "textShadow", "webkitTextStroke"];
-    const look = (element) => [ground(element), ...read(element, ink)].join();
+    const inLine = ["textDecorationLine", "borderStyle", "borderColor", "outlineStyle"];
+    const look = (element) => {
+        const own = [ground(element), ...read(element, ink)];
+        if (!getComputedStyle(element).display.startsWith("inline")) return own.join();
+        return [...own, ...read(element, inLine), look(element.parentElement)].join();
+    };
     const seen = ({ width, height, right, bottom }) => width > 1 && height > 1 && right > 0 && bottom > 0;
     const range = document.createRange();
     const isWord = (node) => {
@@ -81,10 +86,6 @@ RUN = """async ({ rules, part, width, passed }) => {
         return element.matches("select, textarea") || [...element.childNodes].some(isWord);
     };
 
-    // Else axe puts what a stylesheet imports into the page, which the policy forbids; no rule here looks at that.
-    const options = { preload: false, selectors: false };
-    const others = { resultTypes: ["violations"], rules: { "color-contrast": { enabled: false } } };
-    const found = (await axe.run(place, { ...options, ...others, runOnly: rules })).violations;
     const known = new Set(passed.split(","));
     const looks = new Map();
     for (const element of place.querySelectorAll("*")) {
@@ -93,18 +94,18 @@ RUN = """async ({ rules, part, width, passed }) => {
         looks.set(element, words);
         element.toggleAttribute("data-unjudged", true);
     }
-    const anew = new Set();
-    if (looks.size) {
-        const contrast = { elementRef: true, runOnly: ["color-contrast"] };
-        const { violations, passes, incomplete } = await axe.run(place, { ...options, ...contrast });
-        found.push(...violations);
-        for (const { element, any } of [...passes, ...incomplete].flatMap(({ nodes }) => nodes)) {
-            // On a picture axe cannot tell, whatever stands around it.
-            if ([undefined, null, "bgImage"].includes(any[0].data?.messageKey)) anew.add(looks.get(element));
-        }
-        for (const element of looks.keys()) element.toggleAttribute("data-unjudged", false);
-    }
-    return { found: found.map(({ id, nodes }) => [id, nodes.map(({ html }) => html)]), passed: [...anew] };
+    if (onlyColours && !looks.size) return { found: [], passed: [] };
+    // Else axe puts what a stylesheet imports into the page, which the policy forbids; no rule here looks at that.
+    const options = { preload: false, elementRef: true, reporter: (results, _options, done) => done(results) };
+    const results = await axe.run(place, { ...options, runOnly: rules });
+    for (const element of looks.keys()) element.toggleAttribute("data-unjudged", false);
+    const { passes, incomplete } = results.find(({ id }) => id === "color-contrast");
+    const anew = [...passes, ...incomplete]
+        // On a picture axe cannot tell, whatever stands around it.
+        .filter(({ any }) => [undefined, null, "bgImage"].includes(any[0].data?.messageKey))
+        .map(({ node }) => looks.get(node.element));
+    const found = results.filter(({ violations }) => violations.length);
+    return { found: found.map(({ id, violations }) => [id, violations.map(({ node }) => node.source)]), passed: anew };
 }"""
 ADDS_STYLE = """(style) => {
     const sheet = new CSSStyleSheet();
@@ -163,7 +164,13 @@ def axe(page: Page, part: str = "dialog[open]", rules: dict[str, Any] = ALL, wid
 
     What stands behind an open dialog was looked at without it.
     """
-    about = {"rules": rules, "part": part, "width": width or page.viewport_size["width"], "passed": ",".join(PASSED)}
+    about = {
+        "rules": rules,
+        "onlyColours": rules is OF_COLOURS,
+        "part": part,
+        "width": width or page.viewport_size["width"],
+        "passed": ",".join(PASSED),
+    }
     answer: dict[str, Any] | None = page.evaluate(RUN, about)
     if answer is None:
         page.evaluate(f"{AXE_SCRIPT}\n{ONLY_THE_UNJUDGED}")
@@ -249,14 +256,25 @@ def test_django_admin_is_open_to_everybody(states: Any, scene: Scene) -> None:
 
 
 @pytest.mark.parametrize(
-    ("style", "looks"),
+    ("style", "rule", "looks"),
     [
-        ("@media (width < 500px) { main p { color: #777 } }", {"dark, 390 px", "light, 390 px"}),
-        ("@media (prefers-color-scheme: dark) { body { background: white } }", {"dark, 1280 px", "dark, 390 px"}),
+        ("@media (width < 500px) { main p { color: #777 } }", "color-contrast", {"dark, 390 px", "light, 390 px"}),
+        (
+            "@media (prefers-color-scheme: dark) { body { background: white } }",
+            "color-contrast",
+            {"dark, 1280 px", "dark, 390 px"},
+        ),
+        (
+            "@media (prefers-color-scheme: dark) { p { color: #ccc } p a { all: unset; color: #fff } }",
+            "link-in-text-block",
+            {"dark, 1280 px", "dark, 390 px"},
+        ),
     ],
-    ids=["ink", "ground"],
+    ids=["ink", "ground", "link"],
 )
-def test_what_passed_is_judged_anew_where_its_look_is_another_one(states: Any, style: str, looks: set[str]) -> None:
+def test_what_passed_is_judged_anew_where_its_look_is_another_one(
+    states: Any, style: str, rule: str, looks: set[str]
+) -> None:
     """In whichever look of four: what this file relies on, so as to judge each look of a text once."""
     (state,) = [one for one in VISITOR.states if one.name == "sign-up"]
     for _name, page in states(replace(VISITOR, states=(state,)), viewport=DESKTOP, color_scheme="light"):
@@ -266,7 +284,7 @@ def test_what_passed_is_judged_anew_where_its_look_is_another_one(states: Any, s
             resize(session, **DESKTOP)
         page.evaluate(ADDS_STYLE, style)
         troubles = list(every_look(page, session))
-        assert {trouble.partition(": color-contrast")[0] for trouble in troubles} == looks
+        assert {trouble.partition(f": {rule}")[0] for trouble in troubles} == looks
 
 
 def test_whoever_wants_less_motion_gets_none(states: Any) -> None:

@@ -137,7 +137,7 @@ def test_slow_clients_hold_up_nobody(dawdle, serve, sqlite_stores):
 def test_nobody_dawdles_over_headers_for_long(dawdle, portal):
     """A header now and then does not keep a connection: all are given a few seconds as a whole."""
     crowd = dawdle(portal)
-    until(lambda: crowd.ended >= SLOW, seconds=30)
+    until(lambda: crowd.ended >= SLOW, seconds=60)
 
 
 def test_a_body_that_never_ends_is_given_up(portal):
