@@ -93,14 +93,17 @@ def two_environments(sandbox, settings) -> Sandbox:
 
 
 @pytest.fixture
-def log(caplog: pytest.LogCaptureFixture) -> pytest.LogCaptureFixture:
-    """The log as the portal writes it."""
+def log(caplog: pytest.LogCaptureFixture) -> Iterator[pytest.LogCaptureFixture]:
+    """The log as the portal writes it; the handler is that of all tests, so what is put on it is taken off again."""
     from portal.observability.logs import LineFormatter, RequestIdFilter
 
+    formatter, reference = caplog.handler.formatter, RequestIdFilter()
     caplog.handler.setFormatter(LineFormatter())
-    caplog.handler.addFilter(RequestIdFilter())
+    caplog.handler.addFilter(reference)
     caplog.set_level(logging.INFO)
-    return caplog
+    yield caplog
+    caplog.handler.setFormatter(formatter)
+    caplog.handler.removeFilter(reference)
 
 
 # People
