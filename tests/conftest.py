@@ -48,6 +48,8 @@ def pytest_configure(config: pytest.Config) -> None:
     django_settings.WHITENOISE_AUTOREFRESH = django_settings.WHITENOISE_USE_FINDERS = True
     # No scan stops because the machine is busy.
     django_settings.KEYS_SCAN_SECONDS = 600.0
+    # pytest keeps the log, and shows that of a test that fails: nothing else need be written of it.
+    logging.getLogger().handlers.clear()
     # No test speaks to anything outside, or hashes passwords slowly.
     django_settings.ZUPLO_API_URL, django_settings.ZUPLO_API_KEY = NOWHERE, "no-token-of-anybody"
     django_settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
