@@ -17,6 +17,7 @@ from allauth.account.models import EmailAddress
 from django.conf import settings as django_settings
 from django.contrib.auth import get_user_model
 from django.core.cache import cache
+from django.template import Template
 from django.test import Client
 from django.utils import translation
 from playwright.sync_api import Browser, sync_playwright
@@ -26,6 +27,7 @@ from tests.helpers import oidc_provider, processes, zuplo
 from tests.helpers.people import let_in
 
 NOWHERE = "http://127.0.0.1:9"  # nothing listens on the discard port
+RENDER = Template._render  # before Django puts its own there for tests
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -46,9 +48,17 @@ def pytest_configure(config: pytest.Config) -> None:
     django_settings.WHITENOISE_AUTOREFRESH = django_settings.WHITENOISE_USE_FINDERS = True
     # No scan stops because the machine is busy.
     django_settings.KEYS_SCAN_SECONDS = 600.0
+    # pytest keeps the log, and shows that of a test that fails: nothing else need be written of it.
+    logging.getLogger().handlers.clear()
     # No test speaks to anything outside, or hashes passwords slowly.
     django_settings.ZUPLO_API_URL, django_settings.ZUPLO_API_KEY = NOWHERE, "no-token-of-anybody"
     django_settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+
+
+@pytest.fixture(autouse=True, scope="session")
+def no_copies_of_contexts(django_test_environment):
+    """Templates are rendered as in production: no `response.context`, for which Django copies each one's context."""
+    Template._render = RENDER
 
 
 @pytest.fixture(autouse=True)
@@ -93,14 +103,17 @@ def two_environments(sandbox, settings) -> Sandbox:
 
 
 @pytest.fixture
-def log(caplog: pytest.LogCaptureFixture) -> pytest.LogCaptureFixture:
-    """The log as the portal writes it."""
+def log(caplog: pytest.LogCaptureFixture) -> Iterator[pytest.LogCaptureFixture]:
+    """The log as the portal writes it; the handler is that of all tests, so what is put on it is taken off again."""
     from portal.observability.logs import LineFormatter, RequestIdFilter
 
+    formatter, reference = caplog.handler.formatter, RequestIdFilter()
     caplog.handler.setFormatter(LineFormatter())
-    caplog.handler.addFilter(RequestIdFilter())
+    caplog.handler.addFilter(reference)
     caplog.set_level(logging.INFO)
-    return caplog
+    yield caplog
+    caplog.handler.setFormatter(formatter)
+    caplog.handler.removeFilter(reference)
 
 
 # People

@@ -7,7 +7,7 @@ from allauth.mfa.totp.internal.auth import format_hotp_value, hotp_value
 from django.conf import settings
 from django.contrib.auth import login
 from django.core import mail
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from django.test import Client
 
 from keys.access import PROVED_AT
@@ -34,8 +34,13 @@ def code_of_app(secret: str) -> str:
 
 
 def signed_in_as(client: Client) -> str | None:
-    user = client.get("/").context["user"]
+    user = client.get("/").wsgi_request.user
     return user.email if user.is_authenticated else None
+
+
+def csrf_token(page: HttpResponse) -> str:
+    """CSRF token of the first form on the page."""
+    return re.search(r'name="csrfmiddlewaretoken" value="(\w+)"', page.text)[1]
 
 
 def sign_in(client: Client, email: str, password: str = "", **more: str):

@@ -15,6 +15,7 @@ from keys.models import AuditEvent, Outcome
 from portal.models import User
 from sandbox import Sandbox
 from tests.helpers.faults import forget
+from tests.helpers.people import csrf_token
 from tests.helpers.verbs import CHANGES, FULL_KEY, MAKING, PEOPLE, READINGS, VERBS, Verb, acme, by_action, new_keys
 
 ClientOf = Callable[..., Client]
@@ -130,8 +131,8 @@ def test_a_forged_request_is_refused(verb: Verb, sandbox: Sandbox, ann: User, cl
     url = verb.url(sandbox)
     assert verb.send(client, url).status_code == 403
     assert client.put(url).status_code in {403, 405}
-    token = client.get("/keys/").context["csrf_token"]
-    form = verb.fields | {"token": str(uuid.uuid4()), "csrfmiddlewaretoken": str(token)}
+    token = csrf_token(client.get("/keys/"))
+    form = verb.fields | {"token": str(uuid.uuid4()), "csrfmiddlewaretoken": token}
     for origin in ("https://evil.test", "null"):
         assert client.post(url, form, headers={"Origin": origin}).status_code == 403
     assert sandbox.keys("acme") == before

@@ -130,7 +130,7 @@ def test_environments_are_apart(two_environments, ann, ann_client):
     assert ["Elsewhere" in row for row in rows(ann_client)] == [False]
     page = ann_client.get("/keys/activity/")
     assert 'href="/keys/activity/preview/"' in page.text
-    assert page.context["environment"] == "production"
+    assert 'href="/keys/activity/production/" aria-current="page"' in page.text
     assert ann_client.get("/keys/activity/nowhere/").status_code == 404
     assert ann_client.get("/keys/activity/nowhere.csv").status_code == 404
 

@@ -20,6 +20,7 @@ from django.test import Client
 from portal.backends import bundles
 from portal.backends.bundles import BUNDLES, BundleFinder, bundled
 from portal.observability.logs import LineFormatter, RequestIdFilter
+from tests.helpers.people import csrf_token, signed_in_as
 
 POLICY = {
     "default-src 'none'",
@@ -164,9 +165,7 @@ def test_a_body_that_no_form_sends_is_refused_unread(client, length):
 
 def test_forms_need_their_token_and_their_own_origin(ann, client_of):
     browser = client_of(strict=True)
-    page = browser.get("/accounts/login/")
-    token = page.context["csrf_token"]
-    entry = {"login": "ann@acme.test", "csrfmiddlewaretoken": str(token)}
+    entry = {"login": "ann@acme.test", "csrfmiddlewaretoken": csrf_token(browser.get("/accounts/login/"))}
     assert browser.post("/accounts/login/", {"login": "ann@acme.test"}).status_code == 403
     assert browser.post("/accounts/login/", entry, headers={"origin": "https://evil.test"}).status_code == 403
     assert browser.post("/accounts/login/", entry).status_code == 302
@@ -179,7 +178,7 @@ def test_the_csrf_cookie_is_sent_once_and_anew_where_it_is_lost_odd_or_another_p
     again = browser.get("/accounts/login/")
     assert "csrftoken" not in again.cookies
     assert "Cookie" in again["Vary"]
-    entry = {"login": "ann@acme.test", "csrfmiddlewaretoken": str(again.context["csrf_token"])}
+    entry = {"login": "ann@acme.test", "csrfmiddlewaretoken": csrf_token(again)}
     assert browser.post("/accounts/login/", entry).status_code == 302
     for lost in ("odd", ""):
         browser.cookies["csrftoken"] = lost
@@ -201,7 +200,7 @@ def test_a_form_out_of_date_brings_a_notice_into_its_dialog(ann, client_of):
 @pytest.mark.parametrize("override", ["X-HTTP-Method-Override", "X-Method-Override", "X-HTTP-Method"])
 def test_no_header_makes_a_get_into_a_post(ann, ann_client, override):
     ann_client.get("/accounts/logout/", headers={override: "POST"})
-    assert ann_client.get("/").context["user"] == ann
+    assert signed_in_as(ann_client) == ann.email
 
 
 def test_a_request_without_a_session_leads_an_htmx_request_out_of_its_dialog(client):

@@ -16,7 +16,7 @@ from keys.service.reconciliation import NOT_DONE_AFTER
 from portal.models import User
 from sandbox import Sandbox
 from tests.helpers.faults import OF_A_READ, Trouble
-from tests.helpers.people import passes
+from tests.helpers.people import csrf_token, passes
 from tests.helpers.support_visits import grant, start
 from tests.helpers.verbs import FULL_KEY, acme
 
@@ -256,7 +256,7 @@ def test_a_forged_request_is_refused(url, form, sandbox, ann, client_of):
     acme(sandbox)
     client = client_of(ann, strict=True)
     assert client.post(url, form).status_code == 403
-    token = str(client.get("/keys/").context["csrf_token"])
+    token = csrf_token(client.get("/keys/"))
     form = form | {"csrfmiddlewaretoken": token}
     assert client.post(url, form, headers={"Origin": "https://evil.test"}).status_code == 403
     assert events() == []

@@ -99,13 +99,13 @@ def test_other_code_knows_it_for_a_hijack(ann, clerk, browser):
     hijack_ended.connect(hear)
     try:
         start(browser, ann)
-        assert browser.get("/").context["user"].is_hijacked
+        assert browser.get("/").wsgi_request.user.is_hijacked
         browser.post(STOP)
     finally:
         hijack_started.disconnect(hear)
         hijack_ended.disconnect(hear)
     assert heard == [(hijack_started, clerk.pk, ann.pk), (hijack_ended, clerk.pk, ann.pk)]
-    assert not browser.get("/").context["user"].is_hijacked
+    assert not browser.get("/").wsgi_request.user.is_hijacked
     assert "/hijack/" not in str(get_resolver().reverse_dict)
 
 
