@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cache
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -11,7 +10,6 @@ import requests
 from bs4 import BeautifulSoup
 from django.http import HttpResponse
 from django.test import Client
-from joserfc.jwk import RSAKey
 from oidc_provider_mock import run_server_in_thread
 
 LOGIN = "/accounts/oidc/acme/login/"
@@ -46,10 +44,6 @@ def leaves_for(client: Client, start: str) -> str:
 
 @contextmanager
 def running_provider() -> Iterator[Provider]:
-    """The mock reads its key anew for each token, and checks its primes each time: here once for each key."""
-    checked = cache(lambda numbers: import_private_key(dict(numbers)))
-    import_private_key = RSAKey.binding.import_private_key
-    RSAKey.binding.import_private_key = staticmethod(lambda numbers: checked(frozenset(numbers.items())))
     with run_server_in_thread() as server:
         yield Provider(f"http://localhost:{server.server_port}")
 
