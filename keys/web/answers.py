@@ -46,6 +46,8 @@ def page_context(ring: KeyRing) -> dict[str, Any]:
         "environment": ring.environment,
         "can_reveal": ring.can_reveal,
         "can_change": ring.may(Action.CREATE),
+        "for_staff": ring.actor.in_admin,
+        "is_visit": ring.actor.on_visit,
     }
 
 

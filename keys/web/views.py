@@ -387,7 +387,8 @@ def _refusal_of(change: Change) -> list[str]:
 
 def _revealed(request: Request, ring: KeyRing, **context: Any) -> HttpResponse:
     """A page that shows a key for a minute: without the script nothing else takes it away again."""
-    context["hands_over"] = not context.get("text")
+    context = {"text": None, "copying": False} | context
+    context["hands_over"] = not context["text"]
     response = dialog_response(request, ring, "keys/_revealed.html", **context)
     response["Refresh"] = f"60; url={back_to(request, ring)}"
     return response
