@@ -66,6 +66,11 @@ class Actor:
         return self.staff is not None and self.staff.user_id == self.user_id
 
     @property
+    def on_visit(self) -> bool:
+        """True for a colleague who looks at the portal as a customer."""
+        return self.staff is not None and not self.in_admin
+
+    @property
     def sees_all(self) -> bool:
         """True for staff in the admin: every consumer is their business."""
         return self.staff is not None and Right.VIEW in self.staff.rights

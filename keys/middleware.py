@@ -43,6 +43,9 @@ logger = logging.getLogger(__name__)
 SHOWN_BY_RELOADING = (ChangedMeanwhile, ApiRefused, DoneBefore, NotFound, OutcomeUnknown)
 """Errors that the same form, sent once more, would only bring again; their advice is to look at the page."""
 
+COPIES = {"copy": "key", "copy_request": "request"}
+"""Names of the addresses that answer with a key to be copied, each with what is copied unless a form is named."""
+
 TRIES_COOKIE = "tries"
 WAITS = (5, 10, 20, 40, 60)
 """Seconds after which a page tries again by itself: ever longer, then each minute."""
@@ -113,14 +116,14 @@ def redirect_to_step_up(request: Request, error: StepUpNeeded) -> HttpResponse:
     match = request.resolver_match
     if match and match.url_name == "keep" and request.POST.get("grace") == "now":
         back += ("&" if "?" in back else "?") + "grace=now"
-    if match and match.url_name in {"reveal", "copy", "try"}:  # these have no form to come back to, but a row
+    if match and match.url_name in {"reveal", "try", *COPIES}:  # these have no form to come back to, but a row
         name, key_id = match.kwargs["name"], match.kwargs["key_id"]
         back = page_at(request, match.kwargs["environment"], name).replace(f"#consumer-{name}", f"#key-{key_id}")
-        is_copy = match.url_name == "copy" and not in_admin(request)
+        is_copy = match.url_name in COPIES and not in_admin(request)
         if is_copy or request.POST.get("from") == "key":
             back = reverse("keys:key", kwargs=match.kwargs, current_app=ADMIN if in_admin(request) else None)
         if is_copy:
-            finish_copy_later(request, back)
+            finish_copy_later(request, back, request.POST.get("form") or COPIES[match.url_name])
     url = f"{resolve_url(settings.KEYS_STEP_UP_URL)}?{urlencode({'next': back})}"
     return HttpResponseClientRedirect(url) if request.htmx else HttpResponseRedirect(url, status=303)
 

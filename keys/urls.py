@@ -45,6 +45,7 @@ urlpatterns = [
     path(_key, views.key_page, name="key"),
     path(_key + "reveal/", views.reveal, name="reveal"),
     path(_key + "copy/", views.copy, name="copy"),
+    path(_key + "copy/request/", views.copy, name="copy_request"),
     path(_key + "try/", views.try_key, name="try"),
     path(_key + "rotate/", views.rotate, name="rotate"),
     path(_key + "keep/", views.keep, name="keep"),

@@ -105,6 +105,7 @@ def _mails(event: AuditEvent, consumer: Consumer) -> list[EmailMessage]:
         "page": page,
         "ends": _end_of(event),
         "has_ended": _has_ended_a_key(event),
+        "is_gone": False,
         "many": event.action in {Action.ROTATE_ALL, Action.DELETE_CONSUMER},
     }
     room = _room(event, _addresses(event, consumer))

@@ -19,7 +19,7 @@ from django.utils.translation import gettext as _
 from keys.access import Actor
 from keys.conf import settings
 from keys.models import CalendarAddress
-from keys.redaction import CALENDAR_TOKEN
+from keys.redaction import CALENDAR_TOKEN, Secret
 from keys.service.keyring import KeyRing
 from keys.types import ApiKey, Consumer
 from keys.zuplo.client import DeveloperAPI
@@ -31,7 +31,7 @@ REFRESH = timedelta(hours=6)
 
 def make_address(user_id: Any) -> str:
     """The token of a new address; of it only a digest is kept."""
-    token = CALENDAR_TOKEN + secrets.token_urlsafe(32)
+    token = Secret(CALENDAR_TOKEN + secrets.token_urlsafe(32))
     values = {"digest": _digest(token), "made_at": timezone.now()}
     CalendarAddress.objects.update_or_create(user_id=user_id, defaults=values)
     return token

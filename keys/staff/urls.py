@@ -33,6 +33,7 @@ urlpatterns = [
     path(_key, consumers.key, name="key"),
     path(_key + "reveal/", for_staff(views.reveal), name="reveal"),
     path(_key + "copy/", for_staff(views.copy, by_script=True), name="copy"),
+    path(_key + "copy/request/", for_staff(views.copy, by_script=True), name="copy_request"),
     path(_key + "try/", for_staff(views.try_key), name="try"),
     path(_key + "rotate/", for_staff(views.rotate), name="rotate"),
     path(_key + "keep/", for_staff(views.keep), name="keep"),

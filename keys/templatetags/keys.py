@@ -55,16 +55,32 @@ def heading_of(context: Context, partial: str) -> SafeString:
     return SafeString(strip_tags(heading[0]).strip() if heading else "")
 
 
-@register.simple_tag
-def hand_over_names() -> dict[str, str]:
-    """Names that a key has where it is handed over to."""
-    return {"variable": variable(), "secret": secret_name()}
+SHOWN = "shows_"
+"""How the form is marked that is seen first: a stencil learns no more of a name than whether there is one."""
 
 
-@register.simple_tag(name="hand_over")
-def texts_to_hand_over(masked: str, variable: str, secret: str) -> list[tuple[Form, str]]:
-    """Each form in which a key can be handed over, with the text as it is before the key is put in."""
-    return [(form, form.preview(masked, variable, secret)) for form in FORMS.values()]
+@register.simple_tag(takes_context=True)
+def hand_over(context: Context, key: ApiKey) -> dict[str, Any]:
+    """Values of the stencil that draws the texts to hand over; the one whose copy waited for a proof is seen first."""
+    unfinished = FORMS.get(str(context.get("finishes_copy")))
+    return {
+        "url": f"{address_of(context, key)}copy/",
+        "id": key.id,
+        "masked": key.masked,
+        "variable": variable(),
+        "secret": secret_name(),
+        "token": context["csrf_token"],
+        "for_staff": context.get("for_staff", ""),
+        "is_unfinished": bool(unfinished),
+        f"{SHOWN}{(unfinished or next(iter(FORMS.values()))).name}": True,
+    }
+
+
+@register.simple_tag(takes_context=True)
+def hand_over_texts(context: Context) -> list[tuple[Form, str, bool]]:
+    """Each form in which a key can be handed over, with its text around a mask, and whether it is seen first."""
+    masked, *names = (context[name] for name in ("masked", "variable", "secret"))
+    return [(form, form.preview(masked, *names), f"{SHOWN}{form.name}" in context) for form in FORMS.values()]
 
 
 @register.simple_tag(takes_context=True, name="listing")
@@ -113,6 +129,7 @@ def ready_requests(context: Context, key: ApiKey | None) -> dict[str, Any]:
         "at": address_of(context, key) if key and context["can_reveal"] else "",
         "of": context.get("of", ""),
         "for_staff": context.get("for_staff", ""),
+        "is_unfinished": context.get("finishes_copy") == "request",
     }
 
 

@@ -25,8 +25,8 @@ from keys.web.forms import OnceForm
 from keys.web.listing import page_at, place_of
 from keys.web.portal_or_admin import render_here
 
-UNFINISHED = "keys.unfinished"
-"""Name in the session: the key page on which a copy is to be finished after a proof, and since when."""
+UNFINISHED = "keys.unfinished_copy"
+"""Name in the session: the key page on which a copy is to be finished after a proof, since when, and of what."""
 UNFINISHED_FOR = 600
 
 require_form = require_http_methods(["GET", "HEAD", "POST"])
@@ -46,6 +46,8 @@ def page_context(ring: KeyRing) -> dict[str, Any]:
         "environment": ring.environment,
         "can_reveal": ring.can_reveal,
         "can_change": ring.may(Action.CREATE),
+        "for_staff": ring.actor.in_admin,
+        "is_visit": ring.actor.on_visit,
     }
 
 
@@ -103,11 +105,15 @@ def _page_of_its_own(request: Request, ring: KeyRing, change: Change) -> str:
     return path if change.event.key_id and is_one else ""
 
 
-def finish_copy_later(request: Request, page: str) -> None:
-    request.session[UNFINISHED] = [page, int(time.time())]
+def finish_copy_later(request: Request, page: str, what: str) -> None:
+    request.session[UNFINISHED] = [page, int(time.time()), what]
 
 
-def is_finishing_copy(request: Request, ring: KeyRing) -> bool:
-    """True once, on the key's page to which somebody comes back from the proof that the copy asked for."""
-    page, since = request.session.pop(UNFINISHED, ["", 0])
-    return page == request.path and time.time() - since < UNFINISHED_FOR and ring.has_proof(Action.COPY)
+def unfinished_copy(request: Request, ring: KeyRing) -> str:
+    """Once, on the key's page to which somebody comes back from a proof: the copy to finish.
+
+    "key", "request" or the name of a form to hand it over in; "" if nothing waits.
+    """
+    page, since, what = request.session.pop(UNFINISHED, ["", 0, ""])
+    waits = page == request.path and time.time() - since < UNFINISHED_FOR and ring.has_proof(Action.COPY)
+    return str(what) if waits else ""

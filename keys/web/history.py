@@ -72,6 +72,7 @@ def _window(
     return {
         "entries": list(_entries(ring, owners, shown, here)),
         "zone": zone_name(),
+        "can_grant": False,
         "is_first": not place,
         "older": history.cursor_of(shown[-1]) if len(found) > len(shown) else "",
     }

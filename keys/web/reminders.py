@@ -20,6 +20,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from keys.conf import settings
 from keys.errors import ApiError, RateLimited
 from keys.http import Request
+from keys.redaction import Secret
 from keys.reminders import calendar as feeds
 from keys.reminders.preferences import ReminderRing
 from keys.reminders.recipients import Muted
@@ -55,7 +56,7 @@ def page(request: Request, ring: ReminderRing) -> HttpResponse:
     muted = ring.muted(list(consumers.object_list))
     rows = [_row(ring, muted, one) for one in consumers.object_list]
     number = consumers.number if consumers.has_other_pages() else ""
-    return _page(request, ring, consumers=consumers, rows=rows, number=number, unread=mine.unread)
+    return _page(request, ring, token="", consumers=consumers, rows=rows, number=number, unread=mine.unread)
 
 
 @require_POST
@@ -83,7 +84,8 @@ def make_address(request: Request, ring: ReminderRing) -> HttpResponse:
     """The one answer that holds the address, for which nothing is asked upstream. A GET comes from a step-up."""
     if request.method != "POST":
         return redirect("keys:reminders")
-    return _page(request, ring, token=ring.make_calendar_address())
+    token = ring.make_calendar_address()
+    return _page(request, ring, token=token, path=Secret(reverse("keys:calendar", args=[token])))
 
 
 @require_POST

@@ -37,10 +37,10 @@ from keys.web.answers import (
     cards_of,
     changed_response,
     dialog_response,
-    is_finishing_copy,
     page_context,
     post_data,
     require_form,
+    unfinished_copy,
 )
 from keys.web.decorators import allowed, with_keyring
 from keys.web.forms import (
@@ -146,7 +146,7 @@ def key_page(request: Request, ring: KeyRing, name: str, key_id: str) -> HttpRes
     if request.GET.get("ask") in ASKED:
         return redirect(f"{request.path}{request.GET['ask']}/{place_of(request).query}")
     context = key_context(request, ring, name, key_id)
-    context["finishes_copy"] = not request.htmx and is_finishing_copy(request, ring)
+    context["finishes_copy"] = "" if request.htmx else unfinished_copy(request, ring)
     if request.htmx:
         return push_url(render(request, "keys/_key_panel.html", context), False)  # the page is still the list's
     return render(request, "keys/key.html", context)
@@ -387,7 +387,8 @@ def _refusal_of(change: Change) -> list[str]:
 
 def _revealed(request: Request, ring: KeyRing, **context: Any) -> HttpResponse:
     """A page that shows a key for a minute: without the script nothing else takes it away again."""
-    context["hands_over"] = not context.get("text")
+    context = {"text": None, "copying": False} | context
+    context["hands_over"] = not context["text"]
     response = dialog_response(request, ring, "keys/_revealed.html", **context)
     response["Refresh"] = f"60; url={back_to(request, ring)}"
     return response

@@ -12,7 +12,7 @@ from django.utils.translation import gettext_lazy
 
 from keys.conf import settings
 from keys.green_threads import give_back_connection, semaphore
-from keys.redaction import harmless
+from keys.redaction import Secret, harmless
 from keys.types import FullKey
 from keys.zuplo.transport import NoAnswer, NotSent, send
 
@@ -115,7 +115,12 @@ def try_out(full: FullKey, seconds: float) -> Trial:
     give_back_connection()
     started = time.monotonic()
     try:
-        headers = {name: before + full.value, "Accept": "*/*", "Accept-Encoding": "identity", "User-Agent": "portal"}
+        headers = {
+            name: Secret(before + full.value),
+            "Accept": "*/*",
+            "Accept-Encoding": "identity",
+            "User-Agent": "portal",
+        }
         answer = send("GET", url(), headers=headers, body=None, seconds=seconds, first=FIRST_BYTES)
     except NotSent:
         return Trial(trouble=_("The gateway couldn't be reached."))

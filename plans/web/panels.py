@@ -61,6 +61,10 @@ def panel_of(ring: Subscriptions, consumer: Consumer, look: Look) -> SafeString:
         "environment": ring.environment,
         "consumer": consumer,
         "knows_usage": ring.source.knows_usage,
+        "subscription": None,
+        "usage": UNKNOWN_USAGE,
+        "is_to_come": False,
+        "is_unknown": False,
     }
     try:
         subscription, usage = look(consumer)

@@ -41,6 +41,7 @@ def page(request: Request, ring: Subscriptions, name: str) -> HttpResponse:
             environment=ring.environment, consumer=consumer.name, state=RequestState.OPEN
         ),
         "emails": ring.actor.emails,
+        "is_visit": ring.actor.on_visit,
         "is_paying": ring.pays_by_stripe(consumer),
     }
     return render(request, "plans/subscription.html", context | usage_of(ring, subscription))

@@ -51,7 +51,11 @@ def page(request: Request, environment: str | None = None) -> HttpResponse:
         add_never_cache_headers(response)
         return response
     plans = [plan for plan in source_for(api_for(environment), environment).plans() if not plan.is_private]
-    response = render(request, "plans/page.html", context | {"listing": listing(plans)})
+    response = render(
+        request,
+        "plans/page.html",
+        context | {"listing": listing(plans), "trouble": False, "waiting": [], "is_visit": False},
+    )
     patch_vary_headers(response, ["Cookie", "Accept-Language"])
     # The shell of a host project may hold a form, whose cookie is one visitor's.
     if settings.SESSION_COOKIE_NAME not in request.COOKIES and not request.META.get("CSRF_COOKIE_NEEDS_UPDATE"):
@@ -81,6 +85,7 @@ def _own(ring: Subscriptions) -> dict[str, Any]:
         "trouble": trouble,
         "waiting": list(waiting),
         "emails": ring.actor.emails,
+        "is_visit": ring.actor.on_visit,
     }
 
 

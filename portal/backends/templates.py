@@ -8,7 +8,8 @@ import re
 from typing import Any
 
 from django.template import Origin, TemplateDoesNotExist
-from django.template.backends import django
+from django.template.backends.django import DjangoTemplates, reraise
+from django.template.backends.django import Template as DjangosTemplate
 from django.template.context import make_context
 from django.template.loaders import filesystem
 
@@ -26,7 +27,7 @@ class Loader(filesystem.Loader):
         return KEPT_OR_INDENT.sub(lambda found: found[1] or "", contents).rstrip()
 
 
-class Template(django.Template):
+class Template(DjangosTemplate):
     """One that lets go of what it was given as soon as it is drawn."""
 
     def render(self, context: Any = None, request: Any = None) -> Any:
@@ -34,11 +35,11 @@ class Template(django.Template):
         try:
             return self.template.render(used)
         except TemplateDoesNotExist as missing:
-            django.reraise(missing, self.backend)
+            reraise(missing, self.backend)
         finally:
             used.dicts.clear()
 
 
-class Engine(django.DjangoTemplates):
+class Engine(DjangoTemplates):
     def get_template(self, template_name: str) -> Template:
         return Template(super().get_template(template_name).template, self)

@@ -6,6 +6,7 @@ from urllib.parse import urlencode
 
 import pytest
 from allauth.mfa.models import Authenticator
+from bs4 import BeautifulSoup
 from django.contrib.auth import login
 from django.contrib.sessions.backends.db import SessionStore
 from django.core import mail
@@ -16,6 +17,7 @@ from django.urls import include, re_path, resolve
 from keys.access import PROVED_AT, Actor, is_fresh
 from keys.models import WISHES, Action, AuditEvent
 from keys.web.actor import prove_by_signing_in
+from keys.web.hand_over import FORMS
 from portal.accounts import step_up
 from tests.helpers.people import STEP_UP, STEP_UP_CODE, WRONG, code_of_app, last_code, passes, sign_in, signed_in_as
 from tests.helpers.verbs import FULL_KEY, PEOPLE, VERBS, Verb, acme, by_action
@@ -344,3 +346,45 @@ def test_a_copy_is_finished_on_the_keys_page_after_the_proof(htmx, sent, sandbox
     prove_by_code(ann_client, page)
     assert "data-finish" not in ann_client.get(elsewhere).text
     assert "data-finish" not in ann_client.get(page).text
+
+
+REQUEST = 'button[data-copy^="#key-requests"]'
+
+
+@pytest.mark.parametrize("htmx", [False, True], ids=["plain", "htmx"])
+@pytest.mark.parametrize(
+    ("path", "sent", "button"),
+    [("copy/request/", {}, REQUEST)]
+    + [("copy/", {"form": form}, f'[name=form][value="{form}"] + button') for form in FORMS],
+    ids=["request", *FORMS],
+)
+def test_what_is_finished_after_the_proof_is_the_copy_that_was_asked_for(
+    path, sent, button, htmx, sandbox, ann_client, settings
+):
+    """A ready request, or a text to hand over, and not the bare key."""
+    settings.GATEWAY_URL = "https://api.example.com"
+    (key, _) = acme(sandbox)
+    page = f"/keys/production/acme/{key['id']}/"
+    passes(ann_client, proof=121)
+    ann_client.post(f"{page}{path}", sent, headers={"HX-Request": "true"} if htmx else {})
+    prove_by_code(ann_client, page)
+    (finished,) = BeautifulSoup(ann_client.get(page).content, "html.parser").select("[data-finish]")
+    assert finished == finished.find_parent("section").select_one(button)
+    assert finished.has_attr("autofocus")
+    if sent:
+        (shown,) = finished.find_parent("fieldset").select("[type=radio][checked]")
+        assert shown["value"] == sent["form"]
+    assert "data-finish" not in ann_client.get(page).text
+    passes(ann_client, proof=121)
+    ann_client.post(f"{page}copy/", {"form": "nonsense"})
+    prove_by_code(ann_client, page)
+    assert "data-finish" not in ann_client.get(page).text
+
+
+def test_the_copy_of_a_ready_request_is_told_from_that_of_the_key(sandbox, ann_client, settings):
+    """By its address, also when the script puts another key into it; the answer is the key alone."""
+    settings.GATEWAY_URL = "https://api.example.com"
+    values = {f"/keys/production/acme/{key['id']}/": key["key"] for key in acme(sandbox)}
+    button = BeautifulSoup(ann_client.get("/keys/production/").content, "html.parser").select_one("[data-of-key]")
+    value = values[button["formaction"].removesuffix(f"{button['data-of-key']}/")]
+    assert ann_client.post(button["formaction"], headers={"HX-Request": "true"}).text == value

@@ -322,6 +322,9 @@ def test_on_paper_there_is_nothing_to_press(anns_page: Page, keys: list[dict[str
     anns_page.emulate_media(media="print")
     expect(row(anns_page, keys[0]).get_by_text("CI")).to_be_visible()
     expect(anns_page.get_by_role("button")).to_have_count(0)
+    anns_page.goto("/keys/activity/production/?kind=made")
+    expect(anns_page.locator(".filters")).to_have_count(1)
+    expect(anns_page.get_by_role("combobox")).to_have_count(0)
 
 
 def test_a_session_that_ended_leads_to_sign_in(anns_page: Page, keys: list[dict[str, Any]]) -> None:
@@ -411,6 +414,21 @@ def test_on_a_phone_four_keys_are_in_sight_and_buttons_fit_fingers(
     pressed = boxes(row.get_by_role("button"))
     assert len(pressed) == 2 + 5
     assert all(min(box["width"], box["height"]) >= 40 for box in pressed)
+
+
+@pytest.mark.parametrize("language", ["de", "es"])
+def test_the_header_is_one_line_on_the_narrowest_phone(
+    language: str, open_page: Any, sign_in: Any, ann: Any, sandbox: Sandbox, settings: Any
+) -> None:
+    settings.PLANS = "portal"
+    for has_touch in (False, True):
+        page = open_page(locale=language, viewport={"width": 320, "height": 600}, has_touch=has_touch, is_mobile=True)
+        sign_in(page, ann)
+        page.goto("/accounts/email/")
+        parts = boxes(page.locator("header.site-header > *"))
+        assert len([part for part in parts if part["width"] > 1]) == 4
+        assert page.locator("header.site-header").bounding_box()["height"] <= 57
+        assert all(part["x"] + part["width"] <= 320 for part in parts)
 
 
 @pytest.mark.parametrize("language", ["de", "es"])

@@ -3,9 +3,11 @@
 from typing import Any
 
 import pytest
+from django.test import Client
 from playwright.sync_api import Locator, Page, expect
 
 from sandbox import Sandbox
+from tests.helpers.people import last_code, passes
 from tests.helpers.stage import choose
 from tests.helpers.verbs import FULL_KEY, acme
 
@@ -118,6 +120,23 @@ def test_trying_a_key_shows_what_the_gateway_said(
     assert visible
     assert f"/{visible[0]}/" in chosen
     assert not FULL_KEY.search(page.content())
+
+
+def test_a_request_that_waited_for_a_proof_is_copied_in_its_language(
+    page: Page, quickstart: Locator, keys: list[dict[str, Any]], client: Client
+) -> None:
+    tab(quickstart, "Python").focus()
+    page.keyboard.press("Space")
+    client.cookies["sessionid"] = next(one["value"] for one in page.context.cookies() if one["name"] == "sessionid")
+    passes(client, proof=121)
+    quickstart.get_by_role("button", name="Copy").click()
+    page.get_by_role("button", name="Email me a code").click()
+    page.get_by_label("Code").fill(last_code())
+    page.keyboard.press("Enter")
+    expect(page.get_by_text("with the key in it")).to_be_visible()
+    copied = clipboard(page)
+    assert copied.startswith("import requests")
+    assert FULL_KEY.search(copied)
 
 
 def test_without_javascript_each_language_can_be_chosen_and_a_key_be_tried(

@@ -126,7 +126,7 @@ def test_its_quickstart_is_about_this_key(sandbox: Sandbox, ann_client: Client, 
     section = BeautifulSoup(ann_client.get(address(key)).content, "html.parser").select_one("[data-quickstart]")
     assert section.select("[data-key-choice]") == []
     assert {button["formaction"] for button in section.select("[form=act]")} == {
-        f"{address(key)}copy/",
+        f"{address(key)}copy/request/",
         f"{address(key)}try/",
     }
     assert {mark.get_text()[-4:] for mark in section.select("[data-place]")} == {key["key"][-4:]}

@@ -9,7 +9,9 @@ import pytest
 from django.contrib.auth.models import Permission
 from django.core import mail
 from django.core.management import call_command
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from keys.models import Action, AuditEvent
@@ -192,6 +194,26 @@ def test_csv_of_those_near_their_limit(sam_client: Client, sandbox) -> None:
     lines = b"".join(sam_client.get("/admin/plans/planrecord/export/?used=80")).decode().splitlines()
     assert len(lines) == 2
     assert lines[1].startswith("acme,production,free,81,'=1+1")
+
+
+def test_a_slow_reader_of_the_csv_holds_no_cursor_and_gets_each_once_in_order(sam_client: Client, sandbox) -> None:
+    made = [PlanRecord(environment="production", consumer=f"c{n:04}", consumer_id=f"c{n:04}") for n in range(1001)]
+    for number, record in enumerate(made):
+        record.plan_key, record.used_percent = "free", number % 100
+    PlanRecord.objects.bulk_create(made)
+    export = iter(sam_client.get("/admin/plans/planrecord/export/"))
+    with CaptureQueriesContext(connection) as read:
+        first = [next(export) for _ in range(3)]
+        assert first[2].startswith(b"c0099,production,free,99")
+        PlanRecord.objects.filter(consumer="c0500").delete()
+        lines = [*first[2:], *export]
+    assert [query["sql"].startswith("SELECT") for query in read.captured_queries].count(True) >= 4, "in pages"
+    names = [line.split(b",")[0].decode() for line in lines]
+    assert names == [
+        one.consumer
+        for one in sorted(made, key=lambda one: (-one.used_percent, one.consumer))
+        if one.consumer != "c0500"
+    ]
 
 
 def test_what_is_due_is_carried_out_once(ann_client: Client, sandbox) -> None:

@@ -59,7 +59,7 @@ def test_a_stencil_is_filled_with_the_texts_of_each_reader_and_keeps_none() -> N
     for masked, at in (("\ue000at\ue001", "/keys/a/"), ("••••1234", "/keys/b/"), ("<b>", "/keys/c/")):
         page = template.render({"masked": masked, "at": at, "url": "https://a.test/?x=1&y=2", "header": "X-Key"})
         assert f"<span data-place>{escape(masked)}</span>" in page
-        assert f'formaction="{at}copy/"' in page
+        assert f'formaction="{at}copy/request/"' in page
         assert "https://a.test/?x=1&amp;y=2" in page
         assert 'aria-label="curl"' in page
     assert len(node.drawn) == 1

@@ -2,6 +2,7 @@
 
 import logging
 import pickle
+import re
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -17,7 +18,9 @@ from django.core.cache import cache
 from django.core.cache.backends.redis import RedisCacheClient
 from django.db import connection
 from django.http import HttpResponse
+from django.template import Context
 from django.test import Client
+from django.test.signals import template_rendered
 from django.urls import reverse
 
 from keys.access import Actor
@@ -325,15 +328,40 @@ def test_a_fetched_key_is_in_no_log(
         assert [secret for secret in secrets if secret in log] == []
 
 
-def test_what_the_framework_prints_of_a_page_holds_no_key(sinks: Sinks, people: dict[str, Client], caplog) -> None:
-    """E2: its template logger prints all that a template was given."""
+@pytest.fixture
+def given() -> Iterator[list[str]]:
+    """All that templates are given, as it is printed by whoever prints it."""
+    printed: list[str] = []
+
+    def keep(context: Context, **_facts: object) -> None:
+        printed.append(repr(context.dicts))
+
+    template_rendered.connect(keep)
+    yield printed
+    template_rendered.disconnect(keep)
+
+
+@every_verb
+def test_what_a_page_was_given_shows_no_key_to_whoever_prints_it(
+    verb: Verb, sinks: Sinks, people: dict[str, Client], given: list[str]
+) -> None:
+    """E2: a debug page, an error report, a log of the framework's; also of a text with the key in."""
     acme(sinks.sandbox)
-    caplog.set_level(logging.DEBUG, "django.template")
-    for verb in EVERY_VERB:
-        if verb.reads:
-            sinks.send(verb, people["ann"], verb.url(sinks.sandbox))
-    assert "[key removed]" in caplog.text
-    assert [secret for secret in sinks.secrets if secret in caplog.text] == []
+    client, url = people["mallory" if verb is FIRST_KEY else "ann"], verb.url(sinks.sandbox)
+    for htmx in (True, False):
+        sinks.send(verb, client, url, htmx=htmx)
+    assert given
+    assert "[key removed]" in "".join(given) or not verb.reads
+    assert [secret for secret in sinks.secrets if secret in "".join(given)] == []
+
+
+def test_what_a_page_was_given_shows_no_calendar_address(people: dict[str, Client], given: list[str]) -> None:
+    """E2"""
+    (token,) = re.findall(
+        r"calendar_[\w-]{8,}(?=\.ics</textarea>)", people["ann"].post("/keys/reminders/calendar/").text
+    )
+    assert given
+    assert token not in "".join(given)
 
 
 def test_a_key_in_a_label_that_others_wrote_is_not_shown(sinks: Sinks, people: dict[str, Client]) -> None:
