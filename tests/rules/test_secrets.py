@@ -18,9 +18,10 @@ from django.core.cache import cache
 from django.core.cache.backends.redis import RedisCacheClient
 from django.db import connection
 from django.http import HttpResponse
-from django.template import Context
+from django.template import Context, Template
 from django.test import Client
 from django.test.signals import template_rendered
+from django.test.utils import instrumented_test_render
 from django.urls import reverse
 
 from keys.access import Actor
@@ -329,8 +330,9 @@ def test_a_fetched_key_is_in_no_log(
 
 
 @pytest.fixture
-def given() -> Iterator[list[str]]:
-    """All that templates are given, as it is printed by whoever prints it."""
+def given(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
+    """All that templates are given, as it is printed by whoever prints it; Django tells of each for tests."""
+    monkeypatch.setattr(Template, "_render", instrumented_test_render)
     printed: list[str] = []
 
     def keep(context: Context, **_facts: object) -> None:
