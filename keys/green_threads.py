@@ -3,8 +3,7 @@
 import select
 import socket
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 from django.db import connection
@@ -31,18 +30,16 @@ def give_back_connection() -> None:
         connection.close()
 
 
-@contextmanager
-def hard_time_limit(seconds: float) -> Iterator[None]:
+def hard_time_limit(seconds: float) -> AbstractContextManager[object]:
     """Hard time limit: raise `TimeoutError` inside a green thread after so many seconds, whatever it waits for.
 
     There a TLS socket begins its time-out anew with each byte that drips in, and each address of a name has one of
     its own. Elsewhere the time-outs of sockets must do.
     """
     if not is_module_patched("socket"):
-        yield
-        return
-    with gevent.Timeout(seconds, TimeoutError("it took too long as a whole")):
-        yield
+        return nullcontext()
+    limit: AbstractContextManager[object] = gevent.Timeout(seconds, TimeoutError("it took too long as a whole"))
+    return limit
 
 
 def semaphore(number: int) -> threading.BoundedSemaphore:

@@ -175,15 +175,12 @@ class Consumer:
         managers, odd_managers = _managers(data)
         if odd_managers:
             return read(data)
-        consumer = cls.__new__(cls)
-        for name, value in (
-            ("name", _match(NAME, data, "name")),
-            ("label", as_shown(_raw_text(data, "description"))),
-            ("managers", managers),
-            ("rest", (data, read)),
-            ("dates", _dates_of_keys(data["apiKeys"])),
-        ):
-            object.__setattr__(consumer, name, value)
+        consumer, set_field = cls.__new__(cls), object.__setattr__
+        set_field(consumer, "name", _match(NAME, data, "name"))
+        set_field(consumer, "label", as_shown(_raw_text(data, "description")))
+        set_field(consumer, "managers", managers)
+        set_field(consumer, "rest", (data, read))
+        set_field(consumer, "dates", _dates_of_keys(data["apiKeys"]))
         return consumer
 
     if not TYPE_CHECKING:

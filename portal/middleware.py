@@ -12,7 +12,7 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.middleware import csrf
 from django.template.loader import render_to_string
-from django.utils.cache import patch_cache_control, patch_vary_headers
+from django.utils.cache import patch_vary_headers
 from django.views.defaults import page_not_found
 
 from keys.http import Request
@@ -48,7 +48,7 @@ def response_headers(get_response: GetResponse) -> GetResponse:
             response["Cache-Control"] = "no-store"
             patch_vary_headers(response, ["Cookie", "HX-Request"])
         if kind.startswith("text/html"):
-            patch_cache_control(response, no_transform=True)
+            response["Cache-Control"] += ", no-transform"
         return response
 
     return middleware

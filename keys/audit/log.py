@@ -281,6 +281,8 @@ def _close(event: AuditEvent, outcome: Outcome, problem: BaseException | None = 
         event.facts |= {"refusal": str(problem.text)} | ({} if event.facts else {"bare": True})
     if event._state.adding:
         _saved.insert(event)
+    elif event.action in READS and outcome == Outcome.DONE:
+        _saved.update(event, "outcome", "ended_at")  # whatever else there is to say was noted before anything was read
     else:
         _saved.update(event, "outcome", "ended_at", "lock", "token", *_TOLD)
     reason = f"{type(problem).__name__}: {problem}" if isinstance(problem, ApiError) else type(problem).__name__

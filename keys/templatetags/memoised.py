@@ -76,7 +76,7 @@ class StencilNode(Node):
     def __init__(self, include: IncludeNode, body: NodeList | None = None) -> None:
         self.include = include
         self.nodelist = body
-        self.drawn: dict[tuple[object, ...], tuple[list[str], set[str]]] = {}
+        self.drawn: dict[tuple[object, ...], tuple[list[str], list[str]]] = {}
 
     def render(self, context: Context) -> SafeString:
         values: dict[str, Any] = {}
@@ -89,23 +89,23 @@ class StencilNode(Node):
         return SafeString("".join([self._filled_in(context, here, values | one) for one in each]))
 
     def _filled_in(self, context: Context, here: object, values: dict[str, Any]) -> str:
-        is_text = {name: isinstance(value, str) if value else None for name, value in values.items()}
-        kind = here, *is_text.items()
+        are_texts = [isinstance(value, str) if value else None for value in values.values()]
+        kind = here, *values, *are_texts
         if kind not in self.drawn:
-            self.drawn[kind] = self._draw(context, is_text)
-        parts, names = self.drawn[kind]
-        texts = {name: _escaped(values[name]) for name in names}
+            self.drawn[kind] = self._draw(context, dict(zip(values, are_texts, strict=True)))
+        parts, blanks = self.drawn[kind]
+        texts = {name: _escaped(values[name]) for name in set(blanks)}
         parts = parts.copy()
-        parts[1::2] = [texts[name] for name in parts[1::2]]
+        parts[1::2] = [texts[name] for name in blanks]
         return "".join(parts)
 
-    def _draw(self, context: Context, is_text: dict[str, bool | None]) -> tuple[list[str], set[str]]:
-        """Text before, between and after the blanks; in between, each blank's name."""
+    def _draw(self, context: Context, is_text: dict[str, bool | None]) -> tuple[list[str], list[str]]:
+        """Text before, between and after the blanks, in between each blank's name; and these names by themselves."""
         template = context.template.engine.get_template(self.include.template.resolve(context))  # type: ignore[union-attr]
         told = {name: SafeString(f"\ue000{name}\ue001") if one else one is False or "" for name, one in is_text.items()}
         drawn = template.render(context.new(told))
         parts = self.BLANK.split(self.BETWEEN_LINES.sub(lambda found: found[1] or "\n", drawn))
-        return parts, set(parts[1::2])
+        return parts, parts[1::2]
 
 
 def _escaped(text: str) -> str:

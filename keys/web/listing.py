@@ -40,7 +40,9 @@ class Place:
 
 
 def place_of(request: Request) -> Place:
-    """The place that a URL names, or the hidden fields of a form."""
+    """The place that a URL names, or the hidden fields of a form; most requests have neither."""
+    if not request.META.get("QUERY_STRING") and request.method != "POST":
+        return Place()
     told = {name: request.GET.get(name) or request.POST.get(name) or "" for name in ("find", "page", "only", "key")}
     number = int(told["page"]) if told["page"].isdecimal() and len(told["page"]) < 6 else 1
     only = told["only"] if told["only"] in key_health.RULES else ""

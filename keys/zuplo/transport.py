@@ -75,9 +75,12 @@ def send(
     try:
         with hard_time_limit(seconds):
             prepared = _prepared(method, url, headers, body)
-            response = _adapter().send(prepared, stream=True, timeout=(connect, seconds - connect))
-            with response:
-                return Answer(response.status_code, response.headers, _body(response, first))
+            raw: Any = _adapter().send(prepared, stream=True, timeout=(connect, seconds - connect))
+            try:
+                return Answer(raw.status, raw.headers, _body(raw, first))
+            finally:
+                raw.close()
+                raw.release_conn()
     except requests.exceptions.ConnectTimeout:
         raise NotSent("no connection in time") from None
     except (requests.RequestException, HTTPError, OSError, ValueError) as problem:  # the last by an odd length
@@ -87,17 +90,17 @@ def send(
         raise NoAnswer(type(cause).__name__, slow="Timeout" in type(cause).__name__) from None
 
 
-def _body(response: requests.Response, first: int | None) -> bytes:
+def _body(raw: Any, first: int | None) -> bytes:
     # We ask for no compression, so that the limit counts what was really sent.
-    if response.headers.get("content-encoding", "identity") != "identity":
+    if raw.headers.get("content-encoding", "identity") != "identity":
         raise NoAnswer("a compressed body that nobody asked for")
-    body: bytes = response.raw.read(first or BODY_LIMIT + 1, decode_content=False)
+    body: bytes = raw.read(first or BODY_LIMIT + 1, decode_content=False)
     if first:
         return body
     if len(body) > BODY_LIMIT:
         raise NoAnswer("a body over the limit")
     # urllib3 lets a body pass that ends early, when more was asked for than it announced.
-    if response.headers.get("content-length", str(len(body))) != str(len(body)):
+    if raw.headers.get("content-length", str(len(body))) != str(len(body)):
         raise NoAnswer("a body cut short")
     return body
 
@@ -191,7 +194,21 @@ class _BoundedAdapter(HTTPAdapter):
 
     def get_connection_with_tls_context(self, request: Any, *args: Any, **options: Any) -> ConnectionPool:
         """The pool of the server, which is always asked in the same way; `requests` makes its key anew each time."""
-        server = request.url[: request.url.index("/", len("https://"))]
+        server = _server(request.url)
         if server not in self._pools:
             self._pools[server] = super().get_connection_with_tls_context(request, *args, **options)
         return self._pools[server]
+
+    def request_url(self, request: Any, _proxies: Any) -> str:
+        """The path and query; `requests` looks for a proxy first, and there is none."""
+        url: str = request.url
+        return url.removeprefix(_server(url))
+
+    def build_response(self, _request: Any, raw: Any) -> Any:
+        """The answer as urllib3 has it: `requests` would look for cookies in it, and for the encoding of a text."""
+        return raw
+
+
+def _server(url: str) -> str:
+    """Scheme, host and port of an URL that was prepared, in which a path follows."""
+    return url[: url.index("/", len("https://"))]
