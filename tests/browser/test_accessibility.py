@@ -38,7 +38,9 @@ RUN = """async ({ rules, onlyColours, part, width, passed }) => {
     await frame();
     // Not by `finished`: where an animation is dropped, Chromium may leave that promise open for ever.
     const ends = ({ effect }) => effect.getComputedTiming().iterations !== Infinity;
-    while (document.getAnimations().some((one) => one.playState === "running" && ends(one))) await frame();
+    // A notice that is to leave moves nothing until then, and is to be looked at before.
+    const moves = (one) => one.playState === "running" && one.animationName !== "leave" && ends(one);
+    while (document.getAnimations().some(moves)) await frame();
     // What an open menu covers in part would count as small, too: that page is looked at in a state of its own.
     const menu = document.querySelector(":popover-open:not(dialog)");
     const place = document.querySelector(part) ?? menu ?? document;
