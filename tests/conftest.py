@@ -282,7 +282,7 @@ COUNTED = pytest.StashKey[Counter[str]]()
 
 STACK = 70_000  # words
 # What takes longest, or waits for other processes most of the time, longest first.
-DEAREST = ("processes", "embedded", "providers", "gateway", "browser")
+DEAREST = ("processes", "embedded", "providers", "browser", "gateway")
 
 
 @pytest.hookimpl(optionalhook=True)
