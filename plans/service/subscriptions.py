@@ -60,8 +60,7 @@ class Subscriptions(KeyRing):
         return source_for(self.api, self.environment)
 
     def may(self, action: Action) -> bool:
-        is_visit = self.actor.staff is not None and not self.actor.in_admin
-        return not (is_visit and action in PLANNING) and super().may(action)
+        return not (self.actor.on_visit and action in PLANNING) and super().may(action)
 
     # Looking
 

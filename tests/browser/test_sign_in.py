@@ -35,6 +35,20 @@ def test_a_newcomer_signs_up_signs_out_and_signs_in_again(open_page, sandbox, ja
     page.wait_for_url("**/keys/")
 
 
+def test_the_enter_key_asks_for_a_code_once(page):
+    """This form is sent by the browser itself; those of dialogs by htmx."""
+    asked = []
+    page.goto("/accounts/login/")
+    page.route("**/accounts/login/", lambda route: asked.append(route))
+    page.get_by_label("Email address").first.fill("new@startup.test")
+    with page.expect_request("**/accounts/login/"):
+        page.keyboard.press("Enter")
+    page.keyboard.press("Enter")
+    asked[0].continue_()
+    expect(page.get_by_label("Code")).to_be_visible()
+    assert len(asked) == 1
+
+
 @pytest.mark.parametrize("locale", ["en", "de", "es"])
 @pytest.mark.parametrize("size", [(1280, 800), (390, 844)], ids=["desk", "phone"])
 def test_the_way_in_fits_the_first_screen(open_page, locale, size):

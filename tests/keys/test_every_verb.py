@@ -45,6 +45,7 @@ def test_a_manager_may(verb: Verb, htmx: bool, sandbox: Sandbox, ann_client: Cli
     assert about_the_log.count("SELECT") <= (4 if verb.name == "keep" else 3)
     assert {"must-revalidate", "private"} <= set(response["Cache-Control"].split(", "))
     assert "no-store" in response["Cache-Control"]
+    assert {"HX-Request", "Cookie"} <= set(response["Vary"].split(", "))
     after = sandbox.keys("acme")
     assert verb.done(before, after)
     made = calls_made(sandbox)

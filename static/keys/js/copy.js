@@ -126,7 +126,7 @@ storage or in the history. Without this file the forms lead to a page to copy fr
       return byHand.close();
     }
     element.querySelector("[data-value]").textContent = element.dataset.masked;
-    element.querySelector("[data-countdown]").remove();
+    element.querySelector("[data-countdown]")?.remove();
     const hide = element.querySelector("[data-hide]");
     const next = hide?.nextElementSibling ?? hide?.previousElementSibling;
     if (hide?.matches(":focus")) (next.querySelector("button") ?? next).focus();

@@ -342,9 +342,9 @@
 
   window.addEventListener("beforeunload", (event) => guard()?.dataset.guard && event.preventDefault());
   window.addEventListener("pagehide", () => dialogBody()?.replaceChildren());
-  window.addEventListener("pageshow", (event) => {
-    if (event.persisted && document.querySelector("[data-private]")) location.reload();
-    document.querySelectorAll("[aria-busy]").forEach(setIdle);
+  window.addEventListener("pageshow", ({ persisted }) => {
+    if (persisted && document.querySelector("[data-private]")) location.reload();
+    if (persisted) document.querySelectorAll("[aria-busy]").forEach(setIdle);
   });
 
   document.addEventListener("DOMContentLoaded", () => {
