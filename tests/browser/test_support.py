@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 from django.contrib.auth.models import Permission
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from keys.models import VisitEnd
 from sandbox import Sandbox
@@ -94,3 +94,20 @@ def test_the_history_is_filtered_and_taken_along(page: Page, sign_in: Any, ann: 
         page.get_by_role("link", name="Download CSV").click()
     assert download.value.suggested_filename == "api-keys-production.csv"
     assert "Revealed a key" in download.value.path().read_text()
+
+
+def test_a_filter_chosen_before_the_scripts_came_acts_too(page: Page, sign_in: Any, ann: Any, sandbox: Sandbox) -> None:
+    """The button for it goes when they come."""
+    acme(sandbox)
+    sign_in(page, ann)
+    page.goto("/keys/")
+    page.locator("[data-key]").first.get_by_role("button", name="Reveal").click()
+    expect(page.locator("[data-key]").first.locator("code")).to_have_text(FULL_KEY)
+    waiting: list[Route] = []
+    page.route("**/htmx*.js*", lambda route: waiting.append(route))
+    page.goto("/keys/activity/production/", wait_until="commit")
+    page.get_by_label("Show").select_option("People with access")
+    expect(page.locator("[data-event]")).to_have_count(1)
+    (route,) = waiting
+    route.continue_()
+    expect(page.get_by_role("heading", name="Nothing matches")).to_be_visible()

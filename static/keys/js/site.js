@@ -352,6 +352,8 @@
     byId(location.hash.slice(1))?.focus(); // A page that is loaded again forgets where it was.
     showTheme();
     localise();
+    // A filter that was chosen before anybody heard of it.
+    document.querySelector(".filters option:checked:not(:default)")?.form.requestSubmit();
   });
 
   // For other scripts; last, as what is above may fail.
