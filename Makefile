@@ -23,7 +23,7 @@ embedded: $(VENV)/.tools  ## Run examples/embedded with the wheel on the sandbox
 test: $(VENV)/.dev  ## Run the tests; the browser tests need Debian's chromium, those of the gateway GATEWAY=required
 	$(BIN)/python -m pytest $(PARALLEL)
 
-# A worker for each core and one more, up to eight: each has a database, a sandbox and what else a test needs of its own.
+# A worker for each core and two more, up to eight: each has a database, a sandbox and what else a test needs of its own.
 PARALLEL ?= --numprocesses=auto --maxprocesses=8
 # Dozens of processes start in a run: each would compile everything for itself where bytecode is not kept.
 test services pooled nightly: export PYTHONDONTWRITEBYTECODE :=

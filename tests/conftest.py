@@ -287,8 +287,8 @@ DEAREST = ("processes", "embedded", "providers", "browser", "gateway")
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers() -> int:
-    """One more than there are cores: a worker that waits for a process or a browser leaves its core to another one."""
-    return (os.cpu_count() or 1) + 1
+    """Two more than there are cores: a worker that waits for a process or a browser leaves its core to another one."""
+    return (os.cpu_count() or 1) + 2
 
 
 @pytest.hookimpl(trylast=True)
