@@ -14,9 +14,10 @@ from portal.config import environment
 pytestmark = pytest.mark.services
 SOCKET = ".s.PGSQL.5432"
 ENDED = """
-    SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+    SELECT pg_terminate_backend(pid, 60000) FROM pg_stat_activity
     WHERE datname = current_database() AND pid <> pg_backend_pid()
 """
+"""They may finish what they are at; each is waited for, up to a minute."""
 AWAY = 8.3  # a pool that doubles its pauses tries after 7 seconds, and then after 15
 
 
