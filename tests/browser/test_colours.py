@@ -5,6 +5,9 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, expect
 
+from tests.helpers.staff import ACME
+from tests.helpers.verbs import acme
+
 
 @pytest.mark.parametrize("path", ["/", "/accounts/login/", "/nowhere/", "/fail"])
 def test_the_chosen_colours_stay_on_every_page(page: Page, settings: Any, path: str) -> None:
@@ -51,6 +54,7 @@ def test_portal_and_django_admin_keep_their_colours_apart(page: Page, sign_in: A
     complaints: list[str] = []
     page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
     page.emulate_media(color_scheme="light")
+    acme(sandbox)
     sign_in(page, sam)
 
     def stored() -> Any:
@@ -59,9 +63,10 @@ def test_portal_and_django_admin_keep_their_colours_apart(page: Page, sign_in: A
     page.goto("/")
     for name in ("system", "light"):
         page.get_by_role("button", name=f"Theme: {name}").click()
-    page.goto("/admin/")
-    assert stored() == ["dark", "auto"]
-    expect(page.locator("html")).to_have_attribute("data-theme", "auto")
+    for path in (ACME, "/admin/"):
+        page.goto(path)
+        assert stored() == ["dark", "auto"]
+        expect(page.locator("html")).to_have_attribute("data-theme", "auto")
     page.locator(".theme-toggle").first.click()
     expect(page.locator("html")).to_have_attribute("data-theme", "dark")
     page.locator(".theme-toggle").first.click()

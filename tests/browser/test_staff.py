@@ -1,9 +1,11 @@
 """The API Key Service in Django admin as colleagues use it: every screen once, on a phone, and without JavaScript."""
 
 import re
+import uuid
 from typing import Any
 
 import pytest
+from django.test import Client
 from playwright.sync_api import Page, expect
 
 from sandbox import Sandbox
@@ -136,13 +138,35 @@ def test_what_keeps_a_key_from_being_copied_is_said_on_the_page(sams_page: Page,
     page.goto(ACME)
     sandbox.fault("GET", "*", "drop", times=2)
     button(page, "Copy").first.click()
-    expect(page.get_by_role("status")).to_contain_text("The key service is unavailable")
+    expect(page.get_by_role("alert")).to_contain_text("The key service is unavailable")
     button(page, "Copy").first.click()
-    expect(page.get_by_role("status")).to_have_text("Key copied.")
+    expect(page.get_by_role("region", name="Notices")).to_have_text("Key copied.")
     page.route("**/copy/", lambda route: route.abort())
     button(page, "Copied").first.click()
-    expect(page.get_by_role("status")).to_contain_text("No response.")
+    expect(page.get_by_role("alert")).to_contain_text("No response.")
     assert page.url.endswith(ACME)
+
+
+def test_a_copy_pressed_twice_asks_once(sams_page: Page) -> None:
+    """Each is in the history, and mailed about."""
+    page, asked = sams_page, []
+    page.goto(ACME)
+    page.route("**/copy/", lambda route: (asked.append(route), route.continue_()))
+    button(page, "Copy").first.evaluate("button => { button.click(); button.click(); }")
+    expect(page.get_by_text("Key copied.")).to_be_visible()
+    expect(page.locator("[aria-busy]")).to_have_count(0)
+    assert len(asked) == 1
+
+
+def test_a_key_that_was_deleted_elsewhere_leaves_the_list(sams_page: Page, sandbox: Sandbox, client: Client) -> None:
+    page, (ci, laptop) = sams_page, sandbox.keys("acme")
+    page.goto(ACME)
+    client.cookies["sessionid"] = next(one["value"] for one in page.context.cookies() if one["name"] == "sessionid")
+    client.post(f"{ACME}{ci['id']}/delete/", {"token": str(uuid.uuid4())})
+    button(page.locator(f"[data-key={ci['id']}]"), "Copy").click()
+    expect(page.get_by_text("This key no longer exists")).to_be_visible()
+    expect(page.locator("[data-key]")).to_have_count(1)
+    expect(page.locator(f"[data-key={laptop['id']}]")).to_be_visible()
 
 
 def test_an_old_sign_in_leads_from_copy_to_the_proof(sams_page: Page, settings: Any) -> None:
@@ -268,7 +292,7 @@ def test_a_text_to_hand_over_goes_to_the_clipboard(sams_page: Page, sandbox: San
     link(page, "CI").click()
     page.get_by_text("Docker", exact=True).click()
     page.locator(".snippet:visible").get_by_role("button", name="Copy").first.click()
-    expect(page.get_by_role("status").first).to_have_text("Text copied, with the key in it.")
+    expect(page.get_by_role("region", name="Notices")).to_have_text("Text copied, with the key in it.")
     assert ci["key"] in page.evaluate("navigator.clipboard.readText()")
     assert not FULL_KEY.search(page.content())
 

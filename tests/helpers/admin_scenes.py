@@ -6,7 +6,7 @@ from django.utils import timezone
 from keys.models import AuditEvent
 from portal.models import OutgoingMail, User
 from tests.helpers.scenes import ANN, CLERK, DOWN, ODDLY, calm, gateway_plays, history_of_acme, many_keys, no_clipboard
-from tests.helpers.stage import Scene, Stage, Step, at, click, enters, follow, send, state
+from tests.helpers.stage import Scene, Stage, Step, at, click, enters, fault, follow, send, state
 
 ALL = "/admin/keys/consumers/production/"
 ACME = "/admin/keys/consumer/production/acme/"
@@ -40,6 +40,14 @@ def verb(name: str) -> Step:
     def step(stage: Stage) -> None:
         page_of_a_key(stage)
         follow(f"#content {way}")(stage)
+
+    return step
+
+
+def copies(sees: str) -> Step:
+    def step(stage: Stage) -> None:
+        stage.page.locator("[formaction$='/copy/']").first.click()
+        stage.page.locator(sees).wait_for()
 
     return step
 
@@ -90,6 +98,8 @@ ADMIN = Scene(
         state("key", gateway_plays, page_of_a_key),
         state("try", verb("try")),
         state("reveal", verb("reveal")),
+        state("copied", at(ACME), copies("#notices [data-notice=success]")),
+        state("copy-refused", fault("GET", "*", "drop", times=2), copies("#notices [data-notice=error]")),
         state("copy-by-hand", copied_by_hand),
         state("rotate", verb("rotate")),
         state("end", verb("end")),

@@ -8,39 +8,19 @@ storage or in the history. Without this file the forms lead to a page to copy fr
   const SHOWN_FOR = 60_000;
   const ANSWER_WITHIN = 20_000;
   const NEEDS_NO_QUOTES = /^[\w.~+/=:-]+$/;
-  const word = (name) => document.getElementById("words").dataset[name];
+  const { word, notify, explain, release } = window.portal;
   const byHand = document.getElementById("copy-by-hand");
-
-  /* What is said: a notice; or, as Django admin has none, words in the place for them */
-
-  function say(words, level = "success") {
-    if (window.portal) return window.portal.notify(words, level);
-    const place = document.querySelector("[data-said]");
-    place.className = level === "error" ? "consumer-empty" : "visually-hidden";
-    place.replaceChildren(words);
-  }
-
-  /** The error in an HTML answer. */
-  function explain(html) {
-    if (window.portal) return window.portal.notifyOf(html);
-    const words = document.createElement("div");
-    const error = new DOMParser().parseFromString(html, "text/html").querySelector("[data-error]");
-    words.append(...(error?.querySelectorAll("p") ?? [word("oddAnswer")]));
-    say(words, "error");
-  }
 
   function sayCopied(button) {
     button.dataset.label ??= button.textContent;
     button.textContent = word("copied");
     setTimeout(() => (button.textContent = button.dataset.label), 2_000);
-    if (!document.querySelector("[data-each]:not([data-label])")) window.portal?.release();
+    if (!document.querySelector("[data-each]:not([data-label])")) release();
   }
 
   /* The key goes from the answer to the clipboard, and is not shown */
 
-  class Refusal extends Error {}
-
-  /** The key; or nothing, where the whole page goes somewhere else first. */
+  /** The key; or nothing, where it was refused, or the whole page goes somewhere else first. */
   async function askForKey(button) {
     const response = await fetch(button.getAttribute("formaction") ?? button.form.action, {
       method: "POST",
@@ -50,10 +30,9 @@ storage or in the history. Without this file the forms lead to a page to copy fr
     });
     const elsewhere = response.headers.get("HX-Redirect");
     if (elsewhere) return location.assign(elsewhere);
-    if (response.status === 404 && window.portal?.leave(button)) return;
     const text = await response.text();
     if (response.ok && response.headers.get("Content-Type")?.startsWith("text/plain")) return text;
-    throw new Refusal(text);
+    explain(button, response.status, text);
   }
 
   /** What is copied, and said then: the key itself, or in the ready request that the button names. */
@@ -73,23 +52,20 @@ storage or in the history. Without this file the forms lead to a page to copy fr
   }
 
   async function copyKey(button) {
-    const asked = askForKey(button).then((key) => key && filled(button, key));
+    const asked = askForKey(button)
+      .then((key) => key && filled(button, key))
+      .catch(() => notify("error", word("noAnswer")));
     const copied = toClipboard(asked).then(() => true, () => false);
-    try {
-      const ready = await asked;
-      if (!ready) return;
-      if (!(await copied)) return copyByHand(ready.text);
-      sayCopied(button);
-      say(word(ready.said));
-    } catch (problem) {
-      if (problem instanceof Refusal) explain(problem.message);
-      else say(word("noAnswer"), "error");
-    }
+    const ready = await asked;
+    if (!ready) return;
+    if (!(await copied)) return copyByHand(ready.text);
+    sayCopied(button);
+    notify("success", word(ready.said));
   }
 
   function copyByHand(text) {
     const field = byHand.querySelector("[data-value]");
-    field.value = text;
+    field.textContent = text;
     byHand.dataset.revealed = "";
     byHand.showModal();
     field.select();
@@ -104,7 +80,7 @@ storage or in the history. Without this file the forms lead to a page to copy fr
     } catch {
       getSelection().selectAllChildren(source);
       source.select?.();
-      say(word("copyByHand"), "error");
+      notify("error", word("copyByHand"));
     }
   }
 
@@ -121,16 +97,11 @@ storage or in the history. Without this file the forms lead to a page to copy fr
 
   function mask(element) {
     delete element.dataset.revealed;
-    if (element === byHand) {
-      byHand.querySelector("[data-value]").value = "";
-      return byHand.close();
-    }
     element.querySelector("[data-value]").textContent = element.dataset.masked;
-    element.querySelector("[data-countdown]")?.remove();
+    element.close?.();
     const hide = element.querySelector("[data-hide]");
     const next = hide?.nextElementSibling ?? hide?.previousElementSibling;
     if (hide?.matches(":focus")) (next.querySelector("button") ?? next).focus();
-    hide?.remove();
   }
 
   const maskAll = () => document.querySelectorAll("[data-revealed]").forEach(mask);
@@ -143,16 +114,13 @@ storage or in the history. Without this file the forms lead to a page to copy fr
 
   /* What people do */
 
-  // A second press does nothing, also in Django admin, where no site.js sees to it.
   document.addEventListener("submit", async (event) => {
     const button = event.submitter;
     if (!button?.matches("[data-copy]")) return;
     event.preventDefault();
-    if (button.ariaBusy) return;
-    button.ariaBusy = "true";
     await copyKey(button);
     button.ariaBusy = null;
-  }, true);
+  });
 
   document.addEventListener("click", (event) => {
     const part = (selector) => event.target.closest(selector);

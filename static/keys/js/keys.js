@@ -3,49 +3,44 @@
 
 {
   const { kept } = window.portal;
-  const LANGUAGE = "request-language";
-  const SHORTCUTS_ARE = "shortcuts";
 
   /* Ready requests: in the language that was chosen last, with any of the keys above that can be copied */
 
   function setUp() {
-    const language = CSS.escape(kept[LANGUAGE]);
+    const language = CSS.escape(kept["request-language"]);
     for (const one of document.querySelectorAll(`[name$=request-language][value="${language}"]`)) one.checked = true;
     const choice = document.querySelector("[data-key-choice]");
     if (!choice) return;
     const before = choice.value;
     choice.replaceChildren();
-    for (const consumer of document.querySelectorAll("[data-consumer]")) {
-      const group = document.createElement("optgroup");
+    for (const consumer of document.querySelectorAll("[data-consumer]:has([data-key] [data-copy])")) {
+      const group = choice.appendChild(document.createElement("optgroup"));
       group.label = consumer.querySelector("h2").textContent;
-      for (const button of consumer.querySelectorAll("[data-key] [data-copy]")) {
-        const url = button.getAttribute("formaction");
-        const row = button.closest("[data-key]");
-        const masked = row.dataset.masked ?? row.querySelector("[data-value]").textContent;
-        const name = `${row.querySelector("strong").textContent} ${masked.slice(-8)}`;
-        const option = new Option(name, url, false, url === before);
-        option.dataset.masked = masked;
-        group.append(option);
+      for (const row of consumer.querySelectorAll("[data-key]:has([data-copy])")) {
+        const name = `${row.querySelector("strong").textContent} ${maskOf(row).slice(-8)}`;
+        group.append(new Option(name, row.id, false, row.id === before));
       }
-      if (group.firstChild) choice.append(group);
     }
     choice.closest("[data-quickstart]").hidden = !choice.length;
     if (choice.length) useKey(choice);
   }
 
+  const maskOf = (row) => row.dataset.masked ?? row.querySelector("[data-value]").textContent;
+
   function useKey(choice) {
-    const [option] = choice.selectedOptions;
+    const row = document.getElementById(choice.value);
+    const copy = row.querySelector("[data-copy]").getAttribute("formaction");
     const place = choice.closest("[data-quickstart]");
-    for (const text of place.querySelectorAll("[data-place]")) text.textContent = option.dataset.masked;
+    for (const text of place.querySelectorAll("[data-place]")) text.textContent = maskOf(row);
     for (const button of place.querySelectorAll("[data-of-key]")) {
-      button.setAttribute("formaction", option.value.replace(/copy\/$/, `${button.dataset.ofKey}/`));
+      button.setAttribute("formaction", copy.replace(/copy\/$/, `${button.dataset.ofKey}/`));
     }
   }
 
   setUp();
-  document.addEventListener("htmx:afterSettle", setUp);
+  for (const told of ["htmx:afterSettle", "keys:changed"]) document.addEventListener(told, setUp, true);
   document.addEventListener("change", ({ target }) => {
-    if (target.name?.endsWith("request-language")) kept[LANGUAGE] = target.value;
+    if (target.name?.endsWith("request-language")) kept["request-language"] = target.value;
     if (!target.matches("[data-key-choice]")) return;
     useKey(target);
     document.getElementById("trial")?.replaceChildren(); // It was about another key.
@@ -63,8 +58,8 @@
 
   const list = document.getElementById("shortcuts");
   const areOn = list?.querySelector("[data-shortcuts-on]");
-  if (areOn) areOn.checked = kept[SHORTCUTS_ARE] !== "off";
-  areOn?.addEventListener("change", () => (kept[SHORTCUTS_ARE] = areOn.checked ? "on" : "off"));
+  if (areOn) areOn.checked = kept.shortcuts !== "off";
+  areOn?.addEventListener("change", () => (kept.shortcuts = areOn.checked ? "on" : "off"));
 
   /** In the consumer where the focus is, or in the first one. */
   function create() {

@@ -8,20 +8,12 @@ hidden field named credential. */
 "use strict";
 
 {
-  const canUsePasskeys = Boolean(window.PublicKeyCredential?.parseRequestOptionsFromJSON);
+  const PARSE = { create: "parseCreationOptionsFromJSON", get: "parseRequestOptionsFromJSON" };
 
-  async function optionsOf(form) {
-    if (form.dataset.options) return JSON.parse(document.getElementById(form.dataset.options).textContent).publicKey;
-    const response = await fetch(form.dataset.optionsUrl, { headers: { Accept: "application/json" } });
-    if (!response.ok) throw new Error("The portal gave no options");
+  async function optionsOf({ options, optionsUrl }) {
+    if (options) return JSON.parse(document.getElementById(options).textContent).publicKey;
+    const response = await fetch(optionsUrl, { headers: { Accept: "application/json" } });
     return (await response.json()).request_options.publicKey;
-  }
-
-  async function credentialFor(form) {
-    const options = await optionsOf(form);
-    return form.dataset.passkey === "create"
-      ? navigator.credentials.create({ publicKey: PublicKeyCredential.parseCreationOptionsFromJSON(options) })
-      : navigator.credentials.get({ publicKey: PublicKeyCredential.parseRequestOptionsFromJSON(options) });
   }
 
   document.addEventListener("submit", async (event) => {
@@ -31,7 +23,9 @@ hidden field named credential. */
     const trouble = form.querySelector(".passkey-trouble");
     trouble.hidden = true;
     try {
-      form.elements.credential.value = JSON.stringify((await credentialFor(form)).toJSON());
+      const way = form.dataset.passkey;
+      const publicKey = PublicKeyCredential[PARSE[way]](await optionsOf(form.dataset));
+      form.elements.credential.value = JSON.stringify((await navigator.credentials[way]({ publicKey })).toJSON());
       form.submit();
     } catch {
       // Refused, timed out, or no such passkey: browsers do not say which.
@@ -40,10 +34,6 @@ hidden field named credential. */
     }
   });
 
-  document.addEventListener("DOMContentLoaded", () => {
-    for (const form of canUsePasskeys ? [] : document.querySelectorAll("[data-passkey]")) {
-      form.querySelector("button").disabled = true;
-      for (const words of form.querySelectorAll("[data-too-old]")) words.hidden = false;
-    }
-  });
+  // The stylesheet says so then, and offers no button.
+  if (!window.PublicKeyCredential?.parseRequestOptionsFromJSON) document.documentElement.dataset.noPasskeys = "";
 }

@@ -11,22 +11,17 @@
   const word = (name) => byId("words").dataset[name];
 
   /** What this browser remembers; where storage is off, a choice lasts for the page. */
-  function storage() {
-    try {
-      return localStorage ?? {};
-    } catch {
-      return {};
-    }
-  }
-
-  const kept = storage();
+  let kept = {};
+  try {
+    kept = localStorage ?? kept;
+  } catch {}
 
   /* Colours, of a phone's address bar too: as the system, light or dark; "theme" is the name of Django admin's own */
 
-  const THEMES = ["system", "light", "dark"];
+  const THEMES = ["light", "dark", "system"];
 
-  function showTheme(theme = kept["portal-theme"] ?? "system") {
-    if (theme !== "system") root.dataset.theme = theme;
+  function showTheme() {
+    const theme = kept["portal-theme"] ?? "system";
     for (const button of document.querySelectorAll("[data-theme-switch]")) {
       button.ariaLabel = button.title = button.dataset[theme];
     }
@@ -37,12 +32,11 @@
   }
 
   function nextTheme() {
-    const theme = THEMES[(THEMES.indexOf(root.dataset.theme ?? "system") + 1) % THEMES.length];
-    delete root.dataset.theme;
-    showTheme(theme);
-    kept["portal-theme"] = theme;
+    root.dataset.theme = kept["portal-theme"] = THEMES[(THEMES.indexOf(kept["portal-theme"]) + 1) % THEMES.length];
+    showTheme();
   }
 
+  if (kept["portal-theme"]) root.dataset.theme = kept["portal-theme"];
   showTheme();
 
   /* Notices */
@@ -53,21 +47,18 @@
     notice.scrollIntoView({ block: "nearest" });
   }
 
-  /** The words are a text or an element. */
-  function notify(words, level = "success") {
+  /** The words are texts or elements. */
+  function notify(level, ...words) {
     const notice = byId(`notice-${level}`).content.firstElementChild.cloneNode(true);
-    if (words.nodeType) notice.querySelector("p").replaceWith(words);
-    else notice.querySelector("p").textContent = words;
+    notice.querySelector("div").replaceChildren(...words);
     show(notice);
   }
 
   /** The error in an HTML answer: a notice as it is, the words of a page as one. */
   function notifyOf(html) {
     const error = new DOMParser().parseFromString(html, "text/html").querySelector("[data-error]");
-    if (error?.matches("[data-notice]")) return show(error);
-    const words = document.createElement("div");
-    words.append(...(error?.querySelectorAll("h1, p") ?? [word("oddAnswer")]));
-    notify(words, "error");
+    if (error?.matches("[data-notice]")) show(error);
+    else notify("error", ...(error?.querySelectorAll("h1, p") ?? [word("oddAnswer")]));
   }
 
   // Good news goes after a while, as the stylesheet says; errors stay until they are dismissed.
@@ -75,7 +66,8 @@
 
   /* The dialog */
 
-  let opener = {}; // The part of the page that opened it, ids of what may have the focus afterwards, and the key made.
+  let opener; // What was used last on the page. Once replaced it still has its old surroundings, and their ids.
+  let made; // The id of the key that was made since then.
   let isStale = false; // An answer was about something that this page does not show yet.
 
   /** A new key that was neither copied nor dismissed on purpose. */
@@ -90,7 +82,7 @@
 
   function openDialog() {
     if (!dialog().open) dialog().showModal();
-    opener.made = dialogBody().querySelector("[data-made]")?.dataset.made;
+    made = dialogBody().querySelector("[data-made]")?.dataset.made;
     const field = "input:not([type=checkbox], [type=radio]:not(:checked))";
     const places = ["[aria-invalid=true]", `h2[tabindex], ${field}, textarea, a[data-close]`]
       .flatMap((selectors) => [...dialogBody().querySelectorAll(selectors)]);
@@ -98,9 +90,10 @@
     dialog().scrollTop = 0;
   }
 
-  function closeDialog() {
+  function closeDialog(isMeant) {
+    if (isMeant) release();
     if (guard()) hint();
-    else if (dialog().open) dialog().close();
+    else dialog().close();
   }
 
   function afterClose() {
@@ -112,52 +105,44 @@
     if (slow.place === dialogBody()) slow.xhr.abort();
     dialogBody().replaceChildren();
     byId("dialog-notices").replaceChildren();
-    if (isStale && opener.made) location.hash = opener.made;
+    if (isStale && made) location.hash = made;
     if (isStale) location.reload();
     else restoreFocus();
   }
 
-  function rememberOpener(part) {
-    if (part.closest("dialog") || !part.matches("form, [formaction], [data-key] [name=ask], a")) return;
-    const row = part.closest("[data-key]");
-    opener = {
-      part: part.querySelector("button") ?? part,
-      row: row?.id,
-      around: part.href ? "" : part.closest("[data-key], [data-consumer], #key-card")?.id,
-      next: (part.href ? row : (row?.nextElementSibling ?? row?.previousElementSibling))?.id,
-      consumer: part.closest("[data-consumer]")?.id,
-    };
-  }
+  /** What an answer has put in its place. */
+  const anew = (place) => byId(place?.id);
 
-  /** To the key just made, or the button that was used; else to one beside it, the next row, its consumer, the page. */
-  function restoreFocus(isLost = opener.part) {
-    if (!isLost || document.activeElement !== document.body) return;
-    const around = byId(opener.around);
+  /** To what was used or the key just made; else to a button beside it, its row, the next, its consumer, the page. */
+  function restoreFocus() {
+    const row = opener?.closest("[data-key]");
+    const card = opener?.closest("[data-consumer], #key-card");
+    const around = opener?.href ? null : anew(row ?? card);
     const again = [...(around?.querySelectorAll("button") ?? [])]
-      .find((button) => button.textContent === opener.part.textContent);
+      .find((button) => button.textContent === opener.textContent);
     const places = [
-      byId(opener.made),
-      opener.part,
-      again ?? byId(opener.part?.id),
+      opener,
+      byId(made),
+      again ?? anew(opener),
       around?.querySelector("[data-hide], [popovertarget]"),
-      byId(opener.next),
-      byId(opener.consumer),
+      ...[row, row?.nextElementSibling, row?.previousElementSibling, card].map(anew),
       document.querySelector("[data-main]"),
     ];
-    places.find((place) => place?.checkVisibility()).focus();
+    for (const place of places) {
+      if (document.activeElement === document.body) place?.focus();
+    }
   }
 
-  /** A key that is gone, deleted in another tab for instance, leaves the list; false where this is about none. */
-  function leave(part) {
-    const row = part.closest("#dialog") ? byId(opener.row) : part.closest("[data-key]");
-    if (!row) return false;
-    rememberOpener(part);
+  /** Says why a part was refused; a key that is gone, deleted in another tab for instance, leaves the list. */
+  function explain(part, status, html) {
+    const row = part.closest("#dialog") ? anew(opener?.closest("[data-key]")) : part.closest("[data-key]");
+    if (status !== 404 || !row) return notifyOf(html);
+    opener = row.nextElementSibling ?? row.previousElementSibling ?? row.closest("[data-consumer], [data-main]");
     row.remove();
     restoreFocus();
     document.body.dispatchEvent(new Event("keys:changed"));
     closeDialog();
-    notify(word("keyGone"));
-    return true;
+    notify("success", word("keyGone"));
   }
 
   /* A page or a dialog that is slow to come: its shape in its place, with what is known of it */
@@ -165,26 +150,23 @@
   let slow = {};
 
   function expect({ elt: part, target: place, xhr, requestConfig }) {
-    const isDialog = place === dialogBody();
-    const shape = byId(isDialog ? "dialog-skeleton" : "skeleton");
+    const shape = byId(place === dialogBody() ? "dialog-skeleton" : "skeleton");
     if (!shape || requestConfig.verb !== "get" || dialog().open) return;
     if (!place.matches("[data-main], #found, #dialog-body")) return;
     if (slow.place?.matches("#found")) arrived(slow.xhr); // A search goes on.
     else slow.xhr?.abort(); // Of two presses the last one counts.
-    const draw = () => {
-      place.ariaBusy = "true";
-      place.append(shape.content.cloneNode(true));
-      if (isDialog) openEarly(part);
-    };
-    slow = { xhr, place, timer: setTimeout(draw, SKELETON_AFTER) };
+    slow = { xhr, place, timer: setTimeout(draw, SKELETON_AFTER, shape, place, part) };
   }
 
-  function openEarly(part) {
-    const [title, lead] = dialogBody().querySelectorAll("h2, .dialog-lead");
+  function draw(shape, place, part) {
+    place.ariaBusy = "true";
+    place.append(shape.content.cloneNode(true));
+    if (place !== dialogBody()) return;
+    const [title, lead] = place.querySelectorAll("h2, .dialog-lead");
     const owner = part.closest("[role=group], [aria-labelledby]");
     title.textContent = part.textContent;
     lead.textContent = owner?.ariaLabel ?? byId(owner?.getAttribute("aria-labelledby"))?.textContent;
-    dialogBody().firstElementChild.classList.toggle("key-panel", part.matches("[data-key] a"));
+    place.firstElementChild.classList.toggle("key-panel", part.matches("[data-key] a"));
     openDialog();
   }
 
@@ -226,10 +208,6 @@
 
   /* Buttons at work: pressed again they do nothing */
 
-  function setIdle(part) {
-    for (const button of [part, ...part.querySelectorAll("[aria-busy]")]) button.ariaBusy = null;
-  }
-
   // The Enter key in a field clicks the button of its form, too.
   document.addEventListener("click", (event) => {
     const button = event.target.closest("button");
@@ -246,48 +224,44 @@
 
   /* What htmx tells */
 
-  document.addEventListener("htmx:configRequest", ({ detail }) => {
-    const button = detail.elt;
+  document.addEventListener("htmx:configRequest", ({ target: button, detail }) => {
     if (button.matches("[form=ask], [form=act]")) detail.path = button.getAttribute("formaction");
     // In a row a button names a verb behind the address of its form.
     if (button.matches("[data-key] [name=ask]")) detail.path = `${button.form.getAttribute("action")}${button.value}/`;
   });
-  document.addEventListener("htmx:beforeRequest", ({ detail }) => {
-    if (detail.elt.matches("button")) detail.elt.ariaBusy = "true";
-    rememberOpener(detail.elt);
+  document.addEventListener("htmx:beforeRequest", ({ target: part, detail }) => {
+    if (part.matches("button")) part.ariaBusy = "true";
     expect(detail);
+    if (part.closest("dialog") || !part.matches("form, [formaction], [data-key] [name=ask], a")) return;
+    opener = part.querySelector("button") ?? part;
+    made = "";
   });
-  document.addEventListener("htmx:afterRequest", ({ detail }) => {
-    setIdle(detail.elt);
-    arrived(detail.xhr);
+  document.addEventListener("htmx:afterRequest", ({ detail: { elt, xhr, requestConfig } }) => {
+    (requestConfig.triggeringEvent?.submitter ?? elt).ariaBusy = null;
+    arrived(xhr);
   });
   for (const told of ["htmx:sendError", "htmx:timeout"]) {
-    document.addEventListener(told, () => notify(word("noAnswer"), "error"));
+    document.addEventListener(told, () => notify("error", word("noAnswer")));
   }
   document.addEventListener("htmx:responseError", ({ detail: { elt, xhr } }) => {
     arrived(xhr);
-    if (xhr.status !== 404 || !leave(elt)) notifyOf(xhr.responseText);
+    explain(elt, xhr.status, xhr.responseText);
   });
   for (const told of ["page:stale", "htmx:oobErrorNoTarget"]) document.addEventListener(told, () => (isStale = true));
-  document.addEventListener("dialog:close", () => {
-    release();
-    closeDialog();
-  });
+  document.addEventListener("dialog:close", () => closeDialog(true));
 
   // What was said in the dialog was about the answer before.
   document.addEventListener("htmx:beforeSwap", () => byId("dialog-notices").replaceChildren());
   document.addEventListener("htmx:oobBeforeSwap", ({ detail }) => {
     if (detail.target.querySelector(".ended[open]")) detail.fragment.querySelector(".ended")?.setAttribute("open", "");
   });
-  document.addEventListener("htmx:afterSwap", ({ detail }) => {
-    if (detail.target === dialogBody() && dialogBody().firstElementChild) openDialog();
-  });
   document.addEventListener("htmx:afterSettle", ({ detail }) => {
     localise();
+    if (detail.target === dialogBody() && dialogBody().firstElementChild) openDialog();
     if (dialog().open) return;
     if (isStale) location.reload();
     if (detail.target.matches("[data-main]")) document.querySelector("[data-main] h1").focus();
-    else restoreFocus();
+    else if (opener) restoreFocus();
   });
 
   /* What people do */
@@ -300,11 +274,10 @@
     if (isPressedOutside && event.target === dialog() && !isTyped()) closeDialog();
     if (part("[data-theme-switch]")) nextTheme();
     part("[data-dismiss]")?.closest("[data-notice]").remove();
-    if (part("[data-dismiss]")) restoreFocus(true);
+    if (part("[data-dismiss]")) restoreFocus();
     if (part("[data-close]") && dialog().open) {
       event.preventDefault();
-      if (part("[data-releases]")) release();
-      closeDialog();
+      closeDialog(part("[data-releases]"));
       if (!dialog().open) dialogBody().replaceChildren(); // At once: the event of closing comes later.
     }
   });
@@ -344,7 +317,7 @@
   window.addEventListener("pagehide", () => dialogBody()?.replaceChildren());
   window.addEventListener("pageshow", ({ persisted }) => {
     if (persisted && document.querySelector("[data-private]")) location.reload();
-    if (persisted) document.querySelectorAll("[aria-busy]").forEach(setIdle);
+    if (persisted) document.querySelectorAll("[aria-busy]").forEach((part) => (part.ariaBusy = null));
   });
 
   document.addEventListener("DOMContentLoaded", () => {
@@ -358,5 +331,5 @@
 
   // For other scripts; last, as what is above may fail.
   root.dataset.js = "";
-  window.portal = { kept, notify, notifyOf, release, leave };
+  window.portal = { kept, word, notify, explain, release };
 }
