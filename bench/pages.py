@@ -80,8 +80,8 @@ class Upstream:
 
     def list_of(self, email: str) -> Request:
         """URL that the portal asks for the keys page of that person."""
-        query = "&include-api-keys=true&include-managers=true&include-manager-invites=true&key-format=masked"
-        path = f"/v1/accounts/{ACCOUNT}/key-buckets/{BUCKET}/consumers?manager-email={quote(email)}{query}"
+        query = "include-api-keys=true&include-managers=true&include-manager-invites=true&key-format=masked"
+        path = f"/v1/accounts/{ACCOUNT}/key-buckets/{BUCKET}/consumers?{query}&manager-email={quote(email, safe='@')}"
         return Request(f"{path}&limit=1000&offset=0", {"Authorization": f"Bearer {TOKEN}"})
 
 

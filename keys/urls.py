@@ -19,7 +19,10 @@ _consumer = "<slug:environment>/<keys_name:name>/"
 _key = _consumer + "<keys_id:key_id>/"
 
 urlpatterns = [
+    # What is asked for most comes first; no other address reads like one of these.
     path("", views.page, name="page"),
+    path(_key + "reveal/", views.reveal, name="reveal"),
+    path(_key + "copy/", views.copy, name="copy"),
     path("activity/", history.page, name="activity"),
     path("activity/<slug:environment>/", history.page, name="activity_in"),
     path("activity/<slug:environment>.csv", history.export, name="activity_csv"),
@@ -43,8 +46,6 @@ urlpatterns = [
     path(_consumer + "rename/", views.rename_consumer, name="rename_consumer"),
     path(_consumer + "rotate-all/", views.rotate_all, name="rotate_all"),
     path(_key, views.key_page, name="key"),
-    path(_key + "reveal/", views.reveal, name="reveal"),
-    path(_key + "copy/", views.copy, name="copy"),
     path(_key + "copy/request/", views.copy, name="copy_request"),
     path(_key + "try/", views.try_key, name="try"),
     path(_key + "rotate/", views.rotate, name="rotate"),

@@ -17,13 +17,13 @@ admin.site.login = secure_admin_login(admin.site.login)  # type: ignore[method-a
 
 urlpatterns = [
     path("", portal_views.home, name="home"),
+    path("keys/", include("keys.urls")),
     path("language/", languages.choose, name="language"),
     path("theme.css", accent.theme_css, name="theme"),
     path("support/stop/", stop, name="support_stop"),
     path("icon.svg", icon.icon_svg, name="icon"),
     path("static/<path:name>", portal_views.file_of_another_version),
     path("styleguide/", styleguide.page, name="styleguide"),
-    path("keys/", include("keys.urls")),
     path("plans/", include("plans.urls")),
     path("accounts/step-up/", step_up.ask, name="step_up"),
     path("accounts/step-up/code/", step_up.by_code, name="step_up_code"),

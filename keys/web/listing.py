@@ -165,8 +165,8 @@ def _groups(live: list[ApiKey]) -> Iterator[list[ApiKey]]:
     olds = {key.id for keys in replaced.values() for key in keys}
     told: set[str] = set()
     for key in [*(key for key in live if key.id not in olds), *live]:  # the latter for what replaces itself
-        if group := list(_with_replaced(key, replaced, told)):
-            yield group
+        if key.id not in told:
+            yield list(_with_replaced(key, replaced, told))
 
 
 def _with_replaced(key: ApiKey, replaced: dict[str, list[ApiKey]], told: set[str]) -> Iterator[ApiKey]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from django.dispatch import Signal
 
-answered = Signal()
+answered = Signal(use_caching=True)
 """Signal after each call, whatever came of it: `operation`, `outcome` and `seconds`."""
 
 unreadable = Signal()

@@ -41,9 +41,9 @@ T = TypeVar("T")
 
 PAGE_SIZE = 1000  # the documented maximum
 PAGES_AT_MOST = 100
-MASKED = {"key-format": "masked"}
-VISIBLE = {"key-format": "visible"}
-WITH_ALL = {"include-api-keys": "true", "include-managers": "true", "include-manager-invites": "true"}
+MASKED = "key-format=masked"
+VISIBLE = "key-format=visible"
+WITH_ALL = f"include-api-keys=true&include-managers=true&include-manager-invites=true&{MASKED}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,8 +79,7 @@ class DeveloperAPI:
 
     def consumers_of(self, email: str) -> list[Consumer | Unread]:
         """All consumers that the API finds for a manager's address, with managers and masked keys."""
-        params = {"manager-email": email} | WITH_ALL | MASKED
-        return self._list("/consumers", params, _listed_entry, _identity)
+        return self._list("/consumers", _query(WITH_ALL, {"manager-email": email}), _listed_entry, _identity)
 
     def some_consumers(
         self,
@@ -93,11 +92,11 @@ class DeveloperAPI:
     ) -> Window[T]:
         """A piece of the list of all consumers, or of those that the API finds for an address and a tag."""
         filters = ({"manager-email": email} if email else {}) | ({f"tag.{tag[0]}": tag[1]} if tag else {})
-        return self._window("/consumers", filters | WITH_ALL | MASKED, offset, limit, decode)
+        return self._window("/consumers", _query(WITH_ALL, filters), offset, limit, decode)
 
     def consumer(self, name: str) -> Consumer:
         """One consumer with managers and masked keys; raises `NotFound`, or `UnreadConsumer`."""
-        return self._call("GET", _consumer(name), WITH_ALL | MASKED, decode=_only(_the_consumer, name))
+        return self._call("GET", _consumer(name), WITH_ALL, decode=_only(_the_consumer, name))
 
     def full_keys(self, name: str) -> list[FullKey]:
         """The keys of one consumer with their values, without those that cannot be read."""
@@ -181,7 +180,7 @@ class DeveloperAPI:
 
     def check_list(self) -> None:
         """Ask for one consumer, whichever; raises what is wrong with lists."""
-        self._call("GET", "/consumers", {"limit": "1", "offset": "0"} | MASKED, decode=_page_of)
+        self._window("/consumers", MASKED, 0, 1, _anything)
 
     def buckets(self) -> dict[str, str]:
         """The account's buckets by name, each with its description."""
@@ -217,18 +216,17 @@ class DeveloperAPI:
         body: Any = None,
     ) -> T:
         """An operation of metering (v3, a preview) at a path below the bucket's, with the care that all others get."""
-        return self._call(method, "", params, decode=decode, body=body, root=f"/v3/metering/{bucket_id}{path}")
+        query = _query("", params or {})
+        return self._call(method, "", query, decode=decode, body=body, root=f"/v3/metering/{bucket_id}{path}")
 
     # How calls are made
 
-    def _list(
-        self, path: str, params: dict[str, str], decode: Callable[[Any], T], identity: Callable[[T], Hashable]
-    ) -> list[T]:
+    def _list(self, path: str, query: str, decode: Callable[[Any], T], identity: Callable[[T], Hashable]) -> list[T]:
         """Offset pagination to the end, each item once. Neither `total` nor `limit` is sure to be in an answer."""
         found: dict[Hashable, T] = {}
         offset = 0
         for _page in range(PAGES_AT_MOST):
-            window = self._window(path, params, offset, PAGE_SIZE, decode)
+            window = self._window(path, query, offset, PAGE_SIZE, decode)
             known = len(found)
             for item in window.items:
                 found.setdefault(identity(item), item)
@@ -237,12 +235,9 @@ class DeveloperAPI:
             offset = window.next
         raise OddAnswer("a list that does not end")
 
-    def _window(
-        self, path: str, params: Mapping[str, str], offset: int, limit: int, decode: Callable[[Any], T]
-    ) -> Window[T]:
+    def _window(self, path: str, query: str, offset: int, limit: int, decode: Callable[[Any], T]) -> Window[T]:
         """One page of a list. Neither `total` nor `limit` is sure to be in the answer."""
-        asked = {"limit": str(limit), "offset": str(offset)}
-        page = self._call("GET", path, {**params, **asked}, decode=_page_of)
+        page = self._call("GET", path, f"{query}&limit={limit}&offset={offset}", decode=_page_of)
         total, echoed, after = page.get("total"), page.get("limit"), offset + len(page["data"])
         enough = isinstance(total, int) and after >= total
         short = isinstance(echoed, int) and len(page["data"]) < echoed
@@ -254,15 +249,13 @@ class DeveloperAPI:
         self,
         method: str,
         path: str,
-        params: Mapping[str, str] | None = None,
+        query: str = "",
         *,
         decode: Callable[[Any], T],
         body: Any = None,
         root: str = "",
     ) -> T:
-        url = settings.ZUPLO_API_URL + (root or self._account + path)
-        if params:
-            url += "?" + urlencode(params, quote_via=quote)
+        url = settings.ZUPLO_API_URL + (root or self._account + path) + (query and f"?{query}")
         encoded = None if body is None else json.dumps(body).encode()
         answer = retries.send_with_retries(
             retries.Call(_operation(method, root or path), method, url, encoded), self._deadline
@@ -288,6 +281,11 @@ class DeveloperAPI:
         if 400 <= answer.status < 500:
             raise ApiRefused(f"status {answer.status}: {_trace(answer)}", code=answer.status)
         raise OddAnswer(f"status {answer.status}")
+
+
+def _query(query: str, more: Mapping[str, str]) -> str:
+    """The query with more in it. "@" may stand as it is: what holds a "%" urllib3 reads sign by sign."""
+    return "&".join(filter(None, [query, urlencode(more, quote_via=quote, safe="@")]))
 
 
 def _operation(method: str, path: str) -> str:

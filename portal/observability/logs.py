@@ -81,20 +81,20 @@ class LineFormatter(logging.Formatter):
 
 
 class JsonLineFormatter(JsonFormatter):
-    """JSON formatter, one record a line. Of what else a record carries only our own `facts` are told."""
+    """JSON formatter, one record a line. Of what else a record carries only our own `facts` are told.
+
+    Secrets are looked for in what others may have said: not in the time, the level and the like.
+    """
 
     def add_fields(self, log_data: dict[str, Any], record: logging.LogRecord, message_dict: dict[str, Any]) -> None:
         log_data["time"] = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
         log_data["level"] = record.levelname
         log_data["logger"] = record.name
         log_data["request_id"] = getattr(record, "reference", "-")
-        log_data["message"] = record.getMessage()
-        log_data |= getattr(record, "facts", {})
+        log_data["message"] = without_secrets(record.getMessage())
+        log_data |= scrubbed(getattr(record, "facts", {}))
         if "exc_info" in message_dict:
-            log_data["traceback"] = message_dict["exc_info"]
-
-    def process_log_record(self, log_data: dict[str, Any]) -> dict[str, Any]:
-        return dict(scrubbed(log_data))
+            log_data["traceback"] = scrubbed(message_dict["exc_info"])
 
     def jsonify_log_record(self, log_data: dict[str, Any]) -> str:
         return ENCODER.encode(log_data)

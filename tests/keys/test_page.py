@@ -52,7 +52,7 @@ def test_it_shows_the_keys_of_every_consumer_that_lists_the_address(sandbox: San
     assert consumers_on(page) == ["acme", "mobile"]
     (call,) = sandbox.journal()
     assert (call.method, call.status) == ("GET", 200)
-    assert "manager-email=ann%40acme.test" in call.query
+    assert "manager-email=ann@acme.test" in call.query
     assert "key-format=masked" in call.query
     row = page.select_one(f"[data-key={keys[0]['id']}]")
     assert row is not None
