@@ -94,7 +94,7 @@ def may_manage(actor: Actor, consumer: Consumer) -> bool:
 
 def is_named(actor: Actor, entry: Consumer | Unread) -> bool:
     """True if one of the managers carries one of the person's verified addresses."""
-    return any(same_address(manager.email, email) for manager in entry.managers for email in actor.emails)
+    return any(same_address(address, email) for address in entry.addresses for email in actor.emails)
 
 
 def may_be_managed(actor: Actor, entry: Consumer | Unread) -> bool:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Generic, TypeVar
 
 from django.db import DEFAULT_DB_ALIAS, DatabaseError, connections
-from django.db.models import Expression, Field, Model, QuerySet
+from django.db.models import CharField, Expression, Field, Model, QuerySet, TextField
 from django.db.models.signals import post_save
 from django.db.models.sql import InsertQuery, UpdateQuery
 
@@ -21,9 +21,16 @@ class Blank(Expression):
     def __init__(self, name: str, field: "Field[Any, Any]") -> None:
         super().__init__(output_field=field)
         self.name = name
+        self.is_text = type(field) in {CharField, TextField}
 
     def as_sql(self, compiler: Any, connection: Any) -> tuple[str, Any]:
         return "%s", [self]
+
+    def written(self, value: Any, connection: Any) -> Any:
+        """The value as the database takes it; a text, of which a list of names has a thousand, is so already."""
+        if self.is_text and type(value) is str:
+            return value
+        return self.output_field.get_db_prep_value(value, connection)
 
 
 class Prepared:
@@ -143,7 +150,4 @@ def _sql_of_update(connection: Any, rows: QuerySet[Any, Any], values: dict[str, 
 
 def _written(connection: Any, places: Sequence[Any], values: Mapping[str, Any]) -> list[Any]:
     """The parameters of a statement: where a blank stands, the value of its name."""
-    return [
-        place.output_field.get_db_prep_value(values[place.name], connection) if isinstance(place, Blank) else place
-        for place in places
-    ]
+    return [place.written(values[place.name], connection) if isinstance(place, Blank) else place for place in places]

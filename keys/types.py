@@ -40,11 +40,8 @@ class Manager:
 
     @classmethod
     def from_json(cls, data: Any, *, invited: bool = False) -> "Manager":
-        manager_id = _id_if_any(_object(data))
-        email = _text(data, "email", is_address=True)
-        if not email:
-            raise OddAnswer("a manager without an address")
-        return cls(email=email, id=manager_id, invited=invited)
+        email = _address(data)
+        return cls(email=email, id=_id_if_any(data), invited=invited)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,12 +63,13 @@ class ApiKey:
 
     @classmethod
     def from_json(cls, data: Any, consumer: str) -> "ApiKey":
-        key_id, label, shown, (created_on, expires_on) = _parts_of_key(data)
+        created_on, expires_on = _dates_of_key(data)
+        label = data.get("description") or ""
         return cls(
-            id=key_id,
+            id=data["id"],
             consumer=consumer,
             label=as_shown(label),
-            ending=ending_of(harmless(shown)),
+            ending=ending_of(harmless(data.get("key") or "")),
             created_on=created_on,
             expires_on=expires_on,
             raw_label=label,
@@ -162,6 +160,8 @@ class Consumer:
     """Tells it from an earlier consumer of the same name; "" where it is not known."""
     rest: "tuple[dict[str, Any], Callable[[Any], Consumer]] | None" = field(default=None, compare=False, repr=False)
     """Of one in a list: what of it was not read yet, and what reads it."""
+    emails: tuple[str, ...] = field(default=(), compare=False, repr=False)
+    """Of the same: the addresses of its managers."""
     dates: tuple[Dates, ...] = field(default=(), compare=False, repr=False)
     """Of the same: those of its keys."""
 
@@ -172,14 +172,15 @@ class Consumer:
         It raises what reading it would.
         """
         data = _with_keys_and_managers(data)
-        managers, odd_managers = _managers(data)
-        if odd_managers:
+        try:
+            emails = _addresses(data)
+        except OddAnswer:
             return read(data)
         consumer, set_field = cls.__new__(cls), object.__setattr__
         set_field(consumer, "name", _match(NAME, data, "name"))
         set_field(consumer, "label", as_shown(_raw_text(data, "description")))
-        set_field(consumer, "managers", managers)
         set_field(consumer, "rest", (data, read))
+        set_field(consumer, "emails", emails)
         set_field(consumer, "dates", _dates_of_keys(data["apiKeys"]))
         return consumer
 
@@ -222,6 +223,11 @@ class Consumer:
     def unread_keys(self) -> list[str]:
         """The ids of keys that could not be read, "" for one whose id could not be read either."""
         return [part.id for part in self.unread if part.kind == "key"]
+
+    @property
+    def addresses(self) -> tuple[str, ...]:
+        """Those of its managers; of one in a list they are told without reading the rest of it."""
+        return self.emails if self.rest else tuple(manager.email for manager in self.managers)
 
     @property
     def has_all_managers(self) -> bool:
@@ -355,6 +361,10 @@ class Unread:
     managers: tuple[Manager, ...] = ()
     has_all_managers: bool = False
 
+    @property
+    def addresses(self) -> tuple[str, ...]:
+        return tuple(manager.email for manager in self.managers)
+
     @classmethod
     def from_json(cls, data: Any) -> "Unread":
         if not isinstance(data, dict):
@@ -414,6 +424,25 @@ def _with_keys_and_managers(data: Any) -> dict[str, Any]:
     return found
 
 
+def _addresses(data: dict[str, Any]) -> tuple[str, ...]:
+    """Those of the managers, added and invited; raises `OddAnswer` unless all of them can be read."""
+    found: list[str] = []
+    for name in ("managers", "managerInvites"):
+        entries = data.get(name)
+        if isinstance(entries, list):
+            found += map(_address, entries)
+        elif entries is not None:
+            raise OddAnswer(f"{name} is no list")
+    return tuple(found)
+
+
+def _address(manager: Any) -> str:
+    email = _text(_object(manager), "email", is_address=True)
+    if not email:
+        raise OddAnswer("a manager without an address")
+    return email
+
+
 def _managers(data: dict[str, Any]) -> tuple[tuple[Manager, ...], tuple[UnreadPart, ...]]:
     """The managers, added and invited, and those of them that could not be read.
 
@@ -449,14 +478,18 @@ def _keys(data: dict[str, Any], consumer: str) -> tuple[list[ApiKey], tuple[Unre
     return found, tuple(unread)
 
 
-def _parts_of_key(data: Any) -> tuple[str, str, str, Dates]:
-    """Its id, label, mask or value, and dates."""
+def _dates_of_key(data: Any) -> Dates:
+    """Those of a key that can be read; else it raises what is odd. Asked for each of thousands in a list."""
     data = _object(data)
-    created_on = _time(data, "createdOn")
+    made, ends, label, shown = data.get("createdOn"), data.get("expiresOn"), data.get("description"), data.get("key")
+    created_on = _time(made, "createdOn")
     if created_on is None:
         raise OddAnswer("a key without createdOn")
-    dates = created_on, _time(data, "expiresOn")
-    return _match(ID, data, "id"), _raw_text(data, "description"), _raw_text(data, "key"), dates
+    expires_on = None if ends is None else _time(ends, "expiresOn")
+    _match(ID, data, "id")
+    if not (label is None or isinstance(label, str)) or not (shown is None or isinstance(shown, str)):
+        raise OddAnswer("description or key is no text")
+    return created_on, expires_on
 
 
 def _dates_of_keys(entries: list[Any]) -> tuple[Dates, ...]:
@@ -464,7 +497,7 @@ def _dates_of_keys(entries: list[Any]) -> tuple[Dates, ...]:
     found = []
     for entry in entries:
         try:
-            found.append(_parts_of_key(entry)[3])
+            found.append(_dates_of_key(entry))
         except OddAnswer:
             continue
     return tuple(found)
@@ -520,13 +553,12 @@ def _id_if_any(data: dict[str, Any]) -> str:
     return value if isinstance(value, str) and ID.fullmatch(value) else ""
 
 
-def _time(data: dict[str, Any], field: str) -> datetime | None:
+def _time(value: Any, field: str) -> datetime | None:
     """RFC 3339; old guides send bare dates, which are taken as UTC. Null and absent are the same.
 
     Its "t" and "z" may be small, and its second may be 60 (RFC 3339, sections 5.6 and 5.7), which Python refuses: that
     is read as the last moment before it.
     """
-    value = data.get(field)
     if value is None or value == "":
         return None
     try:

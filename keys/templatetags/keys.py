@@ -1,7 +1,8 @@
 """Template library of the keys app: all that its templates use; they load it themselves, in any project."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from datetime import datetime
 from typing import Any
 
 from django import template
@@ -22,6 +23,7 @@ from keys.web.listing import Listing, Place, listing
 
 ADDRESSES_IN_SIGHT = 3
 TITLE_IN_SIGHT = 24  # letters that a phone has room for
+SharedByRows = tuple[str, Callable[[datetime | None], SafeString], SafeString]
 
 register = template.Library()
 register.tags |= memoised.register.tags
@@ -153,7 +155,7 @@ def address_of(context: Context, key: ApiKey) -> str:
 @register.simple_tag(takes_context=True)
 def rows(context: Context, keys: ApiKey | Iterable[ApiKey], value: str = "") -> list[dict[str, Any]]:
     """Values of the stencil that draws these keys' rows; or one key's, with its value just revealed."""
-    verbs, rough, fields = _verbs(context), times.roughly(), hidden_fields(context.get("carried"))
+    verbs, rough, fields = _shared_by_rows(context)
     return [
         {
             "at": f"{verbs}{key.consumer}/{key.id}/",
@@ -173,6 +175,15 @@ def rows(context: Context, keys: ApiKey | Iterable[ApiKey], value: str = "") -> 
         }
         for key in ([keys] if isinstance(keys, ApiKey) else keys)
     ]
+
+
+def _shared_by_rows(context: Context) -> SharedByRows:
+    """URL prefix of all verbs, how moments are told, and the fields that go along: put together once a page."""
+    shared: SharedByRows | None = getattr(context, "shared_by_rows", None)
+    if shared is None:
+        shared = _verbs(context), times.roughly(), hidden_fields(context.get("carried"))
+        context.shared_by_rows = shared  # type: ignore[attr-defined]
+    return shared
 
 
 def _verbs(context: Context) -> str:

@@ -11,8 +11,8 @@ from keys.conf import settings
 from keys.times import in_words
 from keys.types import ApiKey, Consumer, Dates
 
-Rule = Callable[[datetime, datetime | None], bool]
-"""True if a finding is about a key that was made then, and ends then."""
+Rule = Callable[[list[Dates]], list[Dates]]
+"""Of these dates of keys those that a finding is about."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,8 +29,7 @@ def findings(consumers: Iterable[Consumer]) -> list[Finding]:
     keys = [dates for consumer in consumers for dates in consumer.open_dates]
     found = []
     for name, (rule, words) in RULES.items():
-        concerns = rule(now)
-        if worth_a_look := [dates for dates in keys if concerns(*dates)]:
+        if worth_a_look := rule(now)(keys):
             found.append(Finding(name, words(worth_a_look, now)))
     return found
 
@@ -38,23 +37,23 @@ def findings(consumers: Iterable[Consumer]) -> list[Finding]:
 def concerned(name: str, consumer: Consumer) -> tuple[ApiKey, ...]:
     """The keys of a consumer that a finding of this name is about."""
     concerns = RULES[name][0](timezone.now())
-    return tuple(key for key in consumer.open_keys if concerns(key.created_on, key.expires_on))
+    return tuple(key for key in consumer.open_keys if concerns([(key.created_on, key.expires_on)]))
 
 
 def _ends_soon(now: datetime) -> Rule:
     last = now + timedelta(days=settings.KEYS_WARN_DAYS)
-    return lambda _made, ends: ends is not None and ends <= last
+    return lambda keys: [dates for dates in keys if dates[1] is not None and dates[1] <= last]
 
 
 def _is_endless(_now: datetime) -> Rule:
     is_told = bool(settings.KEYS_WARN_ENDLESS)
-    return lambda _made, ends: is_told and ends is None
+    return lambda keys: [dates for dates in keys if dates[1] is None] if is_told else []
 
 
 def _is_old(now: datetime) -> Rule:
     days = settings.KEYS_WARN_OLD_DAYS
     age = timedelta(days=days)
-    return lambda made, _ends: days > 0 and now - made > age
+    return lambda keys: [dates for dates in keys if now - dates[0] > age] if days > 0 else []
 
 
 def _soon_words(keys: list[Dates], now: datetime) -> str:
