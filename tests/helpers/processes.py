@@ -21,18 +21,17 @@ PARTS = ("manage.py", "gunicorn.conf.py", "portal", "keys", "plans", "templates"
 SECRET = secrets.token_urlsafe(60)
 
 
-def install(folder: Path, mark: str) -> Path:
-    """A copy of the portal in which each file of ours is another one, and its static files are collected."""
-    root = folder / mark
+def install(root: Path, mark: str = "") -> Path:
+    """A copy of the portal with its static files collected; with a mark each of ours is another file than without."""
     for part in PARTS:
         copy = shutil.copytree if (ROOT / part).is_dir() else shutil.copy
         (root / part).parent.mkdir(parents=True, exist_ok=True)
         copy(ROOT / part, root / part)
-    for file in [*root.glob("static/keys/js/*.js"), *root.glob("static/keys/css/*.css")]:
+    for file in [*root.glob("static/keys/js/*.js"), *root.glob("static/keys/css/*.css")] if mark else []:
         end = f'"{mark}";' if file.suffix == ".js" else f"/* {mark} */"  # a bundle leaves comments out
         file.write_text(f"{file.read_text()}\n{end}\n")
     # Without libraries of Django admin's, which no test of these looks at: to pack them takes as long as all the rest.
-    in_production(root, folder).manage("collectstatic", "--noinput", "--verbosity=0", "--ignore=vendor")
+    in_production(root, root).manage("collectstatic", "--noinput", "--verbosity=0", "--ignore=vendor")
     return root
 
 

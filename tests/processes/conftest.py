@@ -177,7 +177,7 @@ def portal(running_portal: Portal, upstream: Sandbox) -> Portal:
 @pytest.fixture(scope="session")
 def shipped(tmp_path_factory) -> Path:
     """A copy of the portal with its static files collected, which takes seconds."""
-    return install(tmp_path_factory.mktemp("shipped"), "old")
+    return install(tmp_path_factory.mktemp("shipped"))
 
 
 @pytest.fixture

@@ -26,7 +26,7 @@ def figures(portal: Portal) -> dict[str, float]:
 
 
 def test_figures_are_those_of_all_workers_the_dead_ones_too(serve, sqlite_stores):
-    portal = serve(sqlite_stores, WEB_CONCURRENCY="3", METRICS_TOKEN=TOKEN)
+    portal = serve(sqlite_stores, WEB_CONCURRENCY="2", METRICS_TOKEN=TOKEN)
     memory = Path("/dev/shm")  # noqa: S108
     (folder,) = memory.glob(f"portal-metrics-{portal.process.pid}-*")
     looks = 'portal_requests_total{method="GET",status="200",view="home"}'
@@ -39,11 +39,11 @@ def test_figures_are_those_of_all_workers_the_dead_ones_too(serve, sqlite_stores
     assert [figures(portal)[looks] for _ in range(6)] == [LOOKS] * 6  # whichever worker is asked
     first, *_ = before = portal.workers()
     os.kill(first, signal.SIGKILL)
-    until(lambda: first not in portal.workers() and len(portal.workers()) == 3)
+    until(lambda: first not in portal.workers() and len(portal.workers()) == 2)
     look()
     assert figures(portal)[looks] == 2 * LOOKS
     portal.process.send_signal(signal.SIGHUP)
-    until(lambda: len(portal.workers()) == 3 and not set(before) & set(portal.workers()))
+    until(lambda: len(portal.workers()) == 2 and not set(before) & set(portal.workers()))
     until(lambda: not [pid for pid in before if (folder / f"counter_{pid}.db").exists()])
     look()
     assert figures(portal)[looks] == 3 * LOOKS

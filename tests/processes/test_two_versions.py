@@ -16,7 +16,7 @@ from tests.helpers.round_robin import RoundRobin
 def balanced(shipped: Path, empty_sqlite: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RoundRobin]:
     folder = tmp_path_factory.mktemp("versions")
     shutil.copy(empty_sqlite, folder / "portal.sqlite3")
-    old, new = (in_production(root, folder) for root in (shipped, install(folder, "new")))
+    old, new = (in_production(root, folder) for root in (shipped, install(folder / "new", "new")))
     with old, new, RoundRobin([old.port, new.port]) as balancer:
         yield balancer
 

@@ -1,6 +1,6 @@
 """Page weight of the API Keys page, cold, as it is shipped: gunicorn, collected files, brotli."""
 
-import secrets
+import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,50 +9,34 @@ from urllib.parse import urlsplit
 import pytest
 from playwright.sync_api import Browser
 
-from bench.serving import Portal, environment
+from bench.serving import Portal
 from sandbox import Sandbox
+from tests.helpers.processes import in_production
 from tests.helpers.scenes import ANN, some_keys
 
-pytestmark = pytest.mark.processes
+pytestmark = pytest.mark.browser
 
 REQUESTS_AT_MOST = 9
 ALL_AT_MOST = 62_500  # headers included
 STYLE_AT_MOST = 8_500  # these three without what headers weigh
 SCRIPT_AT_MOST = 7_250
 FONT_AT_MOST = 21_000
-SETTINGS = """
-from pathlib import Path
-from portal.settings import *
-STATIC_ROOT = Path(__file__).parent / "collected"
-"""
 
 
 @pytest.fixture
-def shipped(running_sandbox: Sandbox, tmp_path: Path) -> Iterator[Portal]:
-    """The portal in production's settings, behind a proxy that speaks TLS; its files are collected elsewhere."""
-    running_sandbox.reset()
-    some_keys(running_sandbox)
-    (tmp_path / "shipped.py").write_text(SETTINGS)
+def portal(shipped: Path, empty_sqlite: Path, tmp_path: Path, upstream: Sandbox) -> Iterator[Portal]:
+    """The portal behind a proxy that speaks TLS."""
+    some_keys(upstream)
+    shutil.copy(empty_sqlite, tmp_path / "portal.sqlite3")
     told = {
-        "DJANGO_SETTINGS_MODULE": "shipped",
-        "PYTHONPATH": str(tmp_path),
-        "DEBUG": "0",
-        "ALLOWED_HOSTS": "127.0.0.1",
-        "TRUSTED_PROXY_COUNT": "1",
-        "SECRET_KEY": secrets.token_urlsafe(60),
-        "EMAIL_URL": "dummymail://",
         "GATEWAY_URL": "https://api.acme.test",
         "PORTAL_ACCENT": "#e4572e",
-        "ZUPLO_API_URL": running_sandbox.url,
-        "ZUPLO_ACCOUNT": running_sandbox.account,
-        "ZUPLO_BUCKET": running_sandbox.bucket,
-        "ZUPLO_API_KEY": running_sandbox.token,
+        "ZUPLO_API_URL": upstream.url,
+        "ZUPLO_ACCOUNT": upstream.account,
+        "ZUPLO_BUCKET": upstream.bucket,
+        "ZUPLO_API_KEY": upstream.token,
     }
-    portal = Portal(tmp_path, environment(tmp_path, **told))
-    # Without libraries of Django admin's: no page of the portal loads them, and to pack them takes longest.
-    portal.manage("collectstatic", "--noinput", "--verbosity=0", "--ignore=vendor")
-    portal.manage("migrate", "--verbosity=0")
-    with portal:
+    with in_production(shipped, tmp_path, **told) as portal:
         yield portal
 
 
@@ -97,10 +81,10 @@ def everything_that_is_loaded(browser: Browser, portal: Portal) -> list[Answer]:
     return list(answers.values())
 
 
-def test_the_keys_page_is_light_and_asks_nobody_else(chromium: Browser, shipped: Portal) -> None:
-    answers = everything_that_is_loaded(chromium, shipped)
+def test_the_keys_page_is_light_and_asks_nobody_else(chromium: Browser, portal: Portal) -> None:
+    answers = everything_that_is_loaded(chromium, portal)
     table = "\n".join(f"{answer.bytes:8} {answer.body:8} {answer.kind:12} {answer.url}" for answer in answers)
-    assert {urlsplit(answer.url).netloc for answer in answers} == {urlsplit(shipped.url).netloc}, table
+    assert {urlsplit(answer.url).netloc for answer in answers} == {urlsplit(portal.url).netloc}, table
     assert {"Document", "Stylesheet", "Script", "Font"} <= {answer.kind for answer in answers if answer.bytes}, table
     assert len(answers) <= REQUESTS_AT_MOST, table
     assert weight(answers, "Stylesheet") <= STYLE_AT_MOST, table
