@@ -169,6 +169,16 @@ def test_a_key_that_was_deleted_elsewhere_leaves_the_list(sams_page: Page, sandb
     expect(page.locator(f"[data-key={laptop['id']}]")).to_be_visible()
 
 
+def test_times_stay_in_utc_as_every_page_says(open_page: Any, sign_in: Any, sam: Any, sandbox: Sandbox) -> None:
+    page, (_ci, laptop) = open_page(timezone_id="Asia/Kolkata", locale="en-GB"), acme(sandbox)
+    sign_in(page, sam)
+    for path in (ACME, f"{ACME}{laptop['id']}/"):
+        page.goto(path)
+        told = page.locator("#content time").all_text_contents()
+        assert told
+        assert [words for words in told if "UTC" not in words] == []
+
+
 def test_an_old_sign_in_leads_from_copy_to_the_proof(sams_page: Page, settings: Any) -> None:
     sams_page.goto(ACME)
     settings.STEP_UP_MINUTES = 0
