@@ -124,7 +124,7 @@
       opener,
       byId(made),
       again ?? anew(opener),
-      around?.querySelector("[data-hide], [popovertarget]"),
+      around?.querySelector("[data-revealed] [data-hide], [popovertarget]"),
       ...[row, row?.nextElementSibling, row?.previousElementSibling, card].map(anew),
       document.querySelector("[data-main]"),
     ];
