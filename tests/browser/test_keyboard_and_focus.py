@@ -392,6 +392,17 @@ def test_the_focus_is_on_the_button_that_was_pressed(anns_page: Page, name: str)
     expect(button).to_be_focused()
 
 
+def test_the_focus_is_on_the_menu_also_of_a_key_that_was_hidden_again(anns_page: Page) -> None:
+    row = anns_page.locator("[data-key]").first
+    row.get_by_role("button", name="Reveal").click()
+    row.get_by_role("button", name="Hide").click()
+    choose(row, "Rename")
+    expect(anns_page.get_by_role("dialog").get_by_label("Label")).to_be_focused()
+    anns_page.keyboard.press("Escape")
+    expect(anns_page.get_by_role("dialog")).to_be_hidden()
+    expect(row.get_by_role("button", name="More")).to_be_focused()
+
+
 def test_a_mistake_is_where_the_focus_goes(anns_page: Page) -> None:
     anns_page.get_by_role("button", name="Create key").click()
     dialog = anns_page.get_by_role("dialog")

@@ -162,11 +162,24 @@ def test_a_key_that_was_deleted_elsewhere_leaves_the_list(sams_page: Page, sandb
     page, (ci, laptop) = sams_page, sandbox.keys("acme")
     page.goto(ACME)
     client.cookies["sessionid"] = next(one["value"] for one in page.context.cookies() if one["name"] == "sessionid")
-    client.post(f"{ACME}{ci['id']}/delete/", {"token": str(uuid.uuid4())})
-    button(page.locator(f"[data-key={ci['id']}]"), "Copy").click()
-    expect(page.get_by_text("This key no longer exists")).to_be_visible()
-    expect(page.locator("[data-key]")).to_have_count(1)
-    expect(page.locator(f"[data-key={laptop['id']}]")).to_be_visible()
+    for key, following in ((ci, f"[data-key={laptop['id']}]"), (laptop, "[data-main]")):
+        row = page.locator(f"[data-key={key['id']}]")
+        client.post(f"{ACME}{key['id']}/delete/", {"token": str(uuid.uuid4())})
+        button(row, "Copy").press("Enter")
+        expect(page.get_by_text("This key no longer exists")).to_be_visible()
+        expect(row).to_have_count(0)
+        expect(page.locator(following)).to_be_focused()
+    expect(page.locator("[data-main]")).to_have_css("outline-style", "none")
+
+
+def test_times_stay_in_utc_as_every_page_says(open_page: Any, sign_in: Any, sam: Any, sandbox: Sandbox) -> None:
+    page, (_ci, laptop) = open_page(timezone_id="Asia/Kolkata", locale="en-GB"), acme(sandbox)
+    sign_in(page, sam)
+    for path in (ACME, f"{ACME}{laptop['id']}/"):
+        page.goto(path)
+        told = page.locator("#content time").all_text_contents()
+        assert told
+        assert [words for words in told if "UTC" not in words] == []
 
 
 def test_an_old_sign_in_leads_from_copy_to_the_proof(sams_page: Page, settings: Any) -> None:

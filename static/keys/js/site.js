@@ -124,7 +124,7 @@
       opener,
       byId(made),
       again ?? anew(opener),
-      around?.querySelector("[data-hide], [popovertarget]"),
+      around?.querySelector("[data-revealed] [data-hide], [popovertarget]"),
       ...[row, row?.nextElementSibling, row?.previousElementSibling, card].map(anew),
       document.querySelector("[data-main]"),
     ];
@@ -179,7 +179,7 @@
     if (dialog().open && !dialogBody().firstElementChild) dialog().close();
   }
 
-  /* Times in the visitor's own zone and manner; pages come with UTC until a cookie tells the zone */
+  /* Times in the visitor's zone and manner; pages come with UTC until a cookie tells it. Django admin stays in UTC */
 
   const cookie = document.querySelector("[name=time-zone-cookie]").content;
   const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
@@ -195,7 +195,7 @@
     const language = document.querySelector("[data-scripted]").lang || root.lang || "en";
     const manner = navigator.languages.find((one) => one.split("-")[0] === language.split("-")[0]) ?? language;
     const forms = {};
-    for (const element of document.querySelectorAll("time[data-time]:not([data-local])")) {
+    for (const element of document.querySelectorAll("time[data-time]:not([data-local], [data-utc] *)")) {
       element.dataset.local = "";
       const form = element.dataset.time;
       forms[form] ??= new Intl.DateTimeFormat(manner, FORMS[form]);
