@@ -32,7 +32,7 @@
   }
 
   function nextTheme() {
-    root.dataset.theme = kept["portal-theme"] = THEMES[(THEMES.indexOf(kept["portal-theme"]) + 1) % THEMES.length];
+    kept["portal-theme"] = root.dataset.theme = THEMES[(THEMES.indexOf(root.dataset.theme) + 1) % THEMES.length];
     showTheme();
   }
 
