@@ -491,6 +491,17 @@ def test_a_long_name_makes_no_high_head(
         expect(title).to_have_attribute("title", label)
 
 
+@pytest.mark.parametrize("width", [320, 390])
+def test_the_portals_name_keeps_off_the_navigation(
+    open_page: Any, sign_in: Any, ann: Any, sandbox: Sandbox, width: int
+) -> None:
+    page = open_page(viewport={"width": width, "height": 700})
+    sign_in(page, ann)
+    page.goto("/keys/")
+    name, link = page.locator(".brand-name").bounding_box(), page.locator(".site-nav a").bounding_box()
+    assert name["x"] + name["width"] + 8 <= link["x"]
+
+
 def test_on_a_phone_every_verb_is_in_sight_without_javascript(
     open_page: Any, sign_in: Any, ann: Any, sandbox: Sandbox
 ) -> None:

@@ -40,11 +40,12 @@ def follow(page: Page, name: str) -> None:
     page.locator("main").get_by_role("link", name=name).locator("visible=true").first.click()
 
 
+@pytest.mark.parametrize("width", [320, 360])
 def test_the_header_stays_on_one_line_of_a_phone(
-    open_page: Callable[..., Page], sign_in: Callable[[Page, Any], None], ann: Any, zuplo: Sandbox
+    open_page: Callable[..., Page], sign_in: Callable[[Page, Any], None], ann: Any, zuplo: Sandbox, width: int
 ) -> None:
     """In German, whose words are longest: the portal's name gives way."""
-    page = open_page(locale="de", viewport={"width": 360, "height": 700})
+    page = open_page(locale="de", viewport={"width": width, "height": 700})
     sign_in(page, ann)
     page.goto("/plans/")
     parts = page.locator(".site-header > *:visible")
