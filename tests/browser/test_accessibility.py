@@ -229,7 +229,7 @@ def by_finger(page: Page, session: CDPSession) -> list[str]:
 
 @pytest.fixture
 def open_page(open_page: Callable[..., Page]) -> Callable[..., Page]:
-    """Each document has axe from its beginning: to hand over half a megabyte when it is there took twice as long."""
+    """Each document has axe from its beginning, so that nobody need ask for it, and hand it over, page by page."""
 
     def with_axe(**options: Any) -> Page:
         page = open_page(**options)
