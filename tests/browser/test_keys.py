@@ -502,6 +502,21 @@ def test_the_portals_name_keeps_off_the_navigation(
     assert name["x"] + name["width"] + 8 <= link["x"]
 
 
+def test_a_revealed_key_keeps_its_verbs_on_one_line_on_the_narrowest_phone(
+    open_page: Any, sign_in: Any, ann: Any, sandbox: Sandbox
+) -> None:
+    sandbox.add_consumer("acme", label="Acme Inc", managers=["ann@acme.test"], keys=NINE[:1])
+    for language, hide in (("en", "Hide"), ("de", "Verbergen"), ("es", "Ocultar")):
+        page = open_page(locale=language, viewport={"width": 320, "height": 844})
+        sign_in(page, ann)
+        page.goto("/keys/")
+        row = page.locator("[data-key]")
+        row.locator(".more").click()
+        row.locator(":popover-open [data-reveal]").click()
+        expect(button(row, hide)).to_be_visible()
+        assert len({box["y"] for box in boxes(row.locator(".actions .button:visible"))}) == 1
+
+
 def test_on_a_phone_every_verb_is_in_sight_without_javascript(
     open_page: Any, sign_in: Any, ann: Any, sandbox: Sandbox
 ) -> None:
