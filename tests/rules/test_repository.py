@@ -77,6 +77,13 @@ def test_our_scripts_are_short_and_none_of_their_lines_is_long():
     assert sum(len(lines) for lines in scripts.values()) <= 600
 
 
+def test_our_stylesheets_are_short():
+    """Those that all pages are made of; plans have one of their own."""
+    styles = [text for name, text in texts("static/keys/css/*").items() if not name.endswith("/plans.css")]
+    assert len(styles) == 6
+    assert sum(bool(line.strip()) for text in styles for line in text.splitlines()) <= 2_300
+
+
 def test_every_template_can_be_read():
     names = [name.partition("templates/")[2] for name in texts("templates/*", "portal/templates/*", "keys/templates/*")]
     assert names
