@@ -68,7 +68,6 @@ def _run(
     sandbox = ["-m", "sandbox", "--port", str(sandbox_port), "--db", str(state.resolve() / "sandbox.sqlite3"), "--seed"]
     sandbox += ["--account", ACCOUNT, "--bucket", BUCKET, "--token", TOKEN]
     children["sandbox"] = _start(sandbox, environment, quiet=True)
-    _manage(["migrate", "--verbosity=0"], environment)
     _manage(["sample_people", PASSWORD, *PEOPLE], environment)
     _answers(sandbox_port, children, stopped)
     server = ["-m", "gunicorn", "--config", str(ROOT / "gunicorn.conf.py"), "--bind", f"{HOST}:{port}"]

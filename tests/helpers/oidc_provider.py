@@ -10,7 +10,6 @@ import requests
 from bs4 import BeautifulSoup
 from django.http import HttpResponse
 from django.test import Client
-from oidc_provider_mock import run_server_in_thread
 
 LOGIN = "/accounts/oidc/acme/login/"
 
@@ -44,6 +43,8 @@ def leaves_for(client: Client, start: str) -> str:
 
 @contextmanager
 def running_provider() -> Iterator[Provider]:
+    from oidc_provider_mock import run_server_in_thread  # with all of Flask, for those who never sign in by it
+
     with run_server_in_thread() as server:
         yield Provider(f"http://localhost:{server.server_port}")
 

@@ -30,8 +30,11 @@ def install(root: Path, mark: str = "") -> Path:
     for file in [*root.glob("static/keys/js/*.js"), *root.glob("static/keys/css/*.css")] if mark else []:
         end = f'"{mark}";' if file.suffix == ".js" else f"/* {mark} */"  # a bundle leaves comments out
         file.write_text(f"{file.read_text()}\n{end}\n")
-    # Without libraries of Django admin's, which no test of these looks at: to pack them takes as long as all the rest.
-    in_production(root, root).manage("collectstatic", "--noinput", "--verbosity=0", "--ignore=vendor")
+    # Without libraries that no page of these tests loads: to pack them takes longer than all the rest.
+    ignored = ("vendor", "ext", "htmx-4*", "htmax-4*")
+    in_production(root, root).manage(
+        "collectstatic", "--noinput", "--verbosity=0", *(f"--ignore={one}" for one in ignored)
+    )
     return root
 
 

@@ -19,7 +19,7 @@ from redis import Redis
 
 from bench.serving import Portal, browser, environment
 from sandbox import Sandbox
-from tests.helpers.processes import install
+from tests.helpers.processes import in_production, install
 
 SQLITE = "sqlite"
 POSTGRES = pytest.param("postgres", marks=pytest.mark.services)
@@ -67,6 +67,12 @@ def empty_sqlite(prepared) -> Path:
 def ann(prepared) -> requests.Session:
     """Ann's browser; she is signed in wherever the database is SQLite and the secret key that of development."""
     return browser(prepared[1]["ann@acme.test"].cookies.get_dict())
+
+
+@pytest.fixture
+def ben(prepared) -> requests.Session:
+    """Ben's browser; he is signed in where Ann is."""
+    return browser(prepared[1]["ben@acme.test"].cookies.get_dict())
 
 
 @pytest.fixture(scope="session")
@@ -178,6 +184,15 @@ def portal(running_portal: Portal, upstream: Sandbox) -> Portal:
 def shipped(tmp_path_factory) -> Path:
     """A copy of the portal with its static files collected, which takes seconds."""
     return install(tmp_path_factory.mktemp("shipped"))
+
+
+@pytest.fixture(scope="session")
+def production(shipped: Path, empty_sqlite: Path, tmp_path_factory) -> Iterator[Portal]:
+    """The portal in production's settings, behind a proxy: one for all tests that leave it as it was."""
+    folder = tmp_path_factory.mktemp("production")
+    shutil.copy(empty_sqlite, folder / "portal.sqlite3")
+    with in_production(shipped, folder) as portal:
+        yield portal
 
 
 @pytest.fixture

@@ -5,20 +5,30 @@ import subprocess
 import sys
 import uuid
 
+import pytest
 import requests
 
-from bench.serving import ROOT, browser
+from bench.serving import ROOT, Portal, browser
 from tests.helpers.processes import AtOnce, post, until
+from tests.processes.conftest import POSTGRES, SQLITE
 
 PEOPLE = 40
 AT_ONCE = 32  # ZUPLO_CALLS_AT_ONCE as shipped
 
 
-def test_a_silent_key_service_holds_up_the_keys_pages_only(serve, stores, upstream):
+@pytest.fixture(params=[SQLITE, POSTGRES])
+def visited(request) -> tuple[Portal, requests.Session]:
+    """The portal as it is shipped, and Ann's browser."""
+    if request.param == SQLITE:
+        return request.getfixturevalue("portal"), request.getfixturevalue("ann")
+    portal = request.getfixturevalue("serve")(request.getfixturevalue("postgres_stores"))
+    return portal, portal.sign_in(["ann@acme.test"])["ann@acme.test"]
+
+
+def test_a_silent_key_service_holds_up_the_keys_pages_only(visited, upstream):
     """G13: forty people wait for it, and home, sign-in and probes answer; when it is back, so are the keys."""
     upstream.add_consumer("acme", managers=["ann@acme.test"], keys=[{"description": "CI"}])
-    portal = serve(stores, ZUPLO_CALLS_AT_ONCE=str(AT_ONCE))
-    ann = portal.sign_in(["ann@acme.test"])["ann@acme.test"]
+    portal, ann = visited
     cookies = ann.cookies.get_dict()
     workers = portal.workers()
     upstream.fault("*", "*", "delay", seconds=300, times=0)

@@ -1,23 +1,20 @@
 """Two versions behind one balancer, as while a new one is rolled out: a page's files may be asked of the other one."""
 
 import re
-import shutil
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 import requests
 
+from bench.serving import Portal
 from tests.helpers.processes import in_production, install
 from tests.helpers.round_robin import RoundRobin
 
 
 @pytest.fixture(scope="module")
-def balanced(shipped: Path, empty_sqlite: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RoundRobin]:
-    folder = tmp_path_factory.mktemp("versions")
-    shutil.copy(empty_sqlite, folder / "portal.sqlite3")
-    old, new = (in_production(root, folder) for root in (shipped, install(folder / "new", "new")))
-    with old, new, RoundRobin([old.port, new.port]) as balancer:
+def balanced(production: Portal, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RoundRobin]:
+    new = in_production(install(tmp_path_factory.mktemp("new"), "new"), production.folder)
+    with new, RoundRobin([production.port, new.port]) as balancer:
         yield balancer
 
 
