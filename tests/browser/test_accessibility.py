@@ -23,14 +23,14 @@ DESKTOP, PHONE = {"width": 1280, "height": 900}, {"width": 390, "height": 844}
 WIDTHS = (320, 360, 640, 768, 1024, 1440)  # beside those two; 640 is 1280 at 200 % zoom
 ALL = {"type": "tag", "values": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}
 OF_COLOURS = {"type": "rule", "values": ["color-contrast", "link-in-text-block"]}
-# The page is light, and as on a desktop, before and after.
+# The second whole run is dark, so that it judges most dark texts on its way; few are left for the last look.
 LOOKS = (
     ("light", DESKTOP, ALL),
-    ("dark", DESKTOP, OF_COLOURS),
-    ("dark", PHONE, ALL),
     ("light", PHONE, OF_COLOURS),
+    ("dark", PHONE, ALL),
+    ("dark", DESKTOP, OF_COLOURS),
 )
-RUN = """async ({ rules, onlyColours, part, width, passed }) => {
+RUN = """async ({ rules, onlyColours, width, passed }) => {
     const frame = () => new Promise(requestAnimationFrame);
     while (innerWidth !== width) await frame(); // a new size reaches the page later, and may scroll it
     scrollTo(0, 0); // What has slid half under the title that stays would count as small.
@@ -42,7 +42,7 @@ RUN = """async ({ rules, onlyColours, part, width, passed }) => {
     while (document.getAnimations().some(moves)) await frame();
     // What an open menu covers in part would count as small, too: that page is looked at in a state of its own.
     const menu = document.querySelector(":popover-open:not(dialog)");
-    const place = document.querySelector(part) ?? menu ?? document;
+    const place = document.querySelector("dialog[open]") ?? menu ?? document;
 
     // A text's look: its own, that of all the elements it stands on, and that of the sentence it is a part of.
     const hash = (words) => {
@@ -115,18 +115,20 @@ ADDS_STYLE = """(style) => {
 }"""
 AXE = f'{AXE_SCRIPT}\naxe.configure({{ rules: [{{ id: "color-contrast", selector: "[data-unjudged]" }}] }});'
 # The page, a dialog, or what would cut off the rest of its words without three dots.
-SCROLLS_SIDEWAYS = """async ([width, size]) => {
+SCROLLS_SIDEWAYS = """async ([width, sizes]) => {
     const { style } = document.documentElement;
     while (innerWidth !== width) await new Promise(requestAnimationFrame);
-    style.fontSize = size;
     const cuts = (element) => {
         const { overflowX, textOverflow } = getComputedStyle(element);
         return ["hidden", "clip"].includes(overflowX) && textOverflow !== "ellipsis" && element.clientWidth > 1;
     };
-    const found = [...document.querySelectorAll("html, dialog[open], main :not(input)")]
-        .filter((element) => element.scrollWidth > element.clientWidth + 1)
-        .filter((element) => element.matches("html, dialog") || cuts(element))
-        .map((element) => element.cloneNode().outerHTML);
+    const found = sizes.flatMap((size) => {
+        style.fontSize = size;
+        return [...document.querySelectorAll("html, dialog[open], main :not(input)")]
+            .filter((element) => element.scrollWidth > element.clientWidth + 1)
+            .filter((element) => element.matches("html, dialog") || cuts(element))
+            .map((element) => `${size || "100%"}: ${element.cloneNode().outerHTML}`);
+    });
     style.fontSize = "";
     return found;
 }"""
@@ -160,15 +162,14 @@ PASSED: set[str] = set()
 """Looks of texts whose contrast is enough, by what this process has seen."""
 
 
-def axe(page: Page, part: str = "dialog[open]", rules: dict[str, Any] = ALL, width: int = 0) -> list[str]:
-    """Violations that axe finds in that part, or else on the page: the rule, and the elements that break it.
+def axe(page: Page, rules: dict[str, Any] = ALL, width: int = 0) -> list[str]:
+    """Violations that axe finds in the open dialog, or else on the page: the rule, and the elements that break it.
 
     What stands behind an open dialog was looked at without it.
     """
     about = {
         "rules": rules,
         "onlyColours": rules is OF_COLOURS,
-        "part": part,
         "width": width or page.viewport_size["width"],
         "passed": ",".join(PASSED),
     }
@@ -190,20 +191,18 @@ def small_targets(page: Page, least: int) -> list[str]:
     return found
 
 
-def every_look(page: Page, session: CDPSession, part: str = "dialog[open]") -> Iterator[str]:
-    """Violations in each scheme and size; it ends light, and as on a phone."""
-    before = LOOKS[0]
-    for look in LOOKS:
-        scheme, size, rules = look
-        if scheme != before[0]:
-            page.emulate_media(color_scheme=scheme)
-        if size != before[1]:
+def every_look(page: Page, session: CDPSession, looks: Any = LOOKS) -> Iterator[str]:
+    """Violations in each scheme and size; begins as on a desktop, and stays as in the last one."""
+    before = DESKTOP
+    for scheme, size, rules in looks:
+        page.emulate_media(color_scheme=scheme)
+        if size != before:
             resize(session, **size)
-        before = look
-        yield from (f"{scheme}, {size['width']} px: {trouble}" for trouble in axe(page, part, rules, size["width"]))
+        before = size
+        yield from (f"{scheme}, {size['width']} px: {trouble}" for trouble in axe(page, rules, size["width"]))
 
 
-def every_width(page: Page, session: CDPSession, widths: tuple[int, ...] = WIDTHS) -> Iterator[str]:
+def every_width(page: Page, session: CDPSession, widths: tuple[int, ...]) -> Iterator[str]:
     """Where the page, or its dialog, scrolls sideways; begins at a phone's width, and ends at a desktop's.
 
     At both ends of the widths also with letters of twice the size.
@@ -212,9 +211,8 @@ def every_width(page: Page, session: CDPSession, widths: tuple[int, ...] = WIDTH
     for width in (PHONE["width"], *widths, DESKTOP["width"]):
         if width != PHONE["width"]:
             resize(session, width, DESKTOP["height"])
-        for size in ("",) if width in widths else ("", "200%"):
-            if found := page.evaluate(SCROLLS_SIDEWAYS, [width, size]):
-                yield f"sideways at {width} px, {size or '100%'}: {found}"
+        sizes = [""] if width in widths else ["", "200%"]
+        yield from (f"sideways at {width} px, {found}" for found in page.evaluate(SCROLLS_SIDEWAYS, [width, sizes]))
     page.evaluate(HIDES, False)
 
 
@@ -225,6 +223,14 @@ def by_finger(page: Page, session: CDPSession) -> list[str]:
     found = small_targets(page, 40)
     session.send("Emulation.setTouchEmulationEnabled", {"enabled": False})
     return found
+
+
+def every_trouble(page: Page, session: CDPSession, widths: tuple[int, ...] = WIDTHS) -> Iterator[str]:
+    """From a desktop to a phone and back, where the last look is taken."""
+    yield from every_look(page, session, LOOKS[:-1])
+    yield from (f"small for a finger: {element}" for element in by_finger(page, session))
+    yield from every_width(page, session, widths)
+    yield from every_look(page, session, LOOKS[-1:])
 
 
 @pytest.fixture
@@ -246,9 +252,7 @@ def test_every_page_and_dialog_is_open_to_everybody(states: Any, scene: Scene) -
     for name, page in states(scene, viewport=DESKTOP, locale="de-DE", color_scheme="light"):
         session = session or page.context.new_cdp_session(page)
         found += [f"{name}, small: {element}" for element in small_targets(page, 24)]
-        found += [f"{name}, {trouble}" for trouble in every_look(page, session)]
-        found += [f"{name}, small for a finger: {element}" for element in by_finger(page, session)]
-        found += [f"{name}, {trouble}" for trouble in every_width(page, session)]
+        found += [f"{name}, {trouble}" for trouble in every_trouble(page, session)]
     assert not found, "\n".join(found)
 
 
@@ -259,9 +263,7 @@ def test_django_admin_is_open_to_everybody(states: Any, scene: Scene) -> None:
     session: CDPSession | None = None
     for name, page in states(scene, viewport=DESKTOP, locale="de-DE", color_scheme="light"):
         session = session or page.context.new_cdp_session(page)
-        found += [f"{name}, {trouble}" for trouble in every_look(page, session)]
-        found += [f"{name}, small for a finger: {element}" for element in by_finger(page, session)]
-        found += [f"{name}, {trouble}" for trouble in every_width(page, session, widths=())]
+        found += [f"{name}, {trouble}" for trouble in every_trouble(page, session, widths=())]
     assert not found, "\n".join(found)
 
 
@@ -275,9 +277,10 @@ def test_django_admin_is_open_to_everybody(states: Any, scene: Scene) -> None:
             {"dark, 1280 px", "dark, 390 px"},
         ),
         (
-            "@media (prefers-color-scheme: dark) { p { color: #ccc } p a { all: unset; color: #fff } }",
+            "@media (width > 500px) { p { color: light-dark(#333, #ccc) }"
+            " p a { all: unset; color: light-dark(#000, #fff) } }",
             "link-in-text-block",
-            {"dark, 1280 px", "dark, 390 px"},
+            {"light, 1280 px", "dark, 1280 px"},
         ),
     ],
     ids=["ink", "ground", "link"],
@@ -291,7 +294,6 @@ def test_what_passed_is_judged_anew_where_its_look_is_another_one(
         session = page.context.new_cdp_session(page)
         for _ in range(2):
             assert list(every_look(page, session)) == []
-            resize(session, **DESKTOP)
         page.evaluate(ADDS_STYLE, style)
         troubles = list(every_look(page, session))
         assert {trouble.partition(f": {rule}")[0] for trouble in troubles} == looks

@@ -7,10 +7,11 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from django.utils import timezone
-from playwright.sync_api import Locator, Page, Route, expect
+from playwright.sync_api import Locator, Page, expect
 
 from keys.models import Action, AuditEvent, Outcome
 from sandbox import Sandbox
+from tests.browser.held_requests import HeldRequests
 from tests.helpers.people import WRONG, last_code
 from tests.helpers.stage import choose
 from tests.helpers.verbs import acme, in_british, in_time
@@ -65,12 +66,11 @@ def test_another_environment_comes_without_a_new_document(anns_page: Page) -> No
 
 
 def test_what_is_slow_shows_its_shape(anns_page: Page) -> None:
-    waiting: list[Route] = []
-    anns_page.route("**/keys/preview/", lambda route: waiting.append(route))
+    waiting = HeldRequests(anns_page, "**/keys/preview/")
     anns_page.get_by_role("link", name="preview").click()
     expect(anns_page.locator("[data-skeleton]")).to_be_visible()
     expect(anns_page.locator("[data-consumer=acme]")).to_be_hidden()
-    waiting[0].continue_()
+    waiting.wait_for().continue_()
     expect(anns_page.locator("[data-consumer=acme-preview]")).to_be_visible()
     expect(anns_page.locator("[data-skeleton]")).to_have_count(0)
 
@@ -78,12 +78,12 @@ def test_what_is_slow_shows_its_shape(anns_page: Page) -> None:
 @pytest.mark.parametrize("verb", ["people", "key"])
 def test_a_dialog_opens_before_the_key_service_has_answered(anns_page: Page, verb: str) -> None:
     """With what is known of it; closed before it is filled, it stays closed."""
-    waiting: list[Route] = []
     card = anns_page.locator("[data-consumer=acme]")
     opener = card.get_by_role("button", name="People") if verb == "people" else card.get_by_role("link", name="CI")
     early, filled = {"people": ("People", "People with access to Acme Inc"), "key": ("CI", "CI")}[verb]
-    anns_page.route(re.compile(r"/people/|/key_"), lambda route: waiting.append(route))
+    waiting = HeldRequests(anns_page, re.compile(r"/people/|/key_"))
     opener.click()
+    waiting.wait_for()
     dialog = anns_page.get_by_role("dialog", name=early, exact=True)
     expect(dialog).to_contain_text("Acme Inc")
     expect(dialog.get_by_role("heading")).to_be_focused()
@@ -94,7 +94,7 @@ def test_a_dialog_opens_before_the_key_service_has_answered(anns_page: Page, ver
     anns_page.keyboard.press("Enter")
     expect(dialog).to_be_visible()
     width = anns_page.locator("#dialog").bounding_box()["width"]
-    waiting[-1].continue_()
+    waiting.wait_for(2).continue_()
     whole = anns_page.get_by_role("dialog", name=filled, exact=True)
     expect(whole.get_by_text("ann@acme.test" if verb == "people" else "Use this key in").first).to_be_visible()
     expect(whole.get_by_role("textbox" if verb == "people" else "heading").first).to_be_focused()
@@ -103,25 +103,24 @@ def test_a_dialog_opens_before_the_key_service_has_answered(anns_page: Page, ver
 
 
 def test_a_dialog_that_cannot_be_filled_gives_way_to_the_trouble(anns_page: Page, sandbox: Sandbox) -> None:
-    waiting: list[Route] = []
     people = anns_page.locator("[data-consumer=acme]").get_by_role("button", name="People")
-    anns_page.route("**/people/**", lambda route: waiting.append(route))
+    waiting = HeldRequests(anns_page, re.compile("/people/"))
     people.click()
     expect(anns_page.get_by_role("dialog")).to_be_visible()
     sandbox.fault("GET", "*", "drop", times=2)
-    waiting[0].continue_()
+    waiting.wait_for().continue_()
     expect(anns_page.get_by_role("alert")).to_contain_text("The key service is unavailable")
     expect(anns_page.get_by_role("dialog")).to_be_hidden()
     expect(people).to_be_focused()
 
 
 def test_a_dialog_closed_by_its_button_before_it_is_filled_stays_closed(anns_page: Page) -> None:
-    waiting: list[Route] = []
     people = anns_page.locator("[data-consumer=acme]").get_by_role("button", name="People")
-    anns_page.route("**/people/**", lambda route: waiting.append(route))
+    waiting = HeldRequests(anns_page, re.compile("/people/"))
     people.click()
     dialog = anns_page.get_by_role("dialog")
     expect(dialog).to_be_visible()
+    waiting.wait_for()
     with anns_page.expect_event("requestfailed"):  # nobody waits for the answer any more
         dialog.get_by_role("button", name="Close").click()
     expect(dialog).to_be_hidden()
@@ -130,44 +129,40 @@ def test_a_dialog_closed_by_its_button_before_it_is_filled_stays_closed(anns_pag
 
 def test_a_dialog_waits_for_its_own_answer(anns_page: Page) -> None:
     """What another press brings meanwhile leaves it open."""
-    waiting: list[Route] = []
-    anns_page.route(re.compile("/reveal/|/people/"), lambda route: waiting.append(route))
+    reveals, people = HeldRequests(anns_page, "**/reveal/"), HeldRequests(anns_page, re.compile("/people/"))
     anns_page.evaluate("document.getElementById('dialog').addEventListener('close', () => (window.hasClosed = true))")
     anns_page.get_by_role("button", name="Reveal").first.click()
     anns_page.get_by_role("button", name="People").click()
     expect(anns_page.get_by_role("dialog", name="People", exact=True)).to_be_visible()
-    waiting[0].continue_()
+    reveals.wait_for().continue_()
     expect(anns_page.locator("[data-revealed]")).to_have_count(1)
     expect(anns_page.locator("#dialog [data-skeleton]")).to_be_visible()
-    waiting[1].continue_()
+    people.wait_for().continue_()
     expect(anns_page.get_by_role("dialog", name="People with access to Acme Inc")).to_be_visible()
     assert not anns_page.evaluate("window.hasClosed")
 
 
 def test_a_slow_reveal_opens_no_dialog(anns_page: Page) -> None:
-    waiting: list[Route] = []
-    anns_page.route("**/reveal/", lambda route: waiting.append(route))
+    waiting = HeldRequests(anns_page, "**/reveal/")
     anns_page.clock.install()
     anns_page.reload()
     anns_page.get_by_role("button", name="Reveal").first.click()
     anns_page.clock.fast_forward(10_000)
     expect(anns_page.locator("#dialog")).to_be_hidden()
-    waiting[0].continue_()
+    waiting.wait_for().continue_()
     expect(anns_page.locator("[data-revealed]")).to_have_count(1)
 
 
 def test_of_two_presses_the_last_one_opens_its_dialog(anns_page: Page) -> None:
     """However late the first one is answered."""
-    waiting: list[Route] = []
-    anns_page.route(re.compile("/rename/|/people/"), lambda route: waiting.append(route))
+    HeldRequests(anns_page, re.compile("/people/"))
+    renames = HeldRequests(anns_page, re.compile("/rename/"))
     pressed = "['[formaction$=\"/people/\"]', '[data-key] [value=rename]']"
     anns_page.evaluate(f"{pressed}.forEach((one) => document.querySelector(one).click())")
     key = anns_page.locator("[data-key] strong").first.inner_text()
     expect(anns_page.get_by_role("dialog", name="Rename", exact=True)).to_contain_text(key)
     expect(anns_page.locator("[formaction$='/people/']").first).not_to_have_attribute("aria-busy", "true")
-    rename = waiting[-1]  # a busy browser gives the first one up before anybody hears of it
-    assert "/rename/" in rename.request.url
-    rename.continue_()
+    renames.wait_for().continue_()
     expect(anns_page.get_by_role("dialog").get_by_label("Label")).to_be_focused()
 
 

@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 from django.test import Client
-from playwright.sync_api import Locator, Page, Route, expect
+from playwright.sync_api import Locator, Page, expect
 
 from sandbox import Sandbox
+from tests.browser.held_requests import HeldRequests
 from tests.helpers.stage import choose
 from tests.helpers.verbs import FULL_KEY, about, acme, ends, in_time, named
 
@@ -40,13 +41,13 @@ def clipboard(page: Page) -> str:
 def test_copying_puts_the_key_on_the_clipboard_and_never_on_the_page(
     anns_page: Page, keys: list[dict[str, Any]]
 ) -> None:
-    answers: list[str] = []
-    anns_page.on("response", lambda response: answers.append(response.url))
+    asked: list[str] = []
+    anns_page.on("request", lambda request: asked.append(request.url))
     button(row(anns_page, keys[0]), "Copy").click()
     expect(anns_page.get_by_text("Key copied.")).to_be_visible()
     assert clipboard(anns_page) == keys[0]["key"]
     assert not FULL_KEY.search(anns_page.content())
-    assert [url.split("/")[-2] for url in answers if "/keys/" in url] == ["copy"]
+    assert [url.split("/")[-2] for url in asked if "/keys/" in url] == ["copy"]
 
 
 def test_where_the_clipboard_refuses_the_key_is_shown_selected(
@@ -287,12 +288,11 @@ def test_a_key_that_was_deleted_in_another_tab_leaves_the_list_with_a_quiet_line
 
 @pytest.mark.parametrize("verb", ["Copy", "Reveal"])
 def test_a_button_that_is_at_work_asks_for_nothing_more(anns_page: Page, keys: list[dict[str, Any]], verb: str) -> None:
-    asked: list[Route] = []
-    anns_page.route(re.compile("/copy/|/reveal/"), lambda route: asked.append(route))
+    asked = HeldRequests(anns_page, re.compile("/copy/|/reveal/"))
     pressed = button(row(anns_page, keys[0]), verb)
     pressed.evaluate("button => { button.click(); button.click(); }")
     expect(pressed).to_have_attribute("aria-busy", "true")
-    asked[0].continue_()
+    asked.wait_for().continue_()
     expect(anns_page.locator("[data-revealed], [data-notice=success]")).to_be_visible()
     expect(anns_page.locator("[aria-busy]")).to_have_count(0)
     assert len(asked) == 1
@@ -301,31 +301,25 @@ def test_a_button_that_is_at_work_asks_for_nothing_more(anns_page: Page, keys: l
 def test_a_button_pressed_while_the_page_loads_is_at_work_until_its_answer(
     page: Page, sign_in: Any, ann: Any, keys: list[dict[str, Any]]
 ) -> None:
-    fonts: list[Route] = []
-    asked: list[Route] = []
-    page.route("**/*.woff2", lambda route: fonts.append(route))
-    page.route("**/copy/", lambda route: asked.append(route))
+    fonts = HeldRequests(page, "**/*.woff2")
+    asked = HeldRequests(page, "**/copy/")
     sign_in(page, ann)
     page.goto("/keys/", wait_until="domcontentloaded")
     pressed = button(row(page, keys[0]), "Copy")
     pressed.click()
     assert page.evaluate("document.readyState") == "interactive"
-    for font in fonts:
-        font.continue_()
+    fonts.release()
     page.wait_for_load_state("load")
     pressed.evaluate("button => button.click()")
     expect(pressed).to_have_attribute("aria-busy", "true")
-    asked[0].continue_()
+    asked.wait_for().continue_()
     expect(page.get_by_text("Key copied.")).to_be_visible()
     assert len(asked) == 1
 
 
 def test_the_enter_key_sends_a_form_once_and_anew_after_no_answer(anns_page: Page, sandbox: Sandbox) -> None:
     """htmx alone would send the second press as soon as the first had failed."""
-    asked: list[Route] = []
-    anns_page.route(
-        "**/create/", lambda route: asked.append(route) if route.request.method == "POST" else route.continue_()
-    )
+    asked = HeldRequests(anns_page, "**/create/", method="POST")
     button(anns_page, "Create key").click()
     dialog = anns_page.get_by_role("dialog")
     label = dialog.get_by_label("Label")
@@ -333,14 +327,14 @@ def test_the_enter_key_sends_a_form_once_and_anew_after_no_answer(anns_page: Pag
     with anns_page.expect_request("**/create/"):
         label.press("Enter")
     label.press("Enter")
-    asked[0].abort()
+    asked.wait_for().abort()
     expect(dialog.get_by_text("No response.")).to_be_visible()
     expect(anns_page.locator("[aria-busy]")).to_have_count(0)
     assert len(asked) == 1
     with anns_page.expect_request("**/create/"):
         label.press("Enter")
     expect(button(dialog, "Create key")).to_have_attribute("aria-busy", "true")
-    asked[1].continue_()
+    asked.wait_for(2).continue_()
     expect(anns_page.get_by_role("heading", name="Your new key")).to_be_visible()
     assert len(named(sandbox.keys("acme"), "Staging")) == 1
 

@@ -3,8 +3,8 @@
 from typing import Any
 
 import pytest
-from playwright.sync_api import Route
 
+from tests.browser.held_requests import HeldRequests
 from tests.helpers.scenes import ANN, some_keys
 
 PAINTED = """() => new Promise((resolve) => {
@@ -29,13 +29,10 @@ def test_nothing_moves_when_the_font_comes_late(
     page = open_page(viewport={"width": width, "height": 900})
     if path == "/keys/":
         sign_in(page, make_person(ANN))
-    fonts: list[Route] = []
-    page.route("**/*.woff2", lambda route: fonts.append(route))
+    fonts = HeldRequests(page, "**/*.woff2")
     page.goto(path, wait_until="domcontentloaded")
     page.evaluate(PAINTED)
-    while not fonts:
-        page.wait_for_timeout(10)
-    for font in fonts:
-        font.continue_()
+    fonts.wait_for()
+    fonts.release()
     assert page.evaluate(MOVED) < 0.002
     assert page.evaluate("[...document.fonts].find((font) => font.family === 'Inter').status") == "loaded"

@@ -6,6 +6,7 @@ import pytest
 from django.core import mail
 from playwright.sync_api import expect
 
+from tests.browser.held_requests import HeldRequests
 from tests.conftest import ARGUMENTS
 
 
@@ -37,14 +38,13 @@ def test_a_newcomer_signs_up_signs_out_and_signs_in_again(open_page, sandbox, ja
 
 def test_the_enter_key_asks_for_a_code_once(page):
     """This form is sent by the browser itself; those of dialogs by htmx."""
-    asked = []
     page.goto("/accounts/login/")
-    page.route("**/accounts/login/", lambda route: asked.append(route))
+    asked = HeldRequests(page, "**/accounts/login/")
     page.get_by_label("Email address").first.fill("new@startup.test")
     with page.expect_request("**/accounts/login/"):
         page.keyboard.press("Enter")
     page.keyboard.press("Enter")
-    asked[0].continue_()
+    asked.wait_for().continue_()
     expect(page.get_by_label("Code")).to_be_visible()
     assert len(asked) == 1
 

@@ -5,10 +5,11 @@ from typing import Any
 
 import pytest
 from django.contrib.auth.models import Permission
-from playwright.sync_api import Page, Route, expect
+from playwright.sync_api import Page, expect
 
 from keys.models import VisitEnd
 from sandbox import Sandbox
+from tests.browser.held_requests import HeldRequests
 from tests.helpers.stage import choose
 from tests.helpers.verbs import FULL_KEY, acme
 
@@ -103,11 +104,9 @@ def test_a_filter_chosen_before_the_scripts_came_acts_too(page: Page, sign_in: A
     page.goto("/keys/")
     page.locator("[data-key]").first.get_by_role("button", name="Reveal").click()
     expect(page.locator("[data-key]").first.locator("code")).to_have_text(FULL_KEY)
-    waiting: list[Route] = []
-    page.route("**/htmx*.js*", lambda route: waiting.append(route))
+    waiting = HeldRequests(page, "**/htmx*.js*")
     page.goto("/keys/activity/production/", wait_until="commit")
     page.get_by_label("Show").select_option("People with access")
     expect(page.locator("[data-event]")).to_have_count(1)
-    (route,) = waiting
-    route.continue_()
+    waiting.wait_for().continue_()
     expect(page.get_by_role("heading", name="Nothing matches")).to_be_visible()
