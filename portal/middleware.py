@@ -19,7 +19,6 @@ from keys.http import Request
 from keys.middleware import ExplainApiErrors, lead_out_of_dialog, without_key
 from portal import proxies
 from portal.context_processors import site
-from portal.observability import metrics
 from portal.observability.health import healthz, readyz
 
 GetResponse = Callable[[Request], HttpResponse]
@@ -62,7 +61,9 @@ def screen_request(get_response: GetResponse) -> GetResponse:
     """
     probes = {"/healthz": healthz, "/readyz": readyz}
     if settings.METRICS_TOKEN:
-        probes[metrics.PATH] = metrics.metrics_view
+        from portal.observability import metrics  # which listens from then on
+
+        probes["/metrics"] = metrics.metrics_view
 
     def middleware(request: Request) -> HttpResponse:
         proxies.set_client_address(request)

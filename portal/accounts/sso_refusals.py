@@ -7,12 +7,12 @@ from urllib.parse import unquote_plus
 
 from allauth.core.exceptions import ImmediateHttpResponse
 from allauth.socialaccount.providers.base import AuthError, Provider
+from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils.translation import gettext as _
 
 from portal.accounts.oidc.refusals import SignInRefused
-from portal.observability import metrics
 
 logger = logging.getLogger(__name__)
 
@@ -60,7 +60,10 @@ def refuse(
 
 
 def record(provider_id: str, refusal: SignInRefused) -> None:
-    metrics.count_refused_sign_in(provider_id, refusal.stage, refusal.code if refusal.code in KNOWN else "other")
+    if settings.METRICS_TOKEN:
+        from portal.observability import metrics
+
+        metrics.count_refused_sign_in(provider_id, refusal.stage, refusal.code if refusal.code in KNOWN else "other")
     told = {"provider": provider_id, "stage": refusal.stage, "error": refusal.code, "description": refusal.description}
     logger.warning("Sign-in by %s was refused at %s", provider_id, refusal, extra={"facts": told})
 

@@ -8,6 +8,7 @@ it was perhaps delivered.
 
 import logging
 import threading
+from _thread import start_new_thread
 from collections.abc import Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
@@ -211,7 +212,8 @@ def deliver_soon() -> None:
     """Start a delivery thread; one that is at work already looks once more before it ends."""
     _more.set()
     if _at_work.acquire(blocking=False):
-        threading.Thread(target=_work, name="outbox", daemon=True).start()
+        # `Thread.start` waits until the thread runs, and many others before it, each of them with its connection.
+        start_new_thread(_work, ())
 
 
 def deliver_all_soon() -> None:
@@ -233,7 +235,7 @@ def _work() -> None:
             _more.clear()
             while deliver_due():
                 pass
-    except DatabaseError:
+    except Exception:  # which nobody else would tell of
         logger.exception("The outbox cannot be read; its mails wait for the next try.")
     finally:
         connection.close()

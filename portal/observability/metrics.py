@@ -28,7 +28,6 @@ from portal.observability.metric_files import file_lock
 
 logger = logging.getLogger(__name__)
 
-PATH = "/metrics"
 METHODS = {"GET", "HEAD", "POST"}
 """Label values of methods; the others share one name, for whoever asks chooses the word."""
 SECONDS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
@@ -65,8 +64,7 @@ def count_request(request: HttpRequest, response: HttpResponse, seconds: float) 
 
 
 def count_refused_sign_in(provider: str, stage: str, error: str) -> None:
-    if settings.METRICS_TOKEN:
-        _refused_sign_ins.labels(provider, stage, error).inc()
+    _refused_sign_ins.labels(provider, stage, error).inc()
 
 
 @receiver(call_stats.answered)

@@ -12,7 +12,6 @@ from hashlib import sha256
 from typing import Any
 from urllib.parse import quote_plus, urlsplit
 
-import jwt
 from allauth.socialaccount import app_settings
 from django.core.cache import cache
 
@@ -226,6 +225,8 @@ def _object(stage: str, response: Any) -> Claims:
 
 
 def _decoded(stage: str, token: str, needed: list[str], config: Claims, client_id: str) -> Claims:
+    import jwt  # with cryptography's certificates a megabyte, for those who sign in by a provider
+
     checks = ("exp", "nbf", "iat", "iss", "aud", "sub")
     options: Any = {"verify_signature": False, "require": needed} | {f"verify_{name}": True for name in checks}
     try:
