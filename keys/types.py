@@ -256,11 +256,10 @@ class Consumer:
     def ended_keys(self) -> list[ApiKey]:
         return [key for key in self.keys if key.is_ended]
 
-    @property
-    def open_dates(self) -> list[Dates]:
+    def open_dates(self, now: datetime) -> list[Dates]:
         """Those of the open keys; of one in a list they are told without reading the rest of it."""
         if self.rest:
-            return [dates for dates in self.dates if dates[1] is None or dates[1] > timezone.now()]
+            return [dates for dates in self.dates if dates[1] is None or dates[1] > now]
         return [(key.created_on, key.expires_on) for key in self.open_keys]
 
     @property
@@ -426,21 +425,17 @@ def _with_keys_and_managers(data: Any) -> dict[str, Any]:
 
 def _addresses(data: dict[str, Any]) -> tuple[str, ...]:
     """Those of the managers, added and invited; raises `OddAnswer` unless all of them can be read."""
-    found: list[str] = []
-    for name in ("managers", "managerInvites"):
-        entries = data.get(name)
-        if isinstance(entries, list):
-            found += map(_address, entries)
-        elif entries is not None:
-            raise OddAnswer(f"{name} is no list")
-    return tuple(found)
+    added, invited = data.get("managers"), data.get("managerInvites")
+    if not isinstance(added, list) or not (invited is None or isinstance(invited, list)):
+        raise OddAnswer("managers are no list")
+    return tuple(map(_address, [*added, *(invited or ())]))
 
 
 def _address(manager: Any) -> str:
-    email = _text(_object(manager), "email", is_address=True)
-    if not email:
+    email = _object(manager).get("email")
+    if not isinstance(email, str) or not email:
         raise OddAnswer("a manager without an address")
-    return email
+    return harmless(email, is_address=True)
 
 
 def _managers(data: dict[str, Any]) -> tuple[tuple[Manager, ...], tuple[UnreadPart, ...]]:
@@ -528,12 +523,8 @@ def as_shown(label: str) -> str:
     return without_keys(harmless(label))
 
 
-def _text(data: dict[str, Any], field: str, *, is_address: bool = False) -> str:
-    """A text made harmless; null, absent and "" are the same."""
-    return harmless(_raw_text(data, field), is_address=is_address)
-
-
 def _raw_text(data: dict[str, Any], field: str) -> str:
+    """A text; null, absent and "" are the same."""
     value = data.get(field)
     if value is not None and not isinstance(value, str):
         raise OddAnswer(f"{field} is no text")
@@ -562,16 +553,19 @@ def _time(value: Any, field: str) -> datetime | None:
     if value is None or value == "":
         return None
     try:
-        moment = _moment(value)
-        if moment.tzinfo is UTC:
-            return moment
+        moment = datetime.fromisoformat(value)
+    except (TypeError, ValueError):  # as nearly none is, the rest is looked for only then
+        moment = _odd_moment(value, field)
+    if moment.tzinfo is UTC:
+        return moment
+    try:
         return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
-    except (TypeError, ValueError, OverflowError) as problem:
+    except OverflowError as problem:
         raise OddAnswer(f"{field} is no time") from problem
 
 
-def _moment(value: Any) -> datetime:
+def _odd_moment(value: Any, field: str) -> datetime:
     try:
-        return datetime.fromisoformat(value)
-    except ValueError:  # as nearly none is, the rest is looked for only then
         return datetime.fromisoformat(LEAP_SECOND.sub(r"\g<1>59.999999", value.upper()))
+    except (AttributeError, TypeError, ValueError) as problem:
+        raise OddAnswer(f"{field} is no time") from problem

@@ -26,7 +26,7 @@ class Finding:
 def findings(consumers: Iterable[Consumer]) -> list[Finding]:
     """Findings about the keys that work, but for those that were replaced or are said to have leaked."""
     now = timezone.now()
-    keys = [dates for consumer in consumers for dates in consumer.open_dates]
+    keys = [dates for consumer in consumers for dates in consumer.open_dates(now)]
     found = []
     for name, (rule, words) in RULES.items():
         if worth_a_look := rule(now)(keys):

@@ -8,6 +8,7 @@ import logging
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import Any, Generic, NoReturn, TypeVar
 from urllib.parse import quote, urlencode
 
@@ -352,8 +353,7 @@ def _listed_entry(data: Any) -> Consumer | Unread:
     return _entry(data, _listed_consumer)
 
 
-def _listed_consumer(data: Any) -> Consumer:
-    return Consumer.listed(data, read_consumer)
+_listed_consumer = partial(Consumer.listed, read=read_consumer)
 
 
 def _entry(data: Any, read: Callable[[Any], Consumer]) -> Consumer | Unread:

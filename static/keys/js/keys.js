@@ -6,11 +6,11 @@
 
   /* Ready requests: in the language that was chosen last, with any of the keys above that can be copied */
 
-  function setUp(told) {
+  function setUp() {
     const language = CSS.escape(kept["request-language"]);
     for (const one of document.querySelectorAll(`[name$=request-language][value="${language}"]`)) one.checked = true;
     const choice = document.querySelector("[data-key-choice]");
-    if (!choice || told?.target.id === "dialog-body") return; // A card that comes along with a dialog tells of itself.
+    if (!choice) return;
     const before = choice.value;
     choice.replaceChildren();
     for (const consumer of document.querySelectorAll("[data-consumer]:has([data-key] [data-copy])")) {
