@@ -206,6 +206,7 @@ def tidy() -> None:
 
 _at_work = threading.Semaphore(THREADS)
 _more = threading.Event()
+STOPPED = "A delivery of mails stopped; the mails wait for the next try."
 
 
 def deliver_soon() -> None:
@@ -213,7 +214,11 @@ def deliver_soon() -> None:
     _more.set()
     if _at_work.acquire(blocking=False):
         # `Thread.start` waits until the thread runs, and many others before it, each of them with its connection.
-        start_new_thread(_work, ())
+        try:
+            start_new_thread(_work, ())
+        except RuntimeError:  # no room for one more; what the request did is stored, so it must not fail
+            _at_work.release()
+            logger.exception(STOPPED)
 
 
 def deliver_all_soon() -> None:
@@ -236,7 +241,7 @@ def _work() -> None:
             while deliver_due():
                 pass
     except Exception:  # which nobody else would tell of
-        logger.exception("The outbox cannot be read; its mails wait for the next try.")
+        logger.exception(STOPPED)
     finally:
         connection.close()
         _at_work.release()

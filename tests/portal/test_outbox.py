@@ -120,6 +120,30 @@ def test_many_mails_at_once_are_all_sent_and_each_once(box_at_once):
     assert sorted(mail["Subject"] for mail in box_at_once.mails) == sorted(f"Mail {number}" for number in range(30))
 
 
+@pytest.fixture
+def no_room_for_threads() -> Iterator[None]:
+    size = threading.stack_size(1 << 46)
+    yield
+    threading.stack_size(size)
+
+
+def test_where_no_thread_can_be_started_nothing_fails_and_mails_wait(box, settings, log, no_room_for_threads):
+    settings.MAIL_IMMEDIATELY = True
+    for _ in range(outbox.THREADS + 1):
+        send_mail("Hello", "words", None, ["ann@acme.test"])
+    assert log.text.count("mails wait for the next try") == outbox.THREADS + 1, "a thread that was not is waited for"
+    assert outbox.deliver_due() == outbox.THREADS + 1
+
+
+def test_whatever_stops_a_delivery_is_told_in_the_log(box, settings, log):
+    settings.OUTBOX_BACKEND = "nowhere.EmailBackend"
+    settings.MAIL_IMMEDIATELY = True
+    send_mail("Hello", "words", None, ["ann@acme.test"])
+    in_time(lambda: "mails wait for the next try" in log.text)
+    at_rest()
+    assert "No module named 'nowhere'" in log.text
+
+
 def test_what_fails_is_tried_again_after_ever_longer_waits(box):
     send_mail("Hello", "words", None, ["ann@acme.test"])
     box.refusal = "451 later, please"
