@@ -127,6 +127,23 @@ def test_a_dialog_closed_by_its_button_before_it_is_filled_stays_closed(anns_pag
     expect(people).not_to_have_attribute("aria-busy", "true")
 
 
+def test_a_dialog_closed_while_it_is_filled_stays_closed(anns_page: Page) -> None:
+    """Its event of closing comes later: the answer would open it once more, and that event empty it."""
+    people = anns_page.locator("[data-consumer=acme]").get_by_role("button", name="People")
+    people.evaluate(
+        """button => new Promise((resolve) => {
+            const dialog = document.getElementById("dialog");
+            const close = () => resolve(dialog.close());
+            document.addEventListener("htmx:afterSettle", close, { capture: true, once: true });
+            button.focus();
+            dialog.showModal();
+            button.click();
+        })"""
+    )
+    expect(anns_page.locator("#dialog")).to_be_hidden()
+    expect(people).to_be_focused()
+
+
 def test_a_dialog_waits_for_its_own_answer(anns_page: Page) -> None:
     """What another press brings meanwhile leaves it open."""
     reveals, people = HeldRequests(anns_page, "**/reveal/"), HeldRequests(anns_page, re.compile("/people/"))

@@ -97,9 +97,9 @@
   }
 
   function afterClose() {
+    if (dialog().open) return closeDialog(); // An answer that came meanwhile has opened it anew.
     if (guard()) {
-      // Some browsers close on a second Esc whatever the page says.
-      dialog().showModal();
+      dialog().showModal(); // Some browsers close on a second Esc whatever the page says.
       return hint();
     }
     if (slow.place === dialogBody()) slow.xhr.abort();
