@@ -181,7 +181,7 @@ def a_colleague_who_supports(stage: Stage) -> None:
 def page_of_key(label: str) -> Step:
     def step(stage: Stage) -> None:
         key = next(key for key in stage.sandbox.keys("acme") if key["description"] == label)
-        stage.page.goto(f"/keys/production/acme/{key['id']}/")
+        at(f"/keys/production/acme/{key['id']}/")(stage)
 
     return step
 

@@ -65,7 +65,9 @@ class Stage:
 
 def at(path: str) -> Step:
     def step(stage: Stage) -> None:
-        stage.page.goto(path)
+        answer = stage.page.goto(path)
+        if answer and "refresh" in answer.headers:
+            stage.page.evaluate("stop()")  # one that tries again by itself stays while it is looked at
 
     return step
 
